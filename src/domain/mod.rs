@@ -1,0 +1,50 @@
+//! Nouns and rules: what a service, a hook, a token, a branch and a deployment are.
+//!
+//! Nothing here does I/O, knows a framework or is async. Two files ask the machine for something:
+//! `clock` for the time and `entropy` for random bytes.
+#![warn(missing_docs)]
+
+mod address;
+mod clock;
+mod deployment;
+mod entropy;
+mod git_ref;
+mod hook;
+mod link;
+mod redaction;
+mod repository;
+mod service;
+mod span;
+mod step;
+mod token;
+
+pub use address::AddressRange;
+pub use clock::{Clock, Timestamp};
+pub use deployment::{Deployment, DeploymentId, Reason, RunName, Status, Trigger};
+pub use entropy::random_digits;
+pub use git_ref::{Branch, BranchError, Commit, CommitError};
+pub use hook::{BranchPattern, Hook, HookId, HookName, HookRules};
+pub use link::{LinkToken, SessionToken};
+pub use redaction::Redactor;
+pub use repository::{Repository, RepositoryError, Transport};
+pub use service::{EnvName, ExecutorKind, LocalSettings, QueuePolicy, Service, ServiceId, ServiceName};
+pub use span::Span;
+pub use step::{Step, StepRecord, StepStatus};
+pub use token::{ApiToken, HookToken, Scope, TokenHash, TokenKey, TokenKeyError};
+
+/// A value that breaks a rule of the product: which field, and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {detail}")]
+pub struct Invalid {
+    /// The field or parameter as the caller spelled it, for example `branch` or `local.env`.
+    pub field: String,
+    /// What is wrong and what would be accepted, without a full stop.
+    pub detail: String,
+}
+
+impl Invalid {
+    /// Names a field and what would be right.
+    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { field: field.into(), detail: detail.into() }
+    }
+}

@@ -1,0 +1,207 @@
+//! Where a service's source comes from: a parsed URL with an allow-listed transport.
+//!
+//! Only an operator sets it, never a hook. The rules keep `ext::`, option injection and secrets in URLs out.
+
+use std::fmt;
+
+use super::Invalid;
+
+/// Longest repository address, in bytes.
+const MAX_BYTES: usize = 1_000;
+
+/// How the repository is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// `https://`.
+    Https,
+    /// `ssh://` or the short form `user@host:path`.
+    Ssh,
+    /// `git://`: neither encrypted nor authenticated.
+    Git,
+    /// `http://`: accepted with a warning.
+    Http,
+    /// `file://` or an absolute path; with the local executor only.
+    File,
+}
+
+/// The address of a git repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    text: String,
+    transport: Transport,
+}
+
+/// Why an address is refused.
+pub type RepositoryError = Invalid;
+
+impl Repository {
+    /// Reads an address. User names are allowed for ssh only, passwords nowhere.
+    ///
+    /// # Errors
+    /// Says which part is wrong and what would be right.
+    pub fn parse(text: &str) -> Result<Self, RepositoryError> {
+        let wrong = |detail: &str| Invalid::new("repository", detail.to_owned());
+        if text.is_empty() || text.len() > MAX_BYTES {
+            return Err(wrong("must be a git URL of 1 to 1000 bytes"));
+        }
+        if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(wrong("must not contain blanks or control characters"));
+        }
+        if text.starts_with('/') {
+            return Ok(Self { text: text.to_owned(), transport: Transport::File });
+        }
+        match text.split_once("://") {
+            Some((scheme, rest)) => Self::parse_url(text, &scheme.to_ascii_lowercase(), rest),
+            None => Self::parse_scp(text),
+        }
+    }
+
+    fn parse_url(text: &str, scheme: &str, rest: &str) -> Result<Self, RepositoryError> {
+        let wrong = |detail: &str| Invalid::new("repository", detail.to_owned());
+        let transport = match scheme {
+            "https" => Transport::Https,
+            "ssh" => Transport::Ssh,
+            "git" => Transport::Git,
+            "http" => Transport::Http,
+            "file" => Transport::File,
+            _ => {
+                return Err(wrong(
+                    "must begin with https://, ssh://, git://, http:// or file://, or be user@host:path",
+                ));
+            }
+        };
+        if transport == Transport::File {
+            let absolute = rest.starts_with('/');
+            return if absolute {
+                Ok(Self { text: format!("file://{rest}"), transport })
+            } else {
+                Err(wrong("file:// takes an absolute path on this machine"))
+            };
+        }
+        let url = url::Url::parse(text).map_err(|_| wrong("is not a URL"))?;
+        let host = url.host_str().unwrap_or_default();
+        if host.is_empty() || host.starts_with('-') {
+            return Err(wrong("needs a host that does not begin with -"));
+        }
+        if url.password().is_some() || (transport != Transport::Ssh && !url.username().is_empty()) {
+            return Err(wrong("must not carry a user name or password; give the token by gitTokenFile"));
+        }
+        if url.username().starts_with('-') || url.path().trim_start_matches('/').starts_with('-') {
+            return Err(wrong("must not have a part that begins with -"));
+        }
+        if url.query().is_some() || url.fragment().is_some() || url.path().trim_matches('/').is_empty() {
+            return Err(wrong("must end with the path of the repository"));
+        }
+        Ok(Self { text: format!("{scheme}://{rest}"), transport })
+    }
+
+    /// `user@host:path`, git's short form for ssh.
+    fn parse_scp(text: &str) -> Result<Self, RepositoryError> {
+        let wrong = || {
+            Invalid::new(
+                "repository",
+                "must be a URL such as https://git.example.com/you/app.git or user@host:path",
+            )
+        };
+        let (user, rest) = text.split_once('@').ok_or_else(wrong)?;
+        let (host, path) = rest.split_once(':').ok_or_else(wrong)?;
+        let is_name = |part: &str| {
+            !part.is_empty()
+                && !part.starts_with(['-', '.'])
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+        };
+        // `ext::…` and other helpers have a second colon right behind the first.
+        let is_path = !path.is_empty() && !path.starts_with(['-', ':']);
+        if is_name(user) && is_name(host) && is_path {
+            return Ok(Self { text: text.to_owned(), transport: Transport::Ssh });
+        }
+        Err(wrong())
+    }
+
+    /// The address, scheme in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// How it is reached.
+    pub const fn transport(&self) -> Transport {
+        self.transport
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl serde::Serialize for Repository {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_people_use_are_accepted() {
+        for (text, transport) in [
+            ("https://git.example.com/acme/api.git", Transport::Https),
+            ("HTTPS://git.example.com:8443/acme/api", Transport::Https),
+            ("ssh://git@git.example.com/acme/api.git", Transport::Ssh),
+            ("git@git.example.com:acme/api.git", Transport::Ssh),
+            ("git://git.example.com/api.git", Transport::Git),
+            ("http://10.0.0.7/api.git", Transport::Http),
+            ("file:///srv/git/api.git", Transport::File),
+            ("/srv/git/api.git", Transport::File),
+        ] {
+            assert_eq!(Repository::parse(text).unwrap().transport(), transport, "{text}");
+        }
+    }
+
+    #[test]
+    fn injections_and_secrets_are_refused() {
+        for text in [
+            "",
+            "ext::sh -c id",
+            "ext::sh",
+            "EXT::sh",
+            "ext://host/x",
+            "fd::17/foo",
+            "javascript://host/x",
+            "-oProxyCommand=id",
+            "--upload-pack=id",
+            "ssh://-oProxyCommand=id/x",
+            "ssh://git@-oProxyCommand=id/x",
+            "-o@host:x",
+            "git@-host:x",
+            "git@host:-x",
+            "git@host::x",
+            "git@host",
+            "host:path",
+            "../repo",
+            "repo",
+            "https://user:secret@git.example.com/a",
+            "https://token@git.example.com/a",
+            "http://u@h/a",
+            "ssh://git:secret@host/a",
+            "https://",
+            "https:///path",
+            "https://host",
+            "https://host/",
+            "https://host/-x",
+            "https://host/a?b=c",
+            "https://host/a#b",
+            "https://host/a b",
+            "https://host/a\nb",
+            "file://relative",
+            "file://host/x",
+            "ftp://host/a",
+            "https://host/\u{7f}",
+        ] {
+            assert!(Repository::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Runs the three steps as process groups on the server's own host.

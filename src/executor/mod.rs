@@ -1,0 +1,106 @@
+//! Runs one deployment's pipeline and tells what happens; knows nothing of the database, the queue or HTTP.
+//!
+//! An executor is one async function: a deployment in, events out, an outcome back.
+#![warn(missing_docs)]
+
+pub mod local;
+
+use std::future::Future;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{Branch, Commit, DeploymentId, Reason, Service, Step};
+
+/// What an executor is given. The service's settings are those of the moment of the claim.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The deployment; its run name is the run's name everywhere.
+    pub deployment: DeploymentId,
+    /// The settings to build and deploy by.
+    pub service: Service,
+    /// The branch whose head, or whose ancestor `commit`, is deployed.
+    pub branch: Branch,
+    /// The exact commit, where one was asked for; it has to be reachable from the branch.
+    pub commit: Option<Commit>,
+    /// Whether what earlier builds left in the cache is emptied first.
+    pub clear_cache: bool,
+}
+
+/// What happens while a run goes on, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A step begins; `deploy` moves the deployment to `deploying`.
+    StepStarted(Step),
+    /// A step has ended; exit code as a shell gives it (128 + signal), none where its process never ran.
+    StepFinished {
+        /// Which one.
+        step: Step,
+        /// Whether it ended well.
+        succeeded: bool,
+        /// What its first process ended with.
+        exit_code: Option<i32>,
+    },
+    /// Raw output of a step, cut anywhere.
+    Log {
+        /// Whose output.
+        step: Step,
+        /// The bytes as the process wrote them.
+        bytes: Vec<u8>,
+    },
+    /// The branch is resolved; said once, before `build` begins.
+    Commit {
+        /// What gets built.
+        commit: Commit,
+        /// First line of its message, at most 200 bytes.
+        subject: String,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// All three steps ended well: it serves.
+    Succeeded,
+    /// It does not serve, and why. A failing build is this, not an [`Error`].
+    Failed {
+        /// The word.
+        reason: Reason,
+        /// A sentence for people, without a full stop.
+        message: String,
+    },
+}
+
+/// The executor itself failed, not what it ran; the text is for people.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(pub String);
+
+/// Where a run tells its events. Bounded: a slow reader slows the run down, nothing is dropped.
+pub type Events = mpsc::Sender<Event>;
+
+/// Runs deployments.
+///
+/// Contract, checked for each implementation by the same tests:
+/// - One run per run name, however often it is called.
+/// - A failing build is `Ok(Outcome::Failed)`; a failing executor is `Err`.
+/// - Events arrive in order; when the function returns, all of them have been sent.
+/// - When `stop` is cancelled the run is ended (first asked, then forced) and the function returns within 15 s; what it
+///   returns is then `Failed` unless the run had succeeded before. Who cancelled knows the reason; the executor says
+///   [`Reason::Cancelled`].
+/// - Dropping the future must not orphan local processes, and must leave a cluster's run alone.
+pub trait Executor: Send + Sync + 'static {
+    /// Whether a run goes on when the server dies, so that the next one attaches to it again.
+    const SURVIVES_RESTART: bool;
+
+    /// Runs a deployment to its end, or attaches to its run where one exists.
+    ///
+    /// # Errors
+    /// Where the executor itself failed; nothing is known of the run then.
+    fn run(
+        &self,
+        run: &Run,
+        events: &Events,
+        stop: &CancellationToken,
+    ) -> impl Future<Output = Result<Outcome, Error>> + Send;
+}

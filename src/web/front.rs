@@ -1,0 +1,1 @@
+//! Our accept loop: limits and guards before poem.

@@ -1,0 +1,6 @@
+//! What a user does, one file a subject. One binary, so that it links once.
+#![expect(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "tests fail by panicking; helpers are shared by files"
+)]
