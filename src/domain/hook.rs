@@ -185,6 +185,8 @@ pub struct Hook {
     pub generation: i64,
     /// Until when the secret before the last rotation is good.
     pub previous_until: Option<Timestamp>,
+    /// When the last rotation was.
+    pub rotated_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Who made it, as in the audit.

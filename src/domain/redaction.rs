@@ -1,5 +1,10 @@
-//! Blots out secrets in build output. Best effort: a net, not a wall.
-
-/// Replaces what looks like a secret, and what is known to be one, in lines of a log.
+//! Stub.
+/// Stub.
 #[derive(Debug, Clone, Default)]
 pub struct Redactor;
+impl Redactor {
+    /// Stub.
+    pub fn new(_: impl IntoIterator<Item = String>) -> Self {
+        Self
+    }
+}

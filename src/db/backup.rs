@@ -1,0 +1,128 @@
+//! Copies of the core file while it is used, and putting one back.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::named_params;
+
+use super::{CORE_FILE, Db, Error, Role, connection, lock, migrate};
+use crate::domain::{Clock, Reason, Timestamp};
+
+impl Db {
+    /// Writes a copy of the core file to `target`, which must not exist: every deployment acknowledged before the call
+    /// is in it. The server key and the logs are not. Blocks for as long as the file is large.
+    ///
+    /// # Errors
+    /// Where the target exists or the disk refuses.
+    pub fn backup_to(&self, target: &Path) -> Result<(), Error> {
+        let source = self.core_path();
+        let conn = connection::open_reader(&source)?;
+        conn.execute("VACUUM INTO ?1", [target.to_string_lossy()])?;
+        Ok(())
+    }
+
+    fn core_path(&self) -> PathBuf {
+        self.core.readers.path().to_owned()
+    }
+}
+
+/// What `restore` did.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// Deployments in the copy.
+    pub deployments: i64,
+    /// Unfinished ones, which were ended: nothing of a restored file is ever run.
+    pub interrupted: usize,
+}
+
+/// Puts a copy in place of the core file of a data directory that no server uses. The file that was there stays beside
+/// it as `core.db.replaced`.
+///
+/// # Errors
+/// Where a server holds the directory, or the copy is no sound database of this program.
+pub fn restore(dir: &Path, copy: &Path, clock: &Clock) -> Result<Restored, Error> {
+    let _lock = lock::take(dir)?;
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { path, source }
+    };
+    std::fs::metadata(copy).map_err(io(copy))?;
+    let fresh = dir.join("core.db.restoring");
+    std::fs::copy(copy, &fresh).map_err(io(&fresh))?;
+    let restored = prepare(&fresh, clock.now()).inspect_err(|_| drop(std::fs::remove_file(&fresh)))?;
+    let target = dir.join(CORE_FILE);
+    if target.exists() {
+        let replaced = dir.join("core.db.replaced");
+        std::fs::rename(&target, &replaced).map_err(io(&replaced))?;
+    }
+    for suffix in ["-wal", "-shm"] {
+        let leftover = dir.join(format!("{CORE_FILE}{suffix}"));
+        if leftover.exists() {
+            std::fs::remove_file(&leftover).map_err(io(&leftover))?;
+        }
+    }
+    std::fs::rename(&fresh, &target).map_err(io(&target))?;
+    Ok(restored)
+}
+
+fn prepare(path: &Path, now: Timestamp) -> Result<Restored, Error> {
+    const COUNT: &str = "SELECT count(*) FROM deployments";
+    const END: &str = "
+        UPDATE deployments
+           SET status = 'failed', reason = :reason, message = 'lost in restore', finished_at_ms = :now,
+               version = version + 1
+         WHERE status IN ('queued', 'building', 'deploying')";
+    migrate::check(&connection::open_reader(path)?, path, Role::Core)?;
+    let mut conn = connection::open_writer(path, Role::Core)?;
+    if !is_sound(&conn)? {
+        return Err(Error::Foreign(path.to_owned()));
+    }
+    migrate::run(&mut conn, path, Role::Core)?;
+    let params = named_params! { ":reason": Reason::Interrupted.as_str(), ":now": now.as_millis() };
+    let interrupted = conn.execute(END, params)?;
+    let deployments = conn.query_row(COUNT, [], |row| row.get(0))?;
+    connection::try_checkpoint(&conn)?;
+    Ok(Restored { deployments, interrupted })
+}
+
+fn is_sound(conn: &rusqlite::Connection) -> Result<bool, Error> {
+    let verdict: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok(verdict == "ok")
+}
+
+/// What `doctor` sees of a data directory, without changing anything in it.
+#[derive(Debug)]
+pub struct Health {
+    /// Whether a server holds it.
+    pub is_in_use: bool,
+    /// Each file: its name, and what is wrong with it, if anything.
+    pub files: Vec<(&'static str, Result<(), String>)>,
+    /// Fingerprint of the key that made the hooks, if any were made.
+    pub fingerprint: Option<String>,
+    /// Free bytes on the disk.
+    pub free_bytes: u64,
+}
+
+/// Looks at the files of a data directory.
+pub fn health(dir: &Path) -> Health {
+    let files = [(CORE_FILE, Role::Core), (super::LOGS_FILE, Role::Logs)];
+    let found = files.into_iter().filter(|(name, _)| dir.join(name).exists());
+    Health {
+        is_in_use: lock::is_held(dir),
+        files: found
+            .map(|(name, role)| (name, examine(&dir.join(name), role).map_err(|e| e.to_string())))
+            .collect(),
+        fingerprint: stored_fingerprint(&dir.join(CORE_FILE)),
+        free_bytes: connection::free_bytes(dir),
+    }
+}
+
+fn examine(path: &Path, role: Role) -> Result<(), Error> {
+    let conn = connection::open_reader(path)?;
+    migrate::check(&conn, path, role)?;
+    if is_sound(&conn)? { Ok(()) } else { Err(Error::Unavailable("is damaged; restore a backup")) }
+}
+
+fn stored_fingerprint(path: &Path) -> Option<String> {
+    let conn = connection::open_reader(path).ok()?;
+    super::fingerprint(&super::Reader::new(&conn)).ok().flatten()
+}

@@ -1,0 +1,323 @@
+//! The table of deployments. A status changes only along `Status::may_become`, and the statement repeats the guard.
+
+use rusqlite::{OptionalExtension, Row, named_params};
+
+use super::sql_types::{list, optional_text, optional_time, read_list, text, time};
+use super::{Error, Reader, Tx, steps};
+use crate::domain::{
+    Branch, Commit, Deployment, DeploymentId, ExecutorKind, HookId, Reason, ServiceId, Status, Timestamp,
+    Trigger,
+};
+
+pub(super) const SELECT: &str = "
+    SELECT d.sequence, d.id, d.service_id, s.name AS service, d.trigger, d.hook_id, h.name AS hook, d.origin_id,
+           d.caller, d.branch, d.commit_id, d.commit_requested, d.commit_subject, d.clear_cache,
+           d.ignored_parameters, d.executor, d.status, d.reason, d.message, d.superseded_by, d.cancel_reason,
+           d.created_at_ms, d.started_at_ms, d.stop_at_ms, d.finished_at_ms, d.version
+      FROM deployments AS d
+      JOIN services AS s ON s.id = d.service_id
+ LEFT JOIN hooks AS h ON h.id = d.hook_id";
+const TABLE: &str = "deployments";
+
+pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Deployment> {
+    Ok(Deployment {
+        sequence: row.get("sequence")?,
+        id: text(row, TABLE, "id", DeploymentId::parse)?,
+        service_id: text(row, TABLE, "service_id", ServiceId::parse)?,
+        service: row.get("service")?,
+        trigger: read_trigger(row)?,
+        hook: row.get("hook")?,
+        caller: row.get("caller")?,
+        branch: text(row, TABLE, "branch", |text| Branch::parse(text).ok())?,
+        commit: optional_text(row, TABLE, "commit_id", |text| Commit::parse(text).ok())?,
+        commit_requested: row.get("commit_requested")?,
+        commit_subject: row.get("commit_subject")?,
+        clear_cache: row.get("clear_cache")?,
+        ignored_parameters: text(row, TABLE, "ignored_parameters", |json| {
+            read_list(json, |text| Some(text.to_owned()))
+        })?,
+        executor: text(row, TABLE, "executor", ExecutorKind::parse)?,
+        status: text(row, TABLE, "status", Status::parse)?,
+        reason: optional_text(row, TABLE, "reason", Reason::parse)?,
+        message: row.get("message")?,
+        superseded_by: optional_text(row, TABLE, "superseded_by", DeploymentId::parse)?,
+        cancel_reason: optional_text(row, TABLE, "cancel_reason", Reason::parse)?,
+        created_at: time(row, "created_at_ms")?,
+        started_at: optional_time(row, "started_at_ms")?,
+        stop_at: optional_time(row, "stop_at_ms")?,
+        finished_at: optional_time(row, "finished_at_ms")?,
+        version: row.get("version")?,
+    })
+}
+
+fn read_trigger(row: &Row<'_>) -> rusqlite::Result<Trigger> {
+    let origin = optional_text(row, TABLE, "origin_id", DeploymentId::parse)?;
+    let hook = optional_text(row, TABLE, "hook_id", HookId::parse)?;
+    text(row, TABLE, "trigger", |word| match word {
+        "hook" => hook.map(Trigger::Hook),
+        "deploy" => Some(Trigger::Deploy),
+        "redeploy" => origin.map(Trigger::Redeploy),
+        "rollback" => origin.map(Trigger::Rollback),
+        _ => None,
+    })
+}
+
+/// The deployment of that id.
+pub fn find(reader: &Reader<'_>, id: &DeploymentId) -> Result<Option<Deployment>, Error> {
+    let sql = format!("{SELECT} WHERE d.id = :id");
+    let found = reader.conn().prepare_cached(&sql)?.query_row(named_params! { ":id": id.as_str() }, from_row);
+    Ok(found.optional()?)
+}
+
+/// Which deployments a list shows.
+#[derive(Debug, Default)]
+pub struct Filter {
+    /// Only this status.
+    pub status: Option<Status>,
+    /// Only this branch.
+    pub branch: Option<Branch>,
+    /// Only those accepted before this one.
+    pub before: Option<DeploymentId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A page of a service's deployments, newest first.
+pub fn list_for_service(
+    reader: &Reader<'_>,
+    service: &ServiceId,
+    filter: &Filter,
+) -> Result<Vec<Deployment>, Error> {
+    let sql = format!(
+        "{SELECT}
+          WHERE d.service_id = :service_id
+            AND (:status IS NULL OR d.status = :status)
+            AND (:branch IS NULL OR d.branch = :branch)
+            AND (:before IS NULL OR d.sequence < (SELECT sequence FROM deployments WHERE id = :before))
+          ORDER BY d.sequence DESC
+          LIMIT :limit"
+    );
+    let mut statement = reader.conn().prepare_cached(&sql)?;
+    let params = named_params! {
+        ":service_id": service.as_str(),
+        ":status": filter.status.map(Status::as_str),
+        ":branch": filter.branch.as_ref().map(Branch::as_str),
+        ":before": filter.before.as_ref().map(DeploymentId::as_str),
+        ":limit": filter.limit,
+    };
+    let rows = statement.query_map(params, from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// 1-based place among the queued deployments of its service; none when it is not queued.
+pub fn queue_position(reader: &Reader<'_>, deployment: &Deployment) -> Result<Option<i64>, Error> {
+    const SQL: &str = "
+        SELECT count(*)
+          FROM deployments
+         WHERE service_id = :service_id
+           AND status = 'queued'
+           AND sequence <= :sequence";
+    if deployment.status != Status::Queued {
+        return Ok(None);
+    }
+    let params =
+        named_params! { ":service_id": deployment.service_id.as_str(), ":sequence": deployment.sequence };
+    Ok(Some(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?))
+}
+
+/// What is stored when a deployment is accepted.
+#[derive(Debug)]
+pub struct NewDeployment {
+    /// Its service.
+    pub service_id: ServiceId,
+    /// What runs it.
+    pub executor: ExecutorKind,
+    /// What brought it about, and with which generation of the hook's secret.
+    pub trigger: Trigger,
+    /// See [`Trigger::Hook`]; none for the others.
+    pub hook_generation: Option<i64>,
+    /// Who called.
+    pub caller: String,
+    /// What to deploy.
+    pub branch: Branch,
+    /// Exactly this commit.
+    pub commit: Option<Commit>,
+    /// Whether to build afresh.
+    pub clear_cache: bool,
+    /// Parameters that mean nothing here.
+    pub ignored_parameters: Vec<String>,
+}
+
+/// Stores a new deployment as queued and gives its id.
+pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result<DeploymentId, Error> {
+    const SQL: &str = "
+        INSERT INTO deployments (id, service_id, trigger, hook_id, hook_generation, origin_id, caller, branch,
+                                 commit_id, commit_requested, clear_cache, ignored_parameters, executor, status,
+                                 created_at_ms)
+        VALUES (:id, :service_id, :trigger, :hook_id, :hook_generation, :origin_id, :caller, :branch,
+                :commit_id, :commit_requested, :clear_cache, :ignored_parameters, :executor, 'queued',
+                :created_at_ms)";
+    let (trigger, hook, origin) = match &new.trigger {
+        Trigger::Hook(hook) => ("hook", Some(hook), None),
+        Trigger::Deploy => ("deploy", None, None),
+        Trigger::Redeploy(origin) => ("redeploy", None, Some(origin)),
+        Trigger::Rollback(origin) => ("rollback", None, Some(origin)),
+    };
+    let id = DeploymentId::generate(now);
+    tx.conn().prepare_cached(SQL)?.execute(named_params! {
+        ":id": id.as_str(),
+        ":service_id": new.service_id.as_str(),
+        ":trigger": trigger,
+        ":hook_id": hook.map(HookId::as_str),
+        ":hook_generation": new.hook_generation,
+        ":origin_id": origin.map(DeploymentId::as_str),
+        ":caller": new.caller,
+        ":branch": new.branch.as_str(),
+        ":commit_id": new.commit.as_ref().map(Commit::as_str),
+        ":commit_requested": new.commit.is_some(),
+        ":clear_cache": new.clear_cache,
+        ":ignored_parameters": list(&new.ignored_parameters),
+        ":executor": new.executor.as_str(),
+        ":created_at_ms": now.as_millis(),
+    })?;
+    tx.touch(&id);
+    Ok(id)
+}
+
+/// Ends a deployment as failed; false where it had ended before. Steps that ran fail, the others are skipped.
+pub fn fail(
+    tx: &Tx<'_>,
+    id: &DeploymentId,
+    reason: Reason,
+    message: &str,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    const SQL: &str = "
+        UPDATE deployments
+           SET status = 'failed', reason = :reason, message = :message, finished_at_ms = :now, version = version + 1
+         WHERE id = :id
+           AND status IN ('queued', 'building', 'deploying')";
+    let params = named_params! {
+        ":id": id.as_str(),
+        ":reason": reason.as_str(),
+        ":message": message,
+        ":now": now.as_millis(),
+    };
+    let changed = tx.conn().prepare_cached(SQL)?.execute(params)? == 1;
+    if changed {
+        steps::end_all(tx, id, now)?;
+        tx.touch(id);
+    }
+    Ok(changed)
+}
+
+/// Ends a deployment as succeeded; false where it was not deploying.
+pub fn succeed(tx: &Tx<'_>, id: &DeploymentId, now: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "
+        UPDATE deployments
+           SET status = 'succeeded', message = NULL, finished_at_ms = :now, version = version + 1
+         WHERE id = :id
+           AND status = 'deploying'";
+    let changed = tx
+        .conn()
+        .prepare_cached(SQL)?
+        .execute(named_params! { ":id": id.as_str(), ":now": now.as_millis() })?
+        == 1;
+    if changed {
+        tx.touch(id);
+    }
+    Ok(changed)
+}
+
+/// Moves a deployment from building to deploying; false where it was not building.
+pub fn begin_deploying(tx: &Tx<'_>, id: &DeploymentId) -> Result<bool, Error> {
+    const SQL: &str = "
+        UPDATE deployments
+           SET status = 'deploying', version = version + 1
+         WHERE id = :id
+           AND status = 'building'";
+    let changed = tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str() })? == 1;
+    tx.touch(id);
+    Ok(changed)
+}
+
+/// Stores what the branch was resolved to.
+pub fn set_commit(tx: &Tx<'_>, id: &DeploymentId, commit: &Commit, subject: &str) -> Result<(), Error> {
+    const SQL: &str = "
+        UPDATE deployments
+           SET commit_id = :commit_id, commit_subject = :subject, version = version + 1
+         WHERE id = :id";
+    let params = named_params! { ":id": id.as_str(), ":commit_id": commit.as_str(), ":subject": subject };
+    tx.conn().prepare_cached(SQL)?.execute(params)?;
+    tx.touch(id);
+    Ok(())
+}
+
+/// What a request to cancel met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancel {
+    /// It was queued and has ended.
+    Ended,
+    /// It runs and is asked to stop.
+    Asked,
+    /// It had ended before.
+    AlreadyFinal,
+}
+
+/// Cancels a deployment: ends it where it is queued, asks its run to stop where it runs.
+pub fn cancel(
+    tx: &Tx<'_>,
+    deployment: &Deployment,
+    reason: Reason,
+    message: &str,
+    now: Timestamp,
+) -> Result<Cancel, Error> {
+    const SQL: &str = "
+        UPDATE deployments
+           SET cancel_reason = :reason, message = :message, version = version + 1
+         WHERE id = :id
+           AND status IN ('building', 'deploying')
+           AND cancel_reason IS NULL";
+    if deployment.status.is_final() {
+        return Ok(Cancel::AlreadyFinal);
+    }
+    if deployment.status == Status::Queued {
+        fail(tx, &deployment.id, reason, message, now)?;
+        return Ok(Cancel::Ended);
+    }
+    let params =
+        named_params! { ":id": deployment.id.as_str(), ":reason": reason.as_str(), ":message": message };
+    tx.conn().prepare_cached(SQL)?.execute(params)?;
+    tx.touch(&deployment.id);
+    Ok(Cancel::Asked)
+}
+
+/// Ends the queued deployments of a service that is being deleted and asks its running one to stop.
+pub(super) fn end_all_of_service(tx: &Tx<'_>, service: &ServiceId, now: Timestamp) -> Result<(), Error> {
+    for deployment in unfinished_of_service(tx, service)? {
+        cancel(tx, &deployment, Reason::ServiceDeleted, Reason::ServiceDeleted.sentence(), now)?;
+    }
+    Ok(())
+}
+
+fn unfinished_of_service(reader: &Reader<'_>, service: &ServiceId) -> Result<Vec<Deployment>, Error> {
+    let sql = format!(
+        "{SELECT} WHERE d.service_id = :service_id AND d.status IN ('queued', 'building', 'deploying')"
+    );
+    let mut statement = reader.conn().prepare_cached(&sql)?;
+    let rows = statement.query_map(named_params! { ":service_id": service.as_str() }, from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The last deployment of a service that succeeded: what serves.
+pub fn serving(reader: &Reader<'_>, service: &ServiceId) -> Result<Option<Deployment>, Error> {
+    let sql = format!(
+        "{SELECT}
+          WHERE d.service_id = :service_id
+            AND d.status = 'succeeded'
+          ORDER BY d.finished_at_ms DESC, d.sequence DESC
+          LIMIT 1"
+    );
+    let params = named_params! { ":service_id": service.as_str() };
+    Ok(reader.conn().prepare_cached(&sql)?.query_row(params, from_row).optional()?)
+}

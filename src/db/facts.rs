@@ -1,0 +1,45 @@
+//! Facts about the file itself.
+
+use rusqlite::{OptionalExtension, named_params};
+
+use super::{Error, Reader, Tx};
+use crate::domain::random_digits;
+
+const FINGERPRINT: &str = "key_fingerprint";
+const INSTANCE: &str = "instance_id";
+
+/// The fingerprint of the server key that made the hooks in this file.
+pub fn fingerprint(reader: &Reader<'_>) -> Result<Option<String>, Error> {
+    find(reader, FINGERPRINT)
+}
+
+/// Stores the fingerprint of the server key.
+pub fn set_fingerprint(tx: &Tx<'_>, fingerprint: &str) -> Result<(), Error> {
+    set(tx, FINGERPRINT, fingerprint)
+}
+
+/// An id of this installation, made at the first call.
+pub fn instance_id(tx: &Tx<'_>) -> Result<String, Error> {
+    if let Some(id) = find(tx, INSTANCE)? {
+        return Ok(id);
+    }
+    let id = random_digits(b"0123456789abcdefghijklmnopqrstuvwxyz", 12);
+    set(tx, INSTANCE, &id)?;
+    Ok(id)
+}
+
+fn find(reader: &Reader<'_>, name: &str) -> Result<Option<String>, Error> {
+    const SQL: &str = "SELECT value FROM facts WHERE name = :name";
+    let value =
+        reader.conn().prepare_cached(SQL)?.query_row(named_params! { ":name": name }, |row| row.get(0));
+    Ok(value.optional()?)
+}
+
+fn set(tx: &Tx<'_>, name: &str, value: &str) -> Result<(), Error> {
+    const SQL: &str = "
+        INSERT INTO facts (name, value)
+        VALUES (:name, :value)
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    tx.conn().prepare_cached(SQL)?.execute(named_params! { ":name": name, ":value": value })?;
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Refusals and replays of genuine hooks, for the hook's page. Accepted calls are read from the deployments.
+
+use rusqlite::named_params;
+
+use super::{Error, Reader, Tx};
+use crate::domain::{HookId, Timestamp};
+
+/// A call as the hook's page and the API show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// When.
+    pub at: Timestamp,
+    /// `accepted`, `replayed`, or the code of the refusal.
+    pub result: String,
+    /// The deployment's id, or why it was refused.
+    pub detail: String,
+    /// Who called.
+    pub caller: String,
+    /// How often in that second.
+    pub count: i64,
+}
+
+/// Counts a call; at most one row a hook, result and second.
+pub fn count(
+    tx: &Tx<'_>,
+    hook: &HookId,
+    result: &str,
+    detail: &str,
+    caller: &str,
+    times: i64,
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "
+        INSERT INTO hook_calls (hook_id, second, result, detail, caller, count)
+        VALUES (:hook_id, :second, :result, :detail, :caller, :count)
+            ON CONFLICT (hook_id, second, result) DO UPDATE SET count = count + excluded.count";
+    tx.conn().prepare_cached(SQL)?.execute(named_params! {
+        ":hook_id": hook.as_str(),
+        ":second": now.as_seconds(),
+        ":result": result,
+        ":detail": detail,
+        ":caller": caller,
+        ":count": times,
+    })?;
+    Ok(())
+}
+
+/// The last calls of a hook, newest first: accepted ones and those of this table.
+pub fn last(reader: &Reader<'_>, hook: &HookId, limit: u32) -> Result<Vec<Call>, Error> {
+    const SQL: &str = "
+        SELECT at_ms, result, detail, caller, count
+          FROM (SELECT second * 1000 AS at_ms, result, detail, caller, count
+                  FROM hook_calls
+                 WHERE hook_id = :hook_id
+             UNION ALL
+                SELECT * FROM (SELECT created_at_ms, 'accepted', id, caller, 1
+                                 FROM deployments
+                                WHERE hook_id = :hook_id
+                                ORDER BY sequence DESC
+                                LIMIT :limit))
+         ORDER BY at_ms DESC
+         LIMIT :limit";
+    let mut statement = reader.conn().prepare_cached(SQL)?;
+    let rows = statement.query_map(named_params! { ":hook_id": hook.as_str(), ":limit": limit }, |row| {
+        Ok(Call {
+            at: Timestamp::from_millis(row.get(0)?),
+            result: row.get(1)?,
+            detail: row.get(2)?,
+            caller: row.get(3)?,
+            count: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,229 @@
+//! The table of hooks. Hashes of their secrets do not leave this file.
+
+use rusqlite::{OptionalExtension, Row, named_params};
+
+use super::sql_types::{hash, list as json_list, optional_time, read_list, text, time};
+use super::{Error, Reader, Tx};
+use crate::domain::{
+    BranchPattern, Hook, HookId, HookName, HookRules, HookToken, ServiceId, Timestamp, TokenHash,
+};
+
+const COLUMNS: &str = "id, service_id, name, hash, generation, previous_hash, previous_until_ms, rotated_at_ms, branches, addresses, \
+    expires_at_ms, paused, created_at_ms, created_by, revoked_at_ms";
+const TABLE: &str = "hooks";
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Hook> {
+    Ok(Hook {
+        id: text(row, TABLE, "id", HookId::parse)?,
+        service_id: text(row, TABLE, "service_id", ServiceId::parse)?,
+        name: text(row, TABLE, "name", |text| HookName::parse(text).ok())?,
+        rules: HookRules {
+            branches: text(row, TABLE, "branches", |json| {
+                read_list(json, |text| BranchPattern::parse(text).ok())
+            })?,
+            addresses: text(row, TABLE, "addresses", |json| read_list(json, |text| text.parse().ok()))?,
+            expires_at: optional_time(row, "expires_at_ms")?,
+            paused: row.get("paused")?,
+        },
+        generation: row.get("generation")?,
+        previous_until: optional_time(row, "previous_until_ms")?,
+        rotated_at: optional_time(row, "rotated_at_ms")?,
+        created_at: time(row, "created_at_ms")?,
+        created_by: row.get("created_by")?,
+        revoked_at: optional_time(row, "revoked_at_ms")?,
+    })
+}
+
+/// A hook whose secret was shown, and which of its secrets it was.
+#[derive(Debug)]
+pub struct Verified {
+    /// The hook.
+    pub hook: Hook,
+    /// The generation of the secret: the hook's own, or the one before while that is in grace.
+    pub generation: i64,
+}
+
+/// The hook that this token opens now: it exists, is neither revoked nor expired, belongs to the token's service, and
+/// the hash is that of its secret or of the previous one in grace. Hashes are compared in constant time.
+pub fn verify(reader: &Reader<'_>, token: &HookToken, now: Timestamp) -> Result<Option<Verified>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM hooks WHERE id = :id AND revoked_at_ms IS NULL");
+    let found =
+        reader.conn().prepare_cached(&sql)?.query_row(named_params! { ":id": token.hook.as_str() }, |row| {
+            let previous = row.get_ref("previous_hash")?.as_blob_or_null()?.and_then(TokenHash::from_bytes);
+            Ok((from_row(row)?, hash(row, TABLE, "hash")?, previous))
+        });
+    let Some((hook, current, previous)) = found.optional()? else { return Ok(None) };
+    let given = token.hash();
+    let in_grace = hook.previous_until.is_some_and(|until| now < until);
+    let is_current = current.matches(&given);
+    let is_previous = previous.is_some_and(|previous| previous.matches(&given)) && in_grace;
+    let is_open = hook.service_id == token.service && !hook.rules.is_expired(now);
+    let generation = if is_current { hook.generation } else { hook.generation - 1 };
+    Ok((is_open && (is_current || is_previous)).then_some(Verified { hook, generation }))
+}
+
+/// The live and the revoked hooks of a service, oldest first, those after `after`.
+pub fn list_for_service(
+    reader: &Reader<'_>,
+    service: &ServiceId,
+    after: Option<&HookId>,
+    limit: u32,
+) -> Result<Vec<Hook>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS}
+           FROM hooks
+          WHERE service_id = :service_id
+            AND (:after IS NULL OR sequence > (SELECT sequence FROM hooks WHERE id = :after))
+          ORDER BY sequence
+          LIMIT :limit"
+    );
+    let mut statement = reader.conn().prepare_cached(&sql)?;
+    let params = named_params! { ":service_id": service.as_str(), ":after": after.map(HookId::as_str), ":limit": limit };
+    let rows = statement.query_map(params, from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The hook of that id, or the live hook of that name.
+pub fn find_in_service(reader: &Reader<'_>, service: &ServiceId, hook: &str) -> Result<Option<Hook>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS}
+           FROM hooks
+          WHERE service_id = :service_id
+            AND (id = :hook OR (name = :hook AND revoked_at_ms IS NULL))
+          ORDER BY revoked_at_ms IS NOT NULL
+          LIMIT 1"
+    );
+    let params = named_params! { ":service_id": service.as_str(), ":hook": hook };
+    Ok(reader.conn().prepare_cached(&sql)?.query_row(params, from_row).optional()?)
+}
+
+/// Stores a new hook with the hash of its secret; false where a live hook of the service has that name.
+pub fn insert(tx: &Tx<'_>, hook: &Hook, secret: &TokenHash) -> Result<bool, Error> {
+    const SQL: &str = "
+        INSERT INTO hooks (id, service_id, name, hash, generation, branches, addresses, expires_at_ms, paused,
+                           created_at_ms, created_by)
+        VALUES (:id, :service_id, :name, :hash, :generation, :branches, :addresses, :expires_at_ms, :paused,
+                :created_at_ms, :created_by)";
+    if find_in_service(tx, &hook.service_id, hook.name.as_str())?.is_some() {
+        return Ok(false);
+    }
+    tx.conn().prepare_cached(SQL)?.execute(named_params! {
+        ":id": hook.id.as_str(),
+        ":service_id": hook.service_id.as_str(),
+        ":name": hook.name.as_str(),
+        ":hash": secret.as_bytes(),
+        ":generation": hook.generation,
+        ":branches": json_list(hook.rules.branches.iter().map(BranchPattern::as_str)),
+        ":addresses": json_list(hook.rules.addresses.iter().map(ToString::to_string)),
+        ":expires_at_ms": hook.rules.expires_at.map(Timestamp::as_millis),
+        ":paused": hook.rules.paused,
+        ":created_at_ms": hook.created_at.as_millis(),
+        ":created_by": hook.created_by,
+    })?;
+    Ok(true)
+}
+
+/// Stores a hook's name and rules; false where another live hook of the service has that name.
+pub fn update(tx: &Tx<'_>, hook: &Hook) -> Result<bool, Error> {
+    const SQL: &str = "
+        UPDATE hooks
+           SET name = :name, branches = :branches, addresses = :addresses, expires_at_ms = :expires_at_ms,
+               paused = :paused
+         WHERE id = :id";
+    let namesake = find_in_service(tx, &hook.service_id, hook.name.as_str())?;
+    if namesake.is_some_and(|other| other.id != hook.id) {
+        return Ok(false);
+    }
+    tx.conn().prepare_cached(SQL)?.execute(named_params! {
+        ":id": hook.id.as_str(),
+        ":name": hook.name.as_str(),
+        ":branches": json_list(hook.rules.branches.iter().map(BranchPattern::as_str)),
+        ":addresses": json_list(hook.rules.addresses.iter().map(ToString::to_string)),
+        ":expires_at_ms": hook.rules.expires_at.map(Timestamp::as_millis),
+        ":paused": hook.rules.paused,
+    })?;
+    Ok(true)
+}
+
+/// Gives a hook a new secret; the one before is good until `grace_until`.
+pub fn rotate(
+    tx: &Tx<'_>,
+    id: &HookId,
+    secret: &TokenHash,
+    grace_until: Timestamp,
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "
+        UPDATE hooks
+           SET previous_hash = hash, previous_until_ms = :until, rotated_at_ms = :now, hash = :hash,
+               generation = generation + 1
+         WHERE id = :id";
+    tx.conn().prepare_cached(SQL)?.execute(named_params! {
+        ":id": id.as_str(),
+        ":hash": secret.as_bytes(),
+        ":until": grace_until.as_millis(),
+        ":now": now.as_millis(),
+    })?;
+    Ok(())
+}
+
+/// Revokes a hook; no call that comes later is accepted. The row stays as a tombstone.
+pub fn revoke(tx: &Tx<'_>, id: &HookId, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "UPDATE hooks SET revoked_at_ms = :now WHERE id = :id AND revoked_at_ms IS NULL";
+    tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str(), ":now": now.as_millis() })?;
+    Ok(())
+}
+
+/// Revokes all hooks of a service that is being deleted.
+pub(super) fn revoke_all_of_service(tx: &Tx<'_>, service: &ServiceId, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str =
+        "UPDATE hooks SET revoked_at_ms = :now WHERE service_id = :service_id AND revoked_at_ms IS NULL";
+    let params = named_params! { ":service_id": service.as_str(), ":now": now.as_millis() };
+    tx.conn().prepare_cached(SQL)?.execute(params)?;
+    Ok(())
+}
+
+/// Whether any hook was ever made, so that the key which made it is needed.
+pub fn any(reader: &Reader<'_>) -> Result<bool, Error> {
+    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM hooks)";
+    Ok(reader.conn().prepare_cached(SQL)?.query_row([], |row| row.get(0))?)
+}
+
+/// How a hook is used, read from the deployments that it brought about.
+#[derive(Debug, Default)]
+pub struct Usage {
+    /// The last accepted call: when, from where, and the deployment's id.
+    pub last: Option<(Timestamp, String, String)>,
+    /// Accepted calls since a moment.
+    pub calls: i64,
+    /// Accepted calls with the previous secret since the last rotation.
+    pub calls_with_previous: i64,
+}
+
+/// Reads a hook's usage; `since` bounds the count of calls.
+pub fn usage(reader: &Reader<'_>, hook: &Hook, since: Timestamp) -> Result<Usage, Error> {
+    const LAST: &str = "
+        SELECT created_at_ms, caller, id
+          FROM deployments
+         WHERE hook_id = :hook_id
+         ORDER BY sequence DESC
+         LIMIT 1";
+    const COUNTS: &str = "
+        SELECT count(*), count(*) FILTER (WHERE hook_generation < :generation)
+          FROM deployments
+         WHERE hook_id = :hook_id
+           AND created_at_ms >= :since";
+    let id = hook.id.as_str();
+    let last = reader
+        .conn()
+        .prepare_cached(LAST)?
+        .query_row(named_params! { ":hook_id": id }, |row| {
+            Ok((time(row, "created_at_ms")?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let params =
+        named_params! { ":hook_id": id, ":since": since.as_millis(), ":generation": hook.generation };
+    let (calls, calls_with_previous) =
+        reader.conn().prepare_cached(COUNTS)?.query_row(params, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Usage { last, calls, calls_with_previous })
+}

@@ -1,0 +1,238 @@
+//! The log file: redacted text in pieces, the first and the last bytes kept, the middle cut with a mark.
+//!
+//! Offsets count bytes of the log as produced, also across the cut. All functions take the log file's reader or `Tx`.
+
+use rusqlite::{OptionalExtension, named_params};
+
+use super::sql_types::{text, time};
+use super::{Error, Reader, Tx};
+use crate::domain::{DeploymentId, Step, Timestamp};
+
+/// Largest piece, in bytes; a longer text becomes several.
+const PIECE_BYTES: usize = 64 * 1024;
+const TABLE: &str = "log_pieces";
+
+/// How much of one log is kept, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    /// From the start.
+    pub head: u64,
+    /// From the end.
+    pub tail: u64,
+}
+
+/// What is known of one log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Bytes produced so far.
+    pub bytes: u64,
+    /// Lines begun so far.
+    pub lines: u64,
+    /// Bytes `cut_from..cut_to` were not kept; equal where all were.
+    pub cut_from: u64,
+    /// See `cut_from`.
+    pub cut_to: u64,
+    /// Whether nothing more will come.
+    pub is_complete: bool,
+}
+
+/// A piece of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Its first byte in the log as produced.
+    pub at_byte: u64,
+    /// The number of line feeds before it.
+    pub at_line: u64,
+    /// Whose output it is.
+    pub step: Step,
+    /// When it was stored.
+    pub at: Timestamp,
+    /// The text.
+    pub text: String,
+}
+
+impl Piece {
+    /// The byte after its last.
+    pub fn end(&self) -> u64 {
+        self.at_byte + to_u64(self.text.len())
+    }
+}
+
+/// Adds text at the end of a log and cuts its middle where it has grown past what is kept.
+pub fn append(
+    tx: &Tx<'_>,
+    id: &DeploymentId,
+    step: Step,
+    text: &str,
+    kept: Kept,
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "
+        INSERT INTO log_pieces (deployment_id, at_byte, at_line, step, at_ms, text)
+        VALUES (:deployment_id, :at_byte, :at_line, :step, :at_ms, :text)";
+    let mut log = summary(tx, id)?;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (piece, more) = rest.split_at(piece_end(rest, log.bytes, kept.head));
+        tx.conn().prepare_cached(SQL)?.execute(named_params! {
+            ":deployment_id": id.as_str(),
+            ":at_byte": to_i64(log.bytes),
+            ":at_line": to_i64(log.lines),
+            ":step": step.as_str(),
+            ":at_ms": now.as_millis(),
+            ":text": piece,
+        })?;
+        log.bytes += to_u64(piece.len());
+        log.lines += to_u64(piece.bytes().filter(|&byte| byte == b'\n').count());
+        rest = more;
+    }
+    cut(tx, id, &mut log, kept)?;
+    store(tx, id, &log, now)?;
+    tx.touch(id);
+    Ok(())
+}
+
+/// Where the next piece of `rest` ends: a piece neither outgrows its size nor straddles the end of the kept head.
+fn piece_end(rest: &str, at: u64, head: u64) -> usize {
+    let to_head = usize::try_from(head.saturating_sub(at)).unwrap_or(usize::MAX);
+    let longest = if to_head == 0 { PIECE_BYTES } else { PIECE_BYTES.min(to_head) };
+    if rest.len() <= longest {
+        return rest.len();
+    }
+    let end = rest.floor_char_boundary(longest);
+    if end == 0 { rest.ceil_char_boundary(1) } else { end }
+}
+
+/// Says that nothing more will come.
+pub fn complete(tx: &Tx<'_>, id: &DeploymentId, now: Timestamp) -> Result<(), Error> {
+    let mut log = summary(tx, id)?;
+    log.is_complete = true;
+    store(tx, id, &log, now)?;
+    tx.touch(id);
+    Ok(())
+}
+
+fn cut(tx: &Tx<'_>, id: &DeploymentId, log: &mut Summary, kept: Kept) -> Result<(), Error> {
+    const SQL: &str = "
+        DELETE FROM log_pieces
+         WHERE deployment_id = :deployment_id
+           AND at_byte >= :from
+           AND at_byte + octet_length(text) <= :to
+     RETURNING at_byte, octet_length(text)";
+    let tail_begins = log.bytes.saturating_sub(kept.tail);
+    if tail_begins <= kept.head {
+        return Ok(());
+    }
+    let params = named_params! {
+        ":deployment_id": id.as_str(),
+        ":from": to_i64(log.cut_to.max(kept.head)),
+        ":to": to_i64(tail_begins),
+    };
+    let mut statement = tx.conn().prepare_cached(SQL)?;
+    let mut rows = statement.query(params)?;
+    while let Some(row) = rows.next()? {
+        let (at, length): (i64, i64) = (row.get(0)?, row.get(1)?);
+        if log.cut_from == log.cut_to {
+            log.cut_from = from_i64(at);
+            log.cut_to = from_i64(at);
+        }
+        log.cut_from = log.cut_from.min(from_i64(at));
+        log.cut_to = log.cut_to.max(from_i64(at + length));
+    }
+    Ok(())
+}
+
+fn store(tx: &Tx<'_>, id: &DeploymentId, log: &Summary, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "
+        INSERT INTO logs (deployment_id, bytes, lines, kept_bytes, cut_from, cut_to, is_complete, changed_at_ms)
+        VALUES (:deployment_id, :bytes, :lines, :kept_bytes, :cut_from, :cut_to, :is_complete, :now)
+            ON CONFLICT (deployment_id) DO UPDATE
+           SET bytes = excluded.bytes, lines = excluded.lines, kept_bytes = excluded.kept_bytes,
+               cut_from = excluded.cut_from, cut_to = excluded.cut_to, is_complete = excluded.is_complete,
+               changed_at_ms = excluded.changed_at_ms";
+    tx.conn().prepare_cached(SQL)?.execute(named_params! {
+        ":deployment_id": id.as_str(),
+        ":bytes": to_i64(log.bytes),
+        ":lines": to_i64(log.lines),
+        ":kept_bytes": to_i64(log.bytes - (log.cut_to - log.cut_from)),
+        ":cut_from": to_i64(log.cut_from),
+        ":cut_to": to_i64(log.cut_to),
+        ":is_complete": log.is_complete,
+        ":now": now.as_millis(),
+    })?;
+    Ok(())
+}
+
+/// What is known of a log; all zero for one that has not begun.
+pub fn summary(reader: &Reader<'_>, id: &DeploymentId) -> Result<Summary, Error> {
+    const SQL: &str = "
+        SELECT bytes, lines, cut_from, cut_to, is_complete
+          FROM logs
+         WHERE deployment_id = :deployment_id";
+    let found = reader.conn().prepare_cached(SQL)?.query_row(
+        named_params! { ":deployment_id": id.as_str() },
+        |row| {
+            Ok(Summary {
+                bytes: from_i64(row.get(0)?),
+                lines: from_i64(row.get(1)?),
+                cut_from: from_i64(row.get(2)?),
+                cut_to: from_i64(row.get(3)?),
+                is_complete: row.get(4)?,
+            })
+        },
+    );
+    Ok(found.optional()?.unwrap_or_default())
+}
+
+/// The kept pieces that hold or follow the byte `from`, in order, at most `limit` of them.
+pub fn pieces(reader: &Reader<'_>, id: &DeploymentId, from: u64, limit: u32) -> Result<Vec<Piece>, Error> {
+    const SQL: &str = "
+        SELECT at_byte, at_line, step, at_ms, text
+          FROM log_pieces
+         WHERE deployment_id = :deployment_id
+           AND at_byte >= coalesce((SELECT max(at_byte)
+                                      FROM log_pieces
+                                     WHERE deployment_id = :deployment_id
+                                       AND at_byte <= :from), 0)
+           AND at_byte + octet_length(text) > :from
+         ORDER BY at_byte
+         LIMIT :limit";
+    let mut statement = reader.conn().prepare_cached(SQL)?;
+    let params = named_params! { ":deployment_id": id.as_str(), ":from": to_i64(from), ":limit": limit };
+    let rows = statement.query_map(params, |row| {
+        Ok(Piece {
+            at_byte: from_i64(row.get(0)?),
+            at_line: from_i64(row.get(1)?),
+            step: text(row, TABLE, "step", Step::parse)?,
+            at: time(row, "at_ms")?,
+            text: row.get("text")?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The last kept pieces of a log, in order, that together hold at least `lines` line feeds where there are so many.
+pub fn last_pieces(reader: &Reader<'_>, id: &DeploymentId, lines: u64) -> Result<Vec<Piece>, Error> {
+    const SQL: &str = "
+        SELECT coalesce(max(at_byte), 0)
+          FROM log_pieces
+         WHERE deployment_id = :deployment_id
+           AND at_line <= :from_line";
+    let log = summary(reader, id)?;
+    let from_line = log.lines.saturating_sub(lines);
+    let params = named_params! { ":deployment_id": id.as_str(), ":from_line": to_i64(from_line) };
+    let at: i64 = reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?;
+    pieces(reader, id, from_i64(at), u32::MAX)
+}
+
+fn to_i64(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn from_i64(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+fn to_u64(value: usize) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}

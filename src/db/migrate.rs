@@ -1,0 +1,80 @@
+//! Brings a file to the newest schema; refuses one that is newer than this program, or somebody else's.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{Error, Role};
+
+/// Tells our files from others: "`SBhk`" and "`SBlg`".
+const CORE_APPLICATION_ID: i32 = 0x5342_686b;
+const LOGS_APPLICATION_ID: i32 = 0x5342_6c67;
+
+/// The steps of the core file; append only.
+const CORE: &[&str] = &[include_str!("migrations/0001_init.sql")];
+/// The steps of the log file; append only.
+const LOGS: &[&str] = &[include_str!("migrations/logs/0001_init.sql")];
+
+impl Role {
+    fn migrations(self) -> &'static [&'static str] {
+        match self {
+            Self::Core => CORE,
+            Self::Logs => LOGS,
+        }
+    }
+
+    fn application_id(self) -> i32 {
+        match self {
+            Self::Core => CORE_APPLICATION_ID,
+            Self::Logs => LOGS_APPLICATION_ID,
+        }
+    }
+}
+
+/// Looks at the file without changing a byte of it: whose it is, and whether this program knows its schema.
+pub(super) fn check(conn: &Connection, path: &Path, role: Role) -> Result<usize, Error> {
+    let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let id: i32 = conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if id != role.application_id() && (id != 0 || tables > 0) {
+        return Err(Error::Foreign(path.to_owned()));
+    }
+    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    let newest = role.migrations().len();
+    if version > newest {
+        return Err(Error::Newer { path: path.to_owned(), version, newest });
+    }
+    Ok(version)
+}
+
+/// Runs the missing steps, each in a transaction of its own together with its number. An existing file is copied
+/// first, beside itself.
+pub(super) fn run(conn: &mut Connection, path: &Path, role: Role) -> Result<(), Error> {
+    apply(conn, path, role, role.migrations())
+}
+
+fn apply(conn: &mut Connection, path: &Path, role: Role, steps: &[&str]) -> Result<(), Error> {
+    let version = check(conn, path, role)?;
+    if version > 0 && version < steps.len() {
+        copy_before(conn, path, version)?;
+    }
+    for (index, step) in steps.iter().enumerate().skip(version) {
+        let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive)?;
+        tx.execute_batch(step)?;
+        tx.pragma_update(None, "application_id", role.application_id())?;
+        tx.pragma_update(None, "user_version", i64::try_from(index + 1).unwrap_or(i64::MAX))?;
+        tx.commit()?;
+    }
+    Ok(())
+}
+
+fn copy_before(conn: &Connection, path: &Path, version: usize) -> Result<(), Error> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".before-{}", version + 1));
+    if Path::new(&name).exists() {
+        std::fs::remove_file(&name).map_err(|source| Error::Io { path: name.clone().into(), source })?;
+    }
+    conn.execute("VACUUM INTO ?1", [name.to_string_lossy()])?;
+    tracing::info!(copy = %name.to_string_lossy(), "copied the database before its migration");
+    Ok(())
+}

@@ -1,0 +1,281 @@
+//! SQLite: the only SQL, the queue, the change notice.
+//!
+//! Two files, each with one writer thread: `core.db` holds what must never be lost, `logs.db` the text of builds, so
+//! that log volume can neither slow nor block acceptance. Statements are free functions over [`Reader`] or [`Tx`].
+#![expect(clippy::missing_errors_doc, reason = "every statement fails as `Error` says, and in no other way")]
+
+pub mod audit;
+pub mod backup;
+mod changes;
+mod connection;
+pub mod deployments;
+mod facts;
+pub mod hook_calls;
+pub mod hooks;
+pub mod idempotency;
+mod lock;
+pub mod logs;
+mod migrate;
+pub mod operators;
+pub mod queue;
+mod readers;
+pub mod retention;
+pub mod services;
+pub mod sessions;
+mod sql_types;
+pub mod steps;
+pub mod tokens;
+mod writer;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+pub use facts::{fingerprint, instance_id, set_fingerprint};
+pub use readers::Reader;
+pub use sql_types::BadValue;
+pub use writer::Tx;
+
+use crate::domain::DeploymentId;
+
+use changes::Changes;
+use readers::Readers;
+use writer::{Plan, Writer};
+
+/// Name of the core file in the data directory.
+pub const CORE_FILE: &str = "core.db";
+/// Name of the log file in the data directory.
+pub const LOGS_FILE: &str = "logs.db";
+/// Oldest SQLite without the WAL-reset bug: 3.51.3.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// What went wrong in this layer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing was written, or nobody can tell; trying again later is right.
+    #[error("{0}")]
+    Unavailable(&'static str),
+    /// A closure panicked; its rows were rolled back.
+    #[error("a database closure panicked")]
+    Panicked,
+    /// A statement failed for a reason that trying again does not mend.
+    #[error(transparent)]
+    Sqlite(rusqlite::Error),
+    /// Another server uses the data directory.
+    #[error("another server uses {path}{holder}")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// ` (process 4711)` where it says so.
+        holder: String,
+    },
+    /// The file was written by a newer program.
+    #[error(
+        "{path} has schema {version}, newer than the {newest} that this program knows; install the newer program again"
+    )]
+    Newer {
+        /// The file, unchanged.
+        path: PathBuf,
+        /// Its schema.
+        version: usize,
+        /// The newest that this program knows.
+        newest: usize,
+    },
+    /// The file belongs to another program.
+    #[error("{0} is a database of another program")]
+    Foreign(PathBuf),
+    /// The file system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// What was opened or made.
+        path: PathBuf,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// The linked SQLite can corrupt files.
+    #[error("SQLite {0} has the WAL-reset bug; 3.51.3 or newer is needed")]
+    OldSqlite(i32),
+    /// No thread could be started.
+    #[error("no thread for the database: {0}")]
+    Thread(std::io::Error),
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{
+            CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, ReadOnly, SystemIoFailure,
+        };
+        match error.sqlite_error_code() {
+            Some(DiskFull) => Self::Unavailable("the disk is full"),
+            Some(ReadOnly) => Self::Unavailable("the database cannot be written"),
+            Some(SystemIoFailure | CannotOpen) => Self::Unavailable("the disk does not answer properly"),
+            Some(DatabaseBusy | DatabaseLocked) => Self::Unavailable("another program holds the database"),
+            Some(OutOfMemory) => Self::Unavailable("the server is out of memory"),
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+/// Which of the two files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Core,
+    Logs,
+}
+
+impl Role {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Logs => "logs",
+        }
+    }
+
+    /// A power cut may cost the last lines of a log, never a deployment.
+    const fn synchronous(self) -> &'static str {
+        match self {
+            Self::Core => "FULL",
+            Self::Logs => "NORMAL",
+        }
+    }
+}
+
+/// One file: its writer, its readers, its notices.
+struct Store {
+    writer: Writer,
+    readers: Arc<Readers>,
+    changes: Arc<Changes>,
+}
+
+impl Store {
+    fn open(path: PathBuf, role: Role, min_free_bytes: u64, commit: writer::Commit) -> Result<Self, Error> {
+        let mut conn = connection::open_writer(&path, role)?;
+        migrate::run(&mut conn, &path, role)?;
+        let readers = Arc::new(Readers::new(path.clone()));
+        let changes = Arc::new(Changes::new());
+        let plan = Plan { path, role, commit, min_free_bytes };
+        let writer = Writer::start(conn, plan, Arc::clone(&readers), Arc::clone(&changes))?;
+        Ok(Self { writer, readers, changes })
+    }
+}
+
+/// Both files, open. One process at a time, by a lock on the data directory.
+pub struct Db {
+    core: Store,
+    logs: Store,
+    _lock: File,
+}
+
+impl Db {
+    /// Locks the data directory and opens both files in it, making and migrating them where needed.
+    ///
+    /// # Errors
+    /// Where another server holds the lock, a file is newer or foreign, or the disk refuses.
+    pub fn open(dir: &Path, min_free_bytes: u64) -> Result<Self, Error> {
+        Self::open_with(dir, min_free_bytes, writer::commit)
+    }
+
+    fn open_with(dir: &Path, min_free_bytes: u64, commit: writer::Commit) -> Result<Self, Error> {
+        if rusqlite::version_number() < OLDEST_SQLITE {
+            return Err(Error::OldSqlite(rusqlite::version_number()));
+        }
+        let lock = lock::take(dir)?;
+        for (name, role) in [(CORE_FILE, Role::Core), (LOGS_FILE, Role::Logs)] {
+            let path = dir.join(name);
+            if path.exists() {
+                migrate::check(&connection::open_reader(&path)?, &path, role)?;
+            }
+        }
+        let core = Store::open(dir.join(CORE_FILE), Role::Core, min_free_bytes, commit)?;
+        let logs = Store::open(dir.join(LOGS_FILE), Role::Logs, 2 * min_free_bytes, writer::commit)?;
+        Ok(Self { core, logs, _lock: lock })
+    }
+
+    /// Reads the core file: one consistent view, from a blocking thread.
+    pub async fn read<F, T, E>(&self, closure: F) -> Result<T, E>
+    where
+        F: FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.core.readers.read(closure).await
+    }
+
+    /// Changes the core file; waits for a place on the list as long as it takes. Answers after the commit.
+    pub async fn write<F, T, E>(&self, closure: F) -> Result<T, E>
+    where
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.core.writer.write(closure).await
+    }
+
+    /// Changes the core file for a caller on a socket: "unavailable" where the list is full or the wait too long.
+    pub async fn try_write<F, T, E>(&self, closure: F) -> Result<T, E>
+    where
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.core.writer.try_write(closure).await
+    }
+
+    /// Reads the log file.
+    pub async fn read_logs<F, T, E>(&self, closure: F) -> Result<T, E>
+    where
+        F: FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.logs.readers.read(closure).await
+    }
+
+    /// Changes the log file.
+    pub async fn write_logs<F, T, E>(&self, closure: F) -> Result<T, E>
+    where
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.logs.writer.write(closure).await
+    }
+
+    /// Whether nothing waits for the core file, so that work without a hurry may be done.
+    pub fn is_idle(&self) -> bool {
+        self.core.writer.is_idle()
+    }
+
+    /// Whether the core file is expected to take writes.
+    pub fn is_ready(&self) -> bool {
+        self.core.writer.is_ready()
+    }
+
+    /// Wakes the dispatcher as if something had changed.
+    pub fn wake_queue(&self) {
+        self.core.changes.wake();
+    }
+
+    /// A notice of each commit that changed a deployment.
+    pub fn queue_changed(&self) -> watch::Receiver<u64> {
+        self.core.changes.any()
+    }
+
+    /// A notice of commits that may have changed this deployment.
+    pub fn deployment_changed(&self, id: &DeploymentId) -> watch::Receiver<u64> {
+        self.core.changes.of(id)
+    }
+
+    /// A notice of commits that may have changed this deployment's log.
+    pub fn log_changed(&self, id: &DeploymentId) -> watch::Receiver<u64> {
+        self.logs.changes.of(id)
+    }
+
+    /// Runs what waits, empties both write-ahead logs and lets the data directory go. Blocks.
+    pub fn close(self) {
+        self.core.writer.stop();
+        self.logs.writer.stop();
+    }
+}

@@ -1,0 +1,189 @@
+//! The queue: who joins it, who is next, and what runs. The table of deployments is the queue.
+
+use rusqlite::{OptionalExtension, named_params};
+
+use super::deployments::{NewDeployment, SELECT, fail, from_row, insert};
+use super::{Error, Reader, Tx, steps};
+use crate::domain::{Deployment, DeploymentId, ExecutorKind, QueuePolicy, Reason, ServiceId, Timestamp};
+
+/// What became of a deployment that asked for a place in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// It got a place of its own.
+    New(DeploymentId),
+    /// An equal one was queued last; it stands for both.
+    Joined(DeploymentId),
+    /// The service has as many queued deployments as it may.
+    Full,
+}
+
+/// The deployment that an equal call would join under this policy, if any.
+pub fn joins(
+    reader: &Reader<'_>,
+    new: &NewDeployment,
+    policy: QueuePolicy,
+) -> Result<Option<DeploymentId>, Error> {
+    if policy == QueuePolicy::Every {
+        return Ok(None);
+    }
+    let last = last_queued(reader, &new.service_id)?;
+    Ok(last
+        .filter(|last| last.equals_request(&new.branch, new.commit.as_ref(), new.clear_cache))
+        .map(|last| last.id))
+}
+
+/// Whether the service has `limit` queued deployments or more.
+pub fn is_full(reader: &Reader<'_>, service: &ServiceId, limit: u32) -> Result<bool, Error> {
+    const SQL: &str = "
+        SELECT count(*) >= :limit
+          FROM deployments
+         WHERE service_id = :service_id
+           AND status = 'queued'";
+    let params = named_params! { ":service_id": service.as_str(), ":limit": limit };
+    Ok(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
+}
+
+/// Finds a place for a new deployment by the policy of its service.
+pub fn enqueue(
+    tx: &Tx<'_>,
+    new: &NewDeployment,
+    policy: QueuePolicy,
+    limit: u32,
+    now: Timestamp,
+) -> Result<Place, Error> {
+    if let Some(id) = joins(tx, new, policy)? {
+        return Ok(Place::Joined(id));
+    }
+    // `latest` empties the queue, so it never meets the limit.
+    if policy != QueuePolicy::Latest && is_full(tx, &new.service_id, limit)? {
+        return Ok(Place::Full);
+    }
+    let id = insert(tx, new, now)?;
+    if policy == QueuePolicy::Latest {
+        supersede(tx, &new.service_id, &id, now)?;
+    }
+    Ok(Place::New(id))
+}
+
+/// Ends the queued deployments of a service that are older than `winner`.
+fn supersede(tx: &Tx<'_>, service: &ServiceId, winner: &DeploymentId, now: Timestamp) -> Result<(), Error> {
+    const LOSERS: &str = "
+        SELECT id
+          FROM deployments
+         WHERE service_id = :service_id
+           AND status = 'queued'
+           AND id <> :winner";
+    const NAME: &str = "UPDATE deployments SET superseded_by = :winner WHERE id = :id";
+    let mut statement = tx.conn().prepare_cached(LOSERS)?;
+    let params = named_params! { ":service_id": service.as_str(), ":winner": winner.as_str() };
+    let losers: Vec<String> = statement.query_map(params, |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for loser in losers.iter().filter_map(|id| DeploymentId::parse(id)) {
+        let params = named_params! { ":id": loser.as_str(), ":winner": winner.as_str() };
+        tx.conn().prepare_cached(NAME)?.execute(params)?;
+        fail(tx, &loser, Reason::Superseded, &format!("{winner} took its place"), now)?;
+    }
+    Ok(())
+}
+
+fn last_queued(reader: &Reader<'_>, service: &ServiceId) -> Result<Option<Deployment>, Error> {
+    let sql = format!(
+        "{SELECT}
+          WHERE d.service_id = :service_id
+            AND d.status = 'queued'
+          ORDER BY d.sequence DESC
+          LIMIT 1"
+    );
+    let params = named_params! { ":service_id": service.as_str() };
+    Ok(reader.conn().prepare_cached(&sql)?.query_row(params, from_row).optional()?)
+}
+
+/// Which executors this server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Available {
+    /// Builds on this host.
+    pub local: bool,
+    /// A cluster.
+    pub tekton: bool,
+}
+
+impl Available {
+    /// Whether this one is there.
+    pub const fn has(self, executor: ExecutorKind) -> bool {
+        match executor {
+            ExecutorKind::Local => self.local,
+            ExecutorKind::Tekton => self.tekton,
+        }
+    }
+}
+
+/// Takes the oldest queued deployment whose service runs nothing and marks it building; none where nothing is due or
+/// `concurrency` run already. The run is stopped once the service's timeout has passed from now.
+pub fn claim_next(
+    tx: &Tx<'_>,
+    available: Available,
+    concurrency: u32,
+    now: Timestamp,
+) -> Result<Option<Deployment>, Error> {
+    const SQL: &str = "
+        UPDATE deployments
+           SET status = 'building', started_at_ms = :now, version = version + 1, message = NULL,
+               stop_at_ms = :now + 1000 * (SELECT timeout_s FROM services WHERE id = deployments.service_id)
+         WHERE (SELECT count(*) FROM deployments WHERE status IN ('building', 'deploying')) < :concurrency
+           AND sequence = (SELECT d.sequence
+                             FROM deployments AS d
+                            WHERE d.status = 'queued'
+                              AND ((d.executor = 'local' AND :local) OR (d.executor = 'tekton' AND :tekton))
+                              AND NOT EXISTS (SELECT 1
+                                                FROM deployments AS r
+                                               WHERE r.service_id = d.service_id
+                                                 AND r.status IN ('building', 'deploying'))
+                            ORDER BY d.sequence
+                            LIMIT 1)
+     RETURNING id";
+    let params = named_params! {
+        ":now": now.as_millis(),
+        ":concurrency": concurrency,
+        ":local": available.local,
+        ":tekton": available.tekton,
+    };
+    let claimed: Option<String> =
+        tx.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0)).optional()?;
+    let Some(id) = claimed.as_deref().and_then(DeploymentId::parse) else { return Ok(None) };
+    steps::insert_all(tx, &id)?;
+    tx.touch(&id);
+    super::deployments::find(tx, &id)
+}
+
+/// Deployments that are building or deploying, oldest first.
+pub fn running(reader: &Reader<'_>) -> Result<Vec<Deployment>, Error> {
+    let sql = format!("{SELECT} WHERE d.status IN ('building', 'deploying') ORDER BY d.sequence");
+    let mut statement = reader.conn().prepare_cached(&sql)?;
+    let rows = statement.query_map([], from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// At most 100 queued deployments that cannot run any more: accepted before `before`, or for an executor that this
+/// server lacks.
+pub fn overdue(
+    reader: &Reader<'_>,
+    available: Available,
+    before: Timestamp,
+) -> Result<Vec<Deployment>, Error> {
+    let sql = format!(
+        "{SELECT}
+          WHERE d.status = 'queued'
+            AND (d.created_at_ms < :before
+                 OR (d.executor = 'local' AND NOT :local)
+                 OR (d.executor = 'tekton' AND NOT :tekton))
+          ORDER BY d.sequence
+          LIMIT 100"
+    );
+    let mut statement = reader.conn().prepare_cached(&sql)?;
+    let params = named_params! {
+        ":before": before.as_millis(),
+        ":local": available.local,
+        ":tekton": available.tekton,
+    };
+    let rows = statement.query_map(params, from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

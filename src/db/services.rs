@@ -1,0 +1,157 @@
+//! The table of services.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension, Row, named_params};
+
+use super::sql_types::{text, time};
+use super::{Error, Reader, Tx, deployments, hooks};
+use crate::domain::{
+    Branch, EnvName, ExecutorKind, LocalSettings, QueuePolicy, Repository, Service, ServiceId, ServiceName,
+    Span, Timestamp,
+};
+
+const COLUMNS: &str = "id, name, repository, default_branch, executor, queue_policy, timeout_s, url, build_command, \
+    deploy_command, env, git_token_file, git_ssh_key_file, frozen, created_at_ms";
+const TABLE: &str = "services";
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Service> {
+    let timeout: i64 = row.get("timeout_s")?;
+    Ok(Service {
+        id: text(row, TABLE, "id", ServiceId::parse)?,
+        name: text(row, TABLE, "name", |text| ServiceName::parse(text).ok())?,
+        repository: text(row, TABLE, "repository", |text| Repository::parse(text).ok())?,
+        default_branch: text(row, TABLE, "default_branch", |text| Branch::parse(text).ok())?,
+        executor: text(row, TABLE, "executor", ExecutorKind::parse)?,
+        queue_policy: text(row, TABLE, "queue_policy", QueuePolicy::parse)?,
+        timeout: Span::from_secs(u64::try_from(timeout).unwrap_or(0)),
+        url: row.get("url")?,
+        local: LocalSettings {
+            build_command: row.get("build_command")?,
+            deploy_command: row.get("deploy_command")?,
+            env: text(row, TABLE, "env", read_env)?,
+            git_token_file: row.get("git_token_file")?,
+            git_ssh_key_file: row.get("git_ssh_key_file")?,
+        },
+        frozen: row.get("frozen")?,
+        created_at: time(row, "created_at_ms")?,
+    })
+}
+
+fn read_env(json: &str) -> Option<BTreeMap<EnvName, String>> {
+    let stored: BTreeMap<String, String> = serde_json::from_str(json).ok()?;
+    stored.into_iter().map(|(name, value)| Some((EnvName::parse(&name).ok()?, value))).collect()
+}
+
+fn write_env(env: &BTreeMap<EnvName, String>) -> String {
+    let stored = env.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_str()));
+    stored.collect::<serde_json::Value>().to_string()
+}
+
+/// A page of services by name, those after `after`.
+pub fn list(reader: &Reader<'_>, after: Option<&str>, limit: u32) -> Result<Vec<Service>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS}
+           FROM services
+          WHERE deleted_at_ms IS NULL
+            AND (:after IS NULL OR name > :after)
+          ORDER BY name
+          LIMIT :limit"
+    );
+    let mut statement = reader.conn().prepare_cached(&sql)?;
+    let rows = statement.query_map(named_params! { ":after": after, ":limit": limit }, from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The service of that name, unless deleted.
+pub fn find_by_name(reader: &Reader<'_>, name: &str) -> Result<Option<Service>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM services WHERE name = :name AND deleted_at_ms IS NULL");
+    let found = reader.conn().prepare_cached(&sql)?.query_row(named_params! { ":name": name }, from_row);
+    Ok(found.optional()?)
+}
+
+/// The service of that id, unless deleted.
+pub fn find(reader: &Reader<'_>, id: &ServiceId) -> Result<Option<Service>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM services WHERE id = :id AND deleted_at_ms IS NULL");
+    let found = reader.conn().prepare_cached(&sql)?.query_row(named_params! { ":id": id.as_str() }, from_row);
+    Ok(found.optional()?)
+}
+
+/// Stores a new service; false where the name is taken.
+pub fn insert(tx: &Tx<'_>, service: &Service) -> Result<bool, Error> {
+    const SQL: &str = "
+        INSERT INTO services (id, name, repository, default_branch, executor, queue_policy, timeout_s, url,
+                              build_command, deploy_command, env, git_token_file, git_ssh_key_file, created_at_ms)
+        VALUES (:id, :name, :repository, :default_branch, :executor, :queue_policy, :timeout_s, :url,
+                :build_command, :deploy_command, :env, :git_token_file, :git_ssh_key_file, :created_at_ms)";
+    if find_by_name(tx, service.name.as_str())?.is_some() {
+        return Ok(false);
+    }
+    tx.conn().prepare_cached(SQL)?.execute(named_params! {
+        ":id": service.id.as_str(),
+        ":name": service.name.as_str(),
+        ":repository": service.repository.as_str(),
+        ":default_branch": service.default_branch.as_str(),
+        ":executor": service.executor.as_str(),
+        ":queue_policy": service.queue_policy.as_str(),
+        ":timeout_s": seconds(service.timeout),
+        ":url": service.url,
+        ":build_command": service.local.build_command,
+        ":deploy_command": service.local.deploy_command,
+        ":env": write_env(&service.local.env),
+        ":git_token_file": service.local.git_token_file,
+        ":git_ssh_key_file": service.local.git_ssh_key_file,
+        ":created_at_ms": service.created_at.as_millis(),
+    })?;
+    Ok(true)
+}
+
+/// Stores a service's settings; id, name, freeze and age stay.
+pub fn update(tx: &Tx<'_>, service: &Service) -> Result<(), Error> {
+    const SQL: &str = "
+        UPDATE services
+           SET repository = :repository, default_branch = :default_branch, executor = :executor,
+               queue_policy = :queue_policy, timeout_s = :timeout_s, url = :url, build_command = :build_command,
+               deploy_command = :deploy_command, env = :env, git_token_file = :git_token_file,
+               git_ssh_key_file = :git_ssh_key_file
+         WHERE id = :id";
+    tx.conn().prepare_cached(SQL)?.execute(named_params! {
+        ":id": service.id.as_str(),
+        ":repository": service.repository.as_str(),
+        ":default_branch": service.default_branch.as_str(),
+        ":executor": service.executor.as_str(),
+        ":queue_policy": service.queue_policy.as_str(),
+        ":timeout_s": seconds(service.timeout),
+        ":url": service.url,
+        ":build_command": service.local.build_command,
+        ":deploy_command": service.local.deploy_command,
+        ":env": write_env(&service.local.env),
+        ":git_token_file": service.local.git_token_file,
+        ":git_ssh_key_file": service.local.git_ssh_key_file,
+    })?;
+    Ok(())
+}
+
+/// Refuses hooks, deploy and redeploy from now on, or no longer.
+pub fn set_frozen(tx: &Tx<'_>, id: &ServiceId, reason: Option<&str>) -> Result<(), Error> {
+    const SQL: &str = "UPDATE services SET frozen = :reason WHERE id = :id";
+    tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str(), ":reason": reason })?;
+    Ok(())
+}
+
+/// Deletes a service: its hooks are revoked, its queued deployments end, its running one is asked to stop. The row
+/// stays for the deployments that name it.
+pub fn delete(tx: &Tx<'_>, id: &ServiceId, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "
+        UPDATE services
+           SET deleted_at_ms = :now, env = '{}'
+         WHERE id = :id";
+    deployments::end_all_of_service(tx, id, now)?;
+    hooks::revoke_all_of_service(tx, id, now)?;
+    tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str(), ":now": now.as_millis() })?;
+    Ok(())
+}
+
+fn seconds(span: Span) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
+}

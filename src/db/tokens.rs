@@ -1,0 +1,116 @@
+//! The table of API tokens. Hashes do not leave this file.
+
+use rusqlite::{OptionalExtension, Row, named_params};
+
+use super::sql_types::{hash, optional_text, optional_time, text, time};
+use super::{Error, Reader, Tx};
+use crate::domain::{ApiToken, Scope, ServiceId, Timestamp, TokenHash};
+
+const SELECT: &str = "
+    SELECT t.id, t.name, t.hash, t.scope, t.service_id, s.name AS service, t.created_at_ms, t.created_by,
+           t.last_used_at_ms, t.expires_at_ms
+      FROM tokens AS t
+ LEFT JOIN services AS s ON s.id = t.service_id";
+const TABLE: &str = "tokens";
+
+/// An API token without its secret.
+#[derive(Debug, Clone)]
+pub struct TokenRow {
+    /// Ten letters and digits.
+    pub id: String,
+    /// What an operator calls it; unique among the live ones.
+    pub name: String,
+    /// What it may do.
+    pub scope: Scope,
+    /// The one service it is for, by id and name; none: all.
+    pub service: Option<(ServiceId, String)>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Who made it.
+    pub created_by: String,
+    /// About when it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// From then on it is unknown.
+    pub expires_at: Option<Timestamp>,
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
+    let service_id = optional_text(row, TABLE, "service_id", ServiceId::parse)?;
+    let service: Option<String> = row.get("service")?;
+    Ok(TokenRow {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        scope: text(row, TABLE, "scope", Scope::parse)?,
+        service: service_id.zip(service),
+        created_at: time(row, "created_at_ms")?,
+        created_by: row.get("created_by")?,
+        last_used_at: optional_time(row, "last_used_at_ms")?,
+        expires_at: optional_time(row, "expires_at_ms")?,
+    })
+}
+
+/// The live row that this token opens; the hash is compared in constant time.
+pub fn verify(reader: &Reader<'_>, token: &ApiToken, now: Timestamp) -> Result<Option<TokenRow>, Error> {
+    let sql = format!(
+        "{SELECT}
+          WHERE t.id = :id
+            AND t.revoked_at_ms IS NULL
+            AND (t.expires_at_ms IS NULL OR t.expires_at_ms > :now)"
+    );
+    let params = named_params! { ":id": token.id, ":now": now.as_millis() };
+    let found = reader
+        .conn()
+        .prepare_cached(&sql)?
+        .query_row(params, |row| Ok((from_row(row)?, hash(row, TABLE, "hash")?)))
+        .optional()?;
+    Ok(found.filter(|(_, stored)| stored.matches(&token.hash())).map(|(row, _)| row))
+}
+
+/// The live tokens, oldest first.
+pub fn list(reader: &Reader<'_>) -> Result<Vec<TokenRow>, Error> {
+    let sql = format!("{SELECT} WHERE t.revoked_at_ms IS NULL ORDER BY t.sequence");
+    let mut statement = reader.conn().prepare_cached(&sql)?;
+    let rows = statement.query_map([], from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Stores a new token with the hash of its secret; false where a live one has that name.
+pub fn insert(tx: &Tx<'_>, token: &TokenRow, secret: &TokenHash) -> Result<bool, Error> {
+    const TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM tokens WHERE name = :name AND revoked_at_ms IS NULL)";
+    const SQL: &str = "
+        INSERT INTO tokens (id, name, hash, scope, service_id, created_at_ms, created_by, expires_at_ms)
+        VALUES (:id, :name, :hash, :scope, :service_id, :created_at_ms, :created_by, :expires_at_ms)";
+    if tx.conn().prepare_cached(TAKEN)?.query_row(named_params! { ":name": token.name }, |row| row.get(0))? {
+        return Ok(false);
+    }
+    tx.conn().prepare_cached(SQL)?.execute(named_params! {
+        ":id": token.id,
+        ":name": token.name,
+        ":hash": secret.as_bytes(),
+        ":scope": token.scope.as_str(),
+        ":service_id": token.service.as_ref().map(|(id, _)| id.as_str()),
+        ":created_at_ms": token.created_at.as_millis(),
+        ":created_by": token.created_by,
+        ":expires_at_ms": token.expires_at.map(Timestamp::as_millis),
+    })?;
+    Ok(true)
+}
+
+/// Stores that a token was used.
+pub fn touch(tx: &Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "UPDATE tokens SET last_used_at_ms = :now WHERE id = :id";
+    tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id, ":now": now.as_millis() })?;
+    Ok(())
+}
+
+/// Revokes the live token of that id or name and gives its name; none where there is none.
+pub fn revoke(tx: &Tx<'_>, token: &str, now: Timestamp) -> Result<Option<String>, Error> {
+    const SQL: &str = "
+        UPDATE tokens
+           SET revoked_at_ms = :now
+         WHERE (id = :token OR name = :token)
+           AND revoked_at_ms IS NULL
+     RETURNING name";
+    let params = named_params! { ":token": token, ":now": now.as_millis() };
+    Ok(tx.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0)).optional()?)
+}

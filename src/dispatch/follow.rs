@@ -1,0 +1,238 @@
+//! Follows one run: events become steps, log and status.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::db::{Db, Error as DbError, Tx, deployments, logs, steps};
+use crate::domain::{Clock, Deployment, DeploymentId, LogLines, Reason, Redactor, Service, Step, Timestamp};
+use crate::executor::{Event, Executor, Outcome, Run};
+
+use super::{Inner, Stop};
+
+/// Events that wait for the record; a full channel slows the run down.
+const EVENTS: usize = 64;
+/// Text is stored at the latest after this.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
+/// Text is stored at once from this many bytes on.
+const FLUSH_BYTES: usize = 32 * 1024;
+/// Pause before a status is written again that the database did not take.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Runs a claimed deployment to its end and records everything about it.
+pub(super) async fn follow<L: Executor>(
+    inner: &Inner<L>,
+    deployment: Deployment,
+    service: Service,
+    stop: Stop,
+) {
+    let id = deployment.id.clone();
+    let mut record = Record::new(inner, &id, &service);
+    let (events, inbox) = mpsc::channel(EVENTS);
+    let run = Run {
+        commit: deployment.commit_requested.then_some(deployment.commit).flatten(),
+        deployment: deployment.id,
+        service,
+        branch: deployment.branch,
+        clear_cache: deployment.clear_cache,
+    };
+    let running = async {
+        let outcome = match &inner.local {
+            Some(local) => AssertUnwindSafe(local.run(&run, &events, &stop.token)).catch_unwind().await,
+            None => Ok(Err(crate::executor::Error("this server has no executor local".to_owned()))),
+        };
+        drop(events);
+        outcome
+    };
+    let (outcome, ()) = tokio::join!(running, record.events(inbox));
+    record.end().await;
+    let outcome = match outcome {
+        Ok(Ok(outcome)) => settle(outcome, stop.cause()),
+        Ok(Err(error)) => Outcome::Failed { reason: Reason::Internal, message: error.0 },
+        Err(_) => Outcome::Failed { reason: Reason::Internal, message: "the executor panicked".to_owned() },
+    };
+    conclude(&inner.db, &inner.clock, &id, outcome).await;
+    inner.running().remove(&id);
+    inner.db.wake_queue();
+}
+
+/// Who stopped a run knows why it failed better than the executor does; a run that made it all the same has succeeded.
+fn settle(outcome: Outcome, cause: Option<(Reason, String)>) -> Outcome {
+    match (outcome, cause) {
+        (Outcome::Failed { .. }, Some((reason, message))) => Outcome::Failed { reason, message },
+        (outcome, _) => outcome,
+    }
+}
+
+async fn conclude(db: &Db, clock: &Clock, id: &DeploymentId, outcome: Outcome) {
+    let now = clock.now();
+    match &outcome {
+        Outcome::Succeeded => tracing::info!(deployment.id = %id, "deployment succeeded"),
+        Outcome::Failed { reason, message } => {
+            tracing::info!(deployment.id = %id, reason = reason.as_str(), message, "deployment failed");
+        }
+    }
+    persist(
+        db,
+        move |tx, id| match &outcome {
+            Outcome::Succeeded if deployments::succeed(tx, id, now)? => Ok(()),
+            Outcome::Succeeded => {
+                let message = "the executor reported success before it deployed";
+                deployments::fail(tx, id, Reason::Internal, message, now).map(drop)
+            }
+            Outcome::Failed { reason, message } => deployments::fail(tx, id, *reason, message, now).map(drop),
+        },
+        id,
+    )
+    .await;
+}
+
+/// Writes until the database takes it: a status must not get lost because the disk was full for a while.
+async fn persist<F>(db: &Db, write: F, id: &DeploymentId)
+where
+    F: Fn(&Tx<'_>, &DeploymentId) -> Result<(), DbError> + Clone + Send + 'static,
+{
+    loop {
+        let (write, own_id) = (write.clone(), id.clone());
+        match db.write(move |tx| write(tx, &own_id)).await {
+            Ok(()) => return,
+            Err(DbError::Unavailable(why)) => {
+                tracing::warn!(deployment.id = %id, why, "a status could not be stored; trying again");
+                tokio::time::sleep(RETRY_INTERVAL).await;
+            }
+            Err(error) => {
+                tracing::error!(deployment.id = %id, error = %error, "a status could not be stored");
+                return;
+            }
+        }
+    }
+}
+
+/// Says in the log file that no more text will come.
+pub(super) async fn complete_log(db: &Db, id: &DeploymentId, now: Timestamp) {
+    let own_id = id.clone();
+    if let Err(error) = db.write_logs(move |tx| logs::complete(tx, &own_id, now)).await {
+        tracing::warn!(deployment.id = %id, error = %error, "the end of a log could not be stored");
+    }
+}
+
+/// What is being recorded of one run.
+struct Record<'a> {
+    db: &'a Db,
+    clock: &'a Clock,
+    id: &'a DeploymentId,
+    kept: logs::Kept,
+    lines: LogLines,
+    step: Step,
+    pending: String,
+}
+
+impl<'a> Record<'a> {
+    fn new<L>(inner: &'a Inner<L>, id: &'a DeploymentId, service: &Service) -> Self {
+        let secrets = service.local.env.values().cloned().collect::<Vec<_>>();
+        Self {
+            db: &inner.db,
+            clock: &inner.clock,
+            id,
+            kept: inner.settings.logs,
+            lines: LogLines::new(Redactor::new(secrets)),
+            step: Step::Clone,
+            pending: String::new(),
+        }
+    }
+
+    async fn events(&mut self, mut inbox: mpsc::Receiver<Event>) {
+        let mut flush_at = Instant::now();
+        loop {
+            if self.pending.is_empty() {
+                flush_at = Instant::now() + FLUSH_INTERVAL;
+                let Some(event) = inbox.recv().await else { return };
+                self.event(event).await;
+            } else {
+                match tokio::time::timeout_at(flush_at, inbox.recv()).await {
+                    Ok(Some(event)) => self.event(event).await,
+                    Ok(None) => return,
+                    Err(_) => self.flush().await,
+                }
+            }
+        }
+    }
+
+    async fn event(&mut self, event: Event) {
+        let now = self.clock.now();
+        match event {
+            Event::Log { step, bytes } => self.log(step, &bytes).await,
+            Event::StepStarted(step) => {
+                self.turn_to(step).await;
+                let write = move |tx: &Tx<'_>, id: &DeploymentId| {
+                    if step == Step::Deploy {
+                        deployments::begin_deploying(tx, id)?;
+                    }
+                    steps::start(tx, id, step, now)
+                };
+                persist(self.db, write, self.id).await;
+            }
+            Event::StepFinished { step, succeeded, exit_code } => {
+                self.end_lines().await;
+                let write = move |tx: &Tx<'_>, id: &DeploymentId| {
+                    steps::finish(tx, id, step, succeeded, exit_code, now)
+                };
+                persist(self.db, write, self.id).await;
+            }
+            Event::Commit { commit, subject } => {
+                let write =
+                    move |tx: &Tx<'_>, id: &DeploymentId| deployments::set_commit(tx, id, &commit, &subject);
+                persist(self.db, write, self.id).await;
+            }
+        }
+    }
+
+    async fn log(&mut self, step: Step, bytes: &[u8]) {
+        self.turn_to(step).await;
+        let text = self.lines.push(bytes);
+        self.pending.push_str(&text);
+        if self.pending.len() >= FLUSH_BYTES {
+            self.flush().await;
+        }
+    }
+
+    async fn turn_to(&mut self, step: Step) {
+        if step != self.step {
+            self.end_lines().await;
+            self.step = step;
+        }
+    }
+
+    async fn end_lines(&mut self) {
+        let text = self.lines.finish();
+        self.pending.push_str(&text);
+        self.flush().await;
+    }
+
+    async fn flush(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let (text, id, step, kept) =
+            (std::mem::take(&mut self.pending), self.id.clone(), self.step, self.kept);
+        let now = self.clock.now();
+        let stored = self.db.write_logs(move |tx| {
+            if tx.is_short_of_space() {
+                return Err(DbError::Unavailable("the disk is nearly full"));
+            }
+            logs::append(tx, &id, step, &text, kept, now)
+        });
+        if let Err(error) = stored.await {
+            tracing::warn!(deployment.id = %self.id, error = %error, "some lines of a log were not stored");
+        }
+    }
+
+    /// Stores the last bytes and says that no more will come, before the status becomes final.
+    async fn end(&mut self) {
+        self.end_lines().await;
+        complete_log(self.db, self.id, self.clock.now()).await;
+    }
+}

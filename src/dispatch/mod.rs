@@ -1,0 +1,245 @@
+//! From the queue to an executor to the record. Reads rows and writes rows; knows nothing of HTTP.
+//!
+//! The loop is level-triggered: a tick reads what is there and mends what differs. A notice only shortens the wait.
+
+mod follow;
+mod recovery;
+pub mod retention;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::db::queue::Available;
+use crate::db::{self, Db, deployments, logs, queue, services};
+use crate::domain::{Clock, Deployment, DeploymentId, Reason, Service, Timestamp};
+use crate::executor::Executor;
+
+/// Longest time between two looks at the tables.
+const TICK: Duration = Duration::from_secs(1);
+/// A stopped run that has not ended after this is given up and recorded all the same.
+const GRACE: Duration = Duration::from_mins(5);
+
+/// What an operator may set.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Most deployments that run at a time.
+    pub concurrency: u32,
+    /// A deployment queued for longer ends as `timeout`.
+    pub queue_timeout: Duration,
+    /// How much of one log is kept.
+    pub logs: logs::Kept,
+}
+
+/// Claims deployments and runs them. Cheap to clone; clones are the same dispatcher.
+pub struct Dispatcher<L> {
+    inner: Arc<Inner<L>>,
+}
+
+impl<L> Clone for Dispatcher<L> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+struct Inner<L> {
+    db: Arc<Db>,
+    clock: Clock,
+    settings: Settings,
+    /// None where builds on this host are refused.
+    local: Option<L>,
+    running: Mutex<HashMap<DeploymentId, Running>>,
+    tasks: TaskTracker,
+    is_draining: CancellationToken,
+}
+
+/// A run of this process.
+struct Running {
+    stop: Stop,
+    task: AbortHandle,
+}
+
+/// How a run is asked to end, and why; the first reason stays.
+#[derive(Clone, Default)]
+struct Stop {
+    token: CancellationToken,
+    cause: Arc<Mutex<Option<(Reason, String)>>>,
+}
+
+impl Stop {
+    fn ask(&self, reason: Reason, message: &str) {
+        let mut cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
+        cause.get_or_insert_with(|| (reason, message.to_owned()));
+        self.token.cancel();
+    }
+
+    fn cause(&self) -> Option<(Reason, String)> {
+        self.cause.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<L: Executor> Dispatcher<L> {
+    /// A dispatcher that has not begun.
+    pub fn new(db: Arc<Db>, clock: Clock, settings: Settings, local: Option<L>) -> Self {
+        let running = Mutex::new(HashMap::new());
+        let (tasks, is_draining) = (TaskTracker::new(), CancellationToken::new());
+        Self { inner: Arc::new(Inner { db, clock, settings, local, running, tasks, is_draining }) }
+    }
+
+    /// Which executors it has.
+    pub fn available(&self) -> Available {
+        Available { local: self.inner.local.is_some(), tekton: false }
+    }
+
+    /// Settles what a former process left, then ticks until [`drain`](Self::drain) is called.
+    ///
+    /// # Errors
+    /// Where the tables cannot be read at the start.
+    pub async fn run(&self) -> Result<(), db::Error> {
+        self.recover().await?;
+        let mut changed = self.inner.db.queue_changed();
+        while !self.inner.is_draining.is_cancelled() {
+            changed.borrow_and_update();
+            if let Err(error) = self.tick().await {
+                tracing::warn!(error = %error, "the queue could not be looked at; trying again");
+            }
+            tokio::select! {
+                _ = changed.changed() => {}
+                () = tokio::time::sleep(TICK) => {}
+                () = self.inner.is_draining.cancelled() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// One look at the tables: ends what is overdue, stops what is to be stopped, claims what is due.
+    ///
+    /// # Errors
+    /// Where the database does not answer; the next tick tries again.
+    pub async fn tick(&self) -> Result<(), db::Error> {
+        self.end_overdue().await?;
+        self.stop_runs().await?;
+        while !self.inner.is_draining.is_cancelled() {
+            let Some((deployment, service)) = self.claim().await? else { break };
+            self.start(deployment, service);
+        }
+        Ok(())
+    }
+
+    /// Stops claiming, asks every run of this process to end as `interrupted`, and waits until they have.
+    pub async fn drain(&self) {
+        self.inner.is_draining.cancel();
+        for running in self.inner.running().values() {
+            running.stop.ask(Reason::Interrupted, "the server was stopped");
+        }
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+
+    /// Waits until no run of this process goes on.
+    pub async fn idle(&self) {
+        let mut changed = self.inner.db.queue_changed();
+        while !self.inner.running().is_empty() {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn claim(&self) -> Result<Option<(Deployment, Service)>, db::Error> {
+        let (available, concurrency) = (self.available(), self.inner.settings.concurrency);
+        let now = self.inner.clock.now();
+        self.inner
+            .db
+            .write(move |tx| {
+                let Some(deployment) = queue::claim_next(tx, available, concurrency, now)? else {
+                    return Ok(None);
+                };
+                let service = services::find(tx, &deployment.service_id)?;
+                Ok(service.map(|service| (deployment, service)))
+            })
+            .await
+    }
+
+    fn start(&self, deployment: Deployment, service: Service) {
+        let (inner, stop, id) = (Arc::clone(&self.inner), Stop::default(), deployment.id.clone());
+        tracing::info!(deployment.id = %id, service.name = %service.name, branch = %deployment.branch, "deployment started");
+        // Held until the run is in the map, so that a quick run cannot take itself out before.
+        let mut running = self.inner.running();
+        let task_stop = stop.clone();
+        let task = self.inner.tasks.spawn(async move {
+            follow::follow(&inner, deployment, service, task_stop).await;
+        });
+        running.insert(id, Running { stop, task: task.abort_handle() });
+    }
+
+    async fn end_overdue(&self) -> Result<(), db::Error> {
+        let (available, now) = (self.available(), self.inner.clock.now());
+        let before = now.minus(self.inner.settings.queue_timeout);
+        let overdue = self.inner.db.read(move |reader| queue::overdue(reader, available, before)).await?;
+        for deployment in overdue {
+            let (reason, message) = if available.has(deployment.executor) {
+                (Reason::Timeout, "it waited in the queue for longer than it may".to_owned())
+            } else {
+                let executor = deployment.executor.as_str();
+                (Reason::ClusterUnreachable, format!("this server has no executor {executor} any more"))
+            };
+            self.inner
+                .db
+                .write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, now))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn stop_runs(&self) -> Result<(), db::Error> {
+        let now = self.inner.clock.now();
+        for deployment in self.inner.db.read(queue::running).await? {
+            if let Some((reason, message)) = due_to_stop(&deployment, now) {
+                self.inner.ask_to_stop(&deployment.id, reason, &message);
+            }
+            if deployment.stop_at.is_some_and(|at| at.plus(GRACE) <= now) {
+                self.give_up(deployment).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a run that did not end by itself in time: its processes go with its future.
+    async fn give_up(&self, deployment: Deployment) -> Result<(), db::Error> {
+        let now = self.inner.clock.now();
+        if let Some(running) = self.inner.running().remove(&deployment.id) {
+            running.task.abort();
+        }
+        follow::complete_log(&self.inner.db, &deployment.id, now).await;
+        let (reason, message) =
+            due_to_stop(&deployment, now).unwrap_or((Reason::Timeout, Reason::Timeout.sentence().to_owned()));
+        self.inner.db.write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, now)).await?;
+        Ok(())
+    }
+}
+
+fn due_to_stop(deployment: &Deployment, now: Timestamp) -> Option<(Reason, String)> {
+    if let Some(reason) = deployment.cancel_reason {
+        let message = deployment.message.clone().unwrap_or_else(|| reason.sentence().to_owned());
+        return Some((reason, message));
+    }
+    let is_late = deployment.stop_at.is_some_and(|at| at <= now);
+    is_late.then(|| (Reason::Timeout, "it ran for longer than the service's timeout".to_owned()))
+}
+
+impl<L> Inner<L> {
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<DeploymentId, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask_to_stop(&self, id: &DeploymentId, reason: Reason, message: &str) {
+        if let Some(running) = self.running().get(id) {
+            running.stop.ask(reason, message);
+        }
+    }
+}

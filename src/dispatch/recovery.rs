@@ -1,0 +1,33 @@
+//! After a restart: what a former process left building.
+
+use crate::db::{self, deployments, queue};
+use crate::domain::Reason;
+use crate::executor::Executor;
+
+use super::{Dispatcher, follow};
+
+impl<L: Executor> Dispatcher<L> {
+    /// Settles deployments that the rows call running. Local runs died with the process that ran them, so they end as
+    /// `interrupted`; nothing is run a second time. Queued ones stay queued.
+    pub(super) async fn recover(&self) -> Result<(), db::Error> {
+        debug_assert!(
+            !L::SURVIVES_RESTART,
+            "attaching to runs comes with the first executor whose runs survive"
+        );
+        let left = self.inner.db.read(queue::running).await?;
+        for deployment in left {
+            let now = self.inner.clock.now();
+            tracing::warn!(deployment.id = %deployment.id, "the server stopped while this deployment ran");
+            follow::complete_log(&self.inner.db, &deployment.id, now).await;
+            let (reason, message) = match deployment.cancel_reason {
+                Some(reason) => (reason, deployment.message.unwrap_or_else(|| reason.sentence().to_owned())),
+                None => (Reason::Interrupted, "the server stopped while it ran".to_owned()),
+            };
+            self.inner
+                .db
+                .write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, now))
+                .await?;
+        }
+        Ok(())
+    }
+}

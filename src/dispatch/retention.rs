@@ -1,0 +1,61 @@
+//! Deletes what is no longer kept. Asks only when nothing waits for the database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::db::retention::{Limits, delete_deployments, delete_oldest_log, delete_small_rows, forget_logs};
+use crate::db::{Db, Error};
+use crate::domain::Clock;
+
+/// Time between two sweeps.
+const INTERVAL: Duration = Duration::from_mins(10);
+/// Pause where something waits for the database.
+const YIELD_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Sweeps now and then until `stop`.
+pub async fn run(db: Arc<Db>, clock: Clock, limits: Limits, stop: CancellationToken) {
+    loop {
+        if let Err(error) = sweep(&db, &clock, &limits).await {
+            tracing::warn!(error = %error, "what is no longer kept could not be deleted; trying again later");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Deletes all that is due, at most 500 rows at a time.
+///
+/// # Errors
+/// Where the database does not answer.
+pub async fn sweep(db: &Db, clock: &Clock, limits: &Limits) -> Result<(), Error> {
+    let (limits, now) = (*limits, clock.now());
+    loop {
+        give_way(db).await;
+        let ids = db.write(move |tx| delete_deployments(tx, &limits, now)).await?;
+        if ids.is_empty() {
+            break;
+        }
+        tracing::info!(deployments = ids.len(), "deleted old deployments");
+        db.write_logs(move |tx| forget_logs(tx, &ids)).await?;
+    }
+    loop {
+        give_way(db).await;
+        if !db.write(move |tx| delete_small_rows(tx, now)).await? {
+            break;
+        }
+    }
+    while db.write_logs(move |tx| delete_oldest_log(tx, &limits, now)).await? {
+        give_way(db).await;
+    }
+    Ok(())
+}
+
+async fn give_way(db: &Db) {
+    while !db.is_idle() {
+        tokio::time::sleep(YIELD_INTERVAL).await;
+    }
+}
