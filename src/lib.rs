@@ -1,8 +1,10 @@
 //! StackBlaze deploy hooks: one secret URL, one POST, one id, one truthful end state.
 //!
 //! The layers, top to bottom; each knows only what stands below it in `ARCHITECTURE.md`:
+pub mod config;
 pub mod db;
 pub mod dispatch;
 pub mod domain;
 pub mod executor;
+pub mod server;
 pub mod web;

@@ -1,6 +1,7 @@
 //! Copies of the core file while it is used, and putting one back.
 
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 
 use rusqlite::named_params;
 
@@ -8,20 +9,20 @@ use super::{CORE_FILE, Db, Error, Role, connection, lock, migrate};
 use crate::domain::{Clock, Reason, Timestamp};
 
 impl Db {
-    /// Writes a copy of the core file to `target`, which must not exist: every deployment acknowledged before the call
-    /// is in it. The server key and the logs are not. Blocks for as long as the file is large.
+    /// Makes a copy of the core file and opens it; the file has no name any more and goes when it is closed. Every
+    /// deployment acknowledged before the call is in it. The server key and the logs are not. Blocks for as long as the
+    /// file is large. `suffix` keeps two copies apart.
     ///
     /// # Errors
-    /// Where the target exists or the disk refuses.
-    pub fn backup_to(&self, target: &Path) -> Result<(), Error> {
-        let source = self.core_path();
-        let conn = connection::open_reader(&source)?;
-        conn.execute("VACUUM INTO ?1", [target.to_string_lossy()])?;
-        Ok(())
-    }
-
-    fn core_path(&self) -> PathBuf {
-        self.core.readers.path().to_owned()
+    /// Where the disk refuses.
+    pub fn backup(&self, suffix: &str) -> Result<File, Error> {
+        let source = self.core.readers.path();
+        let target = source.with_file_name(format!("{CORE_FILE}.backup-{suffix}"));
+        connection::open_reader(source)?.execute("VACUUM INTO ?1", [target.to_string_lossy()])?;
+        let io = |source| Error::Io { path: target.clone(), source };
+        let file = File::open(&target).map_err(io)?;
+        std::fs::remove_file(&target).map_err(io)?;
+        Ok(file)
     }
 }
 

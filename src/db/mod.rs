@@ -165,6 +165,7 @@ impl Store {
 pub struct Db {
     core: Store,
     logs: Store,
+    min_free_bytes: u64,
     _lock: File,
 }
 
@@ -190,7 +191,7 @@ impl Db {
         }
         let core = Store::open(dir.join(CORE_FILE), Role::Core, min_free_bytes, commit)?;
         let logs = Store::open(dir.join(LOGS_FILE), Role::Logs, 2 * min_free_bytes, writer::commit)?;
-        Ok(Self { core, logs, _lock: lock })
+        Ok(Self { core, logs, min_free_bytes, _lock: lock })
     }
 
     /// Reads the core file: one consistent view, from a blocking thread.
@@ -251,6 +252,11 @@ impl Db {
     /// Whether the core file is expected to take writes.
     pub fn is_ready(&self) -> bool {
         self.core.writer.is_ready()
+    }
+
+    /// Whether the disk has less free space than acceptance needs.
+    pub fn is_short_of_space(&self) -> bool {
+        connection::free_bytes(self.core.readers.path()) < self.min_free_bytes
     }
 
     /// Wakes the dispatcher as if something had changed.

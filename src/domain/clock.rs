@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::Invalid;
+
 /// A moment: milliseconds since 1970-01-01, UTC. Shown as RFC 3339 with `Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -13,6 +15,15 @@ impl Timestamp {
     /// Takes milliseconds since 1970, UTC.
     pub const fn from_millis(ms: i64) -> Self {
         Self(ms)
+    }
+
+    /// Reads RFC 3339 with an offset or `Z`.
+    ///
+    /// # Errors
+    /// Says what would be right.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let wrong = || Invalid::new("time", format!("\"{text}\" is no time; write 2026-12-31T23:59:59Z"));
+        text.parse::<jiff::Timestamp>().map(|at| Self(at.as_millisecond())).map_err(|_| wrong())
     }
 
     /// Milliseconds since 1970, UTC.
@@ -44,6 +55,11 @@ impl Timestamp {
 
     fn to_jiff(self) -> jiff::Timestamp {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+
+    /// The form that HTTP headers have, `Tue, 24 Nov 2026 14:30:49 GMT`.
+    pub fn http_date(self) -> String {
+        self.to_jiff().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 
     /// The time of day, `14:30:49`, UTC.

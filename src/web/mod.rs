@@ -1,3 +1,17 @@
 //! HTTP in and out. Knows the database and the domain; never the dispatcher or an executor.
 
+mod access;
+mod api;
+mod auth;
+mod error;
 pub mod front;
+mod headers;
+mod pages;
+mod request;
+mod routes;
+mod state;
+mod urls;
+
+pub use routes::{Access, Resource, app, resources};
+pub use state::{AppState, Settings};
+pub use urls::Urls;

@@ -1,0 +1,221 @@
+//! Every setting once: flag, environment name, default, unit, check.
+#![warn(missing_docs)]
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use ipnet::IpNet;
+
+use crate::domain::{Invalid, Span};
+
+/// Begins the name of every environment variable of ours.
+const PREFIX: &str = "STACKBLAZE_";
+/// Folder below the XDG data directory.
+const APPLICATION: &str = "stackblaze";
+/// The socket of the command line, in the data directory.
+pub const SOCKET_FILE: &str = "stackblaze.sock";
+/// The server key, in the data directory unless another file is named.
+pub const KEY_FILE: &str = "secret.key";
+
+/// Where the data are.
+#[derive(Debug, Clone, Args)]
+pub struct DataDir {
+    /// Folder with database, key, logs and builds [default: `$STATE_DIRECTORY`, else the XDG data folder]
+    #[arg(long, env = "STACKBLAZE_DATA_DIR", value_name = "DIR", global = true)]
+    data_dir: Option<PathBuf>,
+}
+
+impl DataDir {
+    /// A folder that is known.
+    pub fn at(path: PathBuf) -> Self {
+        Self { data_dir: Some(path) }
+    }
+
+    /// The folder: the flag or its variable, else systemd's state directory, else the XDG data folder.
+    pub fn path(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(default_data_dir)
+    }
+}
+
+fn default_data_dir() -> PathBuf {
+    let from = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(state) = from("STATE_DIRECTORY") {
+        return state;
+    }
+    let share = from("XDG_DATA_HOME").or_else(|| from("HOME").map(|home| home.join(".local/share")));
+    share.unwrap_or_else(|| PathBuf::from(".")).join(APPLICATION)
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// The settings of the server.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Address and port to listen on
+    #[arg(long, env = "STACKBLAZE_LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Base of hook URLs and API, as callers reach it [default: the listener's]
+    #[arg(long, env = "STACKBLAZE_PUBLIC_URL", value_name = "URL", value_parser = base_url)]
+    pub public_url: Option<String>,
+    /// Base of pages [default: the public URL]
+    #[arg(long, env = "STACKBLAZE_DASHBOARD_URL", value_name = "URL", value_parser = base_url)]
+    pub dashboard_url: Option<String>,
+    /// Run builds on this host although the listener is not loopback: trusted code only
+    #[arg(long, env = "STACKBLAZE_ALLOW_HOST_BUILDS")]
+    pub allow_host_builds: bool,
+    /// Network of a reverse proxy whose X-Forwarded-For is believed; repeatable
+    #[arg(long, env = "STACKBLAZE_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',')]
+    pub trusted_proxy: Vec<IpNet>,
+    /// Most deployments that run at a time
+    #[arg(long, env = "STACKBLAZE_CONCURRENCY", value_name = "N", default_value = "4")]
+    pub concurrency: NonZeroU32,
+    /// Calls a minute that one hook may make in the long run
+    #[arg(long, env = "STACKBLAZE_HOOK_RATE", value_name = "N", default_value = "60")]
+    pub hook_rate: NonZeroU32,
+    /// Calls that one hook may make at once
+    #[arg(long, env = "STACKBLAZE_HOOK_BURST", value_name = "N", default_value = "30")]
+    pub hook_burst: NonZeroU32,
+    /// Most queued deployments of one service
+    #[arg(long, env = "STACKBLAZE_QUEUE_LIMIT", value_name = "N", default_value = "200")]
+    pub queue_limit: NonZeroU32,
+    /// A deployment queued for longer ends as failed, reason timeout
+    #[arg(long, env = "STACKBLAZE_QUEUE_TIMEOUT", value_name = "DURATION", default_value = "24h")]
+    pub queue_timeout: Span,
+    /// Deployments are kept this long
+    #[arg(long, env = "STACKBLAZE_KEEP_DEPLOYMENTS", value_name = "DURATION", default_value = "365d")]
+    pub keep_deployments: Span,
+    /// Of each service at least so many deployments are kept, however old
+    #[arg(long, env = "STACKBLAZE_KEEP_LAST", value_name = "N", default_value = "100")]
+    pub keep_last: u32,
+    /// Logs are kept this long
+    #[arg(long, env = "STACKBLAZE_KEEP_LOGS", value_name = "DURATION", default_value = "30d")]
+    pub keep_logs: Span,
+    /// Of one log so much is kept from its start
+    #[arg(long, env = "STACKBLAZE_KEEP_LOG_HEAD", value_name = "SIZE", default_value = "1MiB")]
+    pub keep_log_head: Bytes,
+    /// Of one log so much is kept from its end
+    #[arg(long, env = "STACKBLAZE_KEEP_LOG_TAIL", value_name = "SIZE", default_value = "4MiB")]
+    pub keep_log_tail: Bytes,
+    /// All logs together; the oldest go first
+    #[arg(long, env = "STACKBLAZE_KEEP_LOGS_TOTAL", value_name = "SIZE", default_value = "1GiB")]
+    pub keep_logs_total: Bytes,
+    /// With less free space on the disk calls are refused with 503
+    #[arg(long, env = "STACKBLAZE_MIN_FREE", value_name = "SIZE", default_value = "32MiB")]
+    pub min_free: Bytes,
+    /// Most TCP connections in all
+    #[arg(long, env = "STACKBLAZE_CONNECTIONS", value_name = "N", default_value = "10000")]
+    pub connections: NonZeroU32,
+    /// Most TCP connections of one address; trusted proxies are exempt
+    #[arg(long, env = "STACKBLAZE_CONNECTIONS_PER_PEER", value_name = "N", default_value = "256")]
+    pub connections_per_peer: NonZeroU32,
+    /// After SIGTERM connections are still accepted this long, while readiness is already red
+    #[arg(long, env = "STACKBLAZE_DRAIN_DELAY", value_name = "DURATION", default_value = "5s")]
+    pub drain_delay: Span,
+    /// File of the server key [default: secret.key in the data folder]
+    #[arg(long, env = "STACKBLAZE_SECRET_KEY_FILE", value_name = "FILE")]
+    pub secret_key_file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Whether only this machine can reach the listener.
+    pub fn is_loopback(&self) -> bool {
+        self.listen.ip().is_loopback()
+    }
+
+    /// Whether builds may run on this host.
+    pub fn has_local_executor(&self) -> bool {
+        self.is_loopback() || self.allow_host_builds
+    }
+}
+
+/// A size as people write it: `512KiB`, `5MiB`, `1GiB`, or plain bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl FromStr for Bytes {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)];
+        let read = units.iter().find_map(|(unit, shift)| {
+            let number = text.strip_suffix(unit)?.parse::<u64>().ok()?;
+            number.checked_mul(1 << shift).filter(|bytes| i64::try_from(*bytes).is_ok())
+        });
+        read.map(Self)
+            .ok_or_else(|| Invalid::new("size", format!("\"{text}\" is no size; write 512KiB, 5MiB or 1GiB")))
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes >= 1 << 30 && bytes.is_multiple_of(1 << 30) => write!(f, "{}GiB", bytes >> 30),
+            bytes if bytes >= 1 << 20 && bytes.is_multiple_of(1 << 20) => write!(f, "{}MiB", bytes >> 20),
+            bytes if bytes >= 1 << 10 && bytes.is_multiple_of(1 << 10) => write!(f, "{}KiB", bytes >> 10),
+            bytes => write!(f, "{bytes}"),
+        }
+    }
+}
+
+fn base_url(text: &str) -> Result<String, Invalid> {
+    let wrong =
+        || Invalid::new("url", format!("\"{text}\" must be like https://deploy.example.com, without a path"));
+    let url = url::Url::parse(text).map_err(|_| wrong())?;
+    let is_base = matches!(url.scheme(), "http" | "https")
+        && url.host().is_some()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    if is_base { Ok(text.trim_end_matches('/').to_owned()) } else { Err(wrong()) }
+}
+
+/// Environment variables that look like ours and that nobody reads: most likely misspelt.
+pub fn unknown_variables(command: &clap::Command) -> Vec<String> {
+    let mut known = Vec::new();
+    collect_variables(command, &mut known);
+    let ours = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    ours.filter(|name| name.starts_with(PREFIX) && !known.contains(name)).collect()
+}
+
+fn collect_variables(command: &clap::Command, known: &mut Vec<String>) {
+    let names = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
+    known.extend(names.map(str::to_owned));
+    for subcommand in command.get_subcommands() {
+        collect_variables(subcommand, known);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_and_shown() {
+        for (text, bytes) in [("5MiB", 5 << 20), ("1GiB", 1 << 30), ("512KiB", 512 << 10), ("7", 7)] {
+            let size: Bytes = text.parse().unwrap();
+            assert_eq!((size.0, size.to_string().as_str()), (bytes, text));
+        }
+        assert!(
+            "5MB".parse::<Bytes>().is_err() && "-1".parse::<Bytes>().is_err() && "".parse::<Bytes>().is_err()
+        );
+        assert!("99999999999GiB".parse::<Bytes>().is_err());
+    }
+
+    #[test]
+    fn a_base_url_has_no_path() {
+        assert_eq!(base_url("https://deploy.example.com/").unwrap(), "https://deploy.example.com");
+        for wrong in ["deploy.example.com", "ftp://x", "https://x/path", "https://x/?a", "https://u:p@x", ""]
+        {
+            assert!(base_url(wrong).is_err(), "{wrong}");
+        }
+    }
+}

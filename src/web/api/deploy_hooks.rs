@@ -1,0 +1,160 @@
+//! The trigger: one POST to a secret URL becomes one durable deployment.
+//!
+//! The order of the checks is part of the contract: method, shape and MAC of the token, body, parameters, the hook's
+//! budget; then, in the one transaction that also inserts: the hook, replay, rules, freeze, queue, disk, executor.
+
+use poem::http::{HeaderValue, Method, StatusCode};
+use poem::web::Data;
+use poem::{Body, Request, Response, handler};
+
+use crate::db::audit::Actor;
+use crate::db::{self, Tx, audit, hooks};
+use crate::domain::{HookToken, Timestamp};
+
+use super::super::error::Error;
+use super::super::front::read_limited;
+use super::super::pages;
+use super::super::request::{BODY_LIMIT, Query, address, bearer, header, prefers};
+use super::super::state::{AppState, describe_caller};
+use super::hook_call::{Call, Decision, decide, dry_run};
+
+/// What the resource takes.
+const ALLOW: &str = "POST, DELETE, OPTIONS";
+/// What somebody reads who opens a hook URL in a browser or sends GET.
+const USE_POST: &str = "this is a deploy hook; it takes POST only, so that link previews cannot deploy: \
+    curl --fail-with-body -X POST \"$STACKBLAZE_DEPLOY_HOOK\"";
+/// Seconds after which a caller may look at the status again.
+const POLL_SECONDS: u32 = 5;
+
+/// `/deploy-hooks/{token}` and `/deploy-hooks` with a Bearer token, all methods; a trailing slash is served.
+#[handler]
+pub(in crate::web) async fn deploy_hook(
+    request: &Request,
+    body: Body,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    match *request.method() {
+        Method::POST => trigger(request, body, &state).await,
+        Method::DELETE => revoke(request, body, &state).await,
+        Method::OPTIONS => {
+            Ok(Response::builder().status(StatusCode::NO_CONTENT).header("allow", ALLOW).finish())
+        }
+        _ if prefers(request.headers(), "text/html") => Ok(pages::hook_takes_post_only(ALLOW)),
+        _ => Err(Error::MethodNotAllowed { allow: ALLOW, detail: Some(USE_POST) }),
+    }
+}
+
+/// The token in the path, or in the header where the path has none.
+///
+/// # Errors
+/// 401 where it is no token of this server; 400 where both are given and differ.
+fn token(request: &Request, state: &AppState) -> Result<HookToken, Error> {
+    let path = request.original_uri().path();
+    let in_path = path.strip_prefix("/deploy-hooks").unwrap_or_default().trim_matches('/');
+    let in_header = bearer(request.headers());
+    let given = if in_path.is_empty() { in_header.unwrap_or_default() } else { in_path };
+    let token = HookToken::parse(state.key(), given).ok_or(Error::UnknownHook)?;
+    if in_header.is_some_and(|other| other != given) {
+        let detail = "names another token than the URL; give one of them";
+        return Err(crate::domain::Invalid::new("Authorization", detail).into());
+    }
+    Ok(token)
+}
+
+async fn trigger(request: &Request, body: Body, state: &AppState) -> Result<Response, Error> {
+    let token = token(request, state)?;
+    read_limited(body, BODY_LIMIT).await?;
+    let query = Query::parse(request)?;
+    let caller = describe_caller(address(request), header(request.headers(), "user-agent"));
+    let call = Call::read(request, &query, token, caller)?;
+    let is_dry = query.flag("dry_run")?;
+    state.spend(&call.token.hook, &call.caller).map_err(|retry_after| Error::TooMany {
+        code: "hook_budget",
+        detail: "this hook is called more often than it may".to_owned(),
+        retry_after,
+    })?;
+    if is_dry {
+        return Ok(json(StatusCode::OK, dry_run(state, call).await?));
+    }
+    let ignored = call.ignored.clone();
+    let (own_state, now) = (state.clone(), state.clock().now());
+    let decision = state.db().try_write(move |tx| decide(tx, &own_state, &call, now)).await?;
+    answer(decision, &ignored)
+}
+
+fn answer(decision: Decision, ignored: &[String]) -> Result<Response, Error> {
+    let accepted = match decision {
+        Decision::Accepted(accepted) => accepted,
+        Decision::Refused(error) => return Err(error),
+    };
+    let id = &accepted.id;
+    tracing::info!(deployment.id = %id, is_replay = accepted.is_replay, is_coalesced = accepted.is_coalesced, "hook call accepted");
+    let mut response = json(StatusCode::ACCEPTED, accepted.body);
+    let headers = response.headers_mut();
+    headers.insert("retry-after", HeaderValue::from(POLL_SECONDS));
+    let link = format!("</deployments/{id}/logs>; rel=\"logs\", </deployments/{id}/wait>; rel=\"wait\"");
+    let mut texts = vec![("location", format!("/deployments/{id}")), ("link", link)];
+    texts.extend(accepted.is_replay.then(|| ("idempotency-replayed", "true".to_owned())));
+    texts.extend(accepted.is_coalesced.then(|| ("deployment-coalesced", "true".to_owned())));
+    texts.extend((!ignored.is_empty()).then(|| ("ignored-parameters", list_for_header(ignored))));
+    texts.extend(accepted.rotated.map(|at| ("deprecation", format!("@{}", at.as_seconds()))));
+    texts.extend(accepted.sunset.map(|at| ("sunset", at.http_date())));
+    for (name, text) in texts {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name, value);
+        }
+    }
+    Ok(response)
+}
+
+/// Names as a header may carry them: anything but plain letters, digits and a few signs is percent-encoded again.
+fn list_for_header(names: &[String]) -> String {
+    let encode = |name: &String| {
+        percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
+    };
+    names
+        .iter()
+        .map(encode)
+        .map(|name| name.replace("%5F", "_").replace("%2D", "-"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn json(status: StatusCode, body: String) -> Response {
+    Response::builder()
+        .status(status)
+        .header("content-type", "application/json")
+        .header("cache-control", "no-store")
+        .body(body)
+}
+
+/// `DELETE` on a hook URL revokes that hook, also by an old secret in grace; nothing else stops it.
+async fn revoke(request: &Request, body: Body, state: &AppState) -> Result<Response, Error> {
+    let token = token(request, state)?;
+    read_limited(body, BODY_LIMIT).await?;
+    let address = address(request).map_or_else(|| "socket".to_owned(), |address| address.to_string());
+    let now = state.clock().now();
+    let revoked = state.db().try_write(move |tx| revoke_by_url(tx, &token, address, now)).await?;
+    if revoked {
+        return Ok(Response::builder().status(StatusCode::NO_CONTENT).finish());
+    }
+    Err(Error::UnknownHook)
+}
+
+fn revoke_by_url(tx: &Tx<'_>, token: &HookToken, address: String, now: Timestamp) -> Result<bool, db::Error> {
+    let Some(verified) = hooks::verify(tx, token, now)? else { return Ok(false) };
+    let hook = verified.hook;
+    hooks::revoke(tx, &hook.id, now)?;
+    let service = db::services::find(tx, &hook.service_id)?
+        .map_or_else(String::new, |service| service.name.to_string());
+    let actor = Actor { name: "whoever holds the hook URL".to_owned(), address };
+    audit::record(
+        tx,
+        &actor,
+        "hook.revoke",
+        &format!("hook {service}/{}", hook.name),
+        "by DELETE on its URL",
+        now,
+    )?;
+    Ok(true)
+}

@@ -1,0 +1,41 @@
+//! Whether the process serves, and whether it can take calls.
+
+use poem::http::StatusCode;
+use poem::web::Data;
+use poem::{Request, Response, handler};
+use serde_json::json;
+
+use super::super::request::Query;
+use super::super::state::AppState;
+
+/// `GET /healthz`: 200 while the process serves.
+#[handler]
+pub(in crate::web) fn healthz() -> Response {
+    Response::builder().content_type("text/plain; charset=utf-8").body("ok\n")
+}
+
+/// `GET /readyz`: 200 when the database is writable and nothing is draining; `?verbose` says more.
+#[expect(clippy::needless_pass_by_value, reason = "an extractor is passed by value")]
+#[handler]
+pub(in crate::web) fn readyz(request: &Request, state: Data<&AppState>) -> Response {
+    let (is_writable, is_draining) = (state.db().is_ready(), state.is_draining().is_cancelled());
+    let is_ready = is_writable && !is_draining;
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if !Query::parse(request).is_ok_and(|query| query.get("verbose").is_some()) {
+        let word = if is_ready { "ready\n" } else { "not ready\n" };
+        return Response::builder().status(status).content_type("text/plain; charset=utf-8").body(word);
+    }
+    let available = state.settings().available;
+    let executors = [("local", available.local), ("tekton", available.tekton)];
+    let executors: Vec<_> = executors.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
+    super::json(
+        status,
+        &json!({
+            "ready": is_ready,
+            "databaseWritable": is_writable,
+            "diskNearlyFull": state.db().is_short_of_space(),
+            "draining": is_draining,
+            "executors": executors,
+        }),
+    )
+}

@@ -1,0 +1,373 @@
+//! Decides on one call of a hook, inside the transaction that accepts it.
+
+use std::net::IpAddr;
+
+use poem::Request;
+use serde::Serialize;
+
+use crate::db::deployments::NewDeployment;
+use crate::db::queue::{self, Place};
+use crate::db::{self, Reader, Tx, hook_calls, hooks, idempotency, services};
+use crate::domain::{
+    Branch, Commit, DeploymentId, Hook, HookToken, Invalid, QueuePolicy, Service, Timestamp, Trigger,
+};
+
+use super::super::error::Error;
+use super::super::request::{Query, address};
+use super::super::state::AppState;
+use super::super::urls::Urls;
+
+/// Parameters that mean something.
+const KNOWN: [&str; 4] = ["branch", "clear_cache", "commit", "dry_run"];
+/// Longest Idempotency-Key, in bytes.
+const KEY_MAX: usize = 255;
+/// Most unknown parameters that are kept and named, and the longest name in characters.
+const IGNORED_MAX: usize = 20;
+const IGNORED_NAME_MAX: usize = 64;
+/// Seconds after which a full queue may have room again.
+const QUEUE_RETRY_SECONDS: u32 = 30;
+/// Seconds after which a disk may have room again, or an executor may be configured.
+const SERVER_RETRY_SECONDS: u32 = 60;
+
+/// A call as the caller made it.
+pub(super) struct Call {
+    pub(super) token: HookToken,
+    pub(super) caller: String,
+    pub(super) ignored: Vec<String>,
+    branch: Option<Branch>,
+    commit: Option<Commit>,
+    clear_cache: bool,
+    address: Option<IpAddr>,
+    key: Option<String>,
+    as_sent: String,
+}
+
+impl Call {
+    /// Reads parameters and headers; no database is asked.
+    ///
+    /// # Errors
+    /// 400 that names the parameter.
+    pub(super) fn read(
+        request: &Request,
+        query: &Query,
+        token: HookToken,
+        caller: String,
+    ) -> Result<Self, Invalid> {
+        let branch = query.get("branch").map(Branch::parse).transpose();
+        let commit = query.get("commit").map(Commit::parse).transpose();
+        let mut ignored = query.unknown(&KNOWN);
+        ignored.truncate(IGNORED_MAX);
+        Ok(Self {
+            token,
+            caller,
+            ignored: ignored.into_iter().map(|name| name.chars().take(IGNORED_NAME_MAX).collect()).collect(),
+            branch: branch.map_err(|error| Invalid::new("branch", error.to_string()))?,
+            commit: commit.map_err(|error| Invalid::new("commit", error.to_string()))?,
+            clear_cache: query.flag("clear_cache")?,
+            address: address(request),
+            key: idempotency_key(request)?,
+            as_sent: query.canonical(&KNOWN),
+        })
+    }
+
+    fn deployment(&self, service: &Service, verified: &hooks::Verified) -> NewDeployment {
+        NewDeployment {
+            service_id: service.id.clone(),
+            executor: service.executor,
+            trigger: Trigger::Hook(verified.hook.id.clone()),
+            hook_generation: Some(verified.generation),
+            caller: self.caller.clone(),
+            branch: self.branch.clone().unwrap_or_else(|| service.default_branch.clone()),
+            commit: self.commit.clone(),
+            clear_cache: self.clear_cache,
+            ignored_parameters: self.ignored.clone(),
+        }
+    }
+}
+
+fn idempotency_key(request: &Request) -> Result<Option<String>, Invalid> {
+    let Some(value) = request.headers().get("idempotency-key") else { return Ok(None) };
+    let is_key =
+        |key: &str| (1..=KEY_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    match value.to_str() {
+        Ok(key) if is_key(key) => Ok(Some(key.to_owned())),
+        _ => Err(Invalid::new(
+            "Idempotency-Key",
+            "must be 1 to 255 visible ASCII characters; an empty one is an unset CI variable",
+        )),
+    }
+}
+
+/// What became of a call. Both kinds keep their rows: only the database's own failures are errors.
+pub(super) enum Decision {
+    /// It stands for a durable deployment.
+    Accepted(Accepted),
+    /// It does not.
+    Refused(Error),
+}
+
+/// An accepted call.
+pub(super) struct Accepted {
+    pub(super) id: DeploymentId,
+    /// The five keys, as first sent.
+    pub(super) body: String,
+    pub(super) is_replay: bool,
+    pub(super) is_coalesced: bool,
+    /// When the secret that was used was replaced, where it was.
+    pub(super) rotated: Option<Timestamp>,
+    /// Until when it is good, where it was replaced.
+    pub(super) sunset: Option<Timestamp>,
+}
+
+/// The five keys of the contract, in their order.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AcceptedBody<'a> {
+    deployment_id: &'a DeploymentId,
+    service: &'a str,
+    status: &'a str,
+    branch: &'a Branch,
+    dashboard_url: String,
+}
+
+/// The body of a 202.
+pub(super) fn accepted_body(urls: &Urls, id: &DeploymentId, service: &str, branch: &Branch) -> String {
+    let dashboard_url = urls.deployment_page(id);
+    let body = AcceptedBody { deployment_id: id, service, status: "queued", branch, dashboard_url };
+    serde_json::to_string(&body).unwrap_or_default()
+}
+
+/// Decides on a call, in the order of the contract, and stores what comes of it.
+pub(super) fn decide(
+    tx: &Tx<'_>,
+    state: &AppState,
+    call: &Call,
+    now: Timestamp,
+) -> Result<Decision, db::Error> {
+    let Some((verified, service)) = open(tx, call, now)? else {
+        return Ok(Decision::Refused(Error::UnknownHook));
+    };
+    let decision = match replay(tx, call, &verified.hook, now)? {
+        Some(decision) => decision,
+        None => match first_refusal(tx, state, call, &verified.hook, &service, tx.is_short_of_space())? {
+            Some(error) => Decision::Refused(error),
+            None => accept(tx, state, call, &verified, &service, now)?,
+        },
+    };
+    note(tx, call, &verified.hook, &decision, now)?;
+    Ok(match decision {
+        Decision::Accepted(accepted) if verified.generation < verified.hook.generation => {
+            let (rotated, sunset) = (verified.hook.rotated_at, verified.hook.previous_until);
+            Decision::Accepted(Accepted { rotated, sunset, ..accepted })
+        }
+        decision => decision,
+    })
+}
+
+fn open(
+    reader: &Reader<'_>,
+    call: &Call,
+    now: Timestamp,
+) -> Result<Option<(hooks::Verified, Service)>, db::Error> {
+    let Some(verified) = hooks::verify(reader, &call.token, now)? else { return Ok(None) };
+    Ok(services::find(reader, &verified.hook.service_id)?.map(|service| (verified, service)))
+}
+
+fn replay(tx: &Tx<'_>, call: &Call, hook: &Hook, now: Timestamp) -> Result<Option<Decision>, db::Error> {
+    let Some(key) = &call.key else { return Ok(None) };
+    let Some(answer) = idempotency::find(tx, &hook.id, key, now)? else { return Ok(None) };
+    if answer.parameters != call.as_sent {
+        return Ok(Some(Decision::Refused(Error::KeyReused)));
+    }
+    Ok(DeploymentId::parse(&answer.deployment_id).map(|id| {
+        let body = answer.body;
+        Decision::Accepted(Accepted {
+            id,
+            body,
+            is_replay: true,
+            is_coalesced: false,
+            rotated: None,
+            sunset: None,
+        })
+    }))
+}
+
+/// The refusals that depend on the hook, the service and the server, in the order of the contract.
+fn refusals(
+    reader: &Reader<'_>,
+    state: &AppState,
+    call: &Call,
+    hook: &Hook,
+    service: &Service,
+    is_short_of_space: bool,
+) -> Result<Vec<Error>, db::Error> {
+    let mut found = Vec::new();
+    let branch = call.branch.as_ref().unwrap_or(&service.default_branch);
+    if !hook.rules.allows_branch(branch) {
+        let detail = format!("this hook may not deploy branch {branch}");
+        found.push(Error::Forbidden { code: "branch_not_allowed", detail });
+    }
+    if !hook.rules.allows_address(call.address) {
+        let detail = "this hook may not be called from this address".to_owned();
+        found.push(Error::Forbidden { code: "address_not_allowed", detail });
+    }
+    if let Some(reason) = &service.frozen {
+        found.push(Error::Locked {
+            code: "service_frozen",
+            detail: format!("the service is frozen: {reason}"),
+        });
+    }
+    if let Some(reason) = &hook.rules.paused {
+        found.push(Error::Locked { code: "hook_paused", detail: format!("this hook is paused: {reason}") });
+    }
+    if is_queue_full(reader, state, call, hook, service)? {
+        let detail = format!("{} has as many queued deployments as it may", service.name);
+        found.push(Error::TooMany { code: "queue_full", detail, retry_after: QUEUE_RETRY_SECONDS });
+    }
+    if is_short_of_space {
+        let detail = "the server's disk is nearly full".to_owned();
+        found.push(Error::Unavailable {
+            code: "disk_nearly_full",
+            detail,
+            retry_after: SERVER_RETRY_SECONDS,
+        });
+    }
+    if !state.settings().available.has(service.executor) {
+        let detail = format!("this server has no executor {}", service.executor.as_str());
+        found.push(Error::Unavailable {
+            code: "executor_unavailable",
+            detail,
+            retry_after: SERVER_RETRY_SECONDS,
+        });
+    }
+    Ok(found)
+}
+
+fn first_refusal(
+    reader: &Reader<'_>,
+    state: &AppState,
+    call: &Call,
+    hook: &Hook,
+    service: &Service,
+    is_short_of_space: bool,
+) -> Result<Option<Error>, db::Error> {
+    Ok(refusals(reader, state, call, hook, service, is_short_of_space)?.into_iter().next())
+}
+
+/// A call that joins an equal one needs no place, and `latest` makes its own.
+fn is_queue_full(
+    reader: &Reader<'_>,
+    state: &AppState,
+    call: &Call,
+    hook: &Hook,
+    service: &Service,
+) -> Result<bool, db::Error> {
+    let verified = hooks::Verified { hook: hook.clone(), generation: hook.generation };
+    let joins = queue::joins(reader, &call.deployment(service, &verified), service.queue_policy)?;
+    Ok(joins.is_none()
+        && service.queue_policy != QueuePolicy::Latest
+        && queue::is_full(reader, &service.id, state.settings().queue_limit)?)
+}
+
+fn accept(
+    tx: &Tx<'_>,
+    state: &AppState,
+    call: &Call,
+    verified: &hooks::Verified,
+    service: &Service,
+    now: Timestamp,
+) -> Result<Decision, db::Error> {
+    let new = call.deployment(service, verified);
+    let place = queue::enqueue(tx, &new, service.queue_policy, state.settings().queue_limit, now)?;
+    let (id, is_coalesced) = match place {
+        Place::New(id) => (id, false),
+        Place::Joined(id) => (id, true),
+        Place::Full => {
+            let detail = format!("{} has as many queued deployments as it may", service.name);
+            return Ok(Decision::Refused(Error::TooMany {
+                code: "queue_full",
+                detail,
+                retry_after: QUEUE_RETRY_SECONDS,
+            }));
+        }
+    };
+    let body = accepted_body(state.urls(), &id, service.name.as_str(), &new.branch);
+    if let Some(key) = &call.key {
+        idempotency::insert(tx, &verified.hook.id, key, &call.as_sent, &id, &body, now)?;
+    }
+    Ok(Decision::Accepted(Accepted { id, body, is_replay: false, is_coalesced, rotated: None, sunset: None }))
+}
+
+/// Keeps refusals and what made no deployment of its own for the hook's page.
+fn note(tx: &Tx<'_>, call: &Call, hook: &Hook, decision: &Decision, now: Timestamp) -> Result<(), db::Error> {
+    let (result, detail) = match decision {
+        Decision::Refused(error) => (error.code(), error.detail()),
+        Decision::Accepted(accepted) if accepted.is_replay => ("replayed", accepted.id.to_string()),
+        Decision::Accepted(accepted) if accepted.is_coalesced => ("coalesced", accepted.id.to_string()),
+        Decision::Accepted(_) => return Ok(()),
+    };
+    hook_calls::count(tx, &hook.id, result, &detail, &call.caller, 1, now)
+}
+
+/// The answer to a dry run.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DryRun<'a> {
+    #[serde(rename = "dryRun")]
+    is_dry: bool,
+    would_deploy: bool,
+    service: &'a str,
+    branch: &'a Branch,
+    commit: Option<&'a Commit>,
+    clear_cache: bool,
+    joins: Option<DeploymentId>,
+    failed: Vec<FailedCheck>,
+}
+
+/// One reason for which the call would be refused.
+#[derive(Serialize)]
+struct FailedCheck {
+    status: u16,
+    code: &'static str,
+    detail: String,
+}
+
+/// Says what a call would do; stores and starts nothing.
+///
+/// # Errors
+/// 401 as for the call itself.
+pub(super) async fn dry_run(state: &AppState, call: Call) -> Result<String, Error> {
+    let (own, now) = (state.clone(), state.clock().now());
+    let looked = state.db().read(move |reader| look(reader, &own, &call, now)).await?;
+    looked.ok_or(Error::UnknownHook)
+}
+
+fn look(
+    reader: &Reader<'_>,
+    state: &AppState,
+    call: &Call,
+    now: Timestamp,
+) -> Result<Option<String>, db::Error> {
+    let Some((verified, service)) = open(reader, call, now)? else { return Ok(None) };
+    let is_short_of_space = state.db().is_short_of_space();
+    let failed = refusals(reader, state, call, &verified.hook, &service, is_short_of_space)?;
+    let new = call.deployment(&service, &verified);
+    let answer = DryRun {
+        is_dry: true,
+        would_deploy: failed.is_empty(),
+        service: service.name.as_str(),
+        branch: &new.branch,
+        commit: new.commit.as_ref(),
+        clear_cache: new.clear_cache,
+        joins: queue::joins(reader, &new, service.queue_policy)?,
+        failed: failed
+            .into_iter()
+            .map(|error| FailedCheck {
+                status: error.status().as_u16(),
+                code: error.code(),
+                detail: error.detail(),
+            })
+            .collect(),
+    };
+    Ok(Some(serde_json::to_string(&answer).unwrap_or_default()))
+}

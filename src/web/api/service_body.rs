@@ -1,0 +1,237 @@
+//! A service as JSON. What GET gives is what POST and PATCH take; values of variables are shown as `***` and, sent back
+//! so, left as they are.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::db::queue::Available;
+use crate::domain::{
+    Branch, EnvName, ExecutorKind, Invalid, LocalSettings, QueuePolicy, Repository, Service, ServiceId,
+    ServiceName, Span, Timestamp,
+};
+
+use super::super::request::Change;
+
+/// Stands for a value that is not shown.
+const HIDDEN: &str = "***";
+/// A run's timeout where nothing is said.
+const DEFAULT_TIMEOUT: Span = Span::from_hours(1);
+
+/// The writable part, all of it optional so that one shape serves POST and PATCH.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct ServiceBody {
+    pub(super) name: Option<String>,
+    repository: Option<String>,
+    default_branch: Option<String>,
+    executor: Option<String>,
+    queue_policy: Option<String>,
+    timeout: Option<String>,
+    url: Change<String>,
+    build_command: Option<String>,
+    deploy_command: Option<String>,
+    env: Option<BTreeMap<String, Option<String>>>,
+    git_token_file: Change<String>,
+    git_ssh_key_file: Change<String>,
+    /// Read-only; accepted and ignored, so that what GET gives can be sent back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frozen: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<serde_json::Value>,
+}
+
+/// A service as it is shown.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Shown {
+    id: String,
+    #[serde(flatten)]
+    body: ServiceBody,
+    frozen: Option<String>,
+    created_at: Timestamp,
+}
+
+impl Shown {
+    pub(super) fn new(service: &Service) -> Self {
+        let names = service.local.env.keys();
+        let body = ServiceBody {
+            name: Some(service.name.to_string()),
+            repository: Some(service.repository.to_string()),
+            default_branch: Some(service.default_branch.to_string()),
+            executor: Some(service.executor.as_str().to_owned()),
+            queue_policy: Some(service.queue_policy.as_str().to_owned()),
+            timeout: Some(service.timeout.to_string()),
+            url: service.url.clone().into(),
+            build_command: Some(service.local.build_command.clone()),
+            deploy_command: Some(service.local.deploy_command.clone()),
+            env: Some(names.map(|name| (name.as_str().to_owned(), Some(HIDDEN.to_owned()))).collect()),
+            git_token_file: service.local.git_token_file.clone().into(),
+            git_ssh_key_file: service.local.git_ssh_key_file.clone().into(),
+            ..ServiceBody::default()
+        };
+        Self {
+            id: service.id.to_string(),
+            body,
+            frozen: service.frozen.clone(),
+            created_at: service.created_at,
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.body.name.clone().unwrap_or_default()
+    }
+}
+
+impl ServiceBody {
+    /// Makes a new service out of it.
+    ///
+    /// # Errors
+    /// Names the field that is missing or wrong.
+    pub(super) fn create(self, available: Available, now: Timestamp) -> Result<Service, Invalid> {
+        let need = |field: &str, value: &Option<String>| {
+            value.clone().ok_or_else(|| Invalid::new(field, "is missing"))
+        };
+        let executor = if available.tekton { ExecutorKind::Tekton } else { ExecutorKind::Local };
+        let service = Service {
+            id: ServiceId::generate(),
+            name: ServiceName::parse(&need("name", &self.name)?)?,
+            repository: Repository::parse(&need("repository", &self.repository)?)?,
+            default_branch: branch(self.default_branch.as_deref().unwrap_or("main"))?,
+            executor,
+            queue_policy: QueuePolicy::Coalesce,
+            timeout: DEFAULT_TIMEOUT,
+            url: None,
+            local: LocalSettings::default(),
+            frozen: None,
+            created_at: now,
+        };
+        self.apply(service, available)
+    }
+
+    /// Changes what it names in a service.
+    ///
+    /// # Errors
+    /// Names the field that is wrong.
+    pub(super) fn apply(self, mut service: Service, available: Available) -> Result<Service, Invalid> {
+        if let Some(name) = self.name
+            && name != service.name.as_str()
+        {
+            return Err(Invalid::new("name", "cannot be changed; add a service with the new name"));
+        }
+        if let Some(text) = self.repository {
+            service.repository = Repository::parse(&text)?;
+        }
+        if let Some(text) = self.default_branch {
+            service.default_branch = branch(&text)?;
+        }
+        if let Some(text) = self.executor {
+            service.executor =
+                ExecutorKind::parse(&text).filter(|kind| available.has(*kind)).ok_or_else(|| {
+                    Invalid::new("executor", format!("\"{text}\" is not an executor of this server"))
+                })?;
+        }
+        if let Some(text) = self.queue_policy {
+            service.queue_policy = QueuePolicy::parse(&text)
+                .ok_or_else(|| Invalid::new("queuePolicy", "must be coalesce, latest or every"))?;
+        }
+        if let Some(text) = self.timeout {
+            service.timeout = text.parse().map_err(|error: Invalid| Invalid::new("timeout", error.detail))?;
+        }
+        service.url = self.url.apply(service.url);
+        let local = &mut service.local;
+        local.build_command = self.build_command.unwrap_or_else(|| std::mem::take(&mut local.build_command));
+        local.deploy_command =
+            self.deploy_command.unwrap_or_else(|| std::mem::take(&mut local.deploy_command));
+        local.git_token_file = self.git_token_file.apply(local.git_token_file.take());
+        local.git_ssh_key_file = self.git_ssh_key_file.apply(local.git_ssh_key_file.take());
+        merge_env(&mut local.env, self.env.unwrap_or_default())?;
+        service.check()?;
+        Ok(service)
+    }
+}
+
+/// Null removes a variable, `***` leaves it, anything else sets it.
+fn merge_env(
+    env: &mut BTreeMap<EnvName, String>,
+    changes: BTreeMap<String, Option<String>>,
+) -> Result<(), Invalid> {
+    for (name, value) in changes {
+        let own = EnvName::parse(&name)?;
+        match value.as_deref() {
+            None => drop(env.remove(&own)),
+            Some(HIDDEN) if env.contains_key(&own) => {}
+            Some(HIDDEN) => {
+                return Err(Invalid::new(
+                    format!("env.{name}"),
+                    "*** stands for a value that is kept, and there is none",
+                ));
+            }
+            Some(value) => drop(env.insert(own, value.to_owned())),
+        }
+    }
+    Ok(())
+}
+
+fn branch(text: &str) -> Result<Branch, Invalid> {
+    Branch::parse(text).map_err(|error| Invalid::new("defaultBranch", error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOTH: Available = Available { local: true, tekton: false };
+
+    fn read(json: &str) -> ServiceBody {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn service() -> Service {
+        let body = read(
+            r#"{"name":"api","repository":"/srv/api","env":{"KEY":"secret-value"},"url":"https://api.example.com"}"#,
+        );
+        body.create(BOTH, Timestamp::from_millis(0)).unwrap()
+    }
+
+    #[test]
+    fn what_get_gives_can_be_sent_back_and_changes_nothing() {
+        let before = service();
+
+        let shown = serde_json::to_string(&Shown::new(&before)).unwrap();
+        let after = read(&shown).apply(before.clone(), BOTH).unwrap();
+
+        assert!(shown.contains("\"KEY\":\"***\"") && !shown.contains("secret-value"));
+        assert_eq!((after.local, after.url, after.timeout), (before.local, before.url, before.timeout));
+    }
+
+    #[test]
+    fn null_empties_and_a_missing_field_stays() {
+        let after = read(r#"{"url":null,"env":{"KEY":null,"NEW":"x"}}"#).apply(service(), BOTH).unwrap();
+
+        assert_eq!(after.url, None);
+        assert_eq!(after.local.env.keys().map(EnvName::as_str).collect::<Vec<_>>(), ["NEW"]);
+    }
+
+    #[test]
+    fn errors_name_their_field() {
+        let field = |json: &str| read(json).create(BOTH, Timestamp::from_millis(0)).unwrap_err().field;
+
+        assert_eq!(field("{}"), "name");
+        assert_eq!(field(r#"{"name":"api"}"#), "repository");
+        assert_eq!(field(r#"{"name":"api","repository":"/x","executor":"tekton"}"#), "executor");
+        assert_eq!(field(r#"{"name":"api","repository":"/x","queuePolicy":"all"}"#), "queuePolicy");
+        assert_eq!(field(r#"{"name":"api","repository":"/x","timeout":"1w"}"#), "timeout");
+        assert_eq!(field(r#"{"name":"api","repository":"/x","timeout":"0s"}"#), "timeout");
+        assert_eq!(field(r#"{"name":"api","repository":"/x","env":{"A":"***"}}"#), "env.A");
+        assert_eq!(field(r#"{"name":"api","repository":"/x","defaultBranch":"a b"}"#), "defaultBranch");
+        assert!(
+            serde_json::from_str::<ServiceBody>(r#"{"nmae":"api"}"#)
+                .unwrap_err()
+                .to_string()
+                .contains("nmae")
+        );
+    }
+}

@@ -1,0 +1,291 @@
+//! Services: the user's applications.
+
+use poem::http::StatusCode;
+use poem::web::{Data, Path};
+use poem::{Body, Request, Response, handler};
+use serde::Deserialize;
+
+use crate::db::deployments::{Filter, NewDeployment};
+use crate::db::{Reader, audit, deployments, services};
+use crate::domain::{Branch, Commit, DeploymentId, Invalid, Scope, Service, Status, Trigger};
+
+use super::super::auth::{self, actor};
+use super::super::error::Error;
+use super::super::request::{Query, json};
+use super::super::state::AppState;
+use super::deployment_body::{DeploymentBody, find};
+use super::deployments::{accepted, start};
+use super::service_body::{ServiceBody, Shown};
+use super::{List, limit};
+
+/// Longest reason of a freeze or pause, in characters.
+pub(super) const REASON_MAX: usize = 500;
+
+/// The service of that name.
+///
+/// # Errors
+/// 404 where there is none.
+pub(in crate::web) fn load(reader: &Reader<'_>, name: &str) -> Result<Service, Error> {
+    services::find_by_name(reader, name)?.ok_or_else(|| Error::NotFound(format!("service {name}")))
+}
+
+/// `GET /api/v1/services`.
+#[handler]
+pub(in crate::web) async fn index(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
+    let caller = auth::caller(request)?;
+    let query = Query::parse(request)?;
+    let (after, limit) = (query.get("after").map(str::to_owned), limit(&query)?);
+    let found = state.db().read(move |reader| services::list(reader, after.as_deref(), limit + 1)).await?;
+    let found =
+        found.iter().filter(|service| caller.may(Scope::Read, Some(&service.id))).map(Shown::new).collect();
+    Ok(super::json(StatusCode::OK, &List::page(found, limit, Shown::name)))
+}
+
+/// `POST /api/v1/services`.
+#[handler]
+pub(in crate::web) async fn create(
+    request: &Request,
+    body: Body,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let caller = auth::caller(request)?;
+    caller.require(Scope::Admin, None)?;
+    let now = state.clock().now();
+    let service = json::<ServiceBody>(body).await?.create(state.settings().available, now)?;
+    let (actor, stored) = (actor(&caller, request), service.clone());
+    let write = move |tx: &crate::db::Tx<'_>| {
+        if !services::insert(tx, &stored)? {
+            let detail = format!("there is a service {} already", stored.name);
+            return Err(Error::Conflict { code: "name_taken", detail });
+        }
+        let detail = format!("{}, branch {}", stored.repository, stored.default_branch);
+        Ok(audit::record(tx, &actor, "service.create", &format!("service {}", stored.name), &detail, now)?)
+    };
+    state.db().try_write(write).await?;
+    Ok(super::json(StatusCode::CREATED, &Shown::new(&service)))
+}
+
+/// `GET /api/v1/services/{name}`.
+#[handler]
+pub(in crate::web) async fn show(
+    request: &Request,
+    Path(name): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let caller = auth::caller(request)?;
+    let service = state.db().read(move |reader| load(reader, &name)).await?;
+    caller.require(Scope::Read, Some(&service.id))?;
+    Ok(super::json(StatusCode::OK, &Shown::new(&service)))
+}
+
+/// `PATCH /api/v1/services/{name}`.
+#[handler]
+pub(in crate::web) async fn update(
+    request: &Request,
+    Path(name): Path<String>,
+    body: Body,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let caller = auth::caller(request)?;
+    let changes: ServiceBody = json(body).await?;
+    let (available, now, actor) = (state.settings().available, state.clock().now(), actor(&caller, request));
+    let write = move |tx: &crate::db::Tx<'_>| {
+        let before = load(tx, &name)?;
+        caller.require(Scope::Admin, Some(&before.id))?;
+        let after = changes.apply(before.clone(), available)?;
+        services::update(tx, &after)?;
+        let detail = differences(&before, &after);
+        audit::record(tx, &actor, "service.update", &format!("service {name}"), &detail, now)?;
+        Ok::<_, Error>(after)
+    };
+    let service = state.db().try_write(write).await?;
+    Ok(super::json(StatusCode::OK, &Shown::new(&service)))
+}
+
+/// What changed, `field: old → new`; of variables the names alone.
+fn differences(before: &Service, after: &Service) -> String {
+    let none = || "none".to_owned();
+    let variables =
+        |service: &Service| service.local.env.keys().map(|name| name.as_str().to_owned()).collect::<Vec<_>>();
+    let pairs = [
+        ("repository", before.repository.to_string(), after.repository.to_string()),
+        ("defaultBranch", before.default_branch.to_string(), after.default_branch.to_string()),
+        ("executor", before.executor.as_str().to_owned(), after.executor.as_str().to_owned()),
+        ("queuePolicy", before.queue_policy.as_str().to_owned(), after.queue_policy.as_str().to_owned()),
+        ("timeout", before.timeout.to_string(), after.timeout.to_string()),
+        ("url", before.url.clone().unwrap_or_else(none), after.url.clone().unwrap_or_else(none)),
+        ("buildCommand", before.local.build_command.clone(), after.local.build_command.clone()),
+        ("deployCommand", before.local.deploy_command.clone(), after.local.deploy_command.clone()),
+        ("env", variables(before).join(" "), variables(after).join(" ")),
+    ];
+    let mut changed: Vec<String> = pairs
+        .into_iter()
+        .filter(|(_, old, new)| old != new)
+        .map(|(field, old, new)| format!("{field}: {old} → {new}"))
+        .collect();
+    if before.local != after.local && changed.is_empty() {
+        changed.push("values of variables or git credentials".to_owned());
+    }
+    changed.join("; ")
+}
+
+/// `DELETE /api/v1/services/{name}`: its queued deployments end, the running one is cancelled, its hooks are revoked.
+#[handler]
+pub(in crate::web) async fn delete(
+    request: &Request,
+    Path(name): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let caller = auth::caller(request)?;
+    let (actor, now) = (actor(&caller, request), state.clock().now());
+    let write = move |tx: &crate::db::Tx<'_>| {
+        let service = load(tx, &name)?;
+        caller.require(Scope::Admin, Some(&service.id))?;
+        services::delete(tx, &service.id, now)?;
+        Ok::<_, Error>(audit::record(tx, &actor, "service.delete", &format!("service {name}"), "", now)?)
+    };
+    state.db().try_write(write).await?;
+    Ok(Response::builder().status(StatusCode::NO_CONTENT).finish())
+}
+
+/// Why a service is frozen or a hook paused.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReasonBody {
+    reason: Option<String>,
+}
+
+/// `PUT /api/v1/services/{name}/freeze`.
+#[handler]
+pub(in crate::web) async fn freeze(
+    request: &Request,
+    Path(name): Path<String>,
+    body: Body,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let reason = json::<ReasonBody>(body).await?.reason.unwrap_or_default();
+    if reason.trim().is_empty() || reason.chars().count() > REASON_MAX {
+        return Err(Invalid::new("reason", "is needed, in at most 500 characters: callers read it").into());
+    }
+    set_frozen(request, &state, name, Some(reason)).await
+}
+
+/// `DELETE /api/v1/services/{name}/freeze`.
+#[handler]
+pub(in crate::web) async fn unfreeze(
+    request: &Request,
+    Path(name): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    set_frozen(request, &state, name, None).await
+}
+
+async fn set_frozen(
+    request: &Request,
+    state: &AppState,
+    name: String,
+    reason: Option<String>,
+) -> Result<Response, Error> {
+    let caller = auth::caller(request)?;
+    let (actor, now) = (actor(&caller, request), state.clock().now());
+    let write = move |tx: &crate::db::Tx<'_>| {
+        let mut service = load(tx, &name)?;
+        caller.require(Scope::Admin, Some(&service.id))?;
+        services::set_frozen(tx, &service.id, reason.as_deref())?;
+        let verb = if reason.is_some() { "service.freeze" } else { "service.unfreeze" };
+        let detail = reason.as_deref().unwrap_or_default();
+        audit::record(tx, &actor, verb, &format!("service {name}"), detail, now)?;
+        service.frozen = reason;
+        Ok::<_, Error>(service)
+    };
+    let service = state.db().try_write(write).await?;
+    Ok(super::json(StatusCode::OK, &Shown::new(&service)))
+}
+
+/// `GET /api/v1/services/{name}/deployments`, newest first.
+#[handler]
+pub(in crate::web) async fn deployments_of(
+    request: &Request,
+    Path(name): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let caller = auth::caller(request)?;
+    let query = Query::parse(request)?;
+    let (filter, limit) = (filter(&query)?, limit(&query)?);
+    let read = move |reader: &Reader<'_>| {
+        let service = load(reader, &name)?;
+        caller.require(Scope::Read, Some(&service.id))?;
+        let filter = Filter { limit: limit + 1, ..filter };
+        let listed = deployments::list_for_service(reader, &service.id, &filter)?;
+        let found = listed.iter().filter_map(|deployment| find(reader, &deployment.id).transpose());
+        Ok::<_, Error>(found.collect::<Result<Vec<_>, _>>()?)
+    };
+    let found = state.db().read(read).await?;
+    let cursor = |body: &DeploymentBody| body.id().to_string();
+    let bodies =
+        found.into_iter().map(|found| DeploymentBody::new(found, state.urls(), Some(Vec::new()))).collect();
+    Ok(super::json(StatusCode::OK, &List::page(bodies, limit, cursor)))
+}
+
+fn filter(query: &Query) -> Result<Filter, Invalid> {
+    let status = query.get("status").map(|word| {
+        Status::parse(word)
+            .ok_or_else(|| Invalid::new("status", "must be queued, building, deploying, succeeded or failed"))
+    });
+    let branch = query
+        .get("branch")
+        .map(|text| Branch::parse(text).map_err(|error| Invalid::new("branch", error.to_string())));
+    let before = query.get("after").map(|text| {
+        DeploymentId::parse(text).ok_or_else(|| Invalid::new("after", "must be the id of a deployment"))
+    });
+    Ok(Filter {
+        status: status.transpose()?,
+        branch: branch.transpose()?,
+        before: before.transpose()?,
+        limit: 0,
+    })
+}
+
+/// What to deploy now.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Default)]
+struct DeployBody {
+    branch: Option<String>,
+    commit: Option<String>,
+    clear_cache: bool,
+}
+
+/// `POST /api/v1/services/{name}/deployments`: deploy now.
+#[handler]
+pub(in crate::web) async fn deploy(
+    request: &Request,
+    Path(name): Path<String>,
+    body: Body,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let caller = auth::caller(request)?;
+    let wanted: DeployBody = json(body).await?;
+    let branch = wanted.branch.as_deref().map(Branch::parse).transpose();
+    let branch = branch.map_err(|error| Invalid::new("branch", error.to_string()))?;
+    let commit = wanted.commit.as_deref().map(Commit::parse).transpose();
+    let commit = commit.map_err(|error| Invalid::new("commit", error.to_string()))?;
+    let (actor, own_state, now) = (actor(&caller, request), (*state).clone(), state.clock().now());
+    let write = move |tx: &crate::db::Tx<'_>| {
+        let service = load(tx, &name)?;
+        caller.require(Scope::Deploy, Some(&service.id))?;
+        let new = NewDeployment {
+            service_id: service.id.clone(),
+            executor: service.executor,
+            trigger: Trigger::Deploy,
+            hook_generation: None,
+            caller: actor.name.clone(),
+            branch: branch.unwrap_or_else(|| service.default_branch.clone()),
+            commit,
+            clear_cache: wanted.clear_cache,
+            ignored_parameters: Vec::new(),
+        };
+        start(tx, &own_state, &service, &new, &actor, "service.deploy", now)
+    };
+    Ok(accepted(state.db().try_write(write).await?))
+}

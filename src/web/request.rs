@@ -1,0 +1,247 @@
+//! Reads requests: query parameters as they were sent, headers, JSON bodies.
+
+use std::net::IpAddr;
+
+use percent_encoding::percent_decode_str;
+use poem::http::HeaderMap;
+use poem::{Body, Request};
+use serde::de::DeserializeOwned;
+
+use crate::domain::Invalid;
+
+use super::error::Error;
+use super::front::{Peer, read_limited};
+
+/// Largest body that is read, in bytes.
+pub(super) const BODY_LIMIT: usize = 64 * 1024;
+
+/// The query of a request: names and values decoded, `+` literal, each name at most once.
+#[derive(Debug, Default)]
+pub(super) struct Query(Vec<(String, Option<String>)>);
+
+impl Query {
+    /// Reads the query of a request.
+    ///
+    /// # Errors
+    /// Where a name is repeated or a byte cannot be decoded.
+    pub(super) fn parse(request: &Request) -> Result<Self, Invalid> {
+        Self::parse_text(request.uri().query().unwrap_or_default())
+    }
+
+    pub(super) fn parse_text(query: &str) -> Result<Self, Invalid> {
+        let mut pairs: Vec<(String, Option<String>)> = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = match pair.split_once('=') {
+                Some((name, value)) => (decode(name)?, Some(decode(value)?)),
+                None => (decode(pair)?, None),
+            };
+            if pairs.iter().any(|(earlier, _)| *earlier == name) {
+                return Err(Invalid::new(name, "is given twice; give it once"));
+            }
+            pairs.push((name, value));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// The value of a parameter; an empty text for a bare name, none where it is missing.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_deref().unwrap_or_default())
+    }
+
+    /// A yes or no: `true 1 yes false 0 no` in any case, or the bare name for yes. Missing is no.
+    ///
+    /// # Errors
+    /// For anything else, an empty value included.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Invalid> {
+        let Some((_, value)) = self.0.iter().find(|(own, _)| own == name) else { return Ok(false) };
+        match value.as_deref().map(str::to_ascii_lowercase).as_deref() {
+            None | Some("true" | "1" | "yes") => Ok(true),
+            Some("false" | "0" | "no") => Ok(false),
+            Some("") => Err(Invalid::new(name, "is empty; give true or false, or leave the parameter out")),
+            Some(_) => Err(Invalid::new(name, "must be true, 1, yes, false, 0 or no")),
+        }
+    }
+
+    /// A whole number.
+    ///
+    /// # Errors
+    /// Where it is none or outside `range`.
+    pub(super) fn number(
+        &self,
+        name: &str,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Result<Option<u64>, Invalid> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        match value.parse() {
+            Ok(number) if range.contains(&number) => Ok(Some(number)),
+            _ => Err(Invalid::new(
+                name,
+                format!("must be a whole number from {} to {}", range.start(), range.end()),
+            )),
+        }
+    }
+
+    /// Names that are not among `known`, as they were sent.
+    pub(super) fn unknown(&self, known: &[&str]) -> Vec<String> {
+        self.0.iter().map(|(name, _)| name.clone()).filter(|name| !known.contains(&name.as_str())).collect()
+    }
+
+    /// The parameters among `known` as one text, in one order whatever the caller's; values as they were sent.
+    pub(super) fn canonical(&self, known: &[&str]) -> String {
+        let mut pairs: Vec<_> = self.0.iter().filter(|(name, _)| known.contains(&name.as_str())).collect();
+        pairs.sort();
+        serde_json::to_string(&pairs).unwrap_or_default()
+    }
+}
+
+fn decode(text: &str) -> Result<String, Invalid> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(Into::into).map_err(|_| Invalid::new("query", "has a percent code that is no UTF-8 text"))
+}
+
+/// The address of the client; none through the socket.
+pub(super) fn address(request: &Request) -> Option<IpAddr> {
+    match request.data::<Peer>() {
+        Some(Peer::Tcp(address)) => Some(*address),
+        _ => None,
+    }
+}
+
+/// A header as text; none where it is missing or not visible ASCII.
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The credential of an `Authorization: Bearer …` header.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = header(headers, "authorization")?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whether the client would rather have `wanted` than JSON: it names the type, and not JSON before it.
+pub(super) fn prefers(headers: &HeaderMap, wanted: &str) -> bool {
+    let accept = header(headers, "accept").unwrap_or_default();
+    let mut types = accept.split(',').map(|item| item.split(';').next().unwrap_or_default().trim());
+    types.find(|kind| *kind == wanted || kind.ends_with("/json") || *kind == "*/*") == Some(wanted)
+}
+
+/// Reads a JSON body of a known shape.
+///
+/// # Errors
+/// Where the body is too large, no JSON, or has a field too many, too few or of the wrong kind; names the field.
+pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Error> {
+    let bytes = read_limited(body, BODY_LIMIT).await?;
+    let bytes = if bytes.is_empty() { b"{}".to_vec() } else { bytes };
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Invalid::new("body", format!("is not as expected: {error}")).into())
+}
+
+/// A field of a change: missing leaves what is there, null empties it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum Change<T> {
+    #[default]
+    Keep,
+    Empty,
+    Set(T),
+}
+
+impl<T> Change<T> {
+    /// Changes the value that is set.
+    ///
+    /// # Errors
+    /// What `map` says of it.
+    pub(super) fn try_map<U, E>(self, map: impl FnOnce(T) -> Result<U, E>) -> Result<Change<U>, E> {
+        Ok(match self {
+            Self::Keep => Change::Keep,
+            Self::Empty => Change::Empty,
+            Self::Set(value) => Change::Set(map(value)?),
+        })
+    }
+
+    /// What is there after the change.
+    pub(super) fn apply(self, before: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => before,
+            Self::Empty => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+}
+
+impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Change<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Empty, Self::Set))
+    }
+}
+
+impl<T: serde::Serialize> serde::Serialize for Change<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Set(value) => serializer.serialize_some(value),
+            Self::Keep | Self::Empty => serializer.serialize_none(),
+        }
+    }
+}
+
+impl<T> From<Option<T>> for Change<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Empty, Self::Set)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plus_is_a_plus_and_percent_codes_are_decoded() {
+        let query = Query::parse_text("branch=feat/c++&x=a%2Fb%20c&bare").unwrap();
+
+        assert_eq!(query.get("branch"), Some("feat/c++"));
+        assert_eq!(query.get("x"), Some("a/b c"));
+        assert_eq!((query.get("bare"), query.get("none")), (Some(""), None));
+    }
+
+    #[test]
+    fn a_repeated_name_is_refused_however_it_is_spelled() {
+        assert_eq!(Query::parse_text("a=1&b=2&%61=3").unwrap_err().field, "a");
+        assert!(Query::parse_text("a=%ff").is_err());
+    }
+
+    #[test]
+    fn flags_take_six_words_and_the_bare_name() {
+        for (text, expected) in
+            [("f", true), ("f=TRUE", true), ("f=1", true), ("f=Yes", true), ("f=no", false), ("", false)]
+        {
+            assert_eq!(Query::parse_text(text).unwrap().flag("f").unwrap(), expected, "{text}");
+        }
+        assert!(Query::parse_text("f=").unwrap().flag("f").is_err());
+        assert!(Query::parse_text("f=maybe").unwrap().flag("f").is_err());
+    }
+
+    #[test]
+    fn the_canonical_text_does_not_depend_on_the_order() {
+        let known = ["branch", "commit"];
+        let one = Query::parse_text("commit=x&branch=main&utm=1").unwrap();
+        let other = Query::parse_text("branch=main&commit=x").unwrap();
+
+        assert_eq!(one.canonical(&known), other.canonical(&known));
+        assert_eq!(one.unknown(&known), ["utm"]);
+    }
+
+    #[test]
+    fn the_first_known_type_of_accept_decides() {
+        let prefers_text = |accept: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("accept", accept.parse().unwrap());
+            prefers(&headers, "text/plain")
+        };
+
+        assert!(prefers_text("text/plain") && prefers_text("text/plain;q=0.9, application/json"));
+        assert!(
+            !prefers_text("application/json, text/plain")
+                && !prefers_text("*/*")
+                && !prefers_text("text/html")
+        );
+    }
+}

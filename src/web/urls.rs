@@ -1,0 +1,55 @@
+//! Every absolute URL. Built from settings alone, never from what a request says of itself.
+
+use crate::domain::{DeploymentId, HookToken, LinkToken};
+
+/// The addresses under which the server is known.
+#[derive(Debug, Clone)]
+pub struct Urls {
+    public: String,
+    dashboard: String,
+}
+
+impl Urls {
+    /// Takes the base of hook URLs and API, and that of pages; both without a trailing slash.
+    pub fn new(public: &str, dashboard: &str) -> Self {
+        Self {
+            public: public.trim_end_matches('/').to_owned(),
+            dashboard: dashboard.trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// The base of hook URLs and API.
+    pub fn public(&self) -> &str {
+        &self.public
+    }
+
+    /// The base of pages.
+    pub fn dashboard(&self) -> &str {
+        &self.dashboard
+    }
+
+    /// Whether browsers reach the pages by https.
+    pub fn is_https(&self) -> bool {
+        self.dashboard.starts_with("https://")
+    }
+
+    /// The URL of a hook: a secret, to be shown once.
+    pub fn hook(&self, token: &HookToken) -> String {
+        format!("{}/deploy-hooks/{}", self.public, token.reveal())
+    }
+
+    /// The page of a deployment.
+    pub fn deployment_page(&self, id: &DeploymentId) -> String {
+        format!("{}/deploys/{id}", self.dashboard)
+    }
+
+    /// A one-time sign-in link: a secret, to be shown once.
+    pub fn login_link(&self, token: &LinkToken) -> String {
+        format!("{}/login?once={}", self.dashboard, token.reveal())
+    }
+
+    /// The one-time setup link: a secret, to be shown once.
+    pub fn setup_link(&self, token: &LinkToken) -> String {
+        format!("{}/setup?once={}", self.dashboard, token.reveal())
+    }
+}
