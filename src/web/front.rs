@@ -1,1 +1,0 @@
-//! Our accept loop: limits and guards before poem.
