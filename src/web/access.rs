@@ -82,7 +82,7 @@ pub(super) fn record(refused: &Refused, entry: &Entry, response: &Response) {
     }
     let route = response.data::<PathPattern>().map_or("-", |pattern| &pattern.0);
     let (method, id, client, status_code) = (entry.method(), &entry.id, entry.client, status.as_u16());
-    let duration_us = entry.started.elapsed().as_micros();
+    let duration_us = u64::try_from(entry.started.elapsed().as_micros()).unwrap_or(u64::MAX);
     if status.is_success() && entry.method == Method::GET {
         tracing::debug!(method, route, status = status_code, duration_us, request.id = id, %client, "request");
     } else {

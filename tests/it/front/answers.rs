@@ -7,10 +7,6 @@ use super::*;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
-fn get(path: &str, lines: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: h\r\n{lines}\r\n")
-}
-
 #[tokio::test]
 async fn a_panic_is_500_and_the_server_goes_on() {
     let server = Server::start().await;

@@ -5,6 +5,7 @@ mod bodies;
 mod bounds;
 mod drain;
 mod guard;
+mod log;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -45,6 +46,10 @@ pub const SHORT: Duration = Duration::from_millis(200);
 pub const ECHO_MAX: usize = 64 * 1024;
 pub const HELLO: &str = "GET /hello HTTP/1.1\r\nHost: h\r\n\r\n";
 pub const SLOW: &str = "GET /slow HTTP/1.1\r\nHost: h\r\n\r\n";
+
+pub fn get(path: &str, lines: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: h\r\n{lines}\r\n")
+}
 
 /// Lets a test see that `/slow` was entered, and lets the handler go on.
 #[derive(Clone)]
