@@ -4,3 +4,5 @@
     unreachable_pub,
     reason = "tests fail by panicking; helpers are shared by files"
 )]
+
+mod front;

@@ -1,0 +1,128 @@
+//! One connection from its first byte to its end.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncWrite;
+use tokio::time::Instant;
+use tokio::time::timeout;
+use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
+
+use crate::web::front::Front;
+use crate::web::front::Limits;
+use crate::web::front::Peer;
+use crate::web::front::stream::Stream;
+
+/// Longest request head, in bytes; also the size of hyper's buffers. More is answered 431.
+const HEAD_MAX: usize = 16 * 1024;
+/// Most header lines of a request. More is answered 431.
+const HEADERS_MAX: usize = 64;
+/// At the end of service, time for a head that has begun to become a request.
+const HALF_OPEN_GRACE: Duration = Duration::from_millis(250);
+/// Time for a caller to take the last answer while it still sends.
+const LINGER: Duration = Duration::from_secs(1);
+/// Reads of a caller that still sends, 4 KiB each, before it is cut off.
+const LINGER_READS: usize = 256;
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The last answer is written.
+    Answered,
+    /// The caller was too slow, or has gone.
+    Cut,
+}
+
+/// Serves the requests of a connection until it ends, or `stop` is cancelled and its request answered.
+pub(super) async fn serve<S>(inner: S, peer: Peer, front: Arc<Front>, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let limits = front.limits;
+    let Some(mut stream) = first_byte(inner, &limits, &stop).await else { return };
+    let end = converse(&mut stream, peer, front, &stop).await;
+    if end == End::Answered {
+        linger(stream.into_inner()).await;
+    }
+}
+
+async fn first_byte<S>(inner: S, limits: &Limits, stop: &CancellationToken) -> Option<Stream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    tokio::select! {
+        biased;
+        opened = timeout(limits.first_byte, Stream::open(inner, limits.write)) => opened.ok()?,
+        () = stop.cancelled() => None,
+    }
+}
+
+async fn converse<S>(stream: &mut Stream<S>, peer: Peer, front: Arc<Front>, stop: &CancellationToken) -> End
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let limits = front.limits;
+    let head = stream.head();
+    let service = service_fn(|request| {
+        let front = Arc::clone(&front);
+        let head = Arc::clone(&head);
+        async move { Ok::<_, Infallible>(front.answer(request, peer, &head).await) }
+    });
+    let mut connection = pin!(protocol(&limits).serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => return end_of(ended),
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    let cut = Instant::now() + limits.drain;
+    if let Ok(ended) = timeout(HALF_OPEN_GRACE.min(limits.drain), connection.as_mut()).await {
+        return end_of(ended);
+    }
+    if head.is_half_open() {
+        return End::Cut;
+    }
+    timeout_at(cut, connection).await.map_or(End::Cut, end_of)
+}
+
+fn protocol(limits: &Limits) -> http1::Builder {
+    let mut protocol = http1::Builder::new();
+    protocol
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header)
+        .max_buf_size(HEAD_MAX)
+        .max_header_size(HEAD_MAX)
+        .max_headers(HEADERS_MAX);
+    protocol
+}
+
+fn end_of(ended: hyper::Result<()>) -> End {
+    match ended {
+        Err(error) if !error.is_parse() => End::Cut,
+        Ok(()) | Err(_) => End::Answered,
+    }
+}
+
+/// Reads what the caller still sends after its last answer, and forgets it.
+///
+/// Closing a socket with unread bytes makes the kernel reset the connection, and the caller may lose the
+/// answer that it has not read yet.
+async fn linger(mut inner: impl AsyncRead + AsyncWrite + Unpin) {
+    let mut sink = [0; 4096];
+    let read_on = async {
+        for _ in 0..LINGER_READS {
+            if !matches!(inner.read(&mut sink).await, Ok(1..)) {
+                break;
+            }
+        }
+    };
+    let _ = timeout(LINGER, read_on).await;
+}

@@ -1,0 +1,320 @@
+//! Our accept loop: limits and guards before poem.
+//!
+//! poem's own server installs no timers, ignores accept errors and trusts what callers say of
+//! themselves. Here each connection is counted and timed, each request is unambiguous before a handler
+//! sees it, and each answer carries the headers that protect it.
+
+mod body;
+mod connection;
+mod guard;
+mod listen;
+mod peers;
+mod stream;
+
+use std::any::Any;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use hyper::body::Incoming;
+use ipnet::IpNet;
+use poem::Endpoint as _;
+use poem::EndpointExt as _;
+use poem::IntoEndpoint;
+use poem::Request;
+use poem::Response;
+use poem::endpoint::BoxEndpoint;
+use poem::http::HeaderValue;
+use poem::http::StatusCode;
+use poem::http::uri::Scheme;
+use poem::web::LocalAddr;
+use poem::web::RemoteAddr;
+use rustix::process::Resource;
+use rustix::process::getrlimit;
+use tokio::net::TcpListener;
+use tokio::net::UnixListener;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::web::access;
+use crate::web::access::Entry;
+use crate::web::access::Refused;
+use crate::web::front::listen::Listen;
+use crate::web::front::peers::PeerCaps;
+use crate::web::front::stream::Head;
+use crate::web::headers;
+
+pub use body::BodyError;
+pub use body::read_limited;
+pub use peers::Peer;
+
+/// Pause after a failed accept, so that a full table of open files does not make the loop spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections through the Unix socket; their own, so that the command line works under a flood.
+const SOCKET_CONNECTIONS: usize = 64;
+/// Open files kept for the database, logs and builds, beside the socket's connections.
+const FILES_KEPT: usize = 64;
+
+/// Bounds of what callers may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// TCP connections in all; less where the limit of open files is near.
+    pub connections: usize,
+    /// TCP connections of one address, or of one IPv6 /64; trusted proxies are exempt.
+    pub per_peer: usize,
+    /// From the accept to the first byte.
+    pub first_byte: Duration,
+    /// From the first byte to the end of a head; also from an answer to the end of the next head.
+    pub header: Duration,
+    /// A caller that takes nothing of its answer is cut off after this time.
+    pub write: Duration,
+    /// At the end of service, for requests in progress.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            per_peer: 256,
+            first_byte: Duration::from_secs(5),
+            header: Duration::from_secs(5),
+            write: Duration::from_secs(30),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What an operator may set.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Bounds of what callers may take.
+    pub limits: Limits,
+    /// Peers whose `X-Forwarded-For` or `Forwarded` is believed. They must set or extend the former.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The public URL is https, so browsers are told to insist on it.
+    pub https: bool,
+}
+
+/// The way in: serves one endpoint at any number of doors, within limits that they share.
+pub struct Front {
+    endpoint: BoxEndpoint<'static>,
+    limits: Limits,
+    trusted_proxies: Vec<IpNet>,
+    https: bool,
+    peers: Arc<PeerCaps>,
+    refused: Refused,
+}
+
+impl Front {
+    /// Puts `settings` before an endpoint. A handler finds the client as a [`Peer`] in the request's data.
+    pub fn new<E>(endpoint: E, settings: Settings) -> Arc<Self>
+    where
+        E: IntoEndpoint,
+        E::Endpoint: 'static,
+    {
+        let Settings { limits, trusted_proxies, https } = settings;
+        let endpoint = endpoint.into_endpoint().map_to_response().boxed();
+        let peers = PeerCaps::new(limits.per_peer, trusted_proxies.clone());
+        Arc::new(Self { endpoint, limits, trusted_proxies, https, peers, refused: Refused::default() })
+    }
+
+    /// Serves TCP until `stop` is cancelled and every connection has ended.
+    ///
+    /// After `stop` no connection is accepted; requests in progress get the drain time, and a head that
+    /// has only begun gets a quarter of a second.
+    pub async fn serve_tcp(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
+        let places = self.limits.connections.min(places_within_open_files());
+        self.serve(listener, places, stop).await;
+    }
+
+    /// Serves a Unix socket like [`Front::serve_tcp`]; its connections are counted apart.
+    pub async fn serve_unix(self: Arc<Self>, listener: UnixListener, stop: CancellationToken) {
+        let places = self.limits.connections.min(SOCKET_CONNECTIONS);
+        self.serve(listener, places, stop).await;
+    }
+
+    async fn serve<L: Listen>(self: Arc<Self>, listener: L, places: usize, stop: CancellationToken) {
+        let places = Arc::new(Semaphore::new(places));
+        let connections = TaskTracker::new();
+        while let Some((stream, peer, place)) = next_connection(&listener, &places, &stop).await {
+            let Some(peer_place) = self.peers.enter(peer) else {
+                tracing::debug!(%peer, "connection refused: the peer has too many");
+                continue;
+            };
+            let (front, stop) = (Arc::clone(&self), stop.clone());
+            connections.spawn(async move {
+                connection::serve(stream, peer, front, stop).await;
+                drop((place, peer_place));
+            });
+        }
+        drop(listener);
+        connections.close();
+        connections.wait().await;
+    }
+
+    /// Answers one request; never fails, whatever the handler does.
+    async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        peer: Peer,
+        head: &Head,
+    ) -> hyper::Response<impl hyper::body::Body<Data = hyper::body::Bytes, Error = io::Error> + use<>> {
+        let (mut parts, body) = request.into_parts();
+        let client = peers::client(peer, &parts.headers, &self.trusted_proxies);
+        let path = parts.uri.path().to_owned();
+        let entry = Entry::new(access::request_id(&parts.headers), &parts.method, &path, client);
+        let mut response = match guard::check(&mut parts, head.has_length()) {
+            Ok(()) => {
+                parts.extensions.insert(client);
+                self.call(hyper::Request::from_parts(parts, body), &entry).await
+            }
+            Err(refusal) => refusal.response(),
+        };
+        head.restart();
+        headers::protect(&mut response, &path, self.https);
+        if let Ok(id) = HeaderValue::from_str(&entry.id) {
+            response.headers_mut().insert("x-request-id", id);
+        }
+        access::record(&self.refused, &entry, &response);
+        response.into()
+    }
+
+    async fn call(&self, request: hyper::Request<Incoming>, entry: &Entry) -> Response {
+        let request = Request::from((request, LocalAddr::default(), RemoteAddr::default(), Scheme::HTTP));
+        let answer = AssertUnwindSafe(self.endpoint.get_response(request)).catch_unwind();
+        answer.await.unwrap_or_else(|_: Box<dyn Any + Send>| {
+            tracing::error!(request.id = entry.id, "handler panicked");
+            guard::problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error")
+        })
+    }
+}
+
+/// Connections that leave enough of the process's open files for everything else.
+fn places_within_open_files() -> usize {
+    let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
+    files.map_or(usize::MAX, |files| files.saturating_sub(SOCKET_CONNECTIONS + FILES_KEPT).max(1))
+}
+
+/// Waits for a place and then for a connection; none once `stop` is cancelled.
+async fn next_connection<L: Listen>(
+    listener: &L,
+    places: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> Option<(L::Stream, Peer, OwnedSemaphorePermit)> {
+    let accept = async {
+        let place = Arc::clone(places).acquire_owned().await.ok()?;
+        let (stream, peer) = accept(listener).await;
+        Some((stream, peer, place))
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        accepted = accept => accepted,
+    }
+}
+
+/// Accepts a connection, however often that fails; says so once.
+async fn accept<L: Listen>(listener: &L) -> (L::Stream, Peer) {
+    let mut is_failing = false;
+    loop {
+        let error = match listener.next().await {
+            Ok(accepted) => return accepted,
+            Err(error) => error,
+        };
+        // The caller left while it waited: that says nothing of the next one.
+        if error.kind() == io::ErrorKind::ConnectionAborted {
+            continue;
+        }
+        if !is_failing {
+            tracing::warn!(%error, "cannot accept connections, trying on");
+            is_failing = true;
+        }
+        sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering;
+
+    use tokio::io::DuplexStream;
+    use tokio::io::duplex;
+    use tokio::time::Instant;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Fails with each of the errors, then gives connections.
+    struct Failing {
+        errors: Vec<io::ErrorKind>,
+        asked: AtomicUsize,
+    }
+
+    impl Failing {
+        fn new(errors: Vec<io::ErrorKind>) -> Self {
+            Self { errors, asked: AtomicUsize::new(0) }
+        }
+    }
+
+    impl Listen for Failing {
+        type Stream = DuplexStream;
+
+        async fn next(&self) -> io::Result<(DuplexStream, Peer)> {
+            let asked = self.asked.fetch_add(1, Ordering::SeqCst);
+            match self.errors.get(asked) {
+                Some(kind) => Err((*kind).into()),
+                None => Ok((duplex(64).0, Peer::Tcp(Ipv4Addr::LOCALHOST.into()))),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn failing_accepts_are_tried_again_without_a_spin() {
+        let listener = Failing::new(vec![io::ErrorKind::Other; 3]);
+        let start = Instant::now();
+
+        accept(&listener).await;
+
+        assert_eq!(listener.asked.load(Ordering::SeqCst), 4);
+        assert!(start.elapsed() >= ACCEPT_PAUSE * 3);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_left_costs_the_next_one_no_pause() {
+        let listener = Failing::new(vec![io::ErrorKind::ConnectionAborted; 1000]);
+
+        timeout(ACCEPT_PAUSE * 50, accept(&listener)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nothing_is_accepted_without_a_place_nor_after_the_stop() {
+        let listener = Failing::new(Vec::new());
+        let places = Arc::new(Semaphore::new(1));
+        let stop = CancellationToken::new();
+        let held = next_connection(&listener, &places, &stop).await;
+
+        let waiting = timeout(Duration::from_millis(20), next_connection(&listener, &places, &stop)).await;
+        assert!(waiting.is_err() && listener.asked.load(Ordering::SeqCst) == 1);
+
+        drop(held);
+        assert!(next_connection(&listener, &places, &stop).await.is_some());
+        stop.cancel();
+        assert!(next_connection(&listener, &places, &stop).await.is_none());
+    }
+
+    #[test]
+    fn connections_leave_files_for_everything_else() {
+        let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let places = places_within_open_files();
+
+        assert!(places >= 1 && u64::try_from(places + SOCKET_CONNECTIONS + FILES_KEPT).unwrap() <= files);
+    }
+}

@@ -1,0 +1,160 @@
+//! Slow, silent, greedy and many callers.
+
+use tokio::time::Instant;
+use tokio::time::sleep;
+
+use super::*;
+
+fn short_header() -> Limits {
+    Limits { header: SHORT, ..Limits::default() }
+}
+
+#[tokio::test]
+async fn a_silent_connection_is_closed() {
+    let server = Server::limited(Limits { first_byte: SHORT, ..Limits::default() }).await;
+    let mut caller = server.call().await;
+    let start = Instant::now();
+
+    assert_eq!(caller.closed().await, b"");
+
+    assert!(start.elapsed() < SHORT * 10, "closed by the limit of the first byte, not of the header");
+}
+
+#[tokio::test]
+async fn a_header_that_trickles_is_closed_in_spite_of_its_bytes() {
+    let server = Server::limited(short_header()).await;
+    let mut caller = server.call().await;
+    let start = Instant::now();
+
+    let trickled = async {
+        loop {
+            if caller.0.write_all(b"G").await.is_err() {
+                return;
+            }
+            sleep(SHORT / 10).await;
+        }
+    };
+    timeout(PATIENCE, trickled).await.expect("the end in time");
+
+    assert!(start.elapsed() < SHORT * 10, "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_connection_kept_alive_is_closed_when_idle() {
+    let server = Server::limited(short_header()).await;
+    let mut caller = server.call().await;
+    caller.send(HELLO).await;
+    assert_eq!(caller.answer().await.body, "hello");
+    let start = Instant::now();
+
+    assert_eq!(caller.closed().await, b"");
+
+    assert!((SHORT / 2..SHORT * 10).contains(&start.elapsed()), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_slow_handler_is_not_an_idle_connection() {
+    let server = Server::limited(short_header()).await;
+    let mut caller = server.call().await;
+    caller.send(SLOW).await;
+    server.slow_is_entered().await;
+
+    sleep(SHORT * 2).await;
+    server.gate.open.add_permits(1);
+
+    assert_eq!(caller.answer().await.body, "slow");
+}
+
+#[tokio::test]
+async fn a_caller_that_takes_no_answer_is_cut_off() {
+    let limits = Limits { write: SHORT, drain: PATIENCE * 2, ..Limits::default() };
+    let server = Server::limited(limits).await;
+    let mut caller = server.call().await;
+    caller.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    caller.read_to("\r\n\r\n").await;
+
+    server.stop.cancel();
+
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn more_than_16_kib_of_headers_are_431() {
+    let server = Server::start().await;
+    let request =
+        |bytes: usize| format!("GET /hello HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "a".repeat(bytes));
+    let rest = request(0).len();
+
+    assert_eq!(server.answer_to(&request(16 * 1024 - rest)).await.status(), 200);
+    assert_eq!(server.answer_to(&request(16 * 1024 - rest + 1)).await.status(), 431);
+    assert_eq!(server.answer_to(&request(17 * 1024)).await.status(), 431);
+}
+
+#[tokio::test]
+async fn more_than_64_headers_are_431() {
+    let server = Server::start().await;
+    let request =
+        |count: usize| format!("GET /hello HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(count - 1));
+
+    assert_eq!(server.answer_to(&request(64)).await.status(), 200);
+    assert_eq!(server.answer_to(&request(65)).await.status(), 431);
+}
+
+#[tokio::test]
+async fn the_cap_on_connections_pauses_accepts_and_recovers() {
+    let server = Server::limited(Limits { connections: 2, ..Limits::default() }).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut caller = server.call().await;
+        caller.send(SLOW).await;
+        server.slow_is_entered().await;
+        held.push(caller);
+    }
+    let mut waiting = server.call().await;
+    waiting.send(HELLO).await;
+    assert!(timeout(SHORT, waiting.0.readable()).await.is_err(), "the third waits");
+
+    drop(held.pop());
+
+    assert_eq!(waiting.answer().await.body, "hello");
+}
+
+#[tokio::test]
+async fn a_peer_over_its_cap_is_turned_away_until_it_gives_one_back() {
+    let server = Server::limited(Limits { per_peer: 2, ..Limits::default() }).await;
+    let mut first = server.call().await;
+    let mut second = server.call().await;
+    for caller in [&mut first, &mut second] {
+        caller.send(HELLO).await;
+        caller.answer().await;
+    }
+
+    assert_eq!(server.call().await.closed().await, b"");
+    drop(first);
+
+    let again = async {
+        loop {
+            let mut caller = server.call().await;
+            let _ = caller.0.write_all(HELLO.as_bytes()).await;
+            if caller.0.read_u8().await.is_ok() {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, again).await.expect("a place in time");
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_has_no_cap_of_its_own() {
+    let limits = Limits { per_peer: 1, ..Limits::default() };
+    let trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    let server = Server::with(Settings { limits, trusted_proxies, https: false }).await;
+    let mut held = Vec::new();
+
+    for _ in 0..5 {
+        let mut caller = server.call().await;
+        caller.send(HELLO).await;
+        assert_eq!(caller.answer().await.status(), 200);
+        held.push(caller);
+    }
+}
