@@ -118,6 +118,9 @@ pub struct Config {
     /// After SIGTERM connections are still accepted this long, while readiness is already red
     #[arg(long, env = "STACKBLAZE_DRAIN_DELAY", value_name = "DURATION", default_value = "5s")]
     pub drain_delay: Span,
+    /// What is logged, as tracing's filters are written: info, debug, stackblaze=debug
+    #[arg(long, env = "STACKBLAZE_LOG", value_name = "FILTER", default_value = "info")]
+    pub log: String,
     /// File of the server key [default: secret.key in the data folder]
     #[arg(long, env = "STACKBLAZE_SECRET_KEY_FILE", value_name = "FILE")]
     pub secret_key_file: Option<PathBuf>,

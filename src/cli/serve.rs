@@ -1,0 +1,146 @@
+//! `stackblaze serve`: the server itself.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, CommandFactory};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{Config, DataDir, unknown_variables};
+use crate::db;
+use crate::domain::Clock;
+use crate::executor::local::LocalExecutor;
+use crate::server::Server;
+
+/// Exit codes of BSD's sysexits for what keeps a server from starting.
+const DATA_ERROR: u8 = 65;
+const IO_ERROR: u8 = 74;
+const TRY_AGAIN: u8 = 75;
+const CONFIGURATION: u8 = 78;
+
+/// Run the server
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  stackblaze serve
+  stackblaze serve --listen 0.0.0.0:8080 --public-url https://deploy.example.com --trusted-proxy 10.0.0.0/8")]
+pub(super) struct Serve {
+    #[command(flatten)]
+    config: Config,
+}
+
+impl Serve {
+    pub(super) fn run(self, data_dir: &DataDir) -> ExitCode {
+        init_logging(&self.config.log);
+        match serve(&self.config, data_dir) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("stackblaze: {error:#}");
+                ExitCode::from(exit_code(&error))
+            }
+        }
+    }
+}
+
+/// Lines for people on a terminal, JSON elsewhere; always to stderr.
+pub(super) fn init_logging(filter: &str) {
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if std::io::stderr().is_terminal() {
+        builder.init();
+    } else {
+        builder.json().flatten_event(true).init();
+    }
+    // The default hook prints the message of a panic, which may quote what a caller sent.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a panic was caught");
+    }));
+}
+
+#[tokio::main]
+async fn serve(config: &Config, data_dir: &DataDir) -> Result<()> {
+    forbid_core_dumps();
+    for name in unknown_variables(&super::Cli::command()) {
+        tracing::warn!(name, "this environment variable is not known; is it misspelt?");
+    }
+    let dir = data_dir.path();
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let local = if config.has_local_executor() {
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
+        Some(LocalExecutor::open(&dir, program).with_context(|| format!("cannot use {}", dir.display()))?)
+    } else {
+        None
+    };
+    let server = Server::start(config, &dir, Clock::System, local).await?;
+    banner(config, &dir.display().to_string(), &server);
+    server.run_until(stop_signal()?).await
+}
+
+fn banner<L: crate::executor::Executor>(config: &Config, dir: &str, server: &Server<L>) {
+    let urls = server.urls();
+    let executors = if config.has_local_executor() { "local: builds run on this host" } else { "none" };
+    eprintln!("StackBlaze {} · executor {executors}", env!("CARGO_PKG_VERSION"));
+    eprintln!("listening  http://{}", server.address());
+    eprintln!("public URL {}", urls.public());
+    eprintln!("data       {dir}");
+    if let Some(url) = server.setup_url() {
+        eprintln!("setup      {url}   (one use, 1 h)");
+    }
+    if !config.has_local_executor() {
+        eprintln!(
+            "note       no builds on this host: {} is not loopback; --allow-host-builds allows them",
+            config.listen
+        );
+    }
+    if !config.is_loopback() && config.public_url.is_none() {
+        eprintln!(
+            "warning    without --public-url the URLs that are handed out begin with {}",
+            urls.public()
+        );
+    }
+    if rustix::process::geteuid().is_root() && config.has_local_executor() {
+        eprintln!("warning    running as root: so do the builds");
+    }
+}
+
+/// SIGTERM or the first Ctrl-C; a second one ends the process at once.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        either(&mut terminate, &mut interrupt).await;
+        tracing::info!("stopping; once more ends it at once");
+        tokio::spawn(async move {
+            either(&mut terminate, &mut interrupt).await;
+            tracing::warn!("ended at once; what ran is recorded as interrupted at the next start");
+            std::process::exit(130);
+        });
+    })
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}
+
+/// A core file would hold the server key and tokens.
+fn forbid_core_dumps() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Core, none) {
+        tracing::warn!(error = %error, "core dumps could not be switched off");
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<db::Error>() {
+        Some(db::Error::Locked { .. }) => TRY_AGAIN,
+        Some(db::Error::Newer { .. } | db::Error::Foreign(_)) => CONFIGURATION,
+        Some(db::Error::Io { .. } | db::Error::Unavailable(_)) => IO_ERROR,
+        Some(_) => DATA_ERROR,
+        None => 1,
+    }
+}
