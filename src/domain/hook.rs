@@ -3,8 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::digits::is_base62;
 use super::entropy::{BASE62, random_digits};
-use super::token::{ID_LENGTH, is_base62};
+use super::token::ID_LENGTH;
 use super::{AddressRange, Branch, Invalid, ServiceId, Timestamp};
 
 /// Longest hook name, in characters.

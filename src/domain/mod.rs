@@ -7,6 +7,8 @@
 mod address;
 mod clock;
 mod deployment;
+mod deployment_id;
+mod digits;
 mod entropy;
 mod git_ref;
 mod hook;
@@ -16,12 +18,14 @@ mod redaction;
 mod repository;
 mod service;
 mod span;
+mod status;
 mod step;
 mod token;
 
 pub use address::AddressRange;
 pub use clock::{Clock, Timestamp};
-pub use deployment::{Deployment, DeploymentId, Reason, RunName, Status, Trigger};
+pub use deployment::{Deployment, Trigger};
+pub use deployment_id::{DeploymentId, RunName};
 pub use entropy::random_digits;
 pub use git_ref::{Branch, BranchError, Commit, CommitError};
 pub use hook::{BranchPattern, Hook, HookId, HookName, HookRules};
@@ -31,6 +35,7 @@ pub use redaction::Redactor;
 pub use repository::{Repository, RepositoryError, Transport};
 pub use service::{EnvName, ExecutorKind, LocalSettings, QueuePolicy, Service, ServiceId, ServiceName};
 pub use span::Span;
+pub use status::{Reason, Status};
 pub use step::{Step, StepRecord, StepStatus};
 pub use token::{ApiToken, HookToken, Scope, TokenHash, TokenKey, TokenKeyError};
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::digits::is_base36;
 use super::entropy::{BASE36, random_digits};
-use super::token::is_base36;
 use super::{Branch, Invalid, Repository, Span, Timestamp, Transport};
 
 /// Characters of a service id.

@@ -8,7 +8,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::entropy::{BASE36, BASE62, fill, random_digits};
+use super::digits::{decode, decode_bytes, encode, encode_bytes};
+use super::entropy::{BASE62, fill, random_digits};
 use super::{HookId, ServiceId};
 
 /// Begins every hook token; secret scanners look for it, so it must never change.
@@ -264,75 +265,6 @@ fn open(key: &TokenKey, kind: Kind, text: &str, key_at: usize) -> Option<()> {
     (genuine && known).then_some(())
 }
 
-fn encode(mut value: u128, length: usize) -> String {
-    let mut digits = vec![b'0'; length];
-    for digit in digits.iter_mut().rev() {
-        *digit = BASE62[usize::try_from(value % 62).unwrap_or(0)];
-        value /= 62;
-    }
-    digits.into_iter().map(char::from).collect()
-}
-
-/// The value of base62 digits; `None` where a digit is foreign or the value needs more than 128 bits.
-fn decode(digits: &str) -> Option<u128> {
-    digits.bytes().try_fold(0_u128, |value, digit| {
-        let digit = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'A'..=b'Z' => digit - b'A' + 10,
-            b'a'..=b'z' => digit - b'a' + 36,
-            _ => return None,
-        };
-        value.checked_mul(62)?.checked_add(u128::from(digit))
-    })
-}
-
-/// 32 bytes as 43 base62 digits, most significant first.
-fn encode_bytes(bytes: &[u8; KEY_BYTES]) -> String {
-    let mut digits = Vec::with_capacity(43);
-    let mut rest = bytes.to_vec();
-    for _ in 0..43 {
-        digits.push(BASE62[usize::from(divide(&mut rest, 62))]);
-    }
-    digits.iter().rev().map(|&digit| char::from(digit)).collect()
-}
-
-/// Divides a big-endian number in place and gives the remainder.
-fn divide(number: &mut [u8], by: u16) -> u8 {
-    let mut rest = 0_u16;
-    for byte in number {
-        let value = rest * 256 + u16::from(*byte);
-        *byte = u8::try_from(value / by).unwrap_or(u8::MAX);
-        rest = value % by;
-    }
-    u8::try_from(rest).unwrap_or(0)
-}
-
-fn decode_bytes(digits: &str) -> Option<[u8; KEY_BYTES]> {
-    let mut bytes = [0_u8; KEY_BYTES];
-    for digit in digits.chars() {
-        let mut carry = u16::try_from(decode(digit.encode_utf8(&mut [0; 4]))?).ok()?;
-        for byte in bytes.iter_mut().rev() {
-            let value = u16::from(*byte) * 62 + carry;
-            *byte = u8::try_from(value % 256).ok()?;
-            carry = value / 256;
-        }
-        if carry != 0 {
-            return None;
-        }
-    }
-    Some(bytes)
-}
-
-/// A service id's alphabet is that of Kubernetes names.
-pub(super) fn is_base36(text: &str) -> bool {
-    text.bytes().all(|byte| BASE36.contains(&byte))
-}
-
-/// A hook id's alphabet is that of secrets.
-pub(super) fn is_base62(text: &str) -> bool {
-    text.bytes().all(|byte| BASE62.contains(&byte))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -418,11 +350,6 @@ mod tests {
     }
 
     proptest::proptest! {
-        #[test]
-        fn base62_of_128_bits_is_a_bijection(value: u128) {
-            proptest::prop_assert_eq!(decode(&encode(value, MAC_LENGTH)), Some(value));
-        }
-
         #[test]
         fn garbage_is_never_a_token(text in "sbhook_[0-9a-z]{12}_[0-9A-Za-z]{71}") {
             proptest::prop_assert!(HookToken::parse(&TokenKey::generate(), &text).is_none());

@@ -6,6 +6,7 @@ pub(super) mod deploy_hooks;
 pub(super) mod deployment_body;
 pub(super) mod deployments;
 pub(super) mod health;
+mod hook_body;
 mod hook_call;
 pub(super) mod hooks;
 pub(super) mod logs;

@@ -1,0 +1,198 @@
+//! Takes the place of crate borders: who may know whom, and which library lives in which room.
+
+use std::path::{Path, PathBuf};
+
+/// Layer → the layers that it may name. A file at the top of `src` is a layer of its own.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("db", &["domain"]),
+    ("executor", &["domain"]),
+    ("dispatch", &["db", "executor", "domain"]),
+    ("web", &["db", "domain"]),
+    ("config", &["domain"]),
+    ("server", &["config", "db", "dispatch", "domain", "executor", "web"]),
+    ("cli", &["config", "domain", "server"]),
+    ("lib", &[]),
+    ("main", &["cli"]),
+];
+
+/// Files that may name one layer more, each for a reason.
+const EXCEPTIONS: &[(&str, &str)] =
+    &[("cli/step.rs", "executor"), ("cli/restore.rs", "db"), ("cli/doctor.rs", "db")];
+
+/// What occurs only in these files or folders.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("rusqlite", &["db/"]),
+    ("poem", &["web/"]),
+    ("hyper", &["web/"]),
+    ("askama", &["web/"]),
+    ("rust_embed", &["web/"]),
+    ("governor", &["web/"]),
+    ("hmac", &["domain/token.rs"]),
+    ("sha2", &["domain/token.rs", "web/assets.rs"]),
+    ("getrandom", &["domain/entropy.rs"]),
+    ("anyhow", &["cli/", "server.rs", "main.rs"]),
+    ("reqwest", &["cli/"]),
+    ("clap", &["cli/", "config.rs"]),
+    ("SystemTime", &["domain/clock.rs"]),
+    ("std::env", &["config.rs", "cli/", "server.rs"]),
+    ("process::Command", &["executor/local/process.rs", "cli/demo", "cli/doctor.rs"]),
+    ("/deploys/", &["web/urls.rs", "web/routes.rs"]),
+];
+
+/// Most lines of a file.
+const LINES: usize = 400;
+
+fn layer_of(path: &str) -> &str {
+    path.split('/').next().unwrap().trim_end_matches(".rs")
+}
+
+/// Lines of code: comments and test modules at the end of a file do not count for rooms.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    let production = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
+    production.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+fn named_layers(line: &str) -> Vec<&str> {
+    line.split("crate::")
+        .skip(1)
+        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap())
+        .collect()
+}
+
+fn contains_path(line: &str, library: &str) -> bool {
+    line.match_indices(library).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = &line[at + library.len()..];
+        let starts = before.is_none_or(|c| !c.is_alphanumeric() && c != '_') || library.starts_with('/');
+        starts && (after.starts_with("::") || library.contains("::") || library.starts_with('/'))
+    })
+}
+
+fn violations(path: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let layer = layer_of(path);
+    let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == layer) else {
+        return vec![format!("{path}: is in no layer")];
+    };
+    if text.lines().count() > LINES {
+        found.push(format!("{path}: has more than {LINES} lines"));
+    }
+    let depth = path.trim_end_matches("/mod.rs").split('/').count();
+    for line in code(text) {
+        if line.contains("use crate::{") {
+            found.push(format!("{path}: `use crate::{{` hides which layer is meant"));
+        }
+        if line.contains(&"super::".repeat(depth)) {
+            found.push(format!("{path}: reaches out of its layer by super: {line}"));
+        }
+        for named in named_layers(line) {
+            let is_exception = EXCEPTIONS.contains(&(path, named));
+            if LAYERS.iter().any(|(name, _)| *name == named)
+                && named != layer
+                && !allowed.contains(&named)
+                && !is_exception
+            {
+                found.push(format!("{path}: {layer} may not know {named}: {line}"));
+            }
+        }
+        for (library, rooms) in ROOMS {
+            let is_home = rooms.iter().any(|room| path.starts_with(room));
+            if !is_home && contains_path(line, library) {
+                found.push(format!("{path}: {library} lives in {rooms:?}: {line}"));
+            }
+        }
+    }
+    found
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|own| own == extension) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_tree_keeps_its_layers_and_rooms() {
+    let source = root().join("src");
+    let mut found = Vec::new();
+    for file in files(&source, "rs") {
+        let path = file.strip_prefix(&source).unwrap().to_string_lossy().into_owned();
+        found.extend(violations(&path, &std::fs::read_to_string(&file).unwrap()));
+    }
+
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn test_files_stay_readable_too() {
+    let long = files(&root().join("tests"), "rs");
+    let long: Vec<_> =
+        long.iter().filter(|file| std::fs::read_to_string(file).unwrap().lines().count() > LINES).collect();
+
+    assert!(long.is_empty(), "{long:?}");
+}
+
+#[test]
+fn templates_escape_everything_and_carry_nothing_inline() {
+    for file in files(&root().join("templates"), "html") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let forbidden =
+            ["|safe", "| safe", "<style", " style=", " onclick=", "escape(", "http://", "https://"];
+        for word in forbidden {
+            assert!(!text.contains(word), "{} has {word}", file.display());
+        }
+        assert!(!text.contains("<script>"), "{} has an inline script", file.display());
+    }
+}
+
+#[test]
+fn planted_violations_are_seen() {
+    let long = "\n".repeat(LINES + 1);
+    for (path, text) in [
+        ("web/api/x.rs", "use crate::dispatch::Dispatcher;"),
+        ("web/api/x.rs", "fn f() { crate::executor::run() }"),
+        ("executor/local/x.rs", "use crate::db::Db;"),
+        ("db/x.rs", "use crate::web::front;"),
+        ("domain/x.rs", "use crate::db::Db;"),
+        ("cli/hook.rs", "use crate::db::Db;"),
+        ("web/api/x.rs", "use crate::{db, domain};"),
+        ("web/api/x.rs", "use super::super::super::dispatch;"),
+        ("web/x.rs", "use rusqlite::Connection;"),
+        ("db/x.rs", "let _ = poem::Response::builder();"),
+        ("domain/hook.rs", "use sha2::Sha256;"),
+        ("dispatch/x.rs", "use std::process::Command;"),
+        ("dispatch/x.rs", "tokio::process::Command::new(\"sh\");"),
+        ("db/x.rs", "let now = std::time::SystemTime::now();"),
+        ("domain/x.rs", "std::env::var_os(\"HOME\");"),
+        ("web/pages/x.rs", "format!(\"{base}/deploys/{id}\")"),
+        ("utils/x.rs", ""),
+        ("web/x.rs", long.as_str()),
+    ] {
+        assert!(!violations(path, text).is_empty(), "{path}: {text}");
+    }
+}
+
+#[test]
+fn what_is_allowed_is_not_taken_for_a_violation() {
+    for (path, text) in [
+        ("web/api/x.rs", "use crate::db::Db;\nuse crate::domain::Branch;\nuse super::super::error::Error;"),
+        ("dispatch/mod.rs", "use crate::executor::Executor;"),
+        ("cli/restore.rs", "use crate::db::backup;"),
+        ("web/x.rs", "// rusqlite::Connection is not for us\nuse poem::Response;"),
+        ("domain/x.rs", "#[cfg(test)]\nmod tests {\n    std::env::temp_dir();\n}"),
+    ] {
+        assert_eq!(violations(path, text), Vec::<String>::new(), "{path}: {text}");
+    }
+}
