@@ -76,7 +76,7 @@ pub(super) struct Shown {
     name: String,
     /// Only in the answer that makes the secret.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) url: Option<String>,
+    url: Option<String>,
     masked_url: String,
     state: &'static str,
     branches: Vec<String>,
@@ -101,6 +101,11 @@ struct LastUse {
 }
 
 impl Shown {
+    /// The same with the secret URL, for the one answer that shows it.
+    pub(super) fn with_url(self, url: String) -> Self {
+        Self { url: Some(url), ..self }
+    }
+
     pub(super) fn new(
         state: &AppState,
         service: &Service,

@@ -97,8 +97,8 @@ pub(in crate::web) async fn create(
             return Err(name_taken(&service, &hook));
         }
         audit::record(tx, &actor, "hook.create", &format!("hook {name}/{}", hook.name), "", now)?;
-        let url = Some(own.urls().hook(&token));
-        Ok(Shown { url, ..shown(tx, &own, &service, &hook, now)? })
+        let url = own.urls().hook(&token);
+        Ok(shown(tx, &own, &service, &hook, now)?.with_url(url))
     };
     Ok(super::json(StatusCode::CREATED, &state.db().try_write(write).await?))
 }
@@ -207,8 +207,8 @@ pub(in crate::web) async fn rotate(
         let detail = format!("the old URL is good for {overlap}");
         audit::record(tx, &actor, "hook.rotate", &format!("hook {name}/{}", before.name), &detail, now)?;
         let (_, after) = load(tx, &caller, Scope::Admin, &name, before.id.as_str())?;
-        let url = Some(own.urls().hook(&token));
-        Ok::<_, Error>(Shown { url, ..shown(tx, &own, &service, &after, now)? })
+        let url = own.urls().hook(&token);
+        Ok::<_, Error>(shown(tx, &own, &service, &after, now)?.with_url(url))
     };
     Ok(super::json(StatusCode::OK, &state.db().try_write(write).await?))
 }
