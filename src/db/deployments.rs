@@ -69,6 +69,14 @@ pub fn find(reader: &Reader<'_>, id: &DeploymentId) -> Result<Option<Deployment>
     Ok(found.optional()?)
 }
 
+/// The id of the deployment that was accepted last.
+pub fn newest(reader: &Reader<'_>) -> Result<Option<DeploymentId>, Error> {
+    const SQL: &str = "SELECT id FROM deployments ORDER BY sequence DESC LIMIT 1";
+    let found =
+        reader.conn().prepare_cached(SQL)?.query_row([], |row| text(row, TABLE, "id", DeploymentId::parse));
+    Ok(found.optional()?)
+}
+
 /// Which deployments a list shows.
 #[derive(Debug, Default)]
 pub struct Filter {

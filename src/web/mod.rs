@@ -2,11 +2,12 @@
 
 mod access;
 mod api;
+pub mod assets;
 mod auth;
 mod error;
 pub mod front;
 mod headers;
-mod pages;
+pub mod pages;
 mod request;
 mod routes;
 mod state;

@@ -7,8 +7,10 @@ use poem::{Endpoint, IntoResponse, Request, Response, Route, RouteMethod};
 use super::api::{
     audit, backup, deploy_hooks, deployments, health, hooks, logs, operators, services, tokens,
 };
+use super::assets;
 use super::auth;
 use super::error::Error;
+use super::pages::{self, deployments as deployment_pages, session};
 use super::state::AppState;
 
 /// Who may use an address.
@@ -36,6 +38,7 @@ pub struct Resource {
 /// Every address of the server.
 pub fn resources(state: &AppState) -> Vec<Resource> {
     let mut all = public_resources();
+    all.extend(page_resources(state));
     all.extend(hook_resources());
     all.extend(operator_resources(state));
     all
@@ -100,6 +103,36 @@ fn public_resources() -> Vec<Resource> {
     ]
 }
 
+/// What people open: errors are pages too.
+fn page_resources(state: &AppState) -> Vec<Resource> {
+    let public = |path, allow, methods| as_page(resource(path, allow, Access::Public, methods));
+    let operator = |path, allow, methods| as_page(guarded(state, path, allow, methods));
+    vec![
+        public("/", GET, poem::get(session::home)),
+        public("/login", GET_POST, poem::get(session::new).post(session::create)),
+        public("/setup", GET_POST, poem::get(session::setup).post(session::finish_setup)),
+        operator("/logout", POST, poem::post(session::delete)),
+        public("/deploys/:id", GET, poem::get(deployment_pages::show)),
+        operator("/deploys/:id/events", GET, poem::get(deployment_pages::events)),
+        operator("/deploys/:id/cancel", POST, poem::post(deployment_pages::cancel)),
+        operator("/deploys/:id/redeploy", POST, poem::post(deployment_pages::redeploy)),
+        operator("/deploys/:id/rollback", POST, poem::post(deployment_pages::rollback)),
+        public("/static/:file", GET, assets::endpoint()),
+        public("/robots.txt", GET, assets::robots()),
+    ]
+}
+
+fn as_page(resource: Resource) -> Resource {
+    let to_page = |error: poem::Error| async move {
+        match error.downcast::<Error>() {
+            Ok(error) => pages::error_page(&error),
+            Err(error) => outermost(error),
+        }
+    };
+    let endpoint = resource.endpoint.catch_all_error(to_page).map_to_response().boxed();
+    Resource { endpoint, ..resource }
+}
+
 /// One handler takes all methods, since a hook's own checks begin with the method.
 fn hook_resources() -> Vec<Resource> {
     let hook = |path| Resource {
@@ -113,12 +146,7 @@ fn hook_resources() -> Vec<Resource> {
 
 /// Each is behind the guard, so that a new route cannot forget it.
 fn operator_resources(state: &AppState) -> Vec<Resource> {
-    let guarded = |path: &'static str, allow: &'static str, methods: RouteMethod| {
-        let state = state.clone();
-        let endpoint = methods.around(move |endpoint, request| guard(endpoint, request, state.clone()));
-        let endpoint = endpoint.around(move |endpoint, request| answer_method(endpoint, request, allow));
-        Resource { path, allow, access: Access::Operator, endpoint: endpoint.map_to_response().boxed() }
-    };
+    let guarded = |path, allow, methods| guarded(state, path, allow, methods);
     let mut all = vec![
         guarded("/deployments/:id/logs", GET, poem::get(logs::show)),
         guarded("/deployments/:id/cancel", POST, poem::post(deployments::cancel)),
@@ -160,6 +188,13 @@ fn operator_resources(state: &AppState) -> Vec<Resource> {
         guarded("/api/v1/services/:name/hooks/:hook/calls", GET, poem::get(hooks::calls)),
     ]);
     all
+}
+
+fn guarded(state: &AppState, path: &'static str, allow: &'static str, methods: RouteMethod) -> Resource {
+    let state = state.clone();
+    let endpoint = methods.around(move |endpoint, request| guard(endpoint, request, state.clone()));
+    let endpoint = endpoint.around(move |endpoint, request| answer_method(endpoint, request, allow));
+    Resource { path, allow, access: Access::Operator, endpoint: endpoint.boxed() }
 }
 
 async fn guard<E: Endpoint>(

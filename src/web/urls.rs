@@ -40,7 +40,7 @@ impl Urls {
 
     /// The page of a deployment.
     pub fn deployment_page(&self, id: &DeploymentId) -> String {
-        format!("{}/deploys/{id}", self.dashboard)
+        format!("{}{}", self.dashboard, page_path(id))
     }
 
     /// A one-time sign-in link: a secret, to be shown once.
@@ -52,4 +52,9 @@ impl Urls {
     pub fn setup_link(&self, token: &LinkToken) -> String {
         format!("{}/setup?once={}", self.dashboard, token.reveal())
     }
+}
+
+/// The path of a deployment's page.
+pub(super) fn page_path(id: &DeploymentId) -> String {
+    format!("/deploys/{id}")
 }

@@ -23,7 +23,7 @@ use super::deployments::{load, not_found, read_id};
 /// Pieces read at a time; a piece has at most 64 KiB.
 const PIECES: u32 = 16;
 /// A comment goes out on a silent event stream after this, so that proxies keep it open.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(in crate::web) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// `GET /deployments/{id}/logs`.
 #[handler]
@@ -53,7 +53,7 @@ pub(in crate::web) async fn show(
     Ok(text(&state, id, from, follow))
 }
 
-fn start(request: &Request, query: &Query, wants_events: bool) -> Result<u64, Error> {
+pub(in crate::web) fn start(request: &Request, query: &Query, wants_events: bool) -> Result<u64, Error> {
     if let (true, Some(last)) = (wants_events, header(request.headers(), "last-event-id")) {
         let wrong =
             || crate::domain::Invalid::new("Last-Event-ID", "must be the byte offset that an event gave");
@@ -110,8 +110,6 @@ pub(in crate::web) struct Part {
     pub(in crate::web) text: String,
     pub(in crate::web) step: Step,
     pub(in crate::web) at: Timestamp,
-    /// Number of line feeds before it.
-    pub(in crate::web) at_line: u64,
     /// Where to go on after it.
     pub(in crate::web) end: u64,
     pub(in crate::web) is_cut_mark: bool,
@@ -123,6 +121,7 @@ pub(in crate::web) struct Follow {
     id: DeploymentId,
     from: u64,
     is_followed: bool,
+    has_ticks: bool,
     ready: VecDeque<Part>,
     log_changed: watch::Receiver<u64>,
     status_changed: watch::Receiver<u64>,
@@ -137,10 +136,16 @@ impl Follow {
             id,
             from,
             is_followed: follow,
+            has_ticks: false,
             ready: VecDeque::new(),
             log_changed,
             status_changed,
         }
+    }
+
+    /// Gives an empty part at each notice too, for a reader who also looks at the deployment.
+    pub(in crate::web) fn with_ticks(self) -> Self {
+        Self { has_ticks: true, ..self }
     }
 
     pub(in crate::web) fn into_stream(self) -> impl Stream<Item = Result<Part, Error>> + Send {
@@ -160,8 +165,14 @@ impl Follow {
             // Read before the log, so that nothing can be added between the two looks.
             let has_ended = self.is_followed && self.has_ended().await?;
             self.read().await?;
-            if self.ready.is_empty() && (has_ended || !self.is_followed || !self.wait().await) {
+            if !self.ready.is_empty() {
+                continue;
+            }
+            if has_ended || !self.is_followed || !self.wait().await {
                 return Ok(None);
+            }
+            if self.has_ticks {
+                return Ok(Some(tick(self.from)));
             }
         }
     }
@@ -213,12 +224,15 @@ fn part(piece: &logs::Piece, from: u64) -> Part {
     let skip = usize::try_from(from.saturating_sub(piece.at_byte)).unwrap_or(0);
     let end = piece.end();
     let skip = piece.text.ceil_char_boundary(skip);
+    Part { text: piece.text[skip..].to_owned(), step: piece.step, at: piece.at, end, is_cut_mark: false }
+}
+
+fn tick(from: u64) -> Part {
     Part {
-        text: piece.text[skip..].to_owned(),
-        step: piece.step,
-        at: piece.at,
-        at_line: piece.at_line + u64::try_from(piece.text[..skip].matches('\n').count()).unwrap_or(0),
-        end,
+        text: String::new(),
+        step: Step::Clone,
+        at: Timestamp::from_millis(0),
+        end: from,
         is_cut_mark: false,
     }
 }
@@ -229,7 +243,6 @@ fn cut_mark(log: &logs::Summary) -> Part {
         text: format!("… {bytes} bytes not kept …\n"),
         step: Step::Build,
         at: Timestamp::from_millis(0),
-        at_line: 0,
         end: log.cut_to,
         is_cut_mark: true,
     }

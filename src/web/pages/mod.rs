@@ -1,5 +1,90 @@
-//! Pages.
-use poem::Response;
+//! The dashboard's pages: display values in, HTML out. Each page is a struct beside its handler and a template of the
+//! same path; what a page shows is decided here, how it looks is decided there.
+
+pub mod ansi;
+pub mod deployment_view;
+pub(in crate::web) mod deployments;
+pub mod errors;
+pub mod format;
+pub mod log_lines;
+pub mod log_view;
+pub(in crate::web) mod session;
+pub mod session_view;
+mod verdict;
+
+use askama::Template;
+use poem::http::StatusCode;
+use poem::{IntoResponse, Response};
+
+use super::error::Error;
+use errors::ErrorPage;
+
+/// Shown where a template fails, which none does with the values it is given.
+const UNRENDERED: &str = "internal error";
+
+/// The answer to a GET of a hook URL by a browser: the same for every URL.
 pub(super) fn hook_takes_post_only(allow: &'static str) -> Response {
-    Response::builder().status(poem::http::StatusCode::METHOD_NOT_ALLOWED).header("allow", allow).finish()
+    let page = Page(errors::HookGetPage::new()).with_status(StatusCode::METHOD_NOT_ALLOWED);
+    page.with_header("allow", allow).into_response()
+}
+
+/// An error as a page, for addresses that people open.
+pub(super) fn error_page(error: &Error) -> Response {
+    error.log();
+    let mut page = ErrorPage::new(Frame::signed_out(), error.status(), heading(error));
+    page.detail = Some(format::sentence(&error.detail()));
+    if matches!(error, Error::Unauthenticated(_)) {
+        page.next = Some(("Sign in".to_owned(), "/login".to_owned()));
+    }
+    let mut response = Page(page).with_status(error.status()).into_response();
+    response.headers_mut().extend(error.headers());
+    response
+}
+
+fn heading(error: &Error) -> &'static str {
+    match error {
+        Error::NotFound(_) => "There is nothing at this address",
+        Error::Unauthenticated(_) => "This needs an operator",
+        Error::Internal(_) => "The server failed",
+        Error::Conflict { .. } | Error::Locked { .. } => "Not in this state",
+        Error::TooMany { .. } | Error::Unavailable { .. } => "Not now",
+        _ => "This could not be done",
+    }
+}
+
+/// A page that is answered as HTML.
+#[derive(Debug)]
+pub struct Page<T>(pub T);
+
+impl<T: Template + Send> IntoResponse for Page<T> {
+    fn into_response(self) -> Response {
+        match self.0.render() {
+            Ok(html) => html.with_content_type("text/html; charset=utf-8").into_response(),
+            Err(error) => {
+                tracing::error!(%error, "page not rendered");
+                UNRENDERED.with_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()
+            }
+        }
+    }
+}
+
+/// What every page has around its content.
+#[derive(Debug, Clone, Default)]
+pub struct Frame {
+    /// The signed-in operator.
+    pub operator: Option<String>,
+    /// Whether this server runs builds itself; said on every page.
+    pub host_builds: bool,
+}
+
+impl Frame {
+    /// The frame for nobody in particular.
+    pub fn signed_out() -> Self {
+        Self::default()
+    }
+
+    /// This program's version.
+    pub fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
 }

@@ -1,0 +1,422 @@
+//! The page of one deployment: how it stands, its steps, its facts and its log.
+
+use std::time::Duration;
+
+use askama::Template;
+
+use super::Frame;
+use super::format::{self, Moment};
+use super::log_lines::Line;
+use super::log_view::{Log, StepLog};
+use super::verdict::{self, First, Lede};
+use crate::domain::{
+    Deployment, DeploymentId, Reason, Status, Step, StepRecord, StepStatus, Timestamp, Trigger,
+};
+
+/// Lines of the failing step that are shown above the log.
+const TAIL: usize = 20;
+/// Parameters that a call may have; a near miss of one is asked about.
+const PARAMETERS: [&str; 4] = ["branch", "commit", "clear_cache", "dry_run"];
+
+/// What is known of a deployment when its page is asked for.
+#[derive(Debug)]
+pub struct Known<'a> {
+    /// The deployment.
+    pub deployment: &'a Deployment,
+    /// Its three steps, in order.
+    pub steps: &'a [StepRecord; 3],
+    /// Its place among the queued ones of its service, from 1.
+    pub queue_position: Option<u64>,
+    /// What it wrote; left out where nobody is signed in.
+    pub log: Option<Log>,
+    /// Bytes of the log as produced, which is where the live end begins.
+    pub log_end: u64,
+    /// Whether what it deployed is still there to be put back.
+    pub may_roll_back: bool,
+    /// This moment.
+    pub now: Timestamp,
+}
+
+/// The page. Without a signed-in operator it shows what the status without credentials shows, and no more.
+#[derive(Debug, Template)]
+#[template(path = "pages/deployments/show.html")]
+pub struct DeploymentPage {
+    frame: Frame,
+    title: String,
+    heading: String,
+    id: String,
+    service: String,
+    status: Status,
+    shape: &'static str,
+    reason: Option<&'static str>,
+    lede: Lede,
+    commit: Option<String>,
+    branch: String,
+    origin: Option<Origin>,
+    time: Moment,
+    time_word: &'static str,
+    took: Option<String>,
+    steps: Vec<StepView>,
+    ignored: Vec<(String, Option<&'static str>)>,
+    tail: Option<Tail>,
+    log: Option<LogSection>,
+    facts: Vec<Fact>,
+    actions: Actions,
+}
+
+/// What brought the deployment about.
+#[derive(Debug)]
+struct Origin {
+    icon: &'static str,
+    text: String,
+    deployment: Option<DeploymentId>,
+}
+
+/// One of the four parts of the line under the heading.
+#[derive(Debug)]
+struct StepView {
+    /// `queued`, or the step's word.
+    name: &'static str,
+    label: &'static str,
+    class: &'static str,
+    icon: &'static str,
+    text: String,
+    /// Milliseconds so far, which the script counts on from.
+    running_ms: Option<u128>,
+    has_log: bool,
+}
+
+/// The end of what the failing step wrote.
+#[derive(Debug)]
+struct Tail {
+    step: &'static str,
+    lines: Vec<Line>,
+}
+
+/// The log's box.
+#[derive(Debug)]
+struct LogSection {
+    log: Log,
+    size: String,
+    steps: Vec<LogStepView>,
+    /// Where the live end begins; none where the log is complete.
+    from: Option<u64>,
+    foot: Option<&'static str>,
+}
+
+/// One step's part of the box.
+#[derive(Debug)]
+struct LogStepView {
+    name: &'static str,
+    label: &'static str,
+    icon: &'static str,
+    said: &'static str,
+    end: String,
+    is_open: bool,
+    is_live: bool,
+    is_hidden: bool,
+}
+
+/// A name and a value, in machine words or not.
+#[derive(Debug)]
+struct Fact {
+    name: &'static str,
+    value: String,
+    is_code: bool,
+}
+
+/// What may be done; each is a form.
+#[derive(Debug, Default)]
+struct Actions {
+    cancel: bool,
+    is_stopping: bool,
+    redeploy: Option<&'static str>,
+    rollback: bool,
+}
+
+impl DeploymentPage {
+    /// Puts the page together.
+    pub fn new(frame: Frame, known: Known<'_>) -> Self {
+        let (deployment, now) = (known.deployment, known.now);
+        let may_see = frame.operator.is_some();
+        let log = known.log.filter(|_| may_see);
+        let (time, time_word) = time(deployment, now);
+        let subject = deployment.commit_subject.clone().filter(|subject| may_see && !subject.is_empty());
+        Self {
+            title: verdict::title(deployment),
+            heading: subject.unwrap_or_else(|| verdict::target(deployment)),
+            id: deployment.id.to_string(),
+            service: deployment.service.clone(),
+            status: deployment.status,
+            shape: verdict::shape(deployment),
+            reason: deployment.reason.map(Reason::as_str),
+            lede: verdict::lede(deployment, known.steps, known.queue_position),
+            commit: deployment.commit.as_ref().map(format::short),
+            branch: deployment.branch.to_string(),
+            origin: may_see.then(|| origin(deployment)),
+            time,
+            time_word,
+            took: took(deployment),
+            steps: steps(deployment, known.steps, log.as_ref(), now),
+            ignored: ignored(deployment, may_see),
+            tail: log.as_ref().and_then(|log| tail(deployment, known.steps, log)),
+            facts: if may_see { facts(deployment) } else { Vec::new() },
+            actions: if may_see { actions(deployment, known.may_roll_back) } else { Actions::default() },
+            log: log.map(|log| log_section(deployment, known.steps, log, known.log_end, now)),
+            frame,
+        }
+    }
+
+    fn is_live(&self) -> bool {
+        !self.status.is_final()
+    }
+
+    fn may_see(&self) -> bool {
+        self.frame.operator.is_some()
+    }
+
+    fn word(&self) -> &'static str {
+        verdict::word(self.status)
+    }
+
+    fn path(&self, action: &str) -> String {
+        format!("/deploys/{}/{action}", self.id)
+    }
+
+    fn of<'a>(&self, log: &'a Log, name: &str) -> Option<&'a StepLog> {
+        Step::parse(name).and_then(|step| log.of(step))
+    }
+}
+
+fn time(deployment: &Deployment, now: Timestamp) -> (Moment, &'static str) {
+    let (at, word) = match (deployment.status, deployment.started_at) {
+        (Status::Queued, _) => (deployment.created_at, "accepted "),
+        (status, Some(started)) => (started, if status.is_final() { "" } else { "started " }),
+        (_, None) => (deployment.created_at, ""),
+    };
+    (Moment::new(at, now), word)
+}
+
+fn took(deployment: &Deployment) -> Option<String> {
+    let span = deployment.finished_at?.since(deployment.started_at?);
+    Some(format::duration(whole_seconds(span)))
+}
+
+fn whole_seconds(span: Duration) -> Duration {
+    if span < Duration::from_secs(1) { span } else { Duration::from_secs(span.as_secs()) }
+}
+
+fn origin(deployment: &Deployment) -> Origin {
+    let (icon, text, other) = match &deployment.trigger {
+        Trigger::Hook(_) => {
+            ("hook", deployment.hook.clone().unwrap_or_else(|| "a removed hook".to_owned()), None)
+        }
+        Trigger::Deploy => ("workload", deployment.caller.clone(), None),
+        Trigger::Redeploy(id) => ("rotate", "once more".to_owned(), Some(id.clone())),
+        Trigger::Rollback(id) => ("back", "back to".to_owned(), Some(id.clone())),
+    };
+    Origin { icon, text, deployment: other }
+}
+
+fn steps(
+    deployment: &Deployment,
+    records: &[StepRecord; 3],
+    log: Option<&Log>,
+    now: Timestamp,
+) -> Vec<StepView> {
+    let stopped = deployment.reason.is_some_and(Reason::is_intended);
+    let mut views = vec![queued(deployment, stopped, now)];
+    views.extend(records.iter().map(|record| {
+        let has_log = log.is_some_and(|log| log.of(record.step).is_some());
+        step(record, deployment.status.is_final(), stopped, has_log, now)
+    }));
+    views
+}
+
+fn queued(deployment: &Deployment, stopped: bool, now: Timestamp) -> StepView {
+    let until = deployment.started_at.or(deployment.finished_at);
+    let waited = until.unwrap_or(now).since(deployment.created_at);
+    let (class, icon) = match (deployment.started_at, deployment.status) {
+        (None, Status::Failed) if stopped => ("is-skip", "st-stopped"),
+        (None, Status::Failed) => ("is-bad", "st-failed"),
+        (None, Status::Queued) => ("is-now", "st-queued"),
+        _ => ("is-done", "st-succeeded"),
+    };
+    StepView {
+        name: "queued",
+        label: "Queued",
+        class,
+        icon,
+        text: format::duration(whole_seconds(waited)),
+        running_ms: until.is_none().then_some(waited.as_millis()),
+        has_log: false,
+    }
+}
+
+fn step(record: &StepRecord, is_over: bool, stopped: bool, has_log: bool, now: Timestamp) -> StepView {
+    let (class, icon) = match record.status {
+        StepStatus::Pending if is_over => ("is-skip", "st-none"),
+        StepStatus::Pending => ("is-todo", "st-queued"),
+        StepStatus::Running if record.step == Step::Deploy => ("is-now", "st-deploying"),
+        StepStatus::Running => ("is-now", "st-building"),
+        StepStatus::Succeeded => ("is-done", "st-succeeded"),
+        StepStatus::Failed if stopped => ("is-skip", "st-stopped"),
+        StepStatus::Failed => ("is-bad", "st-failed"),
+        StepStatus::Skipped => ("is-skip", "st-none"),
+    };
+    let span = record.started_at.map(|from| record.finished_at.unwrap_or(now).since(from));
+    let text = match span {
+        Some(span) => format::duration(span),
+        None if class == "is-skip" => "did not run".to_owned(),
+        None => String::new(),
+    };
+    let runs = record.status == StepStatus::Running;
+    StepView {
+        name: record.step.as_str(),
+        label: label(record.step),
+        class,
+        icon,
+        text,
+        running_ms: span.filter(|_| runs).map(|span| span.as_millis()),
+        has_log,
+    }
+}
+
+fn label(step: Step) -> &'static str {
+    match step {
+        Step::Clone => "Clone",
+        Step::Build => "Build",
+        Step::Deploy => "Deploy",
+    }
+}
+
+/// The parameters that meant nothing, each with the known one that its caller may have had in mind.
+fn ignored(deployment: &Deployment, may_see: bool) -> Vec<(String, Option<&'static str>)> {
+    let meant = |given: &String| PARAMETERS.into_iter().find(|known| is_near(given, known));
+    let given = deployment.ignored_parameters.iter().filter(|_| may_see);
+    given.map(|given| (given.clone(), meant(given))).collect()
+}
+
+/// Tells whether two names differ in case, in `-` for `_`, or by one character left out, added or wrong.
+fn is_near(given: &str, known: &str) -> bool {
+    let given: Vec<char> = given.to_lowercase().replace('-', "_").chars().collect();
+    let known: Vec<char> = known.chars().collect();
+    let head = given.iter().zip(&known).take_while(|(a, b)| a == b).count();
+    let ends = given[head..].iter().rev().zip(known[head..].iter().rev());
+    let tail = ends.take_while(|(a, b)| a == b).count();
+    given.len().max(known.len()) - head - tail <= 1
+}
+
+/// Shown only where somebody has to act and the end of the output may say why.
+fn tail(deployment: &Deployment, records: &[StepRecord; 3], log: &Log) -> Option<Tail> {
+    if deployment.status != Status::Failed || deployment.reason.is_some_and(Reason::is_intended) {
+        return None;
+    }
+    let step = verdict::failing(records)?.step;
+    let lines: Vec<Line> = log.of(step)?.tail(TAIL).into_iter().cloned().collect();
+    (!lines.is_empty()).then_some(Tail { step: step.as_str(), lines })
+}
+
+fn log_section(
+    deployment: &Deployment,
+    records: &[StepRecord; 3],
+    log: Log,
+    end: u64,
+    now: Timestamp,
+) -> LogSection {
+    let is_over = deployment.status.is_final();
+    let lines = format::count(log.total, "line");
+    let size =
+        if is_over { format!("{lines}, {}", format::size(log.bytes)) } else { format!("{lines} so far") };
+    let current = current(records, &log);
+    let stopped = deployment.reason.is_some_and(Reason::is_intended);
+    let view = |record: &StepRecord| {
+        let has_log = log.of(record.step).is_some();
+        let step = step(record, is_over, stopped, has_log, now);
+        let exit = record.exit_code.filter(|code| *code != 0).map(|code| format!("exit code {code}, "));
+        LogStepView {
+            name: step.name,
+            label: step.label,
+            icon: step.icon,
+            said: record.status.as_str(),
+            end: exit.unwrap_or_default() + &step.text,
+            is_open: current == Some(record.step),
+            is_live: !is_over && current == Some(record.step),
+            is_hidden: !has_log,
+        }
+    };
+    // While it runs, steps without output are in the page too: the script shows them when they begin.
+    let steps = records.iter().map(view).filter(|step| !(is_over && step.is_hidden)).collect();
+    let from = (!is_over).then(|| end.saturating_sub(log.held_back as u64));
+    LogSection { size, steps, from, foot: foot(deployment), log }
+}
+
+/// The step whose output is open when the page comes up: the one that failed, else the last that wrote something.
+fn current(records: &[StepRecord; 3], log: &Log) -> Option<Step> {
+    let failed = verdict::failing(records).map(|record| record.step).filter(|step| log.of(*step).is_some());
+    failed.or_else(|| records.iter().rev().map(|record| record.step).find(|step| log.of(*step).is_some()))
+}
+
+fn foot(deployment: &Deployment) -> Option<&'static str> {
+    match deployment.status {
+        Status::Queued => Some("The log begins when its turn comes."),
+        Status::Building => Some("Deploy starts when the build has ended."),
+        Status::Deploying => Some("It ends when the new version serves."),
+        Status::Succeeded | Status::Failed => None,
+    }
+}
+
+fn facts(deployment: &Deployment) -> Vec<Fact> {
+    let fact = |name, value: String, is_code| Fact { name, value, is_code };
+    let mut facts = vec![
+        fact("Deployment", deployment.id.to_string(), true),
+        fact("Run", deployment.id.run_name().to_string(), true),
+        fact("Executor", deployment.executor.as_str().to_owned(), true),
+        fact("Caller", deployment.caller.clone(), false),
+        fact("Build cache", if deployment.clear_cache { "cleared" } else { "kept" }.to_owned(), false),
+    ];
+    if let Some(commit) = &deployment.commit {
+        let name = if deployment.commit_requested { "Commit, as asked for" } else { "Commit" };
+        facts.push(fact(name, commit.as_str().to_owned(), true));
+    }
+    if let (Some(started), Some(stop)) = (deployment.started_at, deployment.stop_at) {
+        facts.push(fact("Time limit", format::limit(stop.since(started)), false));
+    }
+    facts
+}
+
+fn actions(deployment: &Deployment, may_roll_back: bool) -> Actions {
+    let is_stopping = deployment.cancel_reason.is_some();
+    match deployment.status {
+        Status::Succeeded => {
+            Actions { redeploy: Some("Redeploy"), rollback: may_roll_back, ..Actions::default() }
+        }
+        Status::Failed if deployment.commit.is_some() => {
+            Actions { redeploy: Some("Deploy this commit again"), ..Actions::default() }
+        }
+        Status::Failed => Actions { redeploy: Some("Deploy again"), ..Actions::default() },
+        _ => Actions { cancel: !is_stopping, is_stopping, ..Actions::default() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_miss_of_a_parameter_is_asked_about() {
+        for (given, meant) in [
+            ("brach", Some("branch")),
+            ("Branch", Some("branch")),
+            ("branches", None),
+            ("clear-cache", Some("clear_cache")),
+            ("clearcache", Some("clear_cache")),
+            ("comit", Some("commit")),
+            ("x", None),
+            ("", None),
+        ] {
+            let found = PARAMETERS.into_iter().find(|known| is_near(given, known));
+            assert_eq!(found, meant, "{given}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! `/deploys/{id}`: the page, its live end, and its three forms.
+
+use std::collections::VecDeque;
+
+use futures_util::{Stream, StreamExt, stream};
+use poem::http::{StatusCode, header};
+use poem::web::sse::{Event, SSE};
+use poem::web::{Data, Form, Path};
+use poem::{IntoResponse, Request, Response, handler};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::db::{Reader, deployments, logs};
+use crate::domain::{DeploymentId, Scope, Status, Step};
+
+use super::super::api::deployment_body::{Found, find};
+use super::super::api::deployments::{Again, again, cancel_as, load, read_id};
+use super::super::api::logs::{Follow, KEEP_ALIVE, Part};
+use super::super::auth::{self, Caller, actor};
+use super::super::error::Error;
+use super::super::request::Query;
+use super::super::state::AppState;
+use super::super::urls::page_path;
+use super::deployment_view::{DeploymentPage, Known};
+use super::errors::ErrorPage;
+use super::log_lines::{LiveLog, Piece};
+use super::log_view::Log;
+use super::{Frame, Page};
+
+/// `GET /deploys/{id}`: the minimum for everybody, the log for an operator.
+#[handler]
+pub(in crate::web) async fn show(
+    request: &Request,
+    Path(id): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let all = Query::parse(request)?.flag("all")?;
+    let operator = operator(&state, request).await;
+    let frame = Frame { operator: operator.clone(), host_builds: state.settings().available.local };
+    let found = match read_id(&id) {
+        Ok(id) => load(&state, &id).await,
+        Err(error) => Err(error),
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(Error::NotFound(_)) => {
+            let page = Page(ErrorPage::deployment_not_found(frame, &id));
+            return Ok(page.with_status(StatusCode::NOT_FOUND).into_response());
+        }
+        Err(error) => return Err(error),
+    };
+    let (log, log_end) = match operator {
+        Some(_) => read_log(&state, &found, all).await?,
+        None => (None, 0),
+    };
+    let known = Known {
+        deployment: &found.deployment,
+        steps: &found.steps,
+        queue_position: found.queue_position.and_then(|place| u64::try_from(place).ok()),
+        log,
+        log_end,
+        may_roll_back: found.deployment.status == Status::Succeeded && found.deployment.commit.is_some(),
+        now: state.clock().now(),
+    };
+    let mut response = Page(DeploymentPage::new(frame, known)).into_response();
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("private, no-cache"));
+    Ok(response)
+}
+
+async fn operator(state: &AppState, request: &Request) -> Option<String> {
+    match auth::find(state, request).await {
+        Ok(Some(Caller::Operator { operator, .. })) => Some(operator.name),
+        _ => None,
+    }
+}
+
+/// The kept log as the page shows it, and the byte from which its live end goes on.
+async fn read_log(state: &AppState, found: &Found, all: bool) -> Result<(Option<Log>, u64), Error> {
+    let (id, grows) = (found.deployment.id.clone(), !found.deployment.status.is_final());
+    let read = move |reader: &Reader<'_>| {
+        Ok::<_, Error>((logs::summary(reader, &id)?, logs::pieces(reader, &id, 0, u32::MAX)?))
+    };
+    let (summary, stored) = state.db().read_logs(read).await?;
+    let cut =
+        Piece::Cut { step: cut_step(&stored, summary.cut_from), bytes: summary.cut_to - summary.cut_from };
+    let mut pieces = Vec::with_capacity(stored.len() + 1);
+    for piece in &stored {
+        if summary.cut_to > summary.cut_from && piece.at_byte == summary.cut_to {
+            pieces.push(cut);
+        }
+        pieces.push(Piece::Text { step: piece.step, first_line: piece.at_line + 1, text: &piece.text });
+    }
+    if stored.is_empty() && summary.cut_to > 0 {
+        pieces.push(cut);
+    }
+    Ok((Some(Log::new(&pieces, grows, all)), summary.bytes))
+}
+
+/// The step in whose output the cut begins.
+fn cut_step(stored: &[logs::Piece], cut_from: u64) -> Step {
+    let before = stored.iter().take_while(|piece| piece.at_byte < cut_from).last();
+    before.or(stored.first()).map_or(Step::Build, |piece| piece.step)
+}
+
+/// `GET /deploys/{id}/events?from=`: lines, steps and status as they come; an event's id is the byte to go on from.
+#[handler]
+pub(in crate::web) async fn events(
+    request: &Request,
+    Path(id): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let id = read_id(&id)?;
+    let found = load(&state, &id).await?;
+    auth::caller(request)?.require(Scope::Read, Some(&found.deployment.service_id))?;
+    let from = super::super::api::logs::start(request, &Query::parse(request)?, true)?;
+    let line = line_at(&state, &id, from).await?;
+    let events = Live::new(&state, id, from, line).into_stream();
+    Ok(SSE::new(events).keep_alive(KEEP_ALIVE).into_response())
+}
+
+/// The number of the line in which a byte lies, from 1.
+async fn line_at(state: &AppState, id: &DeploymentId, from: u64) -> Result<u64, Error> {
+    let own_id = id.clone();
+    let read = move |reader: &Reader<'_>| {
+        let summary = logs::summary(reader, &own_id)?;
+        let pieces = logs::pieces(reader, &own_id, from.min(summary.bytes), 1)?;
+        Ok::<_, Error>(match pieces.first() {
+            Some(piece) => {
+                let skip = usize::try_from(from.saturating_sub(piece.at_byte)).unwrap_or(0);
+                let before = piece.text.get(..skip).map_or(0, |text| text.matches('\n').count());
+                piece.at_line + u64::try_from(before).unwrap_or(0) + 1
+            }
+            None => summary.lines + 1,
+        })
+    };
+    state.db().read_logs(read).await
+}
+
+/// What the live end of a page has told so far.
+struct Live {
+    parts: std::pin::Pin<Box<dyn Stream<Item = Result<Part, Error>> + Send>>,
+    state: AppState,
+    id: DeploymentId,
+    log: LiveLog,
+    told: Option<String>,
+    ready: VecDeque<Event>,
+    has_ended: bool,
+}
+
+impl Live {
+    fn new(state: &AppState, id: DeploymentId, from: u64, line: u64) -> Self {
+        let parts = Box::pin(Follow::new(state, id.clone(), from, true).with_ticks().into_stream());
+        let (state, log) = (state.clone(), LiveLog::new(line));
+        Self { parts, state, id, log, told: None, ready: VecDeque::new(), has_ended: false }
+    }
+
+    fn into_stream(self) -> impl Stream<Item = Event> + Send {
+        stream::unfold(self, |mut live| async move { live.next().await.map(|event| (event, live)) })
+    }
+
+    async fn next(&mut self) -> Option<Event> {
+        if self.told.is_none() && !self.has_ended {
+            self.tell_state().await;
+        }
+        while self.ready.is_empty() && !self.has_ended {
+            match self.parts.next().await {
+                Some(Ok(part)) => self.tell(&part).await,
+                Some(Err(_)) => return None,
+                None => self.finish().await,
+            }
+        }
+        self.ready.pop_front()
+    }
+
+    async fn tell(&mut self, part: &Part) {
+        let mut batches = Vec::new();
+        if part.is_cut_mark {
+            batches.extend(self.log.finish());
+        } else if !part.text.is_empty() {
+            batches = self.log.push(part.step, &part.text);
+        }
+        let id = part.end - u64::try_from(self.log.held_back()).unwrap_or(0);
+        for batch in batches {
+            let data = serde_json::to_string(&batch).unwrap_or_default();
+            self.ready.push_back(Event::message(data).event_type("log").id(id.to_string()));
+        }
+        self.tell_state().await;
+    }
+
+    /// Tells steps and status where they differ from what was told last.
+    async fn tell_state(&mut self) {
+        let id = self.id.clone();
+        let Ok(Some(found)) = self.state.db().read(move |reader| find(reader, &id)).await else { return };
+        let steps = found
+            .steps
+            .iter()
+            .map(|step| json!({ "step": step.step.as_str(), "status": step.status.as_str() }).to_string());
+        let status = found.deployment.status;
+        let mut told: Vec<(&str, String)> = steps.map(|data| ("step", data)).collect();
+        told.push(("status", json!({ "status": status.as_str() }).to_string()));
+        let now = told.iter().map(|(_, data)| data.as_str()).collect::<String>();
+        if self.told.as_ref() == Some(&now) {
+            return;
+        }
+        // What is final is told by `finish` alone, behind the last line.
+        told.retain(|(kind, _)| *kind == "step" || !status.is_final());
+        self.ready.extend(told.into_iter().map(|(kind, data)| Event::message(data).event_type(kind)));
+        self.told = Some(now);
+    }
+
+    async fn finish(&mut self) {
+        self.has_ended = true;
+        if let Some(batch) = self.log.finish() {
+            let data = serde_json::to_string(&batch).unwrap_or_default();
+            self.ready.push_back(Event::message(data).event_type("log"));
+        }
+        self.told = None;
+        self.tell_state().await;
+        let id = self.id.clone();
+        let found = self.state.db().read(move |reader| deployments::find(reader, &id)).await;
+        if let Ok(Some(deployment)) = found
+            && deployment.status.is_final()
+        {
+            let data = json!({ "status": deployment.status.as_str() }).to_string();
+            self.ready.push_back(Event::message(data).event_type("status"));
+        }
+    }
+}
+
+/// `POST /deploys/{id}/cancel`.
+#[handler]
+pub(in crate::web) async fn cancel(
+    request: &Request,
+    Path(id): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let (id, caller) = (read_id(&id)?, auth::caller(request)?);
+    cancel_as(&state, &id, &caller, actor(&caller, request)).await?;
+    Ok(see(&id))
+}
+
+/// What the form for a redeploy may say.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RedeployForm {
+    clear_cache: bool,
+}
+
+/// `POST /deploys/{id}/redeploy`.
+#[handler]
+pub(in crate::web) async fn redeploy(
+    request: &Request,
+    Path(id): Path<String>,
+    form: Option<Form<RedeployForm>>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let (id, caller) = (read_id(&id)?, auth::caller(request)?);
+    let clear_cache = form.is_some_and(|Form(form)| form.clear_cache);
+    let started =
+        again(&state, &id, Again::Redeploy { clear_cache }, caller.clone(), actor(&caller, request)).await?;
+    Ok(see(&started.id))
+}
+
+/// `POST /deploys/{id}/rollback`.
+#[handler]
+pub(in crate::web) async fn rollback(
+    request: &Request,
+    Path(id): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let (id, caller) = (read_id(&id)?, auth::caller(request)?);
+    let started = again(&state, &id, Again::Rollback, caller.clone(), actor(&caller, request)).await?;
+    Ok(see(&started.id))
+}
+
+fn see(id: &DeploymentId) -> Response {
+    Response::builder().status(StatusCode::SEE_OTHER).header(header::LOCATION, page_path(id)).finish()
+}

@@ -1,0 +1,308 @@
+// Only what HTML cannot do: copy, relative times, a link to an earlier log line, follow, the live log.
+// Every page works without this file. Text becomes text nodes; nothing here ever parses HTML.
+(function () {
+  "use strict";
+  var $ = function (sel, root) { return Array.prototype.slice.call((root || document).querySelectorAll(sel)); };
+  var say = function (text) { var s = document.getElementById("said"); if (s) s.textContent = text; };
+
+  // Controls that need a script are in the page with `hidden`; nothing dead is ever shown.
+  $("[data-js]").forEach(function (el) { el.hidden = false; });
+
+  // Copy. navigator.clipboard is missing on plain http, so fall back to select + execCommand, then to words.
+  function copied(btn) {
+    var label = btn.querySelector("span"), before = label.textContent;
+    label.textContent = "Copied";
+    btn.classList.add("is-done");
+    say("Copied to the clipboard");
+    setTimeout(function () { label.textContent = before; btn.classList.remove("is-done"); }, 4000);
+  }
+  function fallback(btn, field) {
+    if (field.select) field.select();
+    else getSelection().selectAllChildren(field);
+    var ok = false;
+    try { ok = document.execCommand("copy"); } catch (e) { ok = false; }
+    if (ok) { copied(btn); btn.focus(); }
+    else say("Selected. Press Ctrl+C or Cmd+C to copy.");
+  }
+  $("[data-copy]").forEach(function (btn) {
+    btn.addEventListener("click", function () {
+      var field = document.getElementById(btn.dataset.copy);
+      var text = field.value || field.innerText;
+      if (!navigator.clipboard) return fallback(btn, field);
+      navigator.clipboard.writeText(text).then(function () { copied(btn); }, function () { fallback(btn, field); });
+    });
+  });
+
+  // Relative times, beside the absolute ones and never in their place.
+  function ago(ms) {
+    var units = [[86400, "day"], [3600, "h"], [60, "min"]];
+    for (var i = 0; i < units.length; i++) {
+      var n = Math.floor(ms / 1000 / units[i][0]);
+      if (n >= 1) return n + " " + units[i][1] + (units[i][1] === "day" && n > 1 ? "s" : "") + " ago";
+    }
+    return "just now";
+  }
+  var moments = $("time[data-ago]").map(function (el) {
+    return { el: el, text: el.textContent, at: Date.parse(el.dateTime) };
+  });
+  function tellAgo() {
+    moments.forEach(function (m) {
+      var ms = Date.now() - m.at;
+      // A clock far behind the server's would tell nonsense.
+      m.el.textContent = ms > -60000 ? m.text + ", " + ago(Math.max(ms, 0)) : m.text;
+    });
+  }
+  tellAgo();
+  setInterval(tellAgo, 30000);
+
+  // How long the running step has run. Counted from what the server said, since the two clocks may differ.
+  function two(n) { return (n < 10 ? "0" : "") + n; }
+  function duration(ms) {
+    var s = Math.floor(ms / 1000);
+    if (s < 60) return s + " s";
+    if (s < 3600) return Math.floor(s / 60) + " min " + two(s % 60) + " s";
+    return Math.floor(s / 3600) + " h " + two(Math.floor(s / 60) % 60) + " min";
+  }
+  var loaded = performance.now();
+  function tick() {
+    $("[data-running]").forEach(function (el) {
+      var from = Number(el.dataset.since || loaded);
+      el.textContent = duration(Number(el.dataset.running) + performance.now() - from);
+    });
+  }
+  setInterval(tick, 1000);
+
+  // A link to a line that is not among the last 2,000: show them all.
+  if (/^#L\d+$/.test(location.hash) && document.querySelector(".log") && !/[?&]all=1/.test(location.search)
+      && !document.getElementById(location.hash.slice(1))) location.search = "?all=1"; // keeps the hash
+
+  // A link to a line or step inside a closed part opens that part.
+  function reveal() {
+    var target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    for (var el = target; el; el = el.parentElement) if (el.tagName === "DETAILS") el.open = true;
+    target.scrollIntoView({ block: "center" });
+  }
+  addEventListener("hashchange", reveal);
+  if (location.hash) reveal();
+
+  // Follow: on while the reader is at the end; scrolling up, by any means, lets go; the button takes hold again.
+  var follow = document.getElementById("follow"), box = document.querySelector(".lines.is-live"), following = true;
+  var atEnd = function () { return box.scrollHeight - box.scrollTop - box.clientHeight < 8; };
+  function show() {
+    following = !box || atEnd();
+    if (follow) follow.setAttribute("aria-pressed", String(following));
+  }
+  function toEnd() { if (box) box.scrollTop = box.scrollHeight; show(); }
+  function watch(lines) {
+    if (box && box !== lines) {
+      box.classList.remove("is-live");
+      box.setAttribute("role", "group");
+    }
+    box = lines;
+    box.classList.add("is-live");
+    box.setAttribute("role", "log");
+    box.setAttribute("aria-live", "off");
+    box.addEventListener("scroll", show, { passive: true });
+  }
+  if (follow) follow.addEventListener("click", toEnd);
+  if (box) { watch(box); toEnd(); }
+
+  // A final status: the server renders the end once. The second time it waits, so that a page never spins.
+  function reloadOnce(id) {
+    var key = "ended:" + id, again = false;
+    try { again = !!sessionStorage.getItem(key); sessionStorage.setItem(key, "1"); } catch (e) { again = true; }
+    setTimeout(function () { location.reload(); }, again ? 10000 : 0);
+  }
+
+  // The live log. Lines arrive as [number, [[classes, text], …], kind].
+  var log = document.querySelector(".log[data-events]");
+  if (log && window.EventSource) live(log);
+
+  function live(log) {
+    var waiting = [], timer = null, last = log.dataset.from, delay = 1000;
+    var icons = (log.querySelector("use") || document.querySelector("use")).getAttribute("href").split("#")[0];
+    var chunks = {}; // the block that each step's next line goes into
+
+    function element(name, className, parent) {
+      var el = document.createElement(name);
+      if (className) el.className = className;
+      if (parent) parent.appendChild(el);
+      return el;
+    }
+    function anchor(number, parent) {
+      var a = element("a", "", parent);
+      a.href = "#L" + number;
+      a.tabIndex = -1;
+      a.textContent = number;
+    }
+    function segments(parts, parent) {
+      parts.forEach(function (part) {
+        var to = part[0] ? element("span", part[0], parent) : parent;
+        to.appendChild(document.createTextNode(part[1]));
+      });
+      if (!parts.length) parent.appendChild(document.createTextNode(" "));
+    }
+    function place(step) {
+      var part = document.getElementById("step-" + step);
+      if (!part) return null;
+      var lines = part.querySelector(".lines");
+      if (!lines) {
+        lines = element("div", "lines", part);
+        lines.tabIndex = 0;
+        lines.setAttribute("aria-label", "Log of " + step);
+      }
+      if (part.hidden || !lines.classList.contains("is-live")) {
+        // The step before is done: what it wrote folds away, as it would on a fresh page.
+        var before = box && box.closest("details");
+        if (before && before !== part && following) before.open = false;
+        part.hidden = false;
+        part.open = true;
+        watch(lines);
+      }
+      return lines;
+    }
+    function openGroup(lines) { return lines.querySelector(".grp[data-open]"); }
+    function closeGroup(lines, step) {
+      var group = openGroup(lines);
+      if (group) { group.removeAttribute("data-open"); group.open = false; chunks[step] = null; }
+    }
+    function block(lines, step) {
+      var into = openGroup(lines) || lines, chunk = chunks[step];
+      if (!chunk || chunk.parentElement !== into || chunk.children.length >= 200) {
+        // Only a full block may skip layout: the stylesheet reserves the height of 200 lines for it.
+        if (chunk && chunk.children.length >= 200) chunk.className = "chunk";
+        chunk = chunks[step] = element("div", "", into);
+      }
+      return chunk;
+    }
+    function append(step, line) {
+      var number = line[0], parts = line[1], kind = line[2];
+      if (document.getElementById("L" + number)) return;
+      var lines = place(step);
+      if (!lines) return;
+      if (kind === "group") {
+        closeGroup(lines, step);
+        var group = element("details", "grp", lines);
+        group.setAttribute("data-open", "");
+        group.open = true;
+        var summary = element("summary", "", group);
+        summary.id = "L" + number;
+        summary.textContent = parts.map(function (part) { return part[1]; }).join("");
+        chunks[step] = null;
+      } else if (kind === "endgroup") {
+        closeGroup(lines, step);
+      } else {
+        var row = element("div", kind === "error" ? "l l-err" : "l", block(lines, step));
+        row.id = "L" + number;
+        anchor(number, row);
+        segments(parts, element("span", "", row));
+      }
+    }
+    function flush() {
+      timer = null;
+      var held = following;
+      waiting.splice(0).forEach(function (batch) {
+        batch.lines.forEach(function (line) { append(batch.step, line); });
+      });
+      if (held) toEnd(); else show();
+    }
+    function shape(el, name) {
+      var use = el && el.querySelector("use");
+      if (use) use.setAttribute("href", icons + "#" + name);
+    }
+    function setStep(data) {
+      var li = document.querySelector('.steps [data-step="' + data.step + '"]');
+      var queued = document.querySelector('.steps [data-step="queued"]');
+      if (!li) return;
+      var now = data.step === "deploy" ? "st-deploying" : "st-building";
+      var looks = { running: ["is-now", now], succeeded: ["is-done", "st-succeeded"], failed: ["is-bad", "st-failed"],
+                    skipped: ["is-skip", "st-none"] }[data.status];
+      if (!looks) return;
+      if (queued && queued.className === "is-now") {
+        queued.className = "is-done";
+        queued.removeAttribute("aria-current");
+        queued.querySelector(".num").removeAttribute("data-running");
+        shape(queued, "st-succeeded");
+      }
+      li.className = looks[0];
+      shape(li, looks[1]);
+      var num = li.querySelector(".num");
+      if (data.status === "running") {
+        li.setAttribute("aria-current", "step");
+        num.dataset.running = "0";
+        num.dataset.since = String(performance.now());
+      } else {
+        li.removeAttribute("aria-current");
+        num.removeAttribute("data-running");
+      }
+      var part = document.getElementById("step-" + data.step);
+      var st = part && part.querySelector("summary .st");
+      if (st) {
+        st.className = "st " + looks[1];
+        shape(st, looks[1]);
+        part.querySelector("summary .sr").textContent = ", " + data.status;
+        part.querySelector("summary .end").textContent = data.status === "running" ? "" : num.textContent;
+      }
+      say(li.textContent.replace(num.textContent, "").trim() + " " + data.status);
+    }
+    function setStatus(data) {
+      var word = data.status.charAt(0).toUpperCase() + data.status.slice(1);
+      if (data.status === "succeeded" || data.status === "failed") {
+        say("Deployment " + data.status);
+        source.close();
+        if (timer) { clearTimeout(timer); flush(); }
+        return reloadOnce(log.dataset.deployment);
+      }
+      var verdict = document.getElementById("verdict"), was = verdict.textContent.trim();
+      if (was === word) return;
+      verdict.className = "st st-" + data.status + " st-big";
+      shape(verdict, "st-" + data.status);
+      verdict.querySelector("span").textContent = word;
+      document.title = document.title.replace(was + ":", word).replace(was, word);
+      say(word);
+    }
+    var source;
+    function connect() {
+      source = new EventSource(log.dataset.events + "?from=" + encodeURIComponent(last));
+      var on = function (name, take) {
+        source.addEventListener(name, function (event) {
+          if (event.lastEventId) last = event.lastEventId;
+          delay = 1000;
+          take(JSON.parse(event.data));
+        });
+      };
+      on("log", function (data) {
+        waiting.push(data);
+        if (!timer) timer = setTimeout(flush, 100); // at most 10 batches a second
+      });
+      on("step", setStep);
+      on("status", setStatus);
+      // The browser comes back by itself after a cut; after an error answer it gives up, so ask again, more and more slowly.
+      source.onerror = function () {
+        if (source.readyState !== EventSource.CLOSED) return;
+        setTimeout(connect, delay);
+        delay = Math.min(delay * 2, 30000);
+      };
+    }
+    connect();
+    addEventListener("pagehide", function () { source.close(); });
+    addEventListener("pageshow", function (event) { if (event.persisted) connect(); });
+  }
+
+  // Without the right to read the log: wait for the next status, then show it.
+  var poll = document.querySelector("[data-poll]");
+  if (poll && window.fetch) wait(2000);
+
+  function wait(pause) {
+    fetch(poll.dataset.poll + "?wait=50", { headers: { Accept: "application/json" } }).then(function (answer) {
+      if (!answer.ok) throw new Error(String(answer.status));
+      return answer.json();
+    }).then(function (now) {
+      if (now.status !== poll.dataset.status) return location.reload();
+      setTimeout(function () { wait(2000); }, 200);
+    }).catch(function () {
+      setTimeout(function () { wait(Math.min(pause * 2, 30000)); }, pause);
+    });
+  }
+})();
