@@ -92,7 +92,14 @@ pub(super) fn record(refused: &Refused, entry: &Entry, response: &Response) {
 
 /// Refused hook calls by peer, so that a flood cannot fill the log.
 #[derive(Default)]
-pub(super) struct Refused(Mutex<HashMap<Peer, Window>>);
+pub(super) struct Refused(Mutex<Windows>);
+
+#[derive(Default)]
+struct Windows {
+    of_peer: HashMap<Peer, Window>,
+    /// When the windows that have passed were last thrown away.
+    swept: Option<Instant>,
+}
 
 struct Window {
     since: Instant,
@@ -104,8 +111,8 @@ impl Refused {
     fn count(&self, peer: Peer, now: Instant) -> Option<u64> {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let peer = peer.network();
-        if let Some(window) = windows.get_mut(&peer) {
-            if now.duration_since(window.since) < REFUSED_WINDOW {
+        if let Some(window) = windows.of_peer.get_mut(&peer) {
+            if is_open(window.since, now) {
                 window.silent += 1;
                 return None;
             }
@@ -113,15 +120,34 @@ impl Refused {
             *window = Window { since: now, silent: 0 };
             return Some(calls);
         }
-        if windows.len() >= REFUSED_PEERS {
-            windows.retain(|_, window| now.duration_since(window.since) < REFUSED_WINDOW);
-        }
-        if windows.len() >= REFUSED_PEERS {
+        windows.sweep(now);
+        if windows.of_peer.len() >= REFUSED_PEERS {
             return None;
         }
-        windows.insert(peer, Window { since: now, silent: 0 });
+        windows.of_peer.insert(peer, Window { since: now, silent: 0 });
         Some(1)
     }
+}
+
+impl Windows {
+    /// Forgets windows that have passed and reports what was silent in them; at most once a window.
+    fn sweep(&mut self, now: Instant) {
+        if self.swept.is_some_and(|swept| is_open(swept, now)) {
+            return;
+        }
+        self.swept = Some(now);
+        self.of_peer.retain(|client, window| {
+            let is_kept = is_open(window.since, now);
+            if !is_kept && window.silent > 0 {
+                tracing::info!(%client, count = window.silent, "refused hook calls");
+            }
+            is_kept
+        });
+    }
+}
+
+fn is_open(since: Instant, now: Instant) -> bool {
+    now.duration_since(since) < REFUSED_WINDOW
 }
 
 #[cfg(test)]
@@ -180,7 +206,7 @@ mod tests {
 
         assert_eq!(lines, REFUSED_PEERS);
         assert_eq!(refused.count(peer(20_000), start + REFUSED_WINDOW), Some(1));
-        assert_eq!(refused.0.lock().unwrap().len(), 1);
+        assert_eq!(refused.0.lock().unwrap().of_peer.len(), 1);
     }
 
     #[test]

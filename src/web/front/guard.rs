@@ -78,7 +78,7 @@ impl Refusal {
 /// An error as RFC 9457 has it.
 pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
     let body = serde_json::json!({
-        "type": format!("/problems/{code}"),
+        "type": format!("/problems/{}", code.replace('_', "-")),
         "title": status.canonical_reason().unwrap_or_default(),
         "status": status.as_u16(),
         "detail": detail,
@@ -259,15 +259,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_is_a_problem_and_closes() {
-        let response = Refusal::Host.response();
+        let response = Refusal::TargetTooLong.response();
 
-        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(response.status(), StatusCode::URI_TOO_LONG);
         assert_eq!(response.content_type(), Some("application/problem+json"));
         assert_eq!(response.header("connection"), Some("close"));
         let body = response.into_body().into_string().await.unwrap();
         assert_eq!(
             body,
-            r#"{"type":"/problems/host","title":"Bad Request","status":400,"detail":"HTTP/1.1 needs exactly one valid Host header","code":"host"}"#
+            r#"{"type":"/problems/uri-too-long","title":"URI Too Long","status":414,"detail":"path and query together must not be longer than 2048 bytes","code":"uri_too_long"}"#
         );
     }
 }

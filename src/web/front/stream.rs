@@ -195,8 +195,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
 mod tests {
     use tokio::io::AsyncWriteExt as _;
     use tokio::io::duplex;
+    use tokio::time::timeout;
 
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
 
     fn scanned(bytes: &[u8], step: usize) -> Scan {
         let mut scan = Scan::default();
@@ -263,7 +266,7 @@ mod tests {
 
         let mut stream = Stream::open(server, Duration::from_secs(1)).await.unwrap();
 
-        assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 1);
+        assert_eq!(timeout(PATIENCE, stream.read(&mut [0; 8])).await.unwrap().unwrap(), 1);
     }
 
     #[tokio::test]
@@ -272,7 +275,7 @@ mod tests {
         caller.write_all(b"h").await.unwrap();
         let mut stream = Stream::open(server, Duration::from_millis(20)).await.unwrap();
 
-        let error = stream.write_all(&[0; 64]).await.unwrap_err();
+        let error = timeout(PATIENCE, stream.write_all(&[0; 64])).await.unwrap().unwrap_err();
 
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }

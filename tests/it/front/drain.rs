@@ -40,7 +40,7 @@ async fn half_open_silent_and_idle_connections_do_not_hold_the_end() {
     server.stop.cancel();
     server.stopped().await;
 
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
 }
 
 #[tokio::test]
@@ -73,5 +73,5 @@ async fn a_request_that_never_ends_is_cut_after_the_drain_time() {
     assert_eq!(caller.closed().await, b"");
     server.stopped().await;
 
-    assert!((SHORT * 2..SHORT * 20).contains(&start.elapsed()), "{:?}", start.elapsed());
+    assert!((SHORT * 2..SOON).contains(&start.elapsed()), "{:?}", start.elapsed());
 }

@@ -158,6 +158,9 @@ async fn malformed_framing_is_refused_by_the_parser() {
         let request = format!("POST /echo HTTP/1.1\r\nHost: h\r\n{line}\r\n\r\n");
         assert_eq!(server.answer_to(&request).await.status(), 400, "{line:?}");
     }
+    let mut caller = server.call().await;
+    caller.send(b"GET /text/\xff HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert_eq!(caller.answer().await.status(), 400);
     let old = "POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     assert_eq!(server.answer_to(old).await.status(), 400);
 }

@@ -42,6 +42,8 @@ use tokio_util::sync::CancellationToken;
 pub const PATIENCE: Duration = Duration::from_secs(8);
 /// A limit that a test wants to see at work.
 pub const SHORT: Duration = Duration::from_millis(200);
+/// Before any limit that a test left at its default.
+pub const SOON: Duration = Duration::from_secs(4);
 /// What `/echo` takes, in bytes.
 pub const ECHO_MAX: usize = 64 * 1024;
 pub const HELLO: &str = "GET /hello HTTP/1.1\r\nHost: h\r\n\r\n";
