@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::db::{Db, Error as DbError, Tx, deployments, logs, steps};
 use crate::domain::{Clock, Deployment, DeploymentId, LogLines, Reason, Redactor, Service, Step, Timestamp};
@@ -54,7 +55,7 @@ pub(super) async fn follow<L: Executor>(
         Ok(Err(error)) => Outcome::Failed { reason: Reason::Internal, message: error.0 },
         Err(_) => Outcome::Failed { reason: Reason::Internal, message: "the executor panicked".to_owned() },
     };
-    conclude(&inner.db, &inner.clock, &id, outcome).await;
+    conclude(inner, &id, outcome).await;
     inner.running().remove(&id);
     inner.db.wake_queue();
 }
@@ -67,31 +68,28 @@ fn settle(outcome: Outcome, cause: Option<(Reason, String)>) -> Outcome {
     }
 }
 
-async fn conclude(db: &Db, clock: &Clock, id: &DeploymentId, outcome: Outcome) {
-    let now = clock.now();
+async fn conclude<L>(inner: &Inner<L>, id: &DeploymentId, outcome: Outcome) {
+    let now = inner.clock.now();
     match &outcome {
         Outcome::Succeeded => tracing::info!(deployment.id = %id, "deployment succeeded"),
         Outcome::Failed { reason, message } => {
             tracing::info!(deployment.id = %id, reason = reason.as_str(), message, "deployment failed");
         }
     }
-    persist(
-        db,
-        move |tx, id| match &outcome {
-            Outcome::Succeeded if deployments::succeed(tx, id, now)? => Ok(()),
-            Outcome::Succeeded => {
-                let message = "the executor reported success before it deployed";
-                deployments::fail(tx, id, Reason::Internal, message, now).map(drop)
-            }
-            Outcome::Failed { reason, message } => deployments::fail(tx, id, *reason, message, now).map(drop),
-        },
-        id,
-    )
-    .await;
+    let write = move |tx: &Tx<'_>, id: &DeploymentId| match &outcome {
+        Outcome::Succeeded if deployments::succeed(tx, id, now)? => Ok(()),
+        Outcome::Succeeded => {
+            let message = "the executor reported success before it deployed";
+            deployments::fail(tx, id, Reason::Internal, message, now).map(drop)
+        }
+        Outcome::Failed { reason, message } => deployments::fail(tx, id, *reason, message, now).map(drop),
+    };
+    persist(&inner.db, &inner.is_draining, write, id).await;
 }
 
-/// Writes until the database takes it: a status must not get lost because the disk was full for a while.
-async fn persist<F>(db: &Db, write: F, id: &DeploymentId)
+/// Writes until the database takes it: a status must not get lost because the disk was full for a while. A server that
+/// goes down tries once; the next start settles what is left.
+async fn persist<F>(db: &Db, is_draining: &CancellationToken, write: F, id: &DeploymentId)
 where
     F: Fn(&Tx<'_>, &DeploymentId) -> Result<(), DbError> + Clone + Send + 'static,
 {
@@ -99,7 +97,7 @@ where
         let (write, own_id) = (write.clone(), id.clone());
         match db.write(move |tx| write(tx, &own_id)).await {
             Ok(()) => return,
-            Err(DbError::Unavailable(why)) => {
+            Err(DbError::Unavailable(why)) if !is_draining.is_cancelled() => {
                 tracing::warn!(deployment.id = %id, why, "a status could not be stored; trying again");
                 tokio::time::sleep(RETRY_INTERVAL).await;
             }
@@ -123,6 +121,7 @@ pub(super) async fn complete_log(db: &Db, id: &DeploymentId, now: Timestamp) {
 struct Record<'a> {
     db: &'a Db,
     clock: &'a Clock,
+    is_draining: &'a CancellationToken,
     id: &'a DeploymentId,
     kept: logs::Kept,
     lines: LogLines,
@@ -136,6 +135,7 @@ impl<'a> Record<'a> {
         Self {
             db: &inner.db,
             clock: &inner.clock,
+            is_draining: &inner.is_draining,
             id,
             kept: inner.settings.logs,
             lines: LogLines::new(Redactor::new(secrets)),
@@ -173,19 +173,19 @@ impl<'a> Record<'a> {
                     }
                     steps::start(tx, id, step, now)
                 };
-                persist(self.db, write, self.id).await;
+                persist(self.db, self.is_draining, write, self.id).await;
             }
             Event::StepFinished { step, succeeded, exit_code } => {
                 self.end_lines().await;
                 let write = move |tx: &Tx<'_>, id: &DeploymentId| {
                     steps::finish(tx, id, step, succeeded, exit_code, now)
                 };
-                persist(self.db, write, self.id).await;
+                persist(self.db, self.is_draining, write, self.id).await;
             }
             Event::Commit { commit, subject } => {
                 let write =
                     move |tx: &Tx<'_>, id: &DeploymentId| deployments::set_commit(tx, id, &commit, &subject);
-                persist(self.db, write, self.id).await;
+                persist(self.db, self.is_draining, write, self.id).await;
             }
         }
     }

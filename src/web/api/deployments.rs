@@ -115,7 +115,9 @@ async fn respond(
     // The status is for everybody: a credential that is not good shows no more and hides no less.
     let caller = auth::find(state, request).await.ok().flatten();
     let may_see = caller.is_some_and(|caller| caller.may_see(&found.deployment));
-    let etag = format!("W/\"{}{}\"", found.deployment.version, if may_see { "d" } else { "" });
+    // The place in the queue changes without the row.
+    let place = found.queue_position.unwrap_or(0);
+    let etag = format!("W/\"{}-{place}{}\"", found.deployment.version, if may_see { "d" } else { "" });
     if header(request.headers(), "if-none-match")
         .is_some_and(|known| known.split(',').any(|tag| tag.trim() == etag))
     {
