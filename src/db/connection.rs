@@ -1,5 +1,7 @@
 //! Opens connections the one way that is right for this product.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,6 +26,13 @@ pub(super) fn open_writer(path: &Path, role: Role) -> Result<Connection, Error> 
     conn.pragma_update(None, "foreign_keys", true)?;
     harden(&conn)?;
     Ok(conn)
+}
+
+/// Makes the file readable for its owner alone; SQLite gives the files beside it the same mode.
+fn create_private(path: &Path) -> Result<(), Error> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map(drop).map_err(|source| Error::Io { path: path.to_owned(), source })
 }
 
 /// Opens a connection that cannot write.
