@@ -8,3 +8,4 @@
 mod architecture;
 mod branches;
 mod front;
+mod pages;

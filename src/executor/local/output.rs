@@ -29,8 +29,8 @@ pub(super) struct StepLog<'a> {
 }
 
 impl<'a> StepLog<'a> {
-    pub(super) const fn new(step: Step, events: &'a Events, stop: &'a CancellationToken, limit: u64) -> Self {
-        Self { step, events, stop, limit, passed: 0, given_up: false }
+    pub(super) const fn new(of: Step, events: &'a Events, stop: &'a CancellationToken, limit: u64) -> Self {
+        Self { step: of, events, stop, limit, passed: 0, given_up: false }
     }
 
     /// Tells an event in its place between the lines.
