@@ -7,5 +7,8 @@
 
 mod architecture;
 mod branches;
+mod executor_contract;
 mod front;
+mod harness;
+mod local;
 mod pages;
