@@ -28,6 +28,12 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// Longest path of a Unix socket, in bytes.
 const SOCKET_PATH_MAX: usize = 107;
 
+/// Exit codes of BSD's sysexits for what keeps a server from starting.
+const DATA_ERROR: u8 = 65;
+const IO_ERROR: u8 = 74;
+const TRY_AGAIN: u8 = 75;
+const CONFIGURATION: u8 = 78;
+
 /// A server that listens and works.
 pub struct Server<L> {
     db: Arc<Db>,
@@ -313,5 +319,16 @@ fn retention_limits(config: &Config) -> retention::Limits {
         deployments_per_service: config.keep_last,
         logs: config.keep_logs.duration(),
         logs_bytes: config.keep_logs_total.0,
+    }
+}
+
+/// The exit code for an error that kept a server from starting or made it end.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<db::Error>() {
+        Some(db::Error::Locked { .. }) => TRY_AGAIN,
+        Some(db::Error::Newer { .. } | db::Error::Foreign(_)) => CONFIGURATION,
+        Some(db::Error::Io { .. } | db::Error::Unavailable(_)) => IO_ERROR,
+        Some(_) => DATA_ERROR,
+        None => 1,
     }
 }
