@@ -90,7 +90,7 @@ fn banner(config: &Config, dir: &str, server: &LocalServer) {
 }
 
 /// SIGTERM or the first Ctrl-C; a second one ends the process at once.
-fn stop_signal() -> Result<impl Future<Output = ()>> {
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

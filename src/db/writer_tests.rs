@@ -6,8 +6,8 @@ use std::sync::{LazyLock, Mutex, mpsc as std_mpsc};
 use rusqlite::named_params;
 use tempfile::TempDir;
 
-use super::super::{Db, facts};
 use super::*;
+use crate::db::{Db, facts};
 
 /// Longest wait for an answer that has to come.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -82,8 +82,7 @@ async fn an_error_and_a_panic_undo_their_own_rows_and_no_others() {
     let bench = Bench::new();
     let go = bench.hold().await;
 
-    let (good, refused, panicked, later) =
-        tokio::join!(
+    let (good, refused, panicked, later) = tokio::join!(
             bench.put("good"),
             bench
                 .write(|tx| insert(tx, "refused")
