@@ -7,6 +7,7 @@
 
 mod architecture;
 mod branches;
+mod crash;
 mod executor_contract;
 mod front;
 mod harness;

@@ -1,3 +1,4 @@
 //! What tests build their worlds from.
 
 pub mod git;
+pub mod process;
