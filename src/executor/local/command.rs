@@ -225,3 +225,76 @@ pub(super) fn why_unreachable(git_output: &str, service: &Service) -> String {
     };
     format!("{advice} ({said})")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::process::Command;
+
+    use super::*;
+
+    fn words(line: &[OsString]) -> String {
+        line.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What the askpass script answers to one of git's questions.
+    fn answer(token: &str, question: &str) -> Option<String> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(token.as_bytes()).unwrap();
+        let repository = Repository::parse("https://git.example.com/you/api.git").unwrap();
+        let script = askpass(&repository, &file.path().to_string_lossy());
+        let output = Command::new("sh").args(["-c", &script, "askpass", question]).output().unwrap();
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim_end().to_owned())
+    }
+
+    #[test]
+    fn names_from_outside_stand_behind_the_end_of_options() {
+        let repository = Repository::parse("https://git.example.com/you/api.git").unwrap();
+        let branch = Branch::parse("feat/new-ui").unwrap();
+        let git = Git { repository: &repository, branch: &branch };
+
+        let fetch = words(&git.fetch(true));
+        assert!(fetch.ends_with(
+            "--depth=1 -- https://git.example.com/you/api.git +refs/heads/feat/new-ui:refs/remotes/origin/feat/new-ui"
+        ));
+        assert!(!words(&git.fetch(false)).contains("--depth"));
+        assert!(
+            words(&git.look_for_branch())
+                .ends_with("-- https://git.example.com/you/api.git refs/heads/feat/new-ui")
+        );
+        assert_eq!(words(&shell("-x")), "sh -c -- -x");
+    }
+
+    #[test]
+    fn askpass_answers_for_the_repositorys_own_host_only() {
+        let user = "Username for 'https://git.example.com': ";
+        let password = "Password for 'https://mira@git.example.com': ";
+
+        assert_eq!(answer("mira:s3cret:with:colons\n", user).unwrap(), "mira");
+        assert_eq!(answer("mira:s3cret:with:colons\r\nmore", password).unwrap(), "s3cret:with:colons");
+        assert_eq!(answer("just-a-token", user).unwrap(), "x-access-token");
+        assert_eq!(answer("just-a-token", password).unwrap(), "just-a-token");
+        assert_eq!(answer("just-a-token", "Password for 'https://mira@evil.example.com': "), None);
+        assert_eq!(answer("", user), None);
+    }
+
+    #[test]
+    fn a_key_file_with_any_name_stays_one_word_of_the_ssh_command() {
+        let command = ssh_command(Some("/etc/my key'; id %h"), Path::new("/data/known_hosts"));
+
+        let echo = format!("for w in {}; do echo \"$w\"; done", command.to_string_lossy());
+        let output = Command::new("sh").args(["-c", &echo]).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.lines().any(|word| word == "/etc/my key'; id %%h"), "{said}");
+        assert!(said.contains("BatchMode=yes") && said.contains("IdentitiesOnly=yes"));
+    }
+
+    #[test]
+    fn local_paths_are_quoted_for_git_and_texts_are_clipped_whole() {
+        let repository = Repository::parse("https://git.example.com/you/api.git").unwrap();
+        assert_eq!(gitconfig(&repository), "");
+        let local = Repository::parse("/srv/\"git\"/api").unwrap();
+        assert!(gitconfig(&local).contains("directory = \"/srv/\\\"git\\\"/api\""));
+        assert_eq!(clip("äöü", 3), "ä");
+    }
+}
