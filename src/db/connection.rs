@@ -13,10 +13,18 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements kept by each connection.
 const STATEMENTS: usize = 128;
 
-/// Opens the one connection that writes and checkpoints.
+/// Opens the one connection that writes and checkpoints; makes the file where it is missing.
 pub(super) fn open_writer(path: &Path, role: Role) -> Result<Connection, Error> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    open_writer_with(path, role, OpenFlags::SQLITE_OPEN_CREATE)
+}
+
+/// The same for a file that was there before: one that went missing is not replaced by an empty one.
+pub(super) fn reopen_writer(path: &Path, role: Role) -> Result<Connection, Error> {
+    open_writer_with(path, role, OpenFlags::empty())
+}
+
+fn open_writer_with(path: &Path, role: Role, create: OpenFlags) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;

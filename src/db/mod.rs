@@ -155,7 +155,7 @@ impl Store {
         migrate::run(&mut conn, &path, role)?;
         let readers = Arc::new(Readers::new(path.clone()));
         let changes = Arc::new(Changes::new());
-        let plan = Plan { path, role, commit, min_free_bytes };
+        let plan = Plan { path, role, commit, batch_time: writer::BATCH_TIME, min_free_bytes };
         let writer = Writer::start(conn, plan, Arc::clone(&readers), Arc::clone(&changes))?;
         Ok(Self { writer, readers, changes })
     }
@@ -175,7 +175,7 @@ impl Db {
     /// # Errors
     /// Where another server holds the lock, a file is newer or foreign, or the disk refuses.
     pub fn open(dir: &Path, min_free_bytes: u64) -> Result<Self, Error> {
-        Self::open_with(dir, min_free_bytes, writer::commit)
+        Self::open_with(dir, min_free_bytes, Box::new(writer::commit))
     }
 
     fn open_with(dir: &Path, min_free_bytes: u64, commit: writer::Commit) -> Result<Self, Error> {
@@ -190,7 +190,8 @@ impl Db {
             }
         }
         let core = Store::open(dir.join(CORE_FILE), Role::Core, min_free_bytes, commit)?;
-        let logs = Store::open(dir.join(LOGS_FILE), Role::Logs, 2 * min_free_bytes, writer::commit)?;
+        let logs =
+            Store::open(dir.join(LOGS_FILE), Role::Logs, 2 * min_free_bytes, Box::new(writer::commit))?;
         Ok(Self { core, logs, min_free_bytes, _lock: lock })
     }
 
