@@ -24,6 +24,8 @@ pub mod services;
 pub mod sessions;
 mod sql_types;
 pub mod steps;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
 mod writer;
 
@@ -186,7 +188,7 @@ impl Db {
         for (name, role) in [(CORE_FILE, Role::Core), (LOGS_FILE, Role::Logs)] {
             let path = dir.join(name);
             if path.exists() {
-                migrate::check(&connection::open_reader(&path)?, &path, role)?;
+                migrate::check(&connection::open_unchanged(&path)?, &path, role)?;
             }
         }
         let core = Store::open(dir.join(CORE_FILE), Role::Core, min_free_bytes, commit)?;

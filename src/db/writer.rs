@@ -47,7 +47,15 @@ impl<'c> Deref for Tx<'c> {
     }
 }
 
-impl Tx<'_> {
+impl<'c> Tx<'c> {
+    pub(super) fn new(
+        conn: &'c Connection,
+        touched: &'c RefCell<Vec<DeploymentId>>,
+        is_short_of_space: bool,
+    ) -> Self {
+        Self { reader: Reader::new(conn), touched, is_short_of_space }
+    }
+
     /// Whether the disk has less free space than acceptance needs.
     pub fn is_short_of_space(&self) -> bool {
         self.is_short_of_space
@@ -260,7 +268,7 @@ impl Worker {
     ) -> Result<(), rusqlite::Error> {
         let touched = RefCell::new(Vec::new());
         let is_short_of_space = connection::free_bytes(&self.plan.path) < self.plan.min_free_bytes;
-        let tx = Tx { reader: Reader::new(conn), touched: &touched, is_short_of_space };
+        let tx = Tx::new(conn, &touched, is_short_of_space);
         let mut batch = Vec::new();
         let outcome = match conn.execute_batch("BEGIN IMMEDIATE") {
             Ok(()) => run_all(conn, &tx, first, inbox, self.plan.batch_time, &mut batch)
