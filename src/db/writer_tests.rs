@@ -1,294 +1,297 @@
-//! The writer under faults: no false answer, and the next batch works.
+use std::sync::Mutex;
+use std::sync::mpsc as std_mpsc;
 
-use std::sync::atomic::AtomicUsize;
-use std::sync::{LazyLock, Mutex, mpsc as std_mpsc};
-
-use rusqlite::named_params;
 use tempfile::TempDir;
 
 use super::*;
-use crate::db::{Db, facts};
+use crate::db::migrate;
+use crate::domain::Timestamp;
 
-/// Longest wait for an answer that has to come.
-const LIMIT: Duration = Duration::from_secs(20);
+/// Nothing here takes this long; a test that waits longer has failed.
+const DEADLINE: Duration = Duration::from_secs(20);
 
+type Answer<T> = oneshot::Receiver<Result<T, Error>>;
+
+struct Gate {
+    _release: std_mpsc::Sender<()>,
+    _answer: Answer<()>,
+}
+
+/// A writer on a file of its own. Its batches last as long as anything waits, so that what is sent behind a gate is one.
 struct Bench {
-    db: Arc<Db>,
-    folder: TempDir,
+    dir: TempDir,
+    writer: Writer,
+    readers: Arc<Readers>,
+    changes: Arc<Changes>,
 }
 
 impl Bench {
-    fn new() -> Self {
-        Self::with_commit(commit)
+    fn start() -> Self {
+        Self::with(commit)
     }
 
-    fn with_commit(commit: Commit) -> Self {
-        let folder = TempDir::new().unwrap();
-        let db = Arc::new(Db::open_with(folder.path(), 0, commit).unwrap());
-        Self { db, folder }
+    fn with(commit: impl Fn(&Connection) -> rusqlite::Result<()> + Send + 'static) -> Self {
+        Self::in_dir(tempfile::tempdir().unwrap(), commit)
     }
 
-    async fn write<T: Send + 'static>(
+    fn in_dir(dir: TempDir, commit: impl Fn(&Connection) -> rusqlite::Result<()> + Send + 'static) -> Self {
+        let path = dir.path().join("core.db");
+        let mut conn = connection::open_writer(&path, Role::Core).unwrap();
+        migrate::run(&mut conn, &path, Role::Core).unwrap();
+        conn.busy_timeout(Duration::from_millis(300)).unwrap();
+        let plan = Plan {
+            path: path.clone(),
+            role: Role::Core,
+            commit: Box::new(commit),
+            batch_time: DEADLINE,
+            min_free_bytes: 0,
+        };
+        let (readers, changes) = (Arc::new(Readers::new(path)), Arc::new(Changes::new()));
+        let writer = Writer::start(conn, plan, Arc::clone(&readers), Arc::clone(&changes)).unwrap();
+        Self { dir, writer, readers, changes }
+    }
+
+    fn send<T: Send + 'static>(
         &self,
         closure: impl FnOnce(&Tx<'_>) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        tokio::time::timeout(LIMIT, self.db.write(closure)).await.unwrap()
+    ) -> Answer<T> {
+        self.send_until(None, closure)
     }
 
-    async fn put(&self, name: &'static str) -> Result<(), Error> {
-        self.write(move |tx| insert(tx, name)).await
+    fn send_until<T: Send + 'static>(
+        &self,
+        expires: Option<Instant>,
+        closure: impl FnOnce(&Tx<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Answer<T> {
+        let (job, answer) = package(closure, expires);
+        assert!(self.writer.jobs.try_send(job).is_ok(), "the waiting list has a place");
+        answer
     }
 
-    async fn has(&self, name: &'static str) -> bool {
-        let sql = "SELECT EXISTS (SELECT 1 FROM facts WHERE name = :name)";
-        let read = move |reader: &Reader<'_>| {
-            Ok::<bool, Error>(
-                reader.conn().query_row(sql, named_params! { ":name": name }, |row| row.get(0))?,
-            )
-        };
-        self.db.read(read).await.unwrap()
-    }
-
-    /// Holds the writer inside a closure, so that all that is sent meanwhile becomes one batch; gives the way on.
-    async fn hold(&self) -> std_mpsc::Sender<()> {
-        let (go, gate) = std_mpsc::channel();
-        let (entered, is_in) = oneshot::channel();
-        let db = Arc::clone(&self.db);
-        tokio::spawn(async move {
-            let closure = move |_: &Tx<'_>| {
-                entered.send(()).ok();
-                gate.recv().ok();
-                Ok::<(), Error>(())
-            };
-            db.write(closure).await.ok();
+    /// Keeps the writer inside a closure until it is dropped.
+    fn gate(&self) -> Gate {
+        let (release, gate) = std_mpsc::channel();
+        let (entered, is_in) = std_mpsc::channel();
+        let answer = self.send(move |_| {
+            entered.send(()).unwrap();
+            let _ = gate.recv();
+            Ok(())
         });
-        is_in.await.unwrap();
-        go
+        is_in.recv_timeout(DEADLINE).unwrap();
+        Gate { _release: release, _answer: answer }
+    }
+
+    /// What is stored, as another connection sees it.
+    fn stored(&self) -> Vec<String> {
+        let conn = connection::open_reader(&self.dir.path().join("core.db")).unwrap();
+        let mut statement = conn.prepare("SELECT name FROM facts ORDER BY name").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    fn wal(&self) -> u64 {
+        std::fs::metadata(self.dir.path().join("core.db-wal")).map_or(0, |file| file.len())
     }
 }
 
-fn insert(tx: &Tx<'_>, name: &str) -> Result<(), Error> {
-    tx.conn()
-        .execute("INSERT INTO facts (name, value) VALUES (:name, '')", named_params! { ":name": name })?;
+fn put(tx: &Tx<'_>, name: &str) -> Result<(), Error> {
+    tx.conn().execute("INSERT INTO facts (name, value) VALUES (?1, '')", [name])?;
     Ok(())
+}
+
+fn wait<T: Send + 'static>(answer: Answer<T>) -> Result<T, Error> {
+    let (sender, receiver) = std_mpsc::channel();
+    std::thread::spawn(move || drop(sender.send(answer.blocking_recv())));
+    receiver.recv_timeout(DEADLINE).expect("an answer in time").expect("an answer at all")
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::yield_now();
+    }
 }
 
 fn is_unavailable<T>(result: &Result<T, Error>) -> bool {
     matches!(result, Err(Error::Unavailable(_)))
 }
 
-#[tokio::test]
-async fn an_error_and_a_panic_undo_their_own_rows_and_no_others() {
-    let bench = Bench::new();
-    let go = bench.hold().await;
-
-    let (good, refused, panicked, later) = tokio::join!(
-            bench.put("good"),
-            bench
-                .write(|tx| insert(tx, "refused")
-                    .and(Err::<(), _>(Error::Unavailable("refused by the closure")))),
-            bench.write(|tx| -> Result<(), Error> {
-                insert(tx, "panicked")?;
-                panic!("on purpose")
-            }),
-            async {
-                go.send(()).unwrap();
-                bench.put("later").await
-            },
-        );
-
-    assert!(good.is_ok() && later.is_ok() && refused.is_err());
-    assert!(matches!(panicked, Err(Error::Panicked)));
-    assert!(bench.has("good").await && bench.has("later").await);
-    assert!(!bench.has("refused").await && !bench.has("panicked").await);
-}
-
-#[tokio::test]
-async fn a_lost_transaction_refuses_its_whole_batch_and_the_next_one_works() {
-    let bench = Bench::new();
-    let go = bench.hold().await;
-
-    let (before, thief, ()) = tokio::join!(
-        bench.put("before"),
-        bench.write(|tx| {
-            tx.conn().execute_batch("ROLLBACK")?;
-            Ok(())
-        }),
-        async { go.send(()).unwrap() },
-    );
-
-    assert!(is_unavailable(&before) && is_unavailable(&thief));
-    assert!(!bench.has("before").await);
-    bench.put("next").await.unwrap();
-    assert!(bench.has("next").await && bench.db.is_ready());
-}
-
-#[tokio::test]
-async fn a_full_database_refuses_and_takes_writes_again_once_there_is_room() {
-    let bench = Bench::new();
-    bench.write(|tx| Ok(tx.conn().execute_batch("PRAGMA max_page_count = 1")?)).await.unwrap();
-
-    let big = |tx: &Tx<'_>| {
-        let sql = "INSERT INTO facts (name, value) VALUES ('big', :value)";
-        tx.conn().execute(sql, named_params! { ":value": "x".repeat(1 << 20) })?;
-        Ok(())
-    };
-    let full = bench.write(big).await;
-
-    assert!(is_unavailable(&full), "{full:?}");
-    assert!(!bench.has("big").await);
-    bench.write(|tx| Ok(tx.conn().execute_batch("PRAGMA max_page_count = 100000")?)).await.unwrap();
-    bench.write(big).await.unwrap();
-    assert!(bench.has("big").await);
-}
-
-#[tokio::test]
-async fn a_commit_that_fails_refuses_its_whole_batch_and_the_next_one_works() {
-    let bench = Bench::new();
-    let go = bench.hold().await;
-
-    let orphan = "INSERT INTO steps (deployment_id, name, status) VALUES ('dep_none', 'clone', 'pending')";
-    let (before, violation, ()) = tokio::join!(
-        bench.put("before"),
-        bench.write(move |tx| {
-            tx.conn().execute_batch("PRAGMA defer_foreign_keys = ON")?;
-            Ok(tx.conn().execute_batch(orphan)?)
-        }),
-        async { go.send(()).unwrap() },
-    );
-
-    assert!(is_unavailable(&before) && is_unavailable(&violation));
-    assert!(!bench.has("before").await && bench.db.is_ready());
-    bench.put("next").await.unwrap();
-}
-
-/// Commits that fail with an I/O error, from now on so many times.
-static FAILURES: AtomicUsize = AtomicUsize::new(0);
-
-fn failing(conn: &Connection) -> rusqlite::Result<()> {
-    if FAILURES.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
-        return Err(rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC),
-            None,
-        ));
-    }
-    commit(conn)
-}
-
-#[tokio::test]
-async fn an_io_error_at_commit_closes_everything_and_only_a_sound_file_is_used_again() {
-    let bench = Bench::with_commit(failing);
-    bench.put("first").await.unwrap();
-    let mut unready = 0;
-
-    FAILURES.store(1, Ordering::SeqCst);
-    let failed = bench.put("failed").await;
-    unready += usize::from(!bench.db.is_ready());
-    let began = Instant::now();
-    while !bench.db.is_ready() {
-        assert!(began.elapsed() < LIMIT, "it does not come back");
-        tokio::task::yield_now().await;
-    }
-
-    assert!(is_unavailable(&failed) && unready <= 1);
-    bench.put("next").await.unwrap();
-    assert!(bench.has("first").await && bench.has("next").await);
-}
-
-/// The gate of [`gated`]: a commit waits for one word on it.
-static GATE: LazyLock<(std_mpsc::SyncSender<()>, Mutex<std_mpsc::Receiver<()>>)> = LazyLock::new(|| {
-    let (go, gate) = std_mpsc::sync_channel(16);
-    (go, Mutex::new(gate))
-});
-
-fn gated(conn: &Connection) -> rusqlite::Result<()> {
-    GATE.1.lock().unwrap().recv().unwrap();
-    commit(conn)
-}
-
-#[tokio::test]
-async fn every_answer_also_a_refusal_waits_for_the_commit() {
-    let bench = Bench::with_commit(gated);
-
-    for outcome in [Ok(()), Err(Error::Unavailable("refused by the closure"))] {
-        let (ran, has_run) = oneshot::channel();
-        let is_accepted = outcome.is_ok();
-        let write = bench.write(move |_| {
-            ran.send(()).ok();
-            outcome
-        });
-        tokio::pin!(write);
-
-        tokio::select! {
-            _ = &mut write => panic!("answered before the closure ran"),
-            done = has_run => done.unwrap(),
-        }
-        assert!(futures_util::poll!(&mut write).is_pending(), "answered before the commit");
-        GATE.0.send(()).unwrap();
-
-        assert_eq!(write.await.is_ok(), is_accepted);
-    }
-}
-
-#[tokio::test]
-async fn a_caller_who_has_left_costs_nothing() {
-    let bench = Bench::new();
-    let go = bench.hold().await;
-
-    {
-        let gone = bench.db.write(|tx| insert(tx, "gone"));
-        tokio::pin!(gone);
-        assert!(futures_util::poll!(&mut gone).is_pending());
-    }
-    go.send(()).unwrap();
-
-    bench.put("here").await.unwrap();
-    assert!(bench.has("here").await && !bench.has("gone").await);
-}
-
-#[tokio::test]
-async fn a_full_waiting_list_refuses_at_once_and_a_place_is_awaited_only_where_asked() {
-    let bench = Bench::new();
-    let go = bench.hold().await;
-    let mut waiting: Vec<_> =
-        (0..WAITING_LIST).map(|_| Box::pin(bench.db.write(|_| Ok::<(), Error>(())))).collect();
-    for write in &mut waiting {
-        assert!(futures_util::poll!(write).is_pending());
-    }
-
-    let refused = bench.db.try_write(|_| Ok::<(), Error>(())).await;
-    assert!(is_unavailable(&refused) && !bench.db.is_idle());
-
-    go.send(()).unwrap();
-    for write in waiting {
-        tokio::time::timeout(LIMIT, write).await.unwrap().unwrap();
-    }
-    bench.db.try_write(|_| Ok::<(), Error>(())).await.unwrap();
-}
-
-#[tokio::test]
-async fn closing_runs_what_waits_and_empties_the_write_ahead_log() {
-    let bench = Bench::new();
-    bench.put("row").await.unwrap();
-    let Bench { db, folder } = bench;
-
-    Arc::into_inner(db).unwrap().close();
-
-    let wal = folder.path().join("core.db-wal");
-    assert!(std::fs::metadata(&wal).is_err() || std::fs::metadata(&wal).unwrap().len() == 0);
-    let again = Db::open(folder.path(), 0).unwrap();
-    assert!(again.read(facts::fingerprint).await.unwrap().is_none());
-    again.close();
+fn deployment() -> DeploymentId {
+    DeploymentId::generate(Timestamp::from_millis(1))
 }
 
 #[test]
-fn a_second_server_is_refused_and_told_who_holds_the_directory() {
-    let folder = TempDir::new().unwrap();
-    let first = Db::open(folder.path(), 0).unwrap();
+fn an_error_loses_its_own_rows_and_no_others_of_the_batch() {
+    let bench = Bench::start();
+    let gate = bench.gate();
+    let before = bench.send(|tx| put(tx, "a decision").map(|()| "refused"));
+    let failing = bench.send(|tx| {
+        put(tx, "lost")?;
+        Err::<(), _>(Error::Unavailable("on purpose"))
+    });
+    let after = bench.send(|tx| put(tx, "another"));
 
-    let second = Db::open(folder.path(), 0).err().unwrap();
+    drop(gate);
 
-    assert!(second.to_string().contains(&format!("process {}", std::process::id())), "{second}");
-    first.close();
-    Db::open(folder.path(), 0).unwrap().close();
+    assert_eq!(wait(before).unwrap(), "refused");
+    assert!(is_unavailable(&wait(failing)) && wait(after).is_ok());
+    assert_eq!(bench.stored(), ["a decision", "another"]);
 }
+
+#[test]
+fn a_panic_loses_its_own_rows_and_is_answered_as_a_panic() {
+    let bench = Bench::start();
+    let gate = bench.gate();
+    let before = bench.send(|tx| put(tx, "before"));
+    let panicking = bench.send(|tx| -> Result<(), Error> {
+        put(tx, "lost")?;
+        let _borrowed = tx.touched.borrow_mut();
+        panic!("on purpose")
+    });
+    let after = bench.send(|tx| {
+        tx.touch(&deployment());
+        put(tx, "after")
+    });
+
+    drop(gate);
+
+    assert!(matches!(wait(panicking), Err(Error::Panicked)));
+    assert!(wait(before).is_ok() && wait(after).is_ok());
+    assert_eq!(bench.stored(), ["after", "before"]);
+}
+
+#[test]
+fn no_answer_is_given_before_commit_has_returned() {
+    let (release, gate) = std_mpsc::channel::<()>();
+    let (entered, is_in) = std_mpsc::channel();
+    let bench = Bench::with(move |conn| {
+        entered.send(()).unwrap();
+        let _ = gate.recv();
+        commit(conn)
+    });
+    let mut accepted = bench.send(|tx| put(tx, "accepted"));
+    let mut refused = bench.send(|_| Err::<(), _>(Error::Panicked));
+
+    is_in.recv_timeout(DEADLINE).unwrap();
+
+    assert!(accepted.try_recv().is_err() && refused.try_recv().is_err());
+    assert!(bench.stored().is_empty());
+    drop(release);
+    assert!(wait(accepted).is_ok() && matches!(wait(refused), Err(Error::Panicked)));
+}
+
+#[test]
+fn closures_that_wait_share_one_commit() {
+    let (committed, commits) = std_mpsc::channel();
+    let bench = Bench::with(move |conn| {
+        committed.send(()).unwrap();
+        commit(conn)
+    });
+    let gate = bench.gate();
+    let answers: Vec<_> =
+        (0..=BATCH_CLOSURES).map(|i| bench.send(move |tx| put(tx, &i.to_string()))).collect();
+
+    drop(gate);
+
+    assert!(answers.into_iter().all(|answer| wait(answer).is_ok()));
+    assert_eq!(commits.try_iter().count(), 2, "as many as one batch may hold, and the rest");
+}
+
+#[tokio::test]
+async fn a_full_waiting_list_is_said_at_once() {
+    let bench = Bench::start();
+    let gate = bench.gate();
+    let waiting: Vec<_> = (0..WAITING_LIST).map(|_| bench.send(|_| Ok(()))).collect();
+
+    let refused = bench.writer.try_write(|tx| put(tx, "too many")).await;
+
+    assert!(is_unavailable(&refused) && !bench.writer.is_idle());
+    drop((waiting, gate));
+    bench.writer.write(|tx| put(tx, "next")).await.unwrap();
+    assert!(bench.writer.is_idle());
+}
+
+#[test]
+fn a_closure_whose_caller_has_left_is_skipped() {
+    let bench = Bench::start();
+    let gate = bench.gate();
+    drop(bench.send(|tx| put(tx, "left")));
+    let stays = bench.send(|tx| put(tx, "stays"));
+
+    drop(gate);
+
+    assert!(wait(stays).is_ok());
+    assert_eq!(bench.stored(), ["stays"]);
+}
+
+#[test]
+fn a_closure_that_waited_too_long_is_answered_without_running() {
+    let bench = Bench::start();
+    let gate = bench.gate();
+    let late = bench.send_until(Some(Instant::now()), |tx| put(tx, "late"));
+    let in_time = bench.send_until(Some(Instant::now() + DEADLINE), |tx| put(tx, "in time"));
+
+    drop(gate);
+
+    assert!(is_unavailable(&wait(late)) && wait(in_time).is_ok());
+    assert_eq!(bench.stored(), ["in time"]);
+}
+
+#[test]
+fn a_notice_comes_after_the_commit() {
+    let changes = Arc::new(Mutex::new(None));
+    let (seen, at_commit) = std_mpsc::channel();
+    let own = Arc::clone(&changes);
+    let bench = Bench::with(move |conn| {
+        let is_noticed = own.lock().unwrap().as_ref().map(|c: &Arc<Changes>| *c.any().borrow());
+        seen.send(is_noticed).unwrap();
+        commit(conn)
+    });
+    *changes.lock().unwrap() = Some(Arc::clone(&bench.changes));
+    let id = deployment();
+    let (any, own) = (bench.changes.any(), bench.changes.of(&id));
+
+    let answer = bench.send(move |tx| {
+        tx.touch(&id);
+        put(tx, "changed")
+    });
+
+    assert!(wait(answer).is_ok());
+    assert_eq!(at_commit.recv().unwrap(), Some(0), "nothing is said before");
+    assert!(any.has_changed().unwrap() && own.has_changed().unwrap());
+}
+
+#[test]
+fn no_notice_is_given_for_rows_that_were_rolled_back() {
+    let bench = Bench::start();
+    let any = bench.changes.any();
+
+    let failed = wait(bench.send(|tx| {
+        tx.touch(&deployment());
+        Err::<(), _>(Error::Panicked)
+    }));
+
+    assert!(failed.is_err() && !any.has_changed().unwrap());
+}
+
+#[test]
+fn stopping_runs_what_waits_and_empties_the_log() {
+    let bench = Bench::start();
+    let gate = bench.gate();
+    let answers: Vec<_> = (0..10).map(|i| bench.send(move |tx| put(tx, &i.to_string()))).collect();
+    let Bench { dir, writer, readers, .. } = bench;
+
+    let stopping = std::thread::spawn(move || writer.stop());
+    drop(gate);
+    stopping.join().unwrap();
+
+    assert!(answers.into_iter().all(|answer| wait(answer).is_ok()));
+    let wal = std::fs::metadata(dir.path().join("core.db-wal")).map_or(0, |file| file.len());
+    let conn = connection::open_reader(&dir.path().join("core.db")).unwrap();
+    let rows: i64 = conn.query_row("SELECT count(*) FROM facts", [], |row| row.get(0)).unwrap();
+    assert_eq!((wal, rows), (0, 10));
+    drop(readers);
+}
+
+#[path = "writer_failure_tests.rs"]
+mod failures;
