@@ -8,3 +8,5 @@
 mod architecture;
 mod branches;
 mod front;
+mod harness;
+mod trigger;
