@@ -7,6 +7,8 @@
 
 mod architecture;
 mod branches;
+mod dispatch;
 mod front;
 mod harness;
+mod refusals;
 mod trigger;
