@@ -10,5 +10,7 @@ mod branches;
 mod dispatch;
 mod front;
 mod harness;
+mod logs;
+mod poll;
 mod refusals;
 mod trigger;
