@@ -8,9 +8,12 @@
 mod architecture;
 mod branches;
 mod dispatch;
+mod executor_contract;
 mod front;
 mod harness;
+mod local;
 mod logs;
+mod pages;
 mod poll;
 mod refusals;
 mod trigger;

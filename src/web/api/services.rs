@@ -55,8 +55,7 @@ pub(in crate::web) async fn create(
     let (actor, stored) = (actor(&caller, request), service.clone());
     let write = move |tx: &crate::db::Tx<'_>| {
         if !services::insert(tx, &stored)? {
-            let detail = format!("there is a service {} already", stored.name);
-            return Err(Error::Conflict { code: "name_taken", detail });
+            return Err(Error::taken(&format!("service {}", stored.name)));
         }
         let detail = format!("{}, branch {}", stored.repository, stored.default_branch);
         Ok(audit::record(tx, &actor, "service.create", &format!("service {}", stored.name), &detail, now)?)
