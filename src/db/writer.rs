@@ -160,10 +160,10 @@ impl Writer {
         let (jobs, inbox) = mpsc::channel(WAITING_LIST);
         let is_ready = Arc::new(AtomicBool::new(true));
         let name = format!("{}-writer", plan.role.name());
-        let mut worker = Worker { conn: Some(conn), plan, readers, changes, is_ready: Arc::clone(&is_ready) };
+        let worker = Worker { plan, readers, changes, is_ready: Arc::clone(&is_ready) };
         let thread = std::thread::Builder::new()
             .name(name)
-            .spawn(move || worker.work(inbox))
+            .spawn(move || worker.work(conn, inbox))
             .map_err(Error::Thread)?;
         Ok(Self { jobs, thread, is_ready })
     }
@@ -222,8 +222,6 @@ where
 }
 
 struct Worker {
-    /// None between an I/O error at COMMIT and the file's reopening.
-    conn: Option<Connection>,
     plan: Plan,
     readers: Arc<Readers>,
     changes: Arc<Changes>,
@@ -231,21 +229,18 @@ struct Worker {
 }
 
 impl Worker {
-    fn work(&mut self, mut inbox: mpsc::Receiver<Box<dyn Job>>) {
+    fn work(&self, mut conn: Connection, mut inbox: mpsc::Receiver<Box<dyn Job>>) {
         while let Some(first) = inbox.blocking_recv() {
-            let Some(conn) = self.conn.take().or_else(|| self.reopen()) else {
-                first.answer(Fate::Unavailable("the database cannot be written"));
-                continue;
-            };
-            match self.batch(&conn, first, &mut inbox) {
-                Ok(()) => self.conn = Some(conn),
-                Err(error) => self.close(conn, &error),
-            }
-        }
-        if let Some(conn) = self.conn.take() {
+            let Err(error) = self.batch(&conn, first, &mut inbox) else { continue };
+            tracing::error!(error = %error, "closing the database, since nobody knows what reached the disk");
+            // Every connection is closed; only a file that opens and checkpoints anew is used again.
+            drop(conn);
             self.readers.close();
-            connection::checkpoint(&conn);
+            let Some(sound) = self.reopen(&mut inbox) else { return };
+            conn = sound;
         }
+        self.readers.close();
+        connection::checkpoint(&conn);
     }
 
     /// Runs one batch to its end and answers all of it; an error means that the connection cannot be trusted any more.
@@ -282,28 +277,26 @@ impl Worker {
         }
     }
 
-    /// After an I/O error at COMMIT nobody knows what reached the disk: every connection is closed, and only a file
-    /// that opens and checkpoints anew is used again.
-    fn close(&self, conn: Connection, error: &rusqlite::Error) {
-        tracing::error!(error = %error, "closing the database; it is opened again before the next write");
-        drop(conn);
-        self.readers.close();
-    }
-
-    fn reopen(&self) -> Option<Connection> {
-        match connection::open_writer(&self.plan.path, self.plan.role)
-            .and_then(|conn| connection::try_checkpoint(&conn).map(|()| conn))
-        {
-            Ok(conn) => {
-                self.readers.open();
-                self.is_ready.store(true, Ordering::SeqCst);
-                tracing::warn!("the database is open again");
-                Some(conn)
+    /// Tries until the file is sound again, and refuses what arrives meanwhile; none where the server goes down.
+    fn reopen(&self, inbox: &mut mpsc::Receiver<Box<dyn Job>>) -> Option<Connection> {
+        loop {
+            let opened = connection::open_writer(&self.plan.path, self.plan.role);
+            match opened.and_then(|conn| connection::try_checkpoint(&conn).map(|()| conn)) {
+                Ok(conn) => {
+                    self.readers.open();
+                    self.is_ready.store(true, Ordering::SeqCst);
+                    tracing::warn!("the database is open again");
+                    return Some(conn);
+                }
+                Err(error) => tracing::error!(error = %error, "the database cannot be opened again yet"),
             }
-            Err(error) => {
-                tracing::error!(error = %error, "the database cannot be opened again yet");
-                std::thread::sleep(REOPEN_INTERVAL);
-                None
+            std::thread::sleep(REOPEN_INTERVAL);
+            loop {
+                match inbox.try_recv() {
+                    Ok(job) => job.answer(Fate::Unavailable("the database cannot be written")),
+                    Err(mpsc::error::TryRecvError::Empty) => break,
+                    Err(mpsc::error::TryRecvError::Disconnected) => return None,
+                }
             }
         }
     }
@@ -363,3 +356,7 @@ fn is_io_error(error: &rusqlite::Error) -> bool {
         matches!(code, SystemIoFailure | DatabaseCorrupt | CannotOpen | NotADatabase)
     })
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
