@@ -13,6 +13,7 @@ mod front;
 mod harness;
 mod local;
 mod logs;
+mod operators;
 mod pages;
 mod poll;
 mod refusals;
