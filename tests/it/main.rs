@@ -11,6 +11,7 @@ mod dispatch;
 mod executor_contract;
 mod front;
 mod harness;
+mod hooks;
 mod local;
 mod logs;
 mod operators;
