@@ -18,4 +18,6 @@ mod operators;
 mod pages;
 mod poll;
 mod refusals;
+mod services;
+mod tokens;
 mod trigger;
