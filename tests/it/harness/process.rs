@@ -135,7 +135,7 @@ pub fn client() -> reqwest::Client {
 }
 
 /// The client wants a provider although nothing here speaks TLS.
-fn install_tls() {
+pub fn install_tls() {
     rustls::crypto::ring::default_provider().install_default().ok();
 }
 
