@@ -18,6 +18,7 @@ mod logs;
 mod operators;
 mod pages;
 mod poll;
+mod readme;
 mod refusals;
 mod services;
 mod tokens;

@@ -226,11 +226,11 @@ impl Executor for Scripted {
         let (script, _place) = self.begin(run);
         for act in script.0 {
             let event = match act {
-                Act::Begin(step) => Event::StepStarted(step),
-                Act::End(step, code) => {
-                    Event::StepFinished { step, succeeded: code == 0, exit_code: Some(code) }
+                Act::Begin(of) => Event::StepStarted(of),
+                Act::End(of, code) => {
+                    Event::StepFinished { step: of, succeeded: code == 0, exit_code: Some(code) }
                 }
-                Act::Say(step, bytes) => Event::Log { step, bytes },
+                Act::Say(of, bytes) => Event::Log { step: of, bytes },
                 Act::Resolve => {
                     let commit = run.commit.clone().unwrap_or_else(|| Commit::parse(HEAD).unwrap());
                     Event::Commit { commit, subject: SUBJECT.to_owned() }

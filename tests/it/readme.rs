@@ -1,0 +1,121 @@
+//! What the README says is run here, as it stands there.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::harness::git::GitRepo;
+use crate::harness::process::{Server, stackblaze};
+
+const README: &str = include_str!("../../README.md");
+
+/// The indented commands of a section, in order.
+fn commands(section: &str) -> Vec<&'static str> {
+    let text = README.split(&format!("\n## {section}\n")).nth(1).unwrap();
+    let text = text.split("\n## ").next().unwrap();
+    text.lines().filter_map(|line| line.strip_prefix("    ")).collect()
+}
+
+/// Runs shell text in a folder, with our program on the path and a data directory.
+fn shell(text: &str, folder: &Path, data: &Path, variables: &[(&str, &str)]) -> Output {
+    let program = Path::new(env!("CARGO_BIN_EXE_stackblaze")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var_os("PATH").unwrap().to_string_lossy());
+    Command::new("sh")
+        .args(["-e", "-c", text])
+        .current_dir(folder)
+        .env("PATH", path)
+        .env("STACKBLAZE_DATA_DIR", data)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_lines_for_ci_deploy_and_tell_the_end_by_their_exit_code() {
+    let (data, folder, repo) = (TempDir::new().unwrap(), TempDir::new().unwrap(), GitRepo::new());
+    repo.commit("hello", "one\n", "Say hello");
+    let server = Server::start(data.path(), &[]);
+    let lines = commands("From CI").join("\n").replace("https://deploy.example.com", &server.url);
+    let mut ends = Vec::new();
+
+    for (name, build) in [("good", "true"), ("bad", "false")] {
+        let service = json!({ "name": name, "repository": repo.url(), "buildCommand": build });
+        let hook = format!("{}{}", server.url, server.hook(service).await);
+        let variables = [("STACKBLAZE_DEPLOY_HOOK", hook.as_str()), ("CI_JOB_ID", name)];
+        ends.push(shell(&lines, folder.path(), data.path(), &variables));
+    }
+
+    let text = |index: usize| String::from_utf8_lossy(&ends[index].stdout).into_owned();
+    assert_eq!(ends[0].status.code(), Some(0), "{} {}", text(0), String::from_utf8_lossy(&ends[0].stderr));
+    assert!(text(0).contains("\"status\":\"succeeded\""));
+    assert_eq!(ends[1].status.code(), Some(22));
+    assert!(text(1).contains("\"reason\":\"build_failed\""));
+}
+
+#[tokio::test]
+async fn the_first_service_and_hook_are_made_as_shown() {
+    let (data, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let _server = Server::start(data.path(), &[]);
+    let shown = commands("Install");
+    let wanted = shown.iter().filter(|line| line.contains("service add") || line.contains("hook create"));
+
+    for line in wanted.clone() {
+        let output = shell(line, folder.path(), data.path(), &[]);
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    assert_eq!(wanted.count(), 2);
+}
+
+#[tokio::test]
+async fn the_commands_for_operating_work_as_shown() {
+    let folder = TempDir::new().unwrap();
+    // Made by the server, with the mode that it wants.
+    let data = folder.path().join("data");
+    let mut server = Server::start(&data, &[]);
+    server.api("POST", "/api/v1/operators", Some(json!({ "name": "mira" }))).await;
+    let shown = commands("Operating");
+    let run = |verb: &str| {
+        let line = shown.iter().find(|line| line.contains(verb)).unwrap().replace("NAME", "mira");
+        let output = shell(&line, folder.path(), &data, &[]);
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    };
+
+    for verb in ["backup", "doctor", "login-link"] {
+        let (succeeded, said) = run(verb);
+        assert!(succeeded, "{verb}: {said}");
+    }
+    assert!(!run("restore").0, "a server uses the folder");
+    server.signal("TERM");
+    assert!(server.wait().success());
+    let (succeeded, said) = run("restore");
+    assert!(succeeded, "{said}");
+}
+
+#[test]
+fn every_flag_of_the_server_is_in_the_table_and_the_other_way_round() {
+    let help = stackblaze().args(["serve", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let flag = regex::Regex::new("--[a-z][a-z-]+").unwrap();
+    let flags = |text: &str| {
+        let mut found: Vec<_> = flag.find_iter(text).map(|found| found.as_str().to_owned()).collect();
+        found.sort();
+        found.dedup();
+        found
+    };
+    let options =
+        help.lines().filter(|line| line.trim_start().starts_with("--")).collect::<Vec<_>>().join("\n");
+    let table = README.split("\n## Settings\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `--")).collect::<Vec<_>>().join("\n");
+    let first_column = rows.lines().map(|row| row.split('|').nth(1).unwrap()).collect::<Vec<_>>().join("\n");
+
+    let wanted: Vec<_> = flags(&options)
+        .into_iter()
+        .filter(|flag| !["--help", "--version"].contains(&flag.as_str()))
+        .collect();
+
+    assert_eq!(flags(&first_column), wanted);
+}
