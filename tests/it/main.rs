@@ -21,5 +21,6 @@ mod poll;
 mod readme;
 mod refusals;
 mod services;
+mod startup;
 mod tokens;
 mod trigger;

@@ -31,9 +31,11 @@ pub fn stackblaze() -> Command {
 /// The command of a server that listens on a free port.
 pub fn serve(data: &Path, flags: &[&str]) -> Command {
     let mut command = stackblaze();
-    command.args(["serve", "--drain-delay", "0"]).arg("--data-dir").arg(data).args(flags);
-    if !flags.contains(&"--listen") {
-        command.args(["--listen", "127.0.0.1:0"]);
+    command.arg("serve").arg("--data-dir").arg(data).args(flags);
+    for (flag, value) in [("--listen", "127.0.0.1:0"), ("--drain-delay", "0")] {
+        if !flags.contains(&flag) {
+            command.args([flag, value]);
+        }
     }
     command
 }
