@@ -118,7 +118,7 @@ impl Apply {
             .into_iter()
             .map(|service| Ok((service.body(&folder)?, service)))
             .collect::<Result<Vec<_>, Failure>>()?;
-        let mut report = Report { session: &session, items: Vec::new() };
+        let mut report = Report { session: &session, items: Vec::new(), has_urls: false };
         for (body, service) in wanted {
             apply_service(&mut report, &service, body).await?;
         }
@@ -131,11 +131,13 @@ impl Apply {
 struct Report<'a> {
     session: &'a Session,
     items: Vec<Value>,
+    has_urls: bool,
 }
 
 impl Report<'_> {
     fn add(&mut self, done: &Done) {
         let out = self.session.out;
+        self.has_urls |= done.url.is_some();
         if out.json {
             self.items.push(json!({ "what": done.what, "action": done.action, "url": done.url }));
             return;
@@ -147,11 +149,10 @@ impl Report<'_> {
     }
 
     fn finish(self) {
-        let has_urls = self.items.iter().any(|item| !item["url"].is_null());
         if self.session.out.json {
             self.session.out.value(&json!({ "items": self.items, "next": null }));
         }
-        if has_urls {
+        if self.has_urls {
             self.session.out.note("URLs of hooks are secrets and are shown this once.");
         }
         self.session.next("stackblaze service list");

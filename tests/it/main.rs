@@ -5,4 +5,5 @@
     reason = "tests fail by panicking; helpers are shared by files"
 )]
 
+mod cli;
 mod front;

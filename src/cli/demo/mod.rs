@@ -76,7 +76,7 @@ impl Demo {
         let stopping = CancellationToken::new();
         let running = tokio::spawn(server.run_until(stopping.clone().cancelled_owned()));
         let outcome = tokio::select! {
-            outcome = deploy_once(&show, &folder.path, &base) => outcome,
+            outcome = deploy_once(&show, &folder.path, &base, self.once) => outcome,
             () = &mut stop => Err(Failure::new(INTERRUPTED, "stopped before the deployment had ended")),
         };
         if outcome.is_ok() && !self.once {
@@ -104,7 +104,7 @@ async fn start(data_dir: &Path, listen: SocketAddr) -> Result<Server<LocalExecut
 }
 
 /// Steps 1 to 4; the object of the deployment when it has ended.
-async fn deploy_once(show: &Show, data_dir: &Path, base: &str) -> Result<Value, Failure> {
+async fn deploy_once(show: &Show, data_dir: &Path, base: &str, is_once: bool) -> Result<Value, Failure> {
     let socket = Client::over_socket(data_dir)?;
     let repository = data_dir.join("sample");
     sample::make(&repository)?;
@@ -145,7 +145,9 @@ async fn deploy_once(show: &Show, data_dir: &Path, base: &str) -> Result<Value, 
         });
         write_out(format!("{line}\n").as_bytes());
     }
-    show.tail(base, &hook_url, &id, &sign_in_url);
+    if !is_once {
+        show.tail(base, &hook_url, &id, &sign_in_url);
+    }
     Ok(deployment)
 }
 
