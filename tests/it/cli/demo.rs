@@ -12,14 +12,18 @@ use super::binary::{Running, program, run};
 fn one_deployment_is_made_and_nothing_is_left() {
     let temporary = tempfile::tempdir().unwrap();
 
-    let ran =
-        run(program().args(["demo", "--once", "--json", "--port", "0"]).env("TMPDIR", temporary.path())).ok();
+    let ran = run(program()
+        .args(["demo", "--once", "--json", "--port", "0"])
+        .env("TMPDIR", temporary.path())
+        .env("STACKBLAZE_PUBLIC_URL", "https://deploy.example.com"))
+    .ok();
 
     let line = ran.json();
     let keys: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
     let wanted = ["url", "hookUrl", "service", "deploymentId", "status", "signInUrl", "apiToken", "dataDir"];
     assert_eq!(keys, wanted);
     assert_eq!((&line["service"], &line["status"]), (&"hello".into(), &"succeeded".into()));
+    assert!(line["hookUrl"].as_str().unwrap().starts_with("http://127.0.0.1:"));
     assert!(!Path::new(line["dataDir"].as_str().unwrap()).exists());
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
 }
