@@ -17,8 +17,8 @@ use crate::server::{self, Server};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   stackblaze serve
-  stackblaze serve --listen 0.0.0.0:8080 --public-url https://deploy.example.com \\
-      --trusted-proxy 10.0.0.0/8")]
+  stackblaze serve --listen 0.0.0.0:8080 --trusted-proxy 10.0.0.0/8 \\
+      --public-url https://deploy.example.com")]
 pub(super) struct Serve {
     #[command(flatten)]
     config: Config,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::binary::{Running, program, run};
 
 #[test]
+#[ignore = "needs the local executor"]
 fn one_deployment_is_made_and_nothing_is_left() {
     let temporary = tempfile::tempdir().unwrap();
 
@@ -29,6 +30,7 @@ fn one_deployment_is_made_and_nothing_is_left() {
 }
 
 #[test]
+#[ignore = "needs the local executor"]
 fn what_it_prints_next_works_as_printed() {
     let temporary = tempfile::tempdir().unwrap();
     let mut demo = Running::spawn(program().args(["demo", "--port", "0"]).env("TMPDIR", temporary.path()));
