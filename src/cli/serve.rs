@@ -70,9 +70,11 @@ async fn serve(config: &Config, data_dir: &DataDir) -> Result<()> {
     } else {
         None
     };
+    // Before the banner: whoever reads it may ask the server to stop at once, and that has to close the database.
+    let stop = stop_signal()?;
     let server = Server::start(config, &dir, Clock::System, local).await?;
     banner(config, &dir.display().to_string(), &server);
-    server.run_until(stop_signal()?).await
+    server.run_until(stop).await
 }
 
 fn banner<L: crate::executor::Executor>(config: &Config, dir: &str, server: &Server<L>) {

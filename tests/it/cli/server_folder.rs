@@ -23,7 +23,7 @@ fn a_new_data_directory_is_private_and_takes_one_server() {
 
     assert_eq!((mode(&server.dir()), mode(&server.dir().join("stackblaze.sock"))), (0o700, 0o600));
     assert!(second.stderr.contains("another server uses"), "{}", second.stderr);
-    server.stop().ok();
+    server.stop();
 }
 
 #[test]
@@ -122,7 +122,8 @@ fn the_doctor_says_how_to_mend_each_fault() {
     std::fs::remove_file(&key).unwrap();
     assert!(fault().contains("all hooks have to be rotated"));
     std::fs::write(dir.join("core.db"), "damaged").unwrap();
-    assert!(fault().contains("✗ database     core.db"));
+    let damaged = fault();
+    assert!(damaged.contains("✗ database     core.db"), "{damaged}");
     let nowhere = cli(Path::new("/nowhere/at/all"), &["doctor", "--json"]).code(1).json();
     assert_eq!(nowhere["checks"][0]["ok"], false);
 }

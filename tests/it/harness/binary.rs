@@ -198,7 +198,7 @@ impl RunningServer {
     pub fn stop(&mut self) -> Ran {
         let process = self.process.take().unwrap();
         process.signal(Signal::TERM);
-        process.end()
+        process.end().ok()
     }
 
     /// Ends it at once.
