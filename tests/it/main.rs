@@ -7,6 +7,7 @@
 
 mod architecture;
 mod branches;
+mod cli;
 mod crash;
 mod dispatch;
 mod executor_contract;
