@@ -76,3 +76,28 @@ pub fn list(reader: &Reader<'_>, before: Option<i64>, limit: u32) -> Result<Vec<
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::testing::{Bench, T0};
+
+    #[test]
+    fn acts_are_listed_newest_first_page_by_page() {
+        let bench = Bench::core();
+        let actor = Actor { name: "operator mira".to_owned(), address: "socket".to_owned() };
+        for subject in ["one", "two", "three"] {
+            record(&bench.tx(), &actor, "service.create", subject, "a → b", T0).unwrap();
+        }
+        let subjects = |page: &[Entry]| page.iter().map(|entry| entry.subject.clone()).collect::<Vec<_>>();
+
+        let first = list(&bench.tx(), None, 2).unwrap();
+        let second = list(&bench.tx(), Some(first[1].sequence), 2).unwrap();
+
+        assert_eq!(
+            (subjects(&first), subjects(&second)),
+            (vec!["three".into(), "two".into()], vec!["one".into()])
+        );
+        assert_eq!((&first[0].actor, first[0].detail.as_str(), first[0].at), (&actor, "a → b", T0));
+    }
+}

@@ -1,6 +1,7 @@
 //! Copies of the core file while it is used, and putting one back.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rusqlite::{Connection, named_params};
@@ -18,7 +19,7 @@ impl Db {
     pub fn backup(&self, suffix: &str) -> Result<File, Error> {
         let source = self.core.readers.path();
         let target = source.with_file_name(format!("{CORE_FILE}.backup-{suffix}"));
-        connection::open_reader(source)?.execute("VACUUM INTO ?1", [target.to_string_lossy()])?;
+        connection::copy_into(&connection::open_reader(source)?, &target)?;
         let io = |source| Error::Io { path: target.clone(), source };
         let file = File::open(&target).map_err(io)?;
         std::fs::remove_file(&target).map_err(io)?;
@@ -49,6 +50,8 @@ pub fn restore(dir: &Path, copy: &Path, clock: &Clock) -> Result<Restored, Error
     std::fs::metadata(copy).map_err(io(copy))?;
     let fresh = dir.join("core.db.restoring");
     std::fs::copy(copy, &fresh).map_err(io(&fresh))?;
+    // The copy of a file has its mode as well, and a copy lies where it was put by whoever made it.
+    std::fs::set_permissions(&fresh, Permissions::from_mode(0o600)).map_err(io(&fresh))?;
     let restored = prepare(&fresh, clock.now()).inspect_err(|_| drop(std::fs::remove_file(&fresh)))?;
     let target = dir.join(CORE_FILE);
     if target.exists() {
@@ -72,7 +75,10 @@ fn prepare(path: &Path, now: Timestamp) -> Result<Restored, Error> {
            SET status = 'failed', reason = :reason, message = 'lost in restore', finished_at_ms = :now,
                version = version + 1
          WHERE status IN ('queued', 'building', 'deploying')";
-    migrate::check(&connection::open_unchanged(path)?, path, Role::Core)?;
+    // An empty file is a new database to a server; as a copy it is the remains of a backup that failed.
+    if migrate::check(&connection::open_unchanged(path)?, path, Role::Core)? == 0 {
+        return Err(Error::Foreign(path.to_owned()));
+    }
     let mut conn = connection::open_writer(path, Role::Core)?;
     if !is_sound(&conn)? {
         return Err(Error::Foreign(path.to_owned()));
@@ -128,3 +134,7 @@ fn examine(conn: &Connection, path: &Path, role: Role) -> Result<(), Error> {
 fn stored_fingerprint(conn: &Connection) -> Option<String> {
     super::fingerprint(&super::Reader::new(conn)).ok().flatten()
 }
+
+#[cfg(test)]
+#[path = "backup_tests.rs"]
+mod tests;

@@ -36,10 +36,17 @@ pub(super) fn reopen_writer(path: &Path, role: Role) -> Result<Connection, Error
 }
 
 /// Makes the file readable for its owner alone; SQLite gives the files beside it the same mode.
-fn create_private(path: &Path) -> Result<(), Error> {
+pub(super) fn create_private(path: &Path) -> Result<(), Error> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
     options.open(path).map(drop).map_err(|source| Error::Io { path: path.to_owned(), source })
+}
+
+/// Copies the database of a connection into a new file, readable for its owner alone; leaves none where that fails.
+pub(super) fn copy_into(conn: &Connection, target: &Path) -> Result<(), Error> {
+    create_private(target)?;
+    let copied = conn.execute("VACUUM INTO ?1", [target.to_string_lossy()]);
+    copied.map(drop).inspect_err(|_| drop(std::fs::remove_file(target))).map_err(Error::from)
 }
 
 /// Opens a connection that cannot write.

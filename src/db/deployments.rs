@@ -329,3 +329,7 @@ pub fn serving(reader: &Reader<'_>, service: &ServiceId) -> Result<Option<Deploy
     let params = named_params! { ":service_id": service.as_str() };
     Ok(reader.conn().prepare_cached(&sql)?.query_row(params, from_row).optional()?)
 }
+
+#[cfg(test)]
+#[path = "deployments_tests.rs"]
+mod tests;

@@ -43,3 +43,29 @@ fn set(tx: &Tx<'_>, name: &str, value: &str) -> Result<(), Error> {
     tx.conn().prepare_cached(SQL)?.execute(named_params! { ":name": name, ":value": value })?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::testing::Bench;
+
+    #[test]
+    fn the_id_of_an_installation_stays() {
+        let bench = Bench::core();
+
+        let (first, second) = (instance_id(&bench.tx()).unwrap(), instance_id(&bench.tx()).unwrap());
+
+        assert_eq!((first.len(), first), (12, second));
+    }
+
+    #[test]
+    fn the_fingerprint_is_the_one_that_was_stored_last() {
+        let bench = Bench::core();
+        let before = fingerprint(&bench.tx()).unwrap();
+
+        set_fingerprint(&bench.tx(), "one").unwrap();
+        set_fingerprint(&bench.tx(), "two").unwrap();
+
+        assert_eq!((before, fingerprint(&bench.tx()).unwrap().as_deref()), (None, Some("two")));
+    }
+}

@@ -72,3 +72,52 @@ pub fn last(reader: &Reader<'_>, hook: &HookId, limit: u32) -> Result<Vec<Call>,
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::db::queue;
+    use crate::db::testing::{Bench, NO_LIMIT, T0, new};
+    use crate::domain::{QueuePolicy, Trigger};
+
+    #[test]
+    fn equal_calls_of_a_second_are_one_row_with_their_number() {
+        let bench = Bench::core();
+        let (hook, _) = bench.hook(&bench.service("api"), "ci");
+        for (result, after) in
+            [("over_budget", 0), ("over_budget", 999), ("hook_paused", 0), ("over_budget", 1_000)]
+        {
+            let at = T0.plus(Duration::from_millis(after));
+            count(&bench.tx(), &hook.id, result, "detail", "curl", 2, at).unwrap();
+        }
+
+        let calls = last(&bench.tx(), &hook.id, 50).unwrap();
+
+        let mut counts: Vec<_> = calls.iter().map(|call| (call.result.as_str(), call.count)).collect();
+        assert_eq!(counts.remove(0), ("over_budget", 2), "the newest first");
+        counts.sort_unstable();
+        assert_eq!(counts, [("hook_paused", 2), ("over_budget", 4)]);
+    }
+
+    #[test]
+    fn accepted_calls_are_read_from_the_deployments() {
+        let bench = Bench::core();
+        let service = bench.service("api");
+        let ((hook, _), (other, _)) = (bench.hook(&service, "ci"), bench.hook(&service, "other"));
+        for own in [&hook, &other] {
+            let mut call = new(&service, "main");
+            call.trigger = Trigger::Hook(own.id.clone());
+            let at = T0.plus(Duration::from_secs(1));
+            queue::enqueue(&bench.tx(), &call, QueuePolicy::Every, NO_LIMIT, at).unwrap();
+        }
+        count(&bench.tx(), &hook.id, "replayed", "", "curl", 1, T0).unwrap();
+
+        let results: Vec<_> =
+            last(&bench.tx(), &hook.id, 50).unwrap().into_iter().map(|call| call.result).collect();
+
+        assert_eq!(results, ["accepted", "replayed"]);
+        assert_eq!(last(&bench.tx(), &hook.id, 1).unwrap().len(), 1);
+    }
+}

@@ -231,3 +231,7 @@ pub fn usage(reader: &Reader<'_>, hook: &Hook, since: Timestamp) -> Result<Usage
         reader.conn().prepare_cached(COUNTS)?.query_row(params, |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(Usage { last, calls, calls_with_previous })
 }
+
+#[cfg(test)]
+#[path = "hooks_tests.rs"]
+mod tests;

@@ -63,3 +63,56 @@ pub fn insert(
     })?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::testing::{Bench, T0};
+    use crate::domain::Hook;
+
+    fn kept() -> (Bench, Hook, Hook, DeploymentId) {
+        let bench = Bench::core();
+        let service = bench.service("api");
+        let ((hook, _), (other, _)) = (bench.hook(&service, "ci"), bench.hook(&service, "other"));
+        let id = bench.queued(&service, "main", T0);
+        insert(&bench.tx(), &hook.id, "run-1", "branch=main", &id, "{\"a\": 1}", T0).unwrap();
+        (bench, hook, other, id)
+    }
+
+    #[test]
+    fn an_answer_is_found_byte_for_byte() {
+        let (bench, hook, _, id) = kept();
+
+        let answer = find(&bench.tx(), &hook.id, "run-1", T0).unwrap().unwrap();
+
+        assert_eq!((answer.parameters.as_str(), answer.body.as_str()), ("branch=main", "{\"a\": 1}"));
+        assert_eq!(answer.deployment_id, id.as_str());
+    }
+
+    #[test]
+    fn a_key_belongs_to_its_hook_and_is_compared_byte_by_byte() {
+        let (bench, hook, other, _) = kept();
+
+        assert!(find(&bench.tx(), &other.id, "run-1", T0).unwrap().is_none());
+        assert!(find(&bench.tx(), &hook.id, "RUN-1", T0).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_key_is_kept_for_a_day_to_the_millisecond() {
+        let (bench, hook, ..) = kept();
+        let last = T0.plus(KEPT).minus(Duration::from_millis(1));
+
+        assert!(find(&bench.tx(), &hook.id, "run-1", last).unwrap().is_some());
+        assert!(find(&bench.tx(), &hook.id, "run-1", T0.plus(KEPT)).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_key_that_is_no_longer_kept_gives_way() {
+        let (bench, hook, _, id) = kept();
+        let later = T0.plus(KEPT);
+
+        insert(&bench.tx(), &hook.id, "run-1", "branch=dev", &id, "{}", later).unwrap();
+
+        assert_eq!(find(&bench.tx(), &hook.id, "run-1", later).unwrap().unwrap().parameters, "branch=dev");
+    }
+}

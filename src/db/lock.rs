@@ -48,3 +48,42 @@ fn holder(file: &mut File) -> String {
         _ => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_refused_and_told_who_the_first_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let _held = take(dir.path()).unwrap();
+
+        let refused = take(dir.path()).unwrap_err();
+
+        let wanted = format!(" (process {})", std::process::id());
+        assert!(matches!(refused, Error::Locked { holder, .. } if holder == wanted));
+        assert!(is_held(dir.path()));
+    }
+
+    #[test]
+    fn a_lock_that_was_let_go_is_free_although_its_file_stays() {
+        let dir = tempfile::tempdir().unwrap();
+
+        drop(take(dir.path()).unwrap());
+
+        assert!(!is_held(dir.path()) && dir.path().join(LOCK_FILE).exists());
+        assert!(take(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_directory_that_is_missing_is_made_for_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = dir.path().join("a/b");
+
+        drop(take(&inner).unwrap());
+
+        assert_eq!(std::fs::metadata(&inner).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+}

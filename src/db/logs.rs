@@ -123,9 +123,11 @@ fn cut(tx: &Tx<'_>, id: &DeploymentId, log: &mut Summary, kept: Kept) -> Result<
     if tail_begins <= kept.head {
         return Ok(());
     }
+    // A cut that has begun goes on where it ends, also where more of the head is kept by now: there is one gap.
+    let from = if log.cut_from < log.cut_to { log.cut_to } else { kept.head };
     let params = named_params! {
         ":deployment_id": id.as_str(),
-        ":from": to_i64(log.cut_to.max(kept.head)),
+        ":from": to_i64(from),
         ":to": to_i64(tail_begins),
     };
     let mut statement = tx.conn().prepare_cached(SQL)?;
@@ -236,3 +238,7 @@ fn from_i64(value: i64) -> u64 {
 fn to_u64(value: usize) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+#[path = "logs_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{Error, Role};
+use super::{Error, Role, connection};
 
 /// Tells our files from others: "`SBhk`" and "`SBlg`".
 const CORE_APPLICATION_ID: i32 = 0x5342_686b;
@@ -77,7 +77,7 @@ fn copy_before(conn: &Connection, path: &Path, version: usize) -> Result<(), Err
     if Path::new(&name).exists() {
         std::fs::remove_file(&name).map_err(|source| Error::Io { path: name.clone().into(), source })?;
     }
-    conn.execute("VACUUM INTO ?1", [name.to_string_lossy()])?;
+    connection::copy_into(conn, Path::new(&name))?;
     tracing::info!(copy = %name.to_string_lossy(), "copied the database before its migration");
     Ok(())
 }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
@@ -258,6 +259,8 @@ fn an_existing_file_is_copied_beside_itself_before_it_is_changed() {
     let copy = connection::open_reader(&path.with_file_name("core.before-2")).unwrap();
     assert_eq!((version(&copy), schema(&copy)), (1, before));
     assert_eq!(db::audit::list(&Reader::new(&copy), None, 10).unwrap().len(), 1);
+    let mode = std::fs::metadata(path.with_file_name("core.before-2")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "it is as private as the file");
 }
 
 #[test]

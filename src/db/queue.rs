@@ -187,3 +187,7 @@ pub fn overdue(
     let rows = statement.query_map(params, from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

@@ -132,3 +132,7 @@ fn delete_text(tx: &Tx<'_>, id: &str) -> Result<(), Error> {
     tx.conn().prepare_cached(CUT)?.execute(named_params! { ":deployment_id": id })?;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "retention_tests.rs"]
+mod tests;

@@ -143,3 +143,7 @@ pub fn delete_link(tx: &Tx<'_>, hash: &TokenHash) -> Result<(), Error> {
     tx.conn().prepare_cached(SQL)?.execute(named_params! { ":hash": hash.as_bytes() })?;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "sessions_tests.rs"]
+mod tests;

@@ -117,3 +117,70 @@ fn bump(tx: &Tx<'_>, id: &DeploymentId) -> Result<(), Error> {
     tx.touch(id);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::testing::{Bench, T0};
+    use crate::domain::Reason;
+    use crate::domain::StepStatus::{Failed, Pending, Skipped};
+
+    fn claimed() -> (Bench, DeploymentId) {
+        let bench = Bench::core();
+        let id = bench.queued(&bench.service("api"), "main", T0);
+        bench.claim(T0).unwrap();
+        (bench, id)
+    }
+
+    fn statuses(bench: &Bench, id: &DeploymentId) -> [StepStatus; 3] {
+        list(&bench.tx(), &bench.find(id)).unwrap().map(|record| record.status)
+    }
+
+    #[test]
+    fn there_are_three_in_their_order_before_and_after_the_claim() {
+        let bench = Bench::core();
+        let id = bench.queued(&bench.service("api"), "main", T0);
+        let names = || list(&bench.tx(), &bench.find(&id)).unwrap().map(|record| record.step);
+
+        let before = (names(), statuses(&bench, &id));
+        bench.claim(T0).unwrap();
+
+        assert_eq!(before, (Step::ALL, [Pending; 3]));
+        assert_eq!((names(), statuses(&bench, &id)), (Step::ALL, [Pending; 3]));
+    }
+
+    #[test]
+    fn one_that_never_ran_has_skipped_them_all() {
+        let bench = Bench::core();
+        let id = bench.queued(&bench.service("api"), "main", T0);
+
+        crate::db::deployments::fail(&bench.tx(), &id, Reason::Cancelled, "", T0).unwrap();
+
+        assert_eq!(statuses(&bench, &id), [Skipped; 3]);
+    }
+
+    #[test]
+    fn a_step_is_started_once_and_ended_once() {
+        let (bench, id) = claimed();
+        let tx = bench.tx();
+        let later = T0.plus(std::time::Duration::from_secs(1));
+
+        start(&tx, &id, Step::Clone, T0).unwrap();
+        start(&tx, &id, Step::Clone, later).unwrap();
+        finish(&tx, &id, Step::Clone, false, Some(128), T0).unwrap();
+        finish(&tx, &id, Step::Clone, true, Some(0), later).unwrap();
+
+        let [clone, ..] = list(&tx, &bench.find(&id)).unwrap();
+        assert_eq!((clone.status, clone.exit_code), (Failed, Some(128)));
+        assert_eq!((clone.started_at, clone.finished_at), (Some(T0), Some(T0)));
+    }
+
+    #[test]
+    fn a_step_that_did_not_start_cannot_end() {
+        let (bench, id) = claimed();
+
+        finish(&bench.tx(), &id, Step::Build, true, Some(0), T0).unwrap();
+
+        assert_eq!(statuses(&bench, &id), [Pending; 3]);
+    }
+}

@@ -114,3 +114,86 @@ pub fn revoke(tx: &Tx<'_>, token: &str, now: Timestamp) -> Result<Option<String>
     let params = named_params! { ":token": token, ":now": now.as_millis() };
     Ok(tx.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0)).optional()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::db::testing::{Bench, T0, key};
+
+    fn row(token: &ApiToken, name: &str) -> TokenRow {
+        TokenRow {
+            id: token.id.clone(),
+            name: name.to_owned(),
+            scope: Scope::Deploy,
+            service: None,
+            created_at: T0,
+            created_by: "operator mira".to_owned(),
+            last_used_at: None,
+            expires_at: None,
+        }
+    }
+
+    fn stored() -> (Bench, ApiToken) {
+        let (bench, token) = (Bench::core(), ApiToken::mint(&key()));
+        assert!(insert(&bench.tx(), &row(&token, "ci"), &token.hash()).unwrap());
+        (bench, token)
+    }
+
+    #[test]
+    fn the_token_that_was_stored_opens_its_row() {
+        let (bench, token) = stored();
+
+        let found = verify(&bench.tx(), &token, T0).unwrap().unwrap();
+
+        assert_eq!((found.name.as_str(), found.scope), ("ci", Scope::Deploy));
+    }
+
+    #[test]
+    fn a_token_whose_hash_is_another_opens_nothing() {
+        let (bench, token) = (Bench::core(), ApiToken::mint(&key()));
+        let other = ApiToken::mint(&key());
+
+        assert!(insert(&bench.tx(), &row(&token, "ci"), &other.hash()).unwrap());
+
+        assert!(verify(&bench.tx(), &token, T0).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_expired_token_opens_nothing() {
+        let (bench, token) = (Bench::core(), ApiToken::mint(&key()));
+        let end = T0.plus(Duration::from_secs(1));
+        let ending = TokenRow { expires_at: Some(end), ..row(&token, "ci") };
+        assert!(insert(&bench.tx(), &ending, &token.hash()).unwrap());
+        let is_open = |at| verify(&bench.tx(), &token, at).unwrap().is_some();
+
+        assert!(is_open(end.minus(Duration::from_millis(1))) && !is_open(end));
+    }
+
+    #[test]
+    fn a_revoked_token_opens_nothing_is_not_listed_and_frees_its_name() {
+        let (bench, token) = stored();
+        let second = ApiToken::mint(&key());
+        let is_new = insert(&bench.tx(), &row(&second, "ci"), &second.hash()).unwrap();
+
+        let revoked = [(); 2].map(|()| revoke(&bench.tx(), "ci", T0).unwrap());
+
+        assert_eq!((is_new, revoked), (false, [Some("ci".to_owned()), None]));
+        assert!(verify(&bench.tx(), &token, T0).unwrap().is_none() && list(&bench.tx()).unwrap().is_empty());
+        assert!(insert(&bench.tx(), &row(&second, "ci"), &second.hash()).unwrap());
+    }
+
+    #[test]
+    fn service_and_last_use_are_read_back() {
+        let (bench, token) = (Bench::core(), ApiToken::mint(&key()));
+        let service = bench.service("api");
+        let limited = TokenRow { service: Some((service.id, "api".to_owned())), ..row(&token, "ci") };
+        assert!(insert(&bench.tx(), &limited, &token.hash()).unwrap());
+
+        touch(&bench.tx(), &token.id, T0).unwrap();
+
+        let read = list(&bench.tx()).unwrap().remove(0);
+        assert_eq!((read.service, read.last_used_at), (limited.service, Some(T0)));
+    }
+}

@@ -1,0 +1,107 @@
+use super::*;
+use crate::db::operators;
+use crate::db::testing::{Bench, T0};
+use crate::domain::{LinkToken, SessionToken};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn signed_in() -> (Bench, Operator, TokenHash) {
+    let bench = Bench::core();
+    let mira = operators::insert(&bench.tx(), "mira", T0).unwrap().unwrap();
+    let hash = SessionToken::mint().hash();
+    insert(&bench.tx(), &hash, &mira, T0).unwrap();
+    (bench, mira, hash)
+}
+
+fn is_good(bench: &Bench, hash: &TokenHash, at: Timestamp) -> bool {
+    find(&bench.tx(), hash, at).unwrap().is_some()
+}
+
+#[test]
+fn a_session_is_its_operators_and_no_other_secret_opens_it() {
+    let (bench, mira, hash) = signed_in();
+
+    let found = find(&bench.tx(), &hash, T0).unwrap();
+
+    assert_eq!(found, Some((mira, false)));
+    assert!(!is_good(&bench, &SessionToken::mint().hash(), T0));
+}
+
+#[test]
+fn a_session_that_is_not_used_ends() {
+    let (bench, _, hash) = signed_in();
+
+    assert!(is_good(&bench, &hash, T0.plus(IDLE).minus(MS)));
+    assert!(!is_good(&bench, &hash, T0.plus(IDLE)));
+}
+
+#[test]
+fn use_keeps_a_session_up_to_its_lifetime() {
+    let (bench, _, hash) = signed_in();
+    let end = T0.plus(LIFETIME);
+
+    touch(&bench.tx(), &hash, end.minus(MS)).unwrap();
+
+    assert!(is_good(&bench, &hash, end.minus(MS)));
+    assert!(!is_good(&bench, &hash, end));
+}
+
+#[test]
+fn a_use_is_stored_anew_once_a_minute() {
+    let (bench, _, hash) = signed_in();
+    let is_stale = |at| find(&bench.tx(), &hash, at).unwrap().unwrap().1;
+
+    assert!(!is_stale(T0.plus(USE_RESOLUTION)) && is_stale(T0.plus(USE_RESOLUTION).plus(MS)));
+}
+
+#[test]
+fn a_deleted_session_is_gone() {
+    let (bench, _, hash) = signed_in();
+
+    delete(&bench.tx(), &hash).unwrap();
+
+    assert!(!is_good(&bench, &hash, T0));
+}
+
+#[test]
+fn all_sessions_and_links_of_one_operator_end_together() {
+    let (bench, mira, hash) = signed_in();
+    let tx = bench.tx();
+    let other = operators::insert(&tx, "noor", T0).unwrap().unwrap();
+    let (foreign, link) = (SessionToken::mint().hash(), LinkToken::mint().hash());
+    insert(&tx, &foreign, &other, T0).unwrap();
+    insert_link(&tx, &link, Some(&mira), T0, T0.plus(IDLE)).unwrap();
+
+    delete_all_of(&tx, &mira).unwrap();
+
+    assert!(!is_good(&bench, &hash, T0) && find_link(&tx, &link, T0).unwrap().is_none());
+    assert!(is_good(&bench, &foreign, T0));
+}
+
+#[test]
+fn a_link_signs_its_operator_in_until_it_ends_or_is_used() {
+    let (bench, mira, _) = signed_in();
+    let (tx, link, end) = (bench.tx(), LinkToken::mint().hash(), T0.plus(IDLE));
+    insert_link(&tx, &link, Some(&mira), T0, end).unwrap();
+
+    assert_eq!(find_link(&tx, &link, end.minus(MS)).unwrap(), Some((Link::SignIn(mira), end)));
+    assert_eq!(find_link(&tx, &link, end).unwrap(), None);
+    delete_link(&tx, &link).unwrap();
+    assert_eq!(find_link(&tx, &link, T0).unwrap(), None);
+}
+
+#[test]
+fn a_new_setup_link_takes_the_place_of_the_old_one_alone() {
+    let (bench, mira, _) = signed_in();
+    let tx = bench.tx();
+    let [old, new, sign_in] = [(); 3].map(|()| LinkToken::mint().hash());
+    let end = T0.plus(IDLE);
+    insert_link(&tx, &sign_in, Some(&mira), T0, end).unwrap();
+    insert_link(&tx, &old, None, T0, end).unwrap();
+
+    insert_link(&tx, &new, None, T0, end).unwrap();
+
+    assert_eq!(find_link(&tx, &old, T0).unwrap(), None);
+    assert_eq!(find_link(&tx, &new, T0).unwrap(), Some((Link::Setup, end)));
+    assert!(find_link(&tx, &sign_in, T0).unwrap().is_some());
+}
