@@ -21,6 +21,8 @@ mod pages;
 mod poll;
 mod readme;
 mod refusals;
+mod routes;
+mod secrets;
 mod services;
 mod startup;
 mod tokens;
