@@ -100,6 +100,7 @@
       box.setAttribute("role", "group");
     }
     box = lines;
+    if (follow) follow.hidden = false; // before there is a log to follow it would be dead
     box.classList.add("is-live");
     box.setAttribute("role", "log");
     box.setAttribute("aria-live", "off");
@@ -122,6 +123,7 @@
   function live(log) {
     var waiting = [], timer = null, last = log.dataset.from, delay = 1000;
     var icons = (log.querySelector("use") || document.querySelector("use")).getAttribute("href").split("#")[0];
+    var highest = 0;
     var chunks = {}; // the block that each step's next line goes into
 
     function element(name, className, parent) {
@@ -178,6 +180,7 @@
     }
     function append(step, line) {
       var number = line[0], parts = line[1], kind = line[2];
+      highest = Math.max(highest, number);
       if (document.getElementById("L" + number)) return;
       var lines = place(step);
       if (!lines) return;
@@ -205,6 +208,8 @@
       waiting.splice(0).forEach(function (batch) {
         batch.lines.forEach(function (line) { append(batch.step, line); });
       });
+      var size = log.querySelector(".log-bar .small");
+      if (size && highest) size.textContent = highest.toLocaleString("en") + (highest === 1 ? " line" : " lines") + " so far";
       if (held) toEnd(); else show();
     }
     function shape(el, name) {
@@ -212,6 +217,7 @@
       if (use) use.setAttribute("href", icons + "#" + name);
     }
     function setStep(data) {
+      setHeading(data);
       var li = document.querySelector('.steps [data-step="' + data.step + '"]');
       var queued = document.querySelector('.steps [data-step="queued"]');
       if (!li) return;
@@ -246,6 +252,10 @@
       }
       say(li.textContent.replace(num.textContent, "").trim() + " " + data.status);
     }
+    function setHeading(data) {
+      var heading = document.querySelector("h1");
+      if (data.heading && heading) heading.textContent = data.heading;
+    }
     function setStatus(data) {
       var word = data.status.charAt(0).toUpperCase() + data.status.slice(1);
       if (data.status === "succeeded" || data.status === "failed") {
@@ -255,7 +265,12 @@
         return reloadAtEnd(log.dataset.deployment);
       }
       var verdict = document.getElementById("verdict"), was = verdict.textContent.trim();
+      setHeading(data);
       if (was === word) return;
+      // Nothing of the log is read yet, so the server may as well say it all.
+      if (was === "Queued") return location.reload();
+      var foot = log.querySelector(".log-end span");
+      if (foot && data.status === "deploying") foot.textContent = "It ends when the new version serves.";
       verdict.className = "st st-" + data.status + " st-big";
       shape(verdict, "st-" + data.status);
       verdict.querySelector("span").textContent = word;

@@ -29,11 +29,10 @@ pub struct Segment {
 }
 
 /// Colour and weight; carried from line to line.
-#[expect(clippy::struct_excessive_bools, reason = "each is one SGR attribute")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Style {
-    colour: Option<usize>,
-    bright: bool,
+    /// Index of the colour, and whether it is the bright one.
+    colour: Option<(usize, bool)>,
     bold: bool,
     dim: bool,
     underlined: bool,
@@ -42,15 +41,12 @@ pub struct Style {
 impl Style {
     fn classes(self) -> String {
         let mut classes = Vec::new();
-        classes.extend(self.colour.map(|colour| COLOURS[colour]));
-        classes.extend((self.bold || self.bright).then_some("b"));
+        classes.extend(self.colour.map(|(colour, _)| COLOURS[colour]));
+        let is_bright = self.colour.is_some_and(|(_, bright)| bright);
+        classes.extend((self.bold || is_bright).then_some("b"));
         classes.extend(self.dim.then_some("d"));
         classes.extend(self.underlined.then_some("u"));
         classes.join(" ")
-    }
-
-    fn paint(&mut self, colour: usize, bright: bool) {
-        (self.colour, self.bright) = (Some(colour), bright);
     }
 
     /// Applies one SGR sequence. Backgrounds are read, so that their numbers are not taken for others, and ignored.
@@ -66,13 +62,13 @@ impl Style {
                 21 => self.underlined = true,
                 22 => (self.bold, self.dim) = (false, false),
                 24 => self.underlined = false,
-                30..=37 => self.paint(usize::from(code - 30), false),
-                90..=97 => self.paint(usize::from(code - 90), true),
-                39 => (self.colour, self.bright) = (None, false),
+                30..=37 => self.colour = Some((usize::from(code - 30), false)),
+                90..=97 => self.colour = Some((usize::from(code - 90), true)),
+                39 => self.colour = None,
                 38 | 48 => {
                     let colour = extended(param, &mut params);
-                    if let (38, Some((colour, bright))) = (code, colour) {
-                        self.paint(colour, bright);
+                    if code == 38 && colour.is_some() {
+                        self.colour = colour;
                     }
                 }
                 _ => {}

@@ -6,14 +6,15 @@ use super::super::urls::page_path;
 use super::Frame;
 use super::format::{self, Moment};
 use super::log_lines::Line;
-use super::log_view::{Log, StepLog};
-use super::step_view::{StepView, step, steps, whole_seconds};
-use super::typo::ignored;
+use super::log_view::Log;
+use super::steps_view::{self as steps, StepView};
 use super::verdict::{self, First, Lede};
 use crate::domain::{Deployment, DeploymentId, Reason, Status, Step, StepRecord, Timestamp, Trigger};
 
 /// Lines of the failing step that are shown above the log.
 const TAIL: usize = 20;
+/// Parameters that a call may have; a near miss of one is asked about.
+const PARAMETERS: [&str; 4] = ["branch", "commit", "clear_cache", "dry_run"];
 
 /// What is known of a deployment when its page is asked for.
 #[derive(Debug)]
@@ -90,6 +91,7 @@ struct LogSection {
 /// One step's part of the box.
 #[derive(Debug)]
 struct LogStepView {
+    step: Step,
     name: &'static str,
     label: &'static str,
     icon: &'static str,
@@ -124,10 +126,9 @@ impl DeploymentPage {
         let may_see = frame.operator.is_some();
         let log = known.log.filter(|_| may_see);
         let (time, time_word) = time(deployment, now);
-        let subject = deployment.commit_subject.clone().filter(|subject| may_see && !subject.is_empty());
         Self {
             title: verdict::title(deployment),
-            heading: subject.unwrap_or_else(|| verdict::target(deployment)),
+            heading: if may_see { heading(deployment) } else { verdict::target(deployment) },
             id: deployment.id.clone(),
             service: deployment.service.clone(),
             status: deployment.status,
@@ -140,7 +141,7 @@ impl DeploymentPage {
             time,
             time_word,
             took: took(deployment),
-            steps: steps(deployment, known.steps, log.as_ref(), now),
+            steps: steps::views(deployment, known.steps, log.as_ref(), now),
             ignored: ignored(deployment, may_see),
             tail: log.as_ref().and_then(|log| tail(deployment, known.steps, log)),
             facts: if may_see { facts(deployment) } else { Vec::new() },
@@ -165,11 +166,12 @@ impl DeploymentPage {
     fn path(&self, action: &str) -> String {
         format!("{}/{action}", page_path(&self.id))
     }
+}
 
-    #[expect(clippy::unused_self, reason = "a template calls methods of its page")]
-    fn of<'a>(&self, log: &'a Log, name: &str) -> Option<&'a StepLog> {
-        Step::parse(name).and_then(|step| log.of(step))
-    }
+/// The heading for a signed-in operator, which a live page is told when `clone` has found the commit.
+pub fn heading(deployment: &Deployment) -> String {
+    let subject = deployment.commit_subject.clone().filter(|subject| !subject.is_empty());
+    subject.unwrap_or_else(|| verdict::target(deployment))
 }
 
 fn time(deployment: &Deployment, now: Timestamp) -> (Moment, &'static str) {
@@ -183,7 +185,7 @@ fn time(deployment: &Deployment, now: Timestamp) -> (Moment, &'static str) {
 
 fn took(deployment: &Deployment) -> Option<String> {
     let span = deployment.finished_at?.since(deployment.started_at?);
-    Some(format::duration(whole_seconds(span)))
+    Some(format::duration(format::whole_seconds(span)))
 }
 
 fn origin(deployment: &Deployment) -> Origin {
@@ -196,6 +198,23 @@ fn origin(deployment: &Deployment) -> Origin {
         Trigger::Rollback(id) => ("back", "back to".to_owned(), Some(id.clone())),
     };
     Origin { icon, text, deployment: other }
+}
+
+/// The parameters that meant nothing, each with the known one that its caller may have had in mind.
+fn ignored(deployment: &Deployment, may_see: bool) -> Vec<(String, Option<&'static str>)> {
+    let meant = |given: &String| PARAMETERS.into_iter().find(|known| is_near(given, known));
+    let given = deployment.ignored_parameters.iter().filter(|_| may_see);
+    given.map(|given| (given.clone(), meant(given))).collect()
+}
+
+/// Tells whether two names differ in case, in `-` for `_`, or by one character left out, added or wrong.
+fn is_near(given: &str, known: &str) -> bool {
+    let given: Vec<char> = given.to_lowercase().replace('-', "_").chars().collect();
+    let known: Vec<char> = known.chars().collect();
+    let head = given.iter().zip(&known).take_while(|(a, b)| a == b).count();
+    let ends = given[head..].iter().rev().zip(known[head..].iter().rev());
+    let tail = ends.take_while(|(a, b)| a == b).count();
+    given.len().max(known.len()) - head - tail <= 1
 }
 
 /// Shown only where somebody has to act and the end of the output may say why.
@@ -217,15 +236,19 @@ fn log_section(
 ) -> LogSection {
     let is_over = deployment.status.is_final();
     let lines = format::count(log.total, "line");
-    let size =
-        if is_over { format!("{lines}, {}", format::size(log.bytes)) } else { format!("{lines} so far") };
+    let size = match log.total {
+        0 => String::new(),
+        _ if is_over => format!("{lines}, {}", format::size(log.bytes)),
+        _ => format!("{lines} so far"),
+    };
     let current = current(records, &log);
     let stopped = deployment.reason.is_some_and(Reason::is_intended);
     let view = |record: &StepRecord| {
         let has_log = log.of(record.step).is_some();
-        let step = step(record, is_over, stopped, has_log, now);
+        let step = steps::view(record, is_over, stopped, has_log, now);
         let exit = record.exit_code.filter(|code| *code != 0).map(|code| format!("exit code {code}, "));
         LogStepView {
+            step: record.step,
             name: step.name,
             label: step.label,
             icon: step.icon,
@@ -287,5 +310,27 @@ fn actions(deployment: &Deployment, may_roll_back: bool) -> Actions {
         }
         Status::Failed => Actions { redeploy: Some("Deploy again"), ..Actions::default() },
         _ => Actions { cancel: !is_stopping, is_stopping, ..Actions::default() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_miss_of_a_parameter_is_asked_about() {
+        for (given, meant) in [
+            ("brach", Some("branch")),
+            ("Branch", Some("branch")),
+            ("branches", None),
+            ("clear-cache", Some("clear_cache")),
+            ("clearcache", Some("clear_cache")),
+            ("comit", Some("commit")),
+            ("x", None),
+            ("", None),
+        ] {
+            let found = PARAMETERS.into_iter().find(|known| is_near(given, known));
+            assert_eq!(found, meant, "{given}");
+        }
     }
 }

@@ -21,7 +21,7 @@ use super::super::error::Error;
 use super::super::request::Query;
 use super::super::state::AppState;
 use super::super::urls::page_path;
-use super::deployment_view::{DeploymentPage, Known};
+use super::deployment_view::{DeploymentPage, Known, heading};
 use super::errors::ErrorPage;
 use super::log_lines::{LiveLog, Piece};
 use super::log_view::Log;
@@ -199,7 +199,8 @@ impl Live {
             .map(|step| json!({ "step": step.step.as_str(), "status": step.status.as_str() }).to_string());
         let status = found.deployment.status;
         let mut told: Vec<(&str, String)> = steps.map(|data| ("step", data)).collect();
-        told.push(("status", json!({ "status": status.as_str() }).to_string()));
+        let heading = heading(&found.deployment);
+        told.push(("status", json!({ "status": status.as_str(), "heading": heading }).to_string()));
         let now = told.iter().map(|(_, data)| data.as_str()).collect::<String>();
         if self.told.as_ref() == Some(&now) {
             return;

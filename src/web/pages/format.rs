@@ -55,6 +55,11 @@ pub fn duration(span: Duration) -> String {
     }
 }
 
+/// Without the fraction of a second, where there are whole ones.
+pub fn whole_seconds(span: Duration) -> Duration {
+    if span < Duration::from_secs(1) { span } else { Duration::from_secs(span.as_secs()) }
+}
+
 /// A limit in its largest whole unit: `30 min`, `1 h`.
 pub fn limit(span: Duration) -> String {
     match span.as_secs() {

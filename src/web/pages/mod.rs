@@ -10,8 +10,7 @@ pub mod log_lines;
 pub mod log_view;
 pub(in crate::web) mod session;
 pub mod session_view;
-mod step_view;
-mod typo;
+mod steps_view;
 mod verdict;
 
 use askama::Template;

@@ -1,11 +1,8 @@
-//! The line of four parts under a deployment's heading: queued, clone, build, deploy.
-
-use std::time::Duration;
-
-use crate::domain::{Deployment, Reason, Status, Step, StepRecord, StepStatus, Timestamp};
+//! The line of steps under a deployment's heading: how far each is and how long it took.
 
 use super::format;
 use super::log_view::Log;
+use crate::domain::{Deployment, Reason, Status, Step, StepRecord, StepStatus, Timestamp};
 
 /// One of the four parts of the line under the heading.
 #[derive(Debug)]
@@ -21,7 +18,8 @@ pub(super) struct StepView {
     pub(super) has_log: bool,
 }
 
-pub(super) fn steps(
+/// The queue and the three steps. `log` is what may be shown of the output, which the steps then link to.
+pub(super) fn views(
     deployment: &Deployment,
     records: &[StepRecord; 3],
     log: Option<&Log>,
@@ -31,7 +29,7 @@ pub(super) fn steps(
     let mut views = vec![queued(deployment, stopped, now)];
     views.extend(records.iter().map(|record| {
         let has_log = log.is_some_and(|log| log.of(record.step).is_some());
-        step(record, deployment.status.is_final(), stopped, has_log, now)
+        view(record, deployment.status.is_final(), stopped, has_log, now)
     }));
     views
 }
@@ -50,13 +48,14 @@ fn queued(deployment: &Deployment, stopped: bool, now: Timestamp) -> StepView {
         label: "Queued",
         class,
         icon,
-        text: format::duration(whole_seconds(waited)),
+        text: format::duration(format::whole_seconds(waited)),
         running_ms: until.is_none().then_some(waited.as_millis()),
         has_log: false,
     }
 }
 
-pub(super) fn step(
+/// One step, in a deployment that is over or not, stopped on purpose or not.
+pub(super) fn view(
     record: &StepRecord,
     is_over: bool,
     stopped: bool,
@@ -97,8 +96,4 @@ fn label(step: Step) -> &'static str {
         Step::Build => "Build",
         Step::Deploy => "Deploy",
     }
-}
-
-pub(super) fn whole_seconds(span: Duration) -> Duration {
-    if span < Duration::from_secs(1) { span } else { Duration::from_secs(span.as_secs()) }
 }
