@@ -113,11 +113,6 @@ impl Log {
         format!("{earlier}, earlier than the last {}", format::thousands(self.shown as u64))
     }
 
-    /// The number of the next line to come.
-    pub fn next_line(&self) -> u64 {
-        self.total + 1
-    }
-
     /// What a step wrote, where it wrote anything.
     pub fn of(&self, step: Step) -> Option<&StepLog> {
         self.steps.iter().find(|log| log.step == step)
