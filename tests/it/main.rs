@@ -10,6 +10,7 @@ mod branches;
 mod crash;
 mod dispatch;
 mod executor_contract;
+mod faults;
 mod front;
 mod harness;
 mod hooks;
