@@ -12,7 +12,7 @@ use crate::config::DataDir;
 use super::client::{Remote, Session, path};
 use super::failure::{Failure, NOT_FOUND, USAGE};
 use super::output::text;
-use super::service::read_env;
+use super::service::{read_env, warn_unprotected};
 
 /// Create and update services and hooks as a file declares them; delete nothing
 #[derive(Debug, Args)]
@@ -27,11 +27,11 @@ services.toml, every setting but name and repository may be left out:
   build_command = \"make\"
   deploy_command = \"./deploy.sh\"
   timeout = \"30m\"
-  queue_policy = \"coalesce\"            # or latest, every
+  queue_policy = \"coalesce\"     # or latest, every
   url = \"https://api.example.com\"
   executor = \"local\"
-  env_file = \"api.env\"                 # KEY=VALUE lines, beside this file; or env = { KEY = \"value\" }
-  git_token_file = \"/etc/stackblaze/api.token\"   # or git_ssh_key_file
+  env_file = \"api.env\"          # KEY=VALUE lines; or env = { KEY = \"value\" }
+  git_token_file = \"/etc/stackblaze/api.token\"      # or git_ssh_key_file
 
   [[service.hook]]
   name = \"github-actions\"
@@ -40,7 +40,8 @@ services.toml, every setting but name and repository may be left out:
   expires_at = \"2026-12-31T23:59:59Z\"
   paused = \"why\"
 
-What the file leaves out stays as it is. The URL of a new hook is printed once.")]
+What the file leaves out stays as it is. The URL of a new hook is printed
+once. Values of variables are stored in clear.")]
 pub(super) struct Apply {
     /// File that declares services, `-` for stdin
     #[arg(long, short)]
@@ -118,7 +119,10 @@ impl Apply {
             .into_iter()
             .map(|service| Ok((service.body(&folder)?, service)))
             .collect::<Result<Vec<_>, Failure>>()?;
-        let mut report = Report { session: &session, items: Vec::new() };
+        for (_, service) in &wanted {
+            warn_unprotected(&session, service.repository.as_deref());
+        }
+        let mut report = Report { session: &session, items: Vec::new(), has_urls: false };
         for (body, service) in wanted {
             apply_service(&mut report, &service, body).await?;
         }
@@ -131,11 +135,13 @@ impl Apply {
 struct Report<'a> {
     session: &'a Session,
     items: Vec<Value>,
+    has_urls: bool,
 }
 
 impl Report<'_> {
     fn add(&mut self, done: &Done) {
         let out = self.session.out;
+        self.has_urls |= done.url.is_some();
         if out.json {
             self.items.push(json!({ "what": done.what, "action": done.action, "url": done.url }));
             return;
@@ -147,11 +153,10 @@ impl Report<'_> {
     }
 
     fn finish(self) {
-        let has_urls = self.items.iter().any(|item| !item["url"].is_null());
         if self.session.out.json {
             self.session.out.value(&json!({ "items": self.items, "next": null }));
         }
-        if has_urls {
+        if self.has_urls {
             self.session.out.note("URLs of hooks are secrets and are shown this once.");
         }
         self.session.next("stackblaze service list");

@@ -21,9 +21,11 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   stackblaze backup stackblaze-2026-11-24.db
-  stackblaze backup /mnt/safe/core.db --server https://deploy.example.com --token-file admin.token
+  stackblaze backup /mnt/safe/core.db \\
+      --server https://deploy.example.com --token-file admin.token
 
-Keep secret.key of the data folder too, elsewhere: without it the hooks of the copy are worthless.")]
+Keep secret.key of the data folder too, elsewhere: without it the hooks of
+the copy are worthless.")]
 pub(super) struct Backup {
     /// File to write; it must not exist yet
     file: PathBuf,

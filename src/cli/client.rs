@@ -279,7 +279,10 @@ impl Client {
             Failure::new(code, detail.unwrap_or_else(|| format!("the server answered {status}")));
         failure.is_temporary = status.is_server_error() && status != StatusCode::INTERNAL_SERVER_ERROR;
         if let Some(parameter) = problem["parameter"].as_str() {
-            let own = failure.text.strip_prefix(parameter).map(|rest| rest.trim_start().to_owned());
+            let own = failure
+                .text
+                .strip_prefix(parameter)
+                .map(|rest| rest.trim_start_matches([':', ' ']).to_owned());
             failure.text = own.unwrap_or(failure.text);
             failure.parameter = Some(clean(parameter));
         }

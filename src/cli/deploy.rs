@@ -18,7 +18,8 @@ use super::wait::{Patience, after_accepted};
   stackblaze deploy api --branch feat/new-ui --clear-cache --wait
   stackblaze deploy api --commit 4f2c1d7e0b9a8c6d5e4f3a2b1c0d9e8f7a6b5c4d
 
-Exit codes with --wait: 0 succeeded, 1 failed, 2 unknown (no end within --timeout, or the server stayed away).")]
+Exit codes with --wait: 0 succeeded, 1 failed, 130 Ctrl-C,
+2 unknown (no end within --timeout, or the server stayed away).")]
 pub(super) struct Deploy {
     /// Name of the service
     service: String,

@@ -66,9 +66,11 @@ enum Verb {
     /// Wait for the end; the exit code tells it: 0 succeeded, 1 failed, 2 unknown
     #[command(after_help = "Examples:
   stackblaze deployment wait dep_mwuangvh9xk2mq7rz4tb
-  stackblaze deployment wait dep_mwuangvh9xk2mq7rz4tb --timeout 20m --server https://deploy.example.com
+  stackblaze deployment wait dep_mwuangvh9xk2mq7rz4tb --timeout 20m \\
+      --server https://deploy.example.com
 
-Exit codes: 0 succeeded, 1 failed, 2 unknown (no end within --timeout, or the server stayed away), 130 Ctrl-C.")]
+Exit codes: 0 succeeded, 1 failed, 130 Ctrl-C,
+2 unknown (no end within --timeout, or the server stayed away).")]
     Wait {
         /// Id of the deployment
         id: String,
@@ -225,18 +227,22 @@ async fn show(session: &Session, id: &str) -> Result<ExitCode, Failure> {
         ("took", duration(&deployment, "startedAt", "finishedAt")),
         ("page", text(&deployment, "dashboardUrl")),
     ]);
+    session.out.line("");
+    show_steps(session, &deployment);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_steps(session: &Session, deployment: &Value) {
     let steps = deployment["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
     let row = |step: &Value| {
         let took = or_dash(duration(step, "startedAt", "finishedAt"));
         vec![text(step, "name"), text(step, "status"), took, or_dash(text(step, "exitCode"))]
     };
-    session.out.line("");
     session.out.table(
         &["STEP", "STATUS", "TOOK", "EXIT CODE"],
         &steps.iter().map(row).collect::<Vec<_>>(),
         1,
     );
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn logs(session: &Session, id: &str) -> Result<ExitCode, Failure> {

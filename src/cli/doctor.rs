@@ -31,7 +31,7 @@ const OLDEST_GIT: (u32, u32) = (2, 25);
   stackblaze doctor
   stackblaze doctor --data-dir /var/lib/stackblaze --json
 
-Exits 1 if anything is wrong, and says how to mend it. Changes nothing.")]
+Exits 1 if anything is wrong, and says how to mend it; it mends nothing itself.")]
 pub(super) struct Doctor {
     /// File of the server key [default: secret.key in the data folder]
     #[arg(long, env = "STACKBLAZE_SECRET_KEY_FILE", value_name = "FILE")]

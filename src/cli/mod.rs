@@ -39,11 +39,13 @@ use failure::{Failure, USAGE};
     after_help = "Examples:
   stackblaze demo
   stackblaze serve
-  stackblaze service add api --repo https://git.example/you/api.git --branch main --build 'make' --deploy './deploy.sh'
+  stackblaze service add api --repo https://git.example/you/api.git \\
+      --branch main --build 'make' --deploy './deploy.sh'
   stackblaze hook create api --name github-actions
   stackblaze deploy api --wait
 
-Exit codes: 0 done, 1 failed, 2 unknown (waits only), 3 not found, 4 not allowed, 5 conflict or limit, 64 wrong usage."
+Exit codes: 0 done, 1 failed, 2 unknown (waits only), 3 not found,
+4 not allowed, 5 conflict or limit, 64 wrong usage."
 )]
 struct Cli {
     #[command(flatten)]
@@ -95,7 +97,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Serve(serve) => return Ok(serve.run(dir)),
         Command::Step(step) => return Ok(step.run()),
-        Command::Demo(demo) => return demo.run(),
+        Command::Demo(demo) => return demo.run(dir),
         Command::Deploy(deploy) => return block_on(deploy.run(dir)),
         Command::Deployment(deployment) => return block_on(deployment.run(dir)),
         Command::Doctor(doctor) => return block_on(doctor.run(dir)),

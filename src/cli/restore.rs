@@ -1,6 +1,7 @@
 //! `stackblaze restore FILE`: puts a copy of the database in place. No server may run.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -9,7 +10,7 @@ use crate::config::{DataDir, KEY_FILE};
 use crate::db::{self, backup};
 use crate::domain::{Clock, TokenKey};
 
-use super::failure::{CONFLICT, FAILED, Failure};
+use super::failure::{AUTH, CONFLICT, FAILED, Failure};
 use super::output::Output;
 
 /// Put a backup in place of the database; no server may run
@@ -18,8 +19,9 @@ use super::output::Output;
   stackblaze restore stackblaze-2026-11-24.db
   stackblaze restore core.db --data-dir /var/lib/stackblaze --yes
 
-Deployments that were unfinished in the copy end as failed, reason interrupted: nothing of a copy is ever run.
-The database that was there stays beside it as core.db.replaced.")]
+Deployments that were unfinished in the copy end as failed, reason
+interrupted: nothing of a copy is ever run. The database that was
+there stays beside it as core.db.replaced.")]
 pub(super) struct Restore {
     /// File that `stackblaze backup` wrote
     file: PathBuf,
@@ -33,6 +35,7 @@ pub(super) struct Restore {
 impl Restore {
     pub(super) fn run(self, data_dir: &DataDir) -> Result<(), Failure> {
         let (dir, out) = (data_dir.path(), self.output);
+        refuse_foreign(&dir)?;
         if dir.join(db::CORE_FILE).exists() {
             out.confirm(&format!("Replace the database in {}?", dir.display()), self.yes)?;
         }
@@ -52,7 +55,7 @@ impl Restore {
     }
 
     /// A copy comes without its key; said now, since the server would refuse to start.
-    fn check_key(&self, dir: &std::path::Path) {
+    fn check_key(&self, dir: &Path) {
         let Some(wanted) = backup::health(dir).fingerprint else { return };
         let file = dir.join(KEY_FILE);
         let key = std::fs::read_to_string(&file).ok().and_then(|text| TokenKey::parse(&text).ok());
@@ -62,6 +65,20 @@ impl Restore {
                 file.display()
             ));
         }
+    }
+}
+
+/// What another user writes the server could not open.
+fn refuse_foreign(dir: &Path) -> Result<(), Failure> {
+    let owner = std::fs::metadata(dir).map(|meta| meta.uid()).ok();
+    let own = rustix::process::geteuid().as_raw();
+    match owner.filter(|owner| *owner != own) {
+        Some(owner) => {
+            let text = format!("{} belongs to user {owner}, and this is user {own}", dir.display());
+            Err(Failure::new(AUTH, text)
+                .hint(format!("run this as that user: sudo -u '#{owner}' stackblaze restore …")))
+        }
+        None => Ok(()),
     }
 }
 

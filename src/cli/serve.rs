@@ -14,7 +14,8 @@ use crate::server::{self, LocalServer};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   stackblaze serve
-  stackblaze serve --listen 0.0.0.0:8080 --public-url https://deploy.example.com --trusted-proxy 10.0.0.0/8")]
+  stackblaze serve --listen 0.0.0.0:8080 --trusted-proxy 10.0.0.0/8 \\
+      --public-url https://deploy.example.com")]
 pub(super) struct Serve {
     #[command(flatten)]
     config: Config,
@@ -57,9 +58,11 @@ async fn serve(config: &Config, data_dir: &DataDir) -> Result<()> {
         tracing::warn!(name, "this environment variable is not known; is it misspelt?");
     }
     let dir = data_dir.path();
+    // Before the banner: whoever reads it may ask the server to stop at once, and that has to close the database.
+    let stop = stop_signal()?;
     let server = LocalServer::open(config, &dir).await?;
     banner(config, &dir.display().to_string(), &server);
-    server.run_until(stop_signal()?).await
+    server.run_until(stop).await
 }
 
 fn banner(config: &Config, dir: &str, server: &LocalServer) {

@@ -18,7 +18,8 @@ const UNPROTECTED: [&str; 2] = ["http://", "git://"];
 /// Services: where an application comes from, how it is built and deployed
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  stackblaze service add api --repo https://git.example/you/api.git --branch main --build 'make' --deploy './deploy.sh'
+  stackblaze service add api --repo https://git.example/you/api.git \\
+      --branch main --build 'make' --deploy './deploy.sh'
   stackblaze service list
   stackblaze service freeze api --reason 'release day'")]
 pub(super) struct ServiceCommand {
@@ -32,9 +33,12 @@ pub(super) struct ServiceCommand {
 enum Verb {
     /// Add a service
     #[command(after_help = "Examples:
-  stackblaze service add api --repo https://git.example/you/api.git --branch main --build 'make' --deploy './deploy.sh'
-  stackblaze service add site --repo git@git.example:you/site.git --git-ssh-key-file /etc/stackblaze/site.key
-  stackblaze service add job --repo /srv/git/job.git --env-file job.env --timeout 30m --queue-policy latest")]
+  stackblaze service add api --repo https://git.example/you/api.git \\
+      --branch main --build 'make' --deploy './deploy.sh'
+  stackblaze service add site --repo git@git.example:you/site.git \\
+      --git-ssh-key-file /etc/stackblaze/site.key
+  stackblaze service add job --repo /srv/git/job.git --env-file job.env \\
+      --timeout 30m --queue-policy latest")]
     Add(Box<Add>),
     /// List all services
     #[command(after_help = "Examples:
@@ -181,16 +185,20 @@ impl Fields {
     }
 
     fn warn(&self, session: &Session, repo: Option<&str>) {
-        if let Some(scheme) =
-            UNPROTECTED.iter().find(|&&scheme| repo.is_some_and(|repo| repo.starts_with(scheme)))
-        {
-            session.out.warn(&format!(
-                "over {scheme} whoever is on the way can change the source; use https:// or ssh://"
-            ));
-        }
+        warn_unprotected(session, repo);
         if self.env_file.is_some() {
             session.out.note("The values of the variables are stored in clear and are not shown again.");
         }
+    }
+}
+
+/// Warns of a repository that comes without protection.
+pub(super) fn warn_unprotected(session: &Session, repo: Option<&str>) {
+    let scheme = UNPROTECTED.iter().find(|&&scheme| repo.is_some_and(|repo| repo.starts_with(scheme)));
+    if let Some(scheme) = scheme {
+        session.out.warn(&format!(
+            "over {scheme} whoever is on the way can change the source; use https:// or ssh://"
+        ));
     }
 }
 

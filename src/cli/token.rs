@@ -13,7 +13,8 @@ use super::output::{age, or_dash, text};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   stackblaze token create ci --scope deploy --service api > token
-  stackblaze deployment list api --server https://deploy.example.com --token-file token")]
+  stackblaze deployment list api \\
+      --server https://deploy.example.com --token-file token")]
 pub(super) struct TokenCommand {
     #[command(subcommand)]
     verb: Verb,

@@ -152,6 +152,14 @@ pub fn delete(tx: &Tx<'_>, id: &ServiceId, now: Timestamp) -> Result<(), Error> 
     Ok(())
 }
 
+/// Ids of deleted services, whose files outside the database may go.
+pub fn deleted(reader: &Reader<'_>) -> Result<Vec<ServiceId>, Error> {
+    const SQL: &str = "SELECT id FROM services WHERE deleted_at_ms IS NOT NULL";
+    let mut statement = reader.conn().prepare_cached(SQL)?;
+    let rows = statement.query_map([], |row| text(row, TABLE, "id", ServiceId::parse))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 fn seconds(span: Span) -> i64 {
     i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
 }

@@ -24,6 +24,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// A stopped run that has not ended after this is given up and recorded all the same.
 const GRACE: Duration = Duration::from_mins(5);
 
+/// What a run is told that is stopped with the server.
+const STOPPED: &str = "the server was stopped";
+
 /// What an operator may set.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
@@ -134,7 +137,7 @@ impl<L: Executor> Dispatcher<L> {
     pub async fn drain(&self) {
         self.inner.is_draining.cancel();
         for running in self.inner.running().values() {
-            running.stop.ask(Reason::Interrupted, "the server was stopped");
+            running.stop.ask(Reason::Interrupted, STOPPED);
         }
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
@@ -174,6 +177,10 @@ impl<L: Executor> Dispatcher<L> {
         let task = self.inner.tasks.spawn(async move {
             follow::follow(&inner, deployment, service, task_stop).await;
         });
+        // A claim that was under way when the drain began; the drain itself asks only what is in the map by then.
+        if self.inner.is_draining.is_cancelled() {
+            stop.ask(Reason::Interrupted, STOPPED);
+        }
         running.insert(id, Running { stop, task: task.abort_handle() });
     }
 

@@ -1,6 +1,6 @@
 //! After a restart: what a former process left building.
 
-use crate::db::{self, deployments, queue};
+use crate::db::{self, deployments, queue, services};
 use crate::domain::Reason;
 use crate::executor::Executor;
 
@@ -27,6 +27,15 @@ impl<L: Executor> Dispatcher<L> {
                 .db
                 .write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, now))
                 .await?;
+        }
+        self.forget_deleted().await
+    }
+
+    /// Deleted services run nothing any more, so that what their builds kept can go.
+    async fn forget_deleted(&self) -> Result<(), db::Error> {
+        let Some(local) = &self.inner.local else { return Ok(()) };
+        for service in self.inner.db.read(services::deleted).await? {
+            local.forget(&service).await;
         }
         Ok(())
     }

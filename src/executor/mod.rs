@@ -10,7 +10,7 @@ use std::future::Future;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Branch, Commit, DeploymentId, Reason, Service, Step};
+use crate::domain::{Branch, Commit, DeploymentId, Reason, Service, ServiceId, Step};
 
 /// What an executor is given. The service's settings are those of the moment of the claim.
 #[derive(Debug, Clone)]
@@ -103,4 +103,7 @@ pub trait Executor: Send + Sync + 'static {
         events: &Events,
         stop: &CancellationToken,
     ) -> impl Future<Output = Result<Outcome, Error>> + Send;
+
+    /// Removes what is kept for a service that was deleted. Nothing of it runs any more; may be called again and again.
+    fn forget(&self, service: &ServiceId) -> impl Future<Output = ()> + Send;
 }

@@ -166,7 +166,7 @@ impl Error {
         match self {
             Self::Internal(_) => "internal error".to_owned(),
             Self::MethodNotAllowed { detail: Some(detail), .. } => (*detail).to_owned(),
-            Self::Invalid(invalid) => format!("{} {}", invalid.field, invalid.detail),
+            Self::Invalid(invalid) => format!("{}: {}", invalid.field, invalid.detail),
             other => other.to_string(),
         }
     }

@@ -194,6 +194,19 @@ async fn the_cache_stays_until_it_is_cleared_and_belongs_to_the_service() {
 }
 
 #[tokio::test]
+async fn the_cache_of_a_deleted_service_goes() {
+    let bench = Bench::new();
+    bench.end(&bench.run("touch $STACKBLAZE_CACHE_DIR/kept", "")).await;
+    let cache = bench.data.path().join("cache").join(bench.service.as_str());
+    assert!(cache.join("kept").exists());
+
+    bench.executor.forget(&bench.service).await;
+    bench.executor.forget(&bench.service).await;
+
+    assert!(!cache.exists());
+}
+
+#[tokio::test]
 async fn the_workspace_goes_with_the_run_and_leftovers_go_at_the_start() {
     let bench = Bench::new();
 

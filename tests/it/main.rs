@@ -7,6 +7,7 @@
 
 mod architecture;
 mod branches;
+mod cli;
 mod crash;
 mod dispatch;
 mod executor_contract;
@@ -21,6 +22,8 @@ mod pages;
 mod poll;
 mod readme;
 mod refusals;
+mod routes;
+mod secrets;
 mod services;
 mod startup;
 mod tokens;

@@ -13,7 +13,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, DataDir};
 use crate::domain::random_digits;
 use crate::server::LocalServer;
 
@@ -37,7 +37,9 @@ const HOOK: &str = "demo";
 #[command(after_help = "Examples:
   stackblaze demo
   stackblaze demo --once           runs one deployment and exits 0 or 1
-  stackblaze demo --json --keep    prints {\"url\",\"hookUrl\",\"service\",\"deploymentId\",\"status\",\"signInUrl\",\"apiToken\",\"dataDir\"}
+  stackblaze demo --json           prints {\"url\",\"hookUrl\",\"service\",
+                                   \"deploymentId\",\"status\",\"signInUrl\",
+                                   \"apiToken\",\"dataDir\"}
 
 All data are in a temporary folder, which is removed on exit. Builds run on this host.")]
 pub(super) struct Demo {
@@ -56,7 +58,11 @@ pub(super) struct Demo {
 }
 
 impl Demo {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, data_dir: &DataDir) -> Result<ExitCode, Failure> {
+        if let Some(dir) = data_dir.flag() {
+            let instead = format!("for one that stays: stackblaze serve --data-dir {}", dir.display());
+            return Err(Failure::usage("a demo has a temporary data folder of its own").hint(instead));
+        }
         init_logging("warn");
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
         runtime.block_on(self.play())
@@ -75,7 +81,7 @@ impl Demo {
         let stopping = CancellationToken::new();
         let running = tokio::spawn(server.run_until(stopping.clone().cancelled_owned()));
         let outcome = tokio::select! {
-            outcome = deploy_once(&show, &folder.path, &base) => outcome,
+            outcome = deploy_once(&show, &folder.path, &base, self.once) => outcome,
             () = &mut stop => Err(Failure::new(INTERRUPTED, "stopped before the deployment had ended")),
         };
         if outcome.is_ok() && !self.once {
@@ -100,23 +106,9 @@ async fn start(data_dir: &Path, listen: SocketAddr) -> Result<LocalServer, Failu
 }
 
 /// Steps 1 to 4; the object of the deployment when it has ended.
-async fn deploy_once(show: &Show, data_dir: &Path, base: &str) -> Result<Value, Failure> {
+async fn deploy_once(show: &Show, data_dir: &Path, base: &str, is_once: bool) -> Result<Value, Failure> {
     let socket = Client::over_socket(data_dir)?;
-    let repository = data_dir.join("sample");
-    sample::make(&repository)?;
-    let service = json!({
-        "name": SERVICE,
-        "repository": repository,
-        "buildCommand": "sh build.sh",
-        "deployCommand": "sh deploy.sh",
-        "env": { "SITE": data_dir.join("site") },
-        "executor": "local",
-    });
-    socket.post("/api/v1/services", &service).await?;
-    show.service(SERVICE);
-    let hooks = path(&["api", "v1", "services", SERVICE, "hooks"]);
-    let hook_url = text(&socket.post(&hooks, &json!({ "name": HOOK })).await?, "url");
-    show.hook(HOOK, &hook_url);
+    let hook_url = make_service(show, &socket, data_dir).await?;
     let hook_path = hook_url.strip_prefix(base).unwrap_or_default();
     let accepted = Client::over_tcp(base, None)?.post(hook_path, &json!({})).await?;
     show.trigger(&hook_url, &accepted);
@@ -141,8 +133,30 @@ async fn deploy_once(show: &Show, data_dir: &Path, base: &str) -> Result<Value, 
         });
         write_out(format!("{line}\n").as_bytes());
     }
-    show.tail(base, &hook_url, &id, &sign_in_url);
+    if !is_once {
+        show.tail(base, &hook_url, &id, &sign_in_url);
+    }
     Ok(deployment)
+}
+
+/// Steps 1 and 2; the URL of the hook.
+async fn make_service(show: &Show, socket: &Client, data_dir: &Path) -> Result<String, Failure> {
+    let repository = data_dir.join("sample");
+    sample::make(&repository)?;
+    let service = json!({
+        "name": SERVICE,
+        "repository": repository,
+        "buildCommand": "sh build.sh",
+        "deployCommand": "sh deploy.sh",
+        "env": { "SITE": data_dir.join("site") },
+        "executor": "local",
+    });
+    socket.post("/api/v1/services", &service).await?;
+    show.service(SERVICE);
+    let hooks = path(&["api", "v1", "services", SERVICE, "hooks"]);
+    let hook_url = text(&socket.post(&hooks, &json!({ "name": HOOK })).await?, "url");
+    show.hook(HOOK, &hook_url);
+    Ok(hook_url)
 }
 
 /// The asked port, or the first that is free.

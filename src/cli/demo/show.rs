@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Where the third column of the steps begins.
 const INDENT: &str = "             ";
 /// Widest line that is shown while a step runs, in characters.
-const LIVE_WIDTH: usize = 60;
+const LIVE_WIDTH: usize = 78;
 /// Characters of a commit that are shown.
 const SHORT_COMMIT: usize = 7;
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Error, Event, Events, Executor, Outcome, Run};
-use crate::domain::{Commit, Reason, Step};
+use crate::domain::{Commit, Reason, ServiceId, Step};
 
 use clone::Cloned;
 use command::{CommandLine, Environment};
@@ -172,5 +172,11 @@ impl Executor for LocalExecutor {
         let workspace =
             self.folders.workspace(&run.deployment.run_name()).map_err(|error| no_folder(&error))?;
         self.steps(&Running { run, workspace: &workspace, events, stop }).await
+    }
+
+    async fn forget(&self, service: &ServiceId) {
+        if let Err(error) = self.folders.forget(service) {
+            tracing::warn!(error = %error, "the cache of a deleted service could not be removed");
+        }
     }
 }

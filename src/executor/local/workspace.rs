@@ -54,6 +54,11 @@ impl Folders {
         make(&folder)?;
         Ok(folder)
     }
+
+    /// Removes the cache of a service.
+    pub(super) fn forget(&self, service: &ServiceId) -> io::Result<()> {
+        remove(&self.cache.join(service.as_str()))
+    }
 }
 
 /// The folders of one run; they go with this value.

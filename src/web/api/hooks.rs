@@ -142,7 +142,9 @@ pub(in crate::web) async fn update(
             return Err(name_taken(&service, &after));
         }
         let detail = differences(&before, &after);
-        audit::record(tx, &actor, "hook.update", &format!("hook {name}/{}", before.name), &detail, now)?;
+        if !detail.is_empty() {
+            audit::record(tx, &actor, "hook.update", &format!("hook {name}/{}", before.name), &detail, now)?;
+        }
         shown(tx, &own, &service, &after, now)
     };
     Ok(super::json(StatusCode::OK, &state.db().try_write(write).await?))

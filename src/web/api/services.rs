@@ -103,7 +103,9 @@ pub(in crate::web) async fn update(
         let after = changes.apply(before.clone(), available)?;
         services::update(tx, &after)?;
         let detail = differences(&before, &after);
-        audit::record(tx, &actor, "service.update", &format!("service {name}"), &detail, now)?;
+        if !detail.is_empty() {
+            audit::record(tx, &actor, "service.update", &format!("service {name}"), &detail, now)?;
+        }
         Ok::<_, Error>(after)
     };
     let service = state.db().try_write(write).await?;

@@ -49,7 +49,7 @@ async fn three_steps_that_end_well_are_a_success() {
 #[tokio::test]
 async fn a_failing_build_is_a_failure_with_its_step_exit_code_and_last_lines() {
     let server = TestServer::start().await;
-    let lines: String = (1..=30).map(|number| format!("line {number}\n")).collect();
+    let lines = (1..=30).map(|number| format!("line {number}\n")).collect::<Vec<_>>().concat();
 
     let script = Script::default().step(Step::Clone, b"cloned\n").begins(Step::Build);
     let script = script.says(Step::Build, lines.as_bytes()).ends(Step::Build, 2).fails(Reason::BuildFailed);

@@ -79,11 +79,6 @@ impl Service {
     pub async fn deploy(&self, body: Value) -> String {
         self.admin.post(&format!("{}/deployments", self.path()), body).await.id()
     }
-
-    /// The deployments of the service, newest first.
-    pub async fn deployments(&self) -> Vec<Value> {
-        self.admin.get(&format!("{}/deployments?limit=100", self.path())).await.items()
-    }
 }
 
 pub struct HookBuilder {

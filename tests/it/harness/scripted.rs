@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use stackblaze::domain::Commit;
 use stackblaze::domain::Reason;
+use stackblaze::domain::ServiceId;
 use stackblaze::domain::Step;
 use stackblaze::executor::Error;
 use stackblaze::executor::Event;
@@ -246,6 +247,8 @@ impl Executor for Scripted {
         }
         Ok(Outcome::Succeeded)
     }
+
+    async fn forget(&self, _: &ServiceId) {}
 }
 
 fn failed(reason: Reason) -> Outcome {

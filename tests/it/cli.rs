@@ -1,0 +1,12 @@
+//! The command line as a person or a script uses it: the real program against a real server.
+
+#[path = "harness/binary.rs"]
+mod binary;
+
+mod apply;
+mod demo;
+mod deployments;
+mod help;
+mod nouns;
+mod remote;
+mod server_folder;

@@ -1,0 +1,84 @@
+//! Services and hooks declared in a file.
+
+use super::binary::RunningServer;
+
+const SERVICES: &str = r#"
+[[service]]
+name = "api"
+repository = "/nowhere/api.git"
+default_branch = "release"
+build_command = "make"
+timeout = "60m"
+queue_policy = "every"
+
+[[service.hook]]
+name = "ci"
+branches = ["main", "release/*"]
+
+[[service]]
+name = "web"
+repository = "/nowhere/web.git"
+"#;
+
+#[test]
+fn what_is_declared_is_created_then_unchanged_then_updated() {
+    let server = RunningServer::start();
+    let file = server.write("services.toml", SERVICES);
+
+    let first = server.cli(&["apply", "-f", &file]).ok();
+    let second = server.cli(&["apply", "-f", &file]).ok();
+    server.write("services.toml", &SERVICES.replace("make", "make all").replace("\"main\", ", ""));
+    let third = server.cli(&["apply", "-f", &file, "--json"]).ok().json();
+
+    let lines: Vec<&str> = first.stdout.lines().collect();
+    assert_eq!(
+        (lines[0], lines[1], lines[3]),
+        ("service api created", "hook api/ci created", "service web created")
+    );
+    assert!(lines[2].trim().starts_with(&server.url) && first.stderr.contains("shown this once"));
+    assert_eq!(second.stdout, "service api unchanged\nhook api/ci unchanged\nservice web unchanged\n");
+    let actions: Vec<_> = third["items"].as_array().unwrap().iter().map(|item| &item["action"]).collect();
+    assert_eq!(actions, ["updated", "updated", "unchanged"]);
+    let service = server.cli(&["service", "show", "api", "--json"]).ok().json();
+    assert_eq!(
+        (&service["defaultBranch"], &service["buildCommand"]),
+        (&"release".into(), &"make all".into())
+    );
+}
+
+#[test]
+fn values_of_variables_are_read_from_a_file_beside_it() {
+    let server = RunningServer::start();
+    server.write("api.env", "KEY=hunter2hunter2\n");
+    let file =
+        server.write("s.toml", "[[service]]\nname = \"api\"\nrepository = \"/x\"\nenv_file = \"api.env\"\n");
+
+    server.cli(&["apply", "-f", &file]).ok();
+    let again = server.cli(&["apply", "-f", &file]).ok();
+
+    assert!(again.stdout.contains("service api unchanged, but for its variables"), "{}", again.stdout);
+    assert!(server.cli(&["service", "show", "api"]).ok().stdout.contains("KEY (values are not shown)"));
+}
+
+#[test]
+fn a_slip_is_named_with_its_place_and_changes_nothing() {
+    let server = RunningServer::start();
+    let refused = |text: &str| {
+        let file = server.write("s.toml", text);
+        server.cli(&["apply", "-f", &file]).code(64).stderr
+    };
+
+    let misspelt = refused(
+        "[[service]]\nname = \"api\"\nrepository = \"/x\"\n\n[[service]]\nname = \"b\"\nrepo = \"/x\"\n",
+    );
+    let wrong = refused("[[service]]\nname = \"c\"\nrepository = \"/x\"\nqueue_policy = \"all\"\n");
+    let empty = refused("");
+
+    assert!(misspelt.contains("line 7") && misspelt.contains("unknown field `repo`"), "{misspelt}");
+    assert!(wrong.contains("service c: queue_policy: must be coalesce, latest or every"), "{wrong}");
+    assert!(empty.contains("declares no [[service]]"), "{empty}");
+    assert!(server.cli(&["service", "list", "--json"]).ok().json()["items"].as_array().unwrap().is_empty());
+    assert!(
+        server.cli(&["apply", "-f", "/nowhere.toml"]).code(1).stderr.contains("cannot read /nowhere.toml")
+    );
+}

@@ -1,0 +1,141 @@
+//! What opens the data directory itself: serve, backup and restore, doctor.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::process::Signal;
+
+use super::binary::{RunningServer, cli};
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_new_data_directory_is_private_and_takes_one_server() {
+    let mut server = RunningServer::start();
+
+    let second = server.cli(&["serve", "--listen", "127.0.0.1:0"]).code(75);
+
+    assert_eq!((mode(&server.dir()), mode(&server.dir().join("stackblaze.sock"))), (0o700, 0o600));
+    assert!(second.stderr.contains("another server uses"), "{}", second.stderr);
+    server.stop();
+}
+
+#[test]
+fn a_backup_is_private_and_never_replaces_a_file() {
+    let server = RunningServer::start();
+    let file = server.file("copy.db");
+    let name = file.to_str().unwrap();
+
+    let made = server.cli(&["backup", name, "--json"]).ok().json();
+    let again = server.cli(&["backup", name]).code(5);
+
+    assert_eq!(made["bytes"], std::fs::metadata(&file).unwrap().len());
+    assert_eq!(mode(&file), 0o600);
+    assert!(again.stderr.contains("is there already"));
+    assert!(server.cli(&["backup", "/nowhere/copy.db"]).code(1).stderr.contains("cannot write"));
+    assert!(!server.file("copy.db.partial").exists());
+}
+
+#[test]
+fn a_backup_brings_back_what_was_there() {
+    let mut server = RunningServer::start();
+    let file = server.file("copy.db");
+    let name = file.to_str().unwrap().to_owned();
+    server.cli(&["service", "add", "api", "--repo", "/x"]).ok();
+    server.cli(&["hook", "create", "api", "--name", "ci"]).ok();
+    server.cli(&["backup", &name]).ok();
+    server.cli(&["service", "rm", "api", "--yes"]).ok();
+
+    let running = server.cli(&["restore", &name, "--yes"]).code(5);
+    server.stop();
+    let unasked = server.cli(&["restore", &name]).code(64);
+    let restored = server.cli(&["restore", &name, "--yes"]).ok();
+    server.start_again();
+
+    assert!(running.stderr.contains("stop the server first"), "{}", running.stderr);
+    assert!(unasked.stderr.contains("--yes"), "{}", unasked.stderr);
+    assert!(restored.stdout.contains("0 deployments") && restored.stderr.contains("next: stackblaze serve"));
+    assert!(server.cli(&["hook", "list", "api"]).ok().stdout.contains("ci    active"));
+}
+
+#[test]
+fn a_file_that_is_no_backup_is_refused_and_the_database_stays() {
+    let mut server = RunningServer::start();
+    server.cli(&["service", "add", "api", "--repo", "/x"]).ok();
+    server.stop();
+    let text = server.write("text", "not a database, and long enough that nobody takes it for an empty one");
+
+    let refused = server.cli(&["restore", &text, "--yes"]);
+    server.cli(&["restore", "/nowhere.db", "--yes"]).code(1);
+    server.start_again();
+
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    server.cli(&["service", "show", "api"]).ok();
+}
+
+#[test]
+fn a_copy_without_its_key_is_told() {
+    let server = RunningServer::start();
+    let file = server.file("copy.db");
+    server.cli(&["backup", file.to_str().unwrap()]).ok();
+
+    let ran = cli(&server.file("fresh"), &["restore", file.to_str().unwrap()]).ok();
+
+    assert!(ran.stderr.contains("warning:") && ran.stderr.contains("secret.key"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_doctor_finds_a_sound_server_well() {
+    let mut server = RunningServer::start();
+
+    let running = server.cli(&["doctor"]).ok();
+    let json = server.cli(&["doctor", "--json"]).ok().json();
+    server.stop();
+    let stopped = server.cli(&["doctor"]).ok();
+
+    assert!(!running.stdout.contains('✗') && running.stdout.contains("✓ public URL"), "{}", running.stdout);
+    assert_eq!(json["ok"], true);
+    assert!(stopped.stdout.contains("does not run"));
+}
+
+#[test]
+fn the_doctor_says_how_to_mend_each_fault() {
+    let mut server = RunningServer::start();
+    server.stop();
+    let (dir, key) = (server.dir(), server.dir().join("secret.key"));
+    let fault = || server.cli(&["doctor"]).code(1).stdout;
+
+    set_mode(&dir, 0o755);
+    assert!(fault().contains(&format!("fix: chmod 700 {}", dir.display())));
+    set_mode(&dir, 0o700);
+    set_mode(&key, 0o644);
+    assert!(fault().contains(&format!("fix: chmod 600 {}", key.display())));
+    set_mode(&key, 0o600);
+    std::fs::write(&key, format!("0 {}\n", "1".repeat(43))).unwrap();
+    assert!(fault().contains("is another key"));
+    std::fs::remove_file(&key).unwrap();
+    assert!(fault().contains("all hooks have to be rotated"));
+    std::fs::write(dir.join("core.db"), "damaged").unwrap();
+    let damaged = fault();
+    assert!(damaged.contains("✗ database     core.db"), "{damaged}");
+    let nowhere = cli(Path::new("/nowhere/at/all"), &["doctor", "--json"]).code(1).json();
+    assert_eq!(nowhere["checks"][0]["ok"], false);
+}
+
+#[test]
+fn a_server_that_was_killed_leaves_a_socket_that_nobody_answers() {
+    let mut server = RunningServer::start();
+    server.kill(Signal::KILL);
+
+    let ran = server.cli(&["service", "list"]).code(1);
+    server.start_again();
+
+    assert!(ran.stderr.contains("no server runs on the data folder"), "{}", ran.stderr);
+    server.cli(&["service", "list"]).ok();
+}
