@@ -22,6 +22,7 @@ mod pages;
 mod poll;
 mod readme;
 mod refusals;
+mod restarts;
 mod routes;
 mod secrets;
 mod services;
