@@ -98,7 +98,7 @@ impl<L: Executor> Dispatcher<L> {
         Available { local: self.inner.local.is_some(), tekton: false }
     }
 
-    /// Settles what a former process left, then ticks until [`drain`](Self::drain) is called.
+    /// Settles what a former process left, then ticks until [`drain`](Self::drain) is called and waits for its runs.
     ///
     /// # Errors
     /// Where the tables cannot be read at the start.
@@ -116,6 +116,9 @@ impl<L: Executor> Dispatcher<L> {
                 () = self.inner.is_draining.cancelled() => {}
             }
         }
+        // A claim that was under way when the drain began has started one more run.
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
         Ok(())
     }
 
