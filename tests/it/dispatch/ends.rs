@@ -98,10 +98,9 @@ async fn a_success_that_never_deployed_is_none() {
 #[tokio::test]
 async fn the_last_log_bytes_are_there_when_the_status_is_final() {
     let server = TestServer::start().await;
+    // The end of a step would store them too, so this one does not end.
     let script = Script::default().step(Step::Clone, b"").step(Step::Build, b"built\n");
-    server
-        .executor
-        .next(script.begins(Step::Deploy).says(Step::Deploy, b"no end of line").ends(Step::Deploy, 0));
+    server.executor.next(script.begins(Step::Deploy).says(Step::Deploy, b"no end of line"));
     let id = server.service("api").create().await.deploy(json!({})).await;
     let gate = server.anyone();
     let path = format!("/deployments/{id}/wait");
