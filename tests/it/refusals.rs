@@ -287,10 +287,11 @@ async fn a_database_that_another_program_holds_is_refused_with_a_time_to_come_ba
     let file = rusqlite::Connection::open_with_flags(server.dir().join("core.db"), flags).unwrap();
     file.execute_batch("BEGIN EXCLUSIVE").unwrap();
 
-    let answer = post(&url).await;
+    let (answer, seconds) = tokio::join!(post(&url), retry_after(&url));
     file.execute_batch("ROLLBACK").unwrap();
 
     assert_refused(&answer, 503, "database_unavailable", None);
+    assert!(seconds > 0);
     assert_eq!(post(&url).await.exit_code, 0);
     assert_eq!(server.count("queued").await, 1);
 }
