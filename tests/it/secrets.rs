@@ -1,10 +1,7 @@
 //! Canaries: secrets that go through every address and every status, and must turn up nowhere but where they are shown
 //! once.
 
-use std::io;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
-use std::sync::Mutex;
 
 use reqwest::Method;
 use serde_json::json;
@@ -14,6 +11,7 @@ use stackblaze::web::resources;
 
 use crate::harness::Answer;
 use crate::harness::Hook;
+use crate::harness::Lines;
 use crate::harness::Script;
 use crate::harness::TestServer;
 use crate::harness::http::Send as _;
@@ -23,28 +21,6 @@ const VALUE: &str = "canary-value-of-a-variable";
 /// Where the secret digits are in a hook token and in an API token.
 const HOOK_SECRET: std::ops::Range<usize> = 31..63;
 const API_SECRET: std::ops::Range<usize> = 17..49;
-
-/// A log that a test reads.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Everything that this thread logs, at any level, but for the test's own client.
-fn watch(lines: &Lines) -> tracing::subscriber::DefaultGuard {
-    let (lines, filter) = (lines.clone(), "trace,reqwest=off,hyper_util::client=off,hyper::client=off");
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
-    tracing::subscriber::set_default(log.with_writer(move || lines.clone()).finish())
-}
 
 /// The secrets of one server. What is compared are the secret parts alone, so that a cut copy is found as well.
 struct Canaries {
@@ -181,7 +157,7 @@ async fn no_file_holds_a_secret() {
 #[tokio::test]
 async fn the_log_of_the_server_names_no_secret() {
     let lines = Lines::default();
-    let _watched = watch(&lines);
+    let _watched = lines.watch();
     let server = TestServer::start().await;
     let canaries = Canaries::plant(&server).await;
 
@@ -192,7 +168,7 @@ async fn the_log_of_the_server_names_no_secret() {
         }
     }
 
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let text = lines.text();
     assert!(text.lines().count() > 100 && text.contains("/deploy-hooks"), "something was logged");
     for part in canaries.parts().iter().map(String::as_str).chain([VALUE]) {
         let line = text.lines().find(|line| line.contains(part));

@@ -1,43 +1,7 @@
 //! The line that each request leaves in the log.
 
-use std::io;
-use std::sync::Mutex;
-
 use super::*;
-
-/// A log that a test reads.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Lines {
-    /// Everything that the present thread logs, at any level, while the guard lives.
-    fn watch(&self) -> tracing::subscriber::DefaultGuard {
-        let lines = self.clone();
-        let log = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE);
-        tracing::subscriber::set_default(log.with_writer(move || lines.clone()).finish())
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    fn requests(&self) -> Vec<serde_json::Value> {
-        let text = self.text();
-        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        lines.filter(|line| line["fields"]["message"] == "request").collect()
-    }
-}
+use crate::harness::Lines;
 
 #[tokio::test]
 async fn the_log_names_the_route_and_never_the_secret() {
