@@ -29,6 +29,12 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// Longest path of a Unix socket, in bytes.
 const SOCKET_PATH_MAX: usize = 107;
 
+/// A loop that goes on as long as the server does.
+struct Loop {
+    name: &'static str,
+    task: JoinHandle<Result<(), db::Error>>,
+}
+
 /// A server that listens and works.
 pub struct Server<L> {
     db: Arc<Db>,
@@ -41,7 +47,7 @@ pub struct Server<L> {
     stop_accepting: CancellationToken,
     is_draining: CancellationToken,
     fronts: Vec<JoinHandle<()>>,
-    loops: Vec<JoinHandle<Result<(), db::Error>>>,
+    loops: Vec<Loop>,
 }
 
 /// The server as it is run.
@@ -99,9 +105,15 @@ impl<L: Executor> Server<L> {
             tokio::spawn(front.serve_unix(unix, stop_accepting.clone())),
         ];
         let loops = vec![
-            spawn_dispatcher(dispatcher.clone()),
-            spawn_retention(&db, &clock, retention_limits(config), is_draining.clone()),
-            spawn_housekeeping(state.clone(), data_dir.join(SETUP_FILE), is_draining.clone()),
+            Loop { name: "dispatcher", task: spawn_dispatcher(dispatcher.clone()) },
+            Loop {
+                name: "retention",
+                task: spawn_retention(&db, &clock, retention_limits(config), is_draining.clone()),
+            },
+            Loop {
+                name: "housekeeping",
+                task: spawn_housekeeping(state.clone(), data_dir.join(SETUP_FILE), is_draining.clone()),
+            },
         ];
         let drain_delay = config.drain_delay.duration();
         Ok(Self {
@@ -162,8 +174,8 @@ impl<L: Executor> Server<L> {
             }
         };
         tokio::join!(http, self.dispatcher.drain());
-        for task in self.loops {
-            task.await.ok();
+        for one in self.loops {
+            one.task.await.ok();
         }
         drop((self.dispatcher, self.state));
         drop(std::fs::remove_file(&self.socket));
@@ -173,13 +185,16 @@ impl<L: Executor> Server<L> {
     }
 }
 
-async fn first_ended(loops: &mut [JoinHandle<Result<(), db::Error>>]) -> &'static str {
-    const NAMES: [&str; 3] = ["dispatcher", "retention", "housekeeping"];
-    let (outcome, index, _) = futures_util::future::select_all(loops.iter_mut()).await;
-    if let Ok(Err(error)) = outcome {
-        tracing::error!(error = %error, "a loop of the server ended");
+/// The first loop that ends, taken out of the list: a loop can be awaited once only.
+async fn first_ended(loops: &mut Vec<Loop>) -> &'static str {
+    let tasks = loops.iter_mut().map(|one| &mut one.task);
+    let (outcome, index, _) = futures_util::future::select_all(tasks).await;
+    match outcome {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(error = %error, "a loop of the server ended"),
+        Err(error) => tracing::error!(error = %error, "a loop of the server panicked"),
     }
-    NAMES[index]
+    loops.swap_remove(index).name
 }
 
 fn spawn_dispatcher<L: Executor>(dispatcher: Dispatcher<L>) -> JoinHandle<Result<(), db::Error>> {

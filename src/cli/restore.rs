@@ -21,7 +21,7 @@ use super::output::Output;
 
 Deployments that were unfinished in the copy end as failed, reason
 interrupted: nothing of a copy is ever run. The database that was
-there stays beside it as core.db.replaced.")]
+there stays beside it as core.db.replaced-TIME.")]
 pub(super) struct Restore {
     /// File that `stackblaze backup` wrote
     file: PathBuf,

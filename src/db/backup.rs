@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, named_params};
 
-use super::{CORE_FILE, Db, Error, Role, connection, lock, migrate};
+use super::{CORE_FILE, Db, Error, Role, connection, lock, migrate, steps};
 use crate::domain::{Clock, Reason, Timestamp};
 
 impl Db {
@@ -37,7 +37,7 @@ pub struct Restored {
 }
 
 /// Puts a copy in place of the core file of a data directory that no server uses. The file that was there stays beside
-/// it as `core.db.replaced`.
+/// it as `core.db.replaced-…`.
 ///
 /// # Errors
 /// Where a server holds the directory, or the copy is no sound database of this program.
@@ -54,18 +54,26 @@ pub fn restore(dir: &Path, copy: &Path, clock: &Clock) -> Result<Restored, Error
     std::fs::set_permissions(&fresh, Permissions::from_mode(0o600)).map_err(io(&fresh))?;
     let restored = prepare(&fresh, clock.now()).inspect_err(|_| drop(std::fs::remove_file(&fresh)))?;
     let target = dir.join(CORE_FILE);
-    if target.exists() {
-        let replaced = dir.join("core.db.replaced");
-        std::fs::rename(&target, &replaced).map_err(io(&replaced))?;
-    }
-    for suffix in ["-wal", "-shm"] {
-        let leftover = dir.join(format!("{CORE_FILE}{suffix}"));
-        if leftover.exists() {
-            std::fs::remove_file(&leftover).map_err(io(&leftover))?;
-        }
-    }
+    set_aside(dir, clock.now())?;
     std::fs::rename(&fresh, &target).map_err(io(&target))?;
     Ok(restored)
+}
+
+/// Keeps the file that was there, with its write-ahead log, under names that no earlier restore has used. The file itself
+/// stays in its place too until the copy takes it, so that a crash never leaves none.
+fn set_aside(dir: &Path, now: Timestamp) -> Result<(), Error> {
+    let replaced = format!("{CORE_FILE}.replaced-{}", now.as_millis());
+    for suffix in ["", "-wal", "-shm"] {
+        let (from, to) = (dir.join(format!("{CORE_FILE}{suffix}")), dir.join(format!("{replaced}{suffix}")));
+        if !from.exists() {
+            continue;
+        }
+        std::fs::hard_link(&from, &to).map_err(|source| Error::Io { path: to, source })?;
+        if !suffix.is_empty() {
+            std::fs::remove_file(&from).map_err(|source| Error::Io { path: from, source })?;
+        }
+    }
+    Ok(())
 }
 
 fn prepare(path: &Path, now: Timestamp) -> Result<Restored, Error> {
@@ -86,6 +94,7 @@ fn prepare(path: &Path, now: Timestamp) -> Result<Restored, Error> {
     migrate::run(&mut conn, path, Role::Core)?;
     let params = named_params! { ":reason": Reason::Interrupted.as_str(), ":now": now.as_millis() };
     let interrupted = conn.execute(END, params)?;
+    steps::end_all_of_final(&conn, now)?;
     let deployments = conn.query_row(COUNT, [], |row| row.get(0))?;
     connection::try_checkpoint(&conn)?;
     Ok(Restored { deployments, interrupted })

@@ -114,6 +114,30 @@ async fn what_was_unfinished_in_a_restored_copy_has_failed_and_is_never_run() {
 }
 
 #[tokio::test]
+async fn what_was_only_in_the_write_ahead_log_stays_beside_the_restored_file_too() {
+    let (dir, db, _) = filled().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = copy_of(&db, &elsewhere);
+    add_service(&db, "later").await;
+    db.close();
+    // As a killed server leaves it: the last rows are in the log alone.
+    let holder = connection::open_writer(&dir.path().join(CORE_FILE), Role::Core).unwrap();
+    holder.execute_batch("PRAGMA wal_autocheckpoint = 0; UPDATE services SET url = 'kept'").unwrap();
+    let killed = tempfile::tempdir().unwrap();
+    for name in ["core.db", "core.db-wal"] {
+        std::fs::copy(dir.path().join(name), killed.path().join(name)).unwrap();
+    }
+
+    restore(killed.path(), &copy, &Clock::fixed(T0)).unwrap();
+
+    let kept = killed.path().join(format!("core.db.replaced-{}", T0.as_millis()));
+    let conn = Connection::open_with_flags(kept, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+    let urls: i64 =
+        conn.query_row("SELECT count(*) FROM services WHERE url = 'kept'", [], |row| row.get(0)).unwrap();
+    assert!(urls > 0);
+}
+
+#[tokio::test]
 async fn the_file_that_was_there_stays_beside_the_restored_one() {
     let (dir, db, _) = filled().await;
     let elsewhere = tempfile::tempdir().unwrap();
@@ -127,7 +151,8 @@ async fn the_file_that_was_there_stays_beside_the_restored_one() {
         let conn = connection::open_reader(&dir.path().join(name)).unwrap();
         services::find_by_name(&crate::db::Reader::new(&conn), "later").unwrap().is_some()
     };
-    assert!(!has_later(CORE_FILE) && has_later("core.db.replaced"));
+    let kept = format!("core.db.replaced-{}", T0.as_millis());
+    assert!(!has_later(CORE_FILE) && has_later(&kept));
 }
 
 #[tokio::test]

@@ -317,19 +317,6 @@ fn unfinished_of_service(reader: &Reader<'_>, service: &ServiceId) -> Result<Vec
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The last deployment of a service that succeeded: what serves.
-pub fn serving(reader: &Reader<'_>, service: &ServiceId) -> Result<Option<Deployment>, Error> {
-    let sql = format!(
-        "{SELECT}
-          WHERE d.service_id = :service_id
-            AND d.status = 'succeeded'
-          ORDER BY d.finished_at_ms DESC, d.sequence DESC
-          LIMIT 1"
-    );
-    let params = named_params! { ":service_id": service.as_str() };
-    Ok(reader.conn().prepare_cached(&sql)?.query_row(params, from_row).optional()?)
-}
-
 #[cfg(test)]
 #[path = "deployments_tests.rs"]
 mod tests;

@@ -200,19 +200,3 @@ fn a_page_shows_the_newest_first_and_only_what_its_filter_lets_through() {
     assert_eq!(page(Filter { branch: Branch::parse("a").ok(), ..all() }), [ids[2].clone(), ids[0].clone()]);
     assert_eq!(page(Filter { before: Some(ids[2].clone()), limit: 1, ..all() }), [ids[1].clone()]);
 }
-
-#[test]
-fn the_last_that_succeeded_serves() {
-    let bench = Bench::core();
-    let service = bench.service("api");
-    let ids = [(); 3].map(|()| claimed_and(&bench, &service, "succeeded"));
-    claimed_and(&bench, &service, "failed");
-
-    assert_eq!(serving(&bench.tx(), &service.id).unwrap().unwrap().id, ids[2]);
-}
-
-fn claimed_and(bench: &Bench, service: &Service, status: &str) -> DeploymentId {
-    let id = claimed(bench, service).id;
-    advance(bench, &id, status);
-    id
-}

@@ -20,7 +20,7 @@ pub struct Call {
     pub count: i64,
 }
 
-/// Counts a call; at most one row a hook, result and second.
+/// Counts a call; at most one row a hook, result and second, and none for a hook that is not there any more.
 pub fn count(
     tx: &Tx<'_>,
     hook: &HookId,
@@ -32,7 +32,8 @@ pub fn count(
 ) -> Result<(), Error> {
     const SQL: &str = "
         INSERT INTO hook_calls (hook_id, second, result, detail, caller, count)
-        VALUES (:hook_id, :second, :result, :detail, :caller, :count)
+        SELECT :hook_id, :second, :result, :detail, :caller, :count
+         WHERE EXISTS (SELECT 1 FROM hooks WHERE id = :hook_id AND revoked_at_ms IS NULL)
             ON CONFLICT (hook_id, second, result) DO UPDATE SET count = count + excluded.count";
     tx.conn().prepare_cached(SQL)?.execute(named_params! {
         ":hook_id": hook.as_str(),

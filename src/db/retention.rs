@@ -8,7 +8,7 @@ use super::{Error, Tx, idempotency};
 use crate::domain::{DeploymentId, Timestamp};
 
 /// Most rows of one table in one closure.
-const ROWS: u32 = 500;
+const ROWS: u32 = 100;
 /// Calls of a hook that are kept beside the accepted ones.
 const CALLS_PER_HOOK: u32 = 50;
 
@@ -25,7 +25,8 @@ pub struct Limits {
     pub logs_bytes: u64,
 }
 
-/// Deletes at most 500 deployments that are old, final, not among the last of their service and not what it serves.
+/// Deletes some deployments that are old, final, not among the last of their service and not what it serves; none
+/// before its Idempotency-Key is forgotten.
 /// Gives their ids, whose logs go with them.
 pub fn delete_deployments(tx: &Tx<'_>, limits: &Limits, now: Timestamp) -> Result<Vec<DeploymentId>, Error> {
     const SQL: &str = "
@@ -49,7 +50,7 @@ pub fn delete_deployments(tx: &Tx<'_>, limits: &Limits, now: Timestamp) -> Resul
      RETURNING id";
     let mut statement = tx.conn().prepare_cached(SQL)?;
     let params = named_params! {
-        ":oldest": now.minus(limits.deployments).as_millis(),
+        ":oldest": now.minus(limits.deployments.max(idempotency::KEPT)).as_millis(),
         ":kept": limits.deployments_per_service,
         ":rows": ROWS,
     };
@@ -86,7 +87,7 @@ pub fn delete_small_rows(tx: &Tx<'_>, now: Timestamp) -> Result<bool, Error> {
     conn.prepare_cached(LINKS)?.execute(named_params! { ":now": now.as_millis() })?;
     let calls =
         conn.prepare_cached(CALLS)?.execute(named_params! { ":kept": CALLS_PER_HOOK, ":rows": ROWS })?;
-    Ok(keys.max(calls) >= 500)
+    Ok(keys.max(calls) >= usize::try_from(ROWS).unwrap_or(usize::MAX))
 }
 
 /// Deletes the text of one log, the oldest that is complete and too old or too much; false where none is. What it

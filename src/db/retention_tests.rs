@@ -86,21 +86,21 @@ fn what_serves_stays_however_old() {
     let deleted = delete_deployments(&bench.tx(), &LIMITS, later()).unwrap();
 
     assert_eq!(deleted, [newer]);
-    assert_eq!(deployments::serving(&bench.tx(), &service.id).unwrap().unwrap().id, serves);
+    assert!(deployments::find(&bench.tx(), &serves).unwrap().is_some());
 }
 
 #[test]
-fn no_more_than_five_hundred_go_at_a_time() {
+fn no_more_than_one_closure_may_take_go_at_a_time() {
     let bench = Bench::core();
     let service = bench.service("api");
-    for _ in 0..501 {
+    for _ in 0..101 {
         failed(&bench, &service);
     }
 
     let first = delete_deployments(&bench.tx(), &LIMITS, later()).unwrap();
     let second = delete_deployments(&bench.tx(), &LIMITS, later()).unwrap();
 
-    assert_eq!((first.len(), second.len()), (500, 1));
+    assert_eq!((first.len(), second.len()), (100, 1));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn first_answers_go_five_hundred_at_a_time() {
     let service = bench.service("api");
     let (hook, _) = bench.hook(&service, "ci");
     let id = failed(&bench, &service);
-    for key in 0..501 {
+    for key in 0..101 {
         idempotency::insert(&bench.tx(), &hook.id, &key.to_string(), "", &id, "{}", T0).unwrap();
     }
 

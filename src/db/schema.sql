@@ -72,7 +72,7 @@ CREATE TABLE deployments (
                                'cluster_refused', 'interrupted', 'service_deleted', 'internal')),
   message            TEXT,
   superseded_by      TEXT,
-  cancel_reason      TEXT,
+  cancel_reason      TEXT    CHECK (cancel_reason IN ('cancelled', 'service_deleted')),
   created_at_ms      INTEGER NOT NULL,
   started_at_ms      INTEGER,
   stop_at_ms         INTEGER,

@@ -1,6 +1,6 @@
 //! The table of steps: three rows a deployment, from its claim on.
 
-use rusqlite::named_params;
+use rusqlite::{Connection, named_params};
 
 use super::sql_types::{optional_time, text};
 use super::{Error, Reader, Tx};
@@ -107,6 +107,23 @@ pub(super) fn end_all(tx: &Tx<'_>, id: &DeploymentId, now: Timestamp) -> Result<
     let params = named_params! { ":deployment_id": id.as_str(), ":now": now.as_millis() };
     tx.conn().prepare_cached(RUNNING)?.execute(params)?;
     tx.conn().prepare_cached(PENDING)?.execute(named_params! { ":deployment_id": id.as_str() })?;
+    Ok(())
+}
+
+/// The same for every deployment that has failed; for a restored file.
+pub(super) fn end_all_of_final(conn: &Connection, now: Timestamp) -> Result<(), Error> {
+    const RUNNING: &str = "
+        UPDATE steps
+           SET status = 'failed', finished_at_ms = :now
+         WHERE status = 'running'
+           AND deployment_id IN (SELECT id FROM deployments WHERE status = 'failed')";
+    const PENDING: &str = "
+        UPDATE steps
+           SET status = 'skipped'
+         WHERE status = 'pending'
+           AND deployment_id IN (SELECT id FROM deployments WHERE status = 'failed')";
+    conn.execute(RUNNING, named_params! { ":now": now.as_millis() })?;
+    conn.execute(PENDING, [])?;
     Ok(())
 }
 

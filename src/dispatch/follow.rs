@@ -12,7 +12,7 @@ use crate::db::{Db, Error as DbError, Tx, deployments, logs, steps};
 use crate::domain::{Clock, Deployment, DeploymentId, LogLines, Reason, Redactor, Service, Step, Timestamp};
 use crate::executor::{Event, Executor, Outcome, Run};
 
-use super::{Inner, Stop};
+use super::{Inner, Stop, asked_to_stop};
 
 /// Events that wait for the record; a full channel slows the run down.
 const EVENTS: usize = 64;
@@ -49,6 +49,7 @@ pub(super) async fn follow<L: Executor>(
         outcome
     };
     let (outcome, ()) = tokio::join!(running, record.events(inbox));
+    stop.has_ended.cancel();
     record.end().await;
     let outcome = match outcome {
         Ok(Ok(outcome)) => settle(outcome, stop.cause()),
@@ -82,7 +83,11 @@ async fn conclude<L>(inner: &Inner<L>, id: &DeploymentId, outcome: Outcome) {
             let message = "the executor reported success before it deployed";
             deployments::fail(tx, id, Reason::Internal, message, now).map(drop)
         }
-        Outcome::Failed { reason, message } => deployments::fail(tx, id, *reason, message, now).map(drop),
+        Outcome::Failed { reason, message } => {
+            let asked = deployments::find(tx, id)?.as_ref().and_then(asked_to_stop);
+            let (reason, message) = asked.unwrap_or((*reason, message.clone()));
+            deployments::fail(tx, id, reason, &message, now).map(drop)
+        }
     };
     persist(&inner.db, &inner.is_draining, write, id).await;
 }
@@ -127,6 +132,8 @@ struct Record<'a> {
     lines: LogLines,
     step: Step,
     pending: String,
+    /// Bytes that could not be stored and are told of in the text that follows.
+    lost: usize,
 }
 
 impl<'a> Record<'a> {
@@ -141,6 +148,7 @@ impl<'a> Record<'a> {
             lines: LogLines::new(Redactor::new(secrets)),
             step: Step::Clone,
             pending: String::new(),
+            lost: 0,
         }
     }
 
@@ -216,8 +224,9 @@ impl<'a> Record<'a> {
         if self.pending.is_empty() {
             return;
         }
-        let (text, id, step, kept) =
-            (std::mem::take(&mut self.pending), self.id.clone(), self.step, self.kept);
+        let (own, id) = (std::mem::take(&mut self.pending), self.id.clone());
+        let (step, kept, length) = (self.step, self.kept, own.len());
+        let text = if self.lost == 0 { own } else { format!("… {} bytes were lost …\n{own}", self.lost) };
         let now = self.clock.now();
         let stored = self.db.write_logs(move |tx| {
             if tx.is_short_of_space() {
@@ -225,8 +234,12 @@ impl<'a> Record<'a> {
             }
             logs::append(tx, &id, step, &text, kept, now)
         });
-        if let Err(error) = stored.await {
-            tracing::warn!(deployment.id = %self.id, error = %error, "some lines of a log were not stored");
+        match stored.await {
+            Ok(()) => self.lost = 0,
+            Err(error) => {
+                self.lost += length;
+                tracing::warn!(deployment.id = %self.id, error = %error, "some lines of a log were not stored");
+            }
         }
     }
 

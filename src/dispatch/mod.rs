@@ -70,6 +70,8 @@ struct Running {
 #[derive(Clone, Default)]
 struct Stop {
     token: CancellationToken,
+    /// Cancelled once the executor has returned: what is left is to store how it ended.
+    has_ended: CancellationToken,
     cause: Arc<Mutex<Option<(Reason, String)>>>,
 }
 
@@ -103,7 +105,13 @@ impl<L: Executor> Dispatcher<L> {
     /// # Errors
     /// Where the tables cannot be read at the start.
     pub async fn run(&self) -> Result<(), db::Error> {
-        self.recover().await?;
+        while let Err(error) = self.recover().await {
+            if !matches!(error, db::Error::Unavailable(_)) || self.inner.is_draining.is_cancelled() {
+                return Err(error);
+            }
+            tracing::warn!(error = %error, "what a former process left could not be settled; trying again");
+            tokio::time::sleep(TICK).await;
+        }
         let mut changed = self.inner.db.queue_changed();
         while !self.inner.is_draining.is_cancelled() {
             changed.borrow_and_update();
@@ -165,8 +173,10 @@ impl<L: Executor> Dispatcher<L> {
                 let Some(deployment) = queue::claim_next(tx, available, concurrency, now)? else {
                     return Ok(None);
                 };
+                // A deleted service has nothing queued; were it otherwise, the claim is undone.
                 let service = services::find(tx, &deployment.service_id)?;
-                Ok(service.map(|service| (deployment, service)))
+                let service = service.ok_or(db::Error::Unavailable("a queued deployment has no service"))?;
+                Ok(Some((deployment, service)))
             })
             .await
     }
@@ -212,39 +222,54 @@ impl<L: Executor> Dispatcher<L> {
             if let Some((reason, message)) = due_to_stop(&deployment, now) {
                 self.inner.ask_to_stop(&deployment.id, reason, &message);
             }
-            if deployment.stop_at.is_some_and(|at| at.plus(GRACE) <= now) {
+            if self.inner.is_lost(&deployment, now) {
                 self.give_up(deployment).await?;
             }
         }
         Ok(())
     }
 
-    /// Ends a run that did not end by itself in time: its processes go with its future.
+    /// Ends a run that did not end by itself in time, its processes go with its future; or a row that no run stands
+    /// behind.
     async fn give_up(&self, deployment: Deployment) -> Result<(), db::Error> {
         let now = self.inner.clock.now();
         if let Some(running) = self.inner.running().remove(&deployment.id) {
             running.task.abort();
         }
         follow::complete_log(&self.inner.db, &deployment.id, now).await;
-        let (reason, message) =
-            due_to_stop(&deployment, now).unwrap_or((Reason::Timeout, Reason::Timeout.sentence().to_owned()));
+        let (reason, message) = due_to_stop(&deployment, now)
+            .unwrap_or((Reason::Internal, "its run ended without saying how".to_owned()));
         self.inner.db.write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, now)).await?;
         Ok(())
     }
 }
 
 fn due_to_stop(deployment: &Deployment, now: Timestamp) -> Option<(Reason, String)> {
-    if let Some(reason) = deployment.cancel_reason {
-        let message = deployment.message.clone().unwrap_or_else(|| reason.sentence().to_owned());
-        return Some((reason, message));
-    }
     let is_late = deployment.stop_at.is_some_and(|at| at <= now);
-    is_late.then(|| (Reason::Timeout, "it ran for longer than the service's timeout".to_owned()))
+    let timeout = || (Reason::Timeout, "it ran for longer than the service's timeout".to_owned());
+    asked_to_stop(deployment).or_else(|| is_late.then(timeout))
+}
+
+/// Why somebody asked for the end of this deployment; it goes before whatever else ends it.
+fn asked_to_stop(deployment: &Deployment) -> Option<(Reason, String)> {
+    let reason = deployment.cancel_reason?;
+    let message = deployment.message.clone().unwrap_or_else(|| reason.sentence().to_owned());
+    Some((reason, message))
 }
 
 impl<L> Inner<L> {
     fn running(&self) -> std::sync::MutexGuard<'_, HashMap<DeploymentId, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a row that calls itself running has no run that will end it: none in this process, or one that is long
+    /// past its stop and whose executor has not returned.
+    fn is_lost(&self, deployment: &Deployment, now: Timestamp) -> bool {
+        let is_overdue = deployment.stop_at.is_some_and(|at| at.plus(GRACE) <= now);
+        match self.running().get(&deployment.id) {
+            None => true,
+            Some(running) => is_overdue && !running.stop.has_ended.is_cancelled(),
+        }
     }
 
     fn ask_to_stop(&self, id: &DeploymentId, reason: Reason, message: &str) {

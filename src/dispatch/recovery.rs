@@ -4,7 +4,7 @@ use crate::db::{self, deployments, queue, services};
 use crate::domain::Reason;
 use crate::executor::Executor;
 
-use super::{Dispatcher, follow};
+use super::{Dispatcher, asked_to_stop, follow};
 
 impl<L: Executor> Dispatcher<L> {
     /// Settles deployments that the rows call running. Local runs died with the process that ran them, so they end as
@@ -19,10 +19,8 @@ impl<L: Executor> Dispatcher<L> {
             let now = self.inner.clock.now();
             tracing::warn!(deployment.id = %deployment.id, "the server stopped while this deployment ran");
             follow::complete_log(&self.inner.db, &deployment.id, now).await;
-            let (reason, message) = match deployment.cancel_reason {
-                Some(reason) => (reason, deployment.message.unwrap_or_else(|| reason.sentence().to_owned())),
-                None => (Reason::Interrupted, "the server stopped while it ran".to_owned()),
-            };
+            let interrupted = || (Reason::Interrupted, "the server stopped while it ran".to_owned());
+            let (reason, message) = asked_to_stop(&deployment).unwrap_or_else(interrupted);
             self.inner
                 .db
                 .write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, now))

@@ -17,7 +17,12 @@ const YIELD_INTERVAL: Duration = Duration::from_millis(50);
 /// Sweeps now and then until `stop`.
 pub async fn run(db: Arc<Db>, clock: Clock, limits: Limits, stop: CancellationToken) {
     loop {
-        if let Err(error) = sweep(&db, &clock, &limits).await {
+        // What one closure deletes is whole, so that the sweep may end between any two of them.
+        let swept = tokio::select! {
+            swept = sweep(&db, &clock, &limits) => swept,
+            () = stop.cancelled() => return,
+        };
+        if let Err(error) = swept {
             tracing::warn!(error = %error, "what is no longer kept could not be deleted; trying again later");
         }
         tokio::select! {
@@ -27,7 +32,7 @@ pub async fn run(db: Arc<Db>, clock: Clock, limits: Limits, stop: CancellationTo
     }
 }
 
-/// Deletes all that is due, at most 500 rows at a time.
+/// Deletes all that is due, a few rows at a time.
 ///
 /// # Errors
 /// Where the database does not answer.

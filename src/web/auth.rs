@@ -138,7 +138,7 @@ async fn from_token(state: &AppState, text: &str) -> Result<Caller, Error> {
     // To the minute, so that polling with a token does not write.
     if row.last_used_at.is_none_or(|at| now.since(at).as_secs() >= 60) {
         let id = row.id.clone();
-        state.db().try_write(move |tx| tokens::touch(tx, &id, now)).await?;
+        noted(state.db().try_write(move |tx| tokens::touch(tx, &id, now)).await);
     }
     Ok(Caller::Token { name: row.name, scope: row.scope, service: row.service.map(|(id, _)| id) })
 }
@@ -154,9 +154,16 @@ async fn from_session(state: &AppState, request: &Request) -> Result<Option<Call
         return Ok(None);
     };
     if is_stale {
-        state.db().try_write(move |tx| sessions::touch(tx, &hash, now)).await?;
+        noted(state.db().try_write(move |tx| sessions::touch(tx, &hash, now)).await);
     }
     Ok(Some(Caller::Operator { operator, session }))
+}
+
+/// A use that could not be stored keeps nobody from reading.
+fn noted(stored: Result<(), crate::db::Error>) {
+    if let Err(error) = stored {
+        tracing::warn!(error = %error, "the use of a credential could not be stored");
+    }
 }
 
 fn cookie_name(state: &AppState) -> &'static str {

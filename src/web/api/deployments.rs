@@ -60,7 +60,7 @@ pub(in crate::web) async fn show(
         let status = found.deployment.status;
         found = hold(&state, &id, found, Duration::from_secs(seconds), |now| now != status).await?;
     }
-    respond(request, &state, found, StatusCode::OK).await
+    respond(request, &state, found).await
 }
 
 /// `GET /deployments/{id}/wait`: the gate for CI; 200, 424 or not yet.
@@ -74,8 +74,8 @@ pub(in crate::web) async fn wait(
     let found = load(&state, &id).await?;
     let found = hold(&state, &id, found, HOLD, Status::is_final).await?;
     match found.deployment.status {
-        Status::Succeeded => respond(request, &state, found, StatusCode::OK).await,
-        Status::Failed => respond(request, &state, found, StatusCode::FAILED_DEPENDENCY).await,
+        Status::Succeeded => object(request, &state, found, StatusCode::OK).await,
+        Status::Failed => object(request, &state, found, StatusCode::FAILED_DEPENDENCY).await,
         _ => {
             Ok(Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).header("retry-after", 1).finish())
         }
@@ -106,15 +106,26 @@ async fn hold(
     }
 }
 
-async fn respond(
+/// The status is for everybody: a credential that is not good shows no more and hides no less.
+async fn may_see(request: &Request, state: &AppState, found: &Found) -> bool {
+    let caller = auth::find(state, request).await.ok().flatten();
+    caller.is_some_and(|caller| caller.may_see(&found.deployment))
+}
+
+/// The object, whatever the caller would accept: a gate that answers "not modified" would look like a success.
+async fn object(
     request: &Request,
     state: &AppState,
     found: Found,
     status: StatusCode,
 ) -> Result<Response, Error> {
-    // The status is for everybody: a credential that is not good shows no more and hides no less.
-    let caller = auth::find(state, request).await.ok().flatten();
-    let may_see = caller.is_some_and(|caller| caller.may_see(&found.deployment));
+    let tail =
+        if may_see(request, state, &found).await { Some(log_tail(state, &found).await?) } else { None };
+    Ok(super::json(status, &DeploymentBody::new(found, state.urls(), tail)))
+}
+
+async fn respond(request: &Request, state: &AppState, found: Found) -> Result<Response, Error> {
+    let may_see = may_see(request, state, &found).await;
     // The place in the queue changes without the row.
     let place = found.queue_position.unwrap_or(0);
     let etag = format!("W/\"{}-{place}{}\"", found.deployment.version, if may_see { "d" } else { "" });
@@ -125,13 +136,12 @@ async fn respond(
     }
     if prefers(request.headers(), "text/plain") {
         let word = format!("{}\n", found.deployment.status.as_str());
-        let response =
-            Response::builder().status(status).content_type("text/plain; charset=utf-8").body(word);
+        let response = Response::builder().content_type("text/plain; charset=utf-8").body(word);
         return Ok(with_tag(response, &etag));
     }
     let log_tail = if may_see { Some(log_tail(state, &found).await?) } else { None };
     let body = DeploymentBody::new(found, state.urls(), log_tail);
-    Ok(with_tag(super::json(status, &body), &etag))
+    Ok(with_tag(super::json(StatusCode::OK, &body), &etag))
 }
 
 fn with_tag(mut response: Response, etag: &str) -> Response {
@@ -158,7 +168,7 @@ pub(in crate::web) async fn cancel(
 ) -> Result<Response, Error> {
     let (id, caller) = (read_id(&id)?, auth::caller(request)?);
     cancel_as(&state, &id, &caller, actor(&caller, request)).await?;
-    respond(request, &state, load(&state, &id).await?, StatusCode::ACCEPTED).await
+    object(request, &state, load(&state, &id).await?, StatusCode::ACCEPTED).await
 }
 
 /// Cancels for a caller, with its audit row.

@@ -7,7 +7,9 @@ use serde::Deserialize;
 
 use crate::db::deployments::{Filter, NewDeployment};
 use crate::db::{Reader, audit, deployments, services};
-use crate::domain::{Branch, Commit, DeploymentId, Invalid, Scope, Service, Status, Trigger};
+use crate::domain::{
+    Branch, Commit, DeploymentId, EnvName, Invalid, LocalSettings, Scope, Service, Status, Trigger,
+};
 
 use super::super::auth::{self, actor};
 use super::super::error::Error;
@@ -133,9 +135,11 @@ fn differences(before: &Service, after: &Service) -> String {
         .filter(|(_, old, new)| old != new)
         .map(|(field, old, new)| format!("{field}: {old} → {new}"))
         .collect();
-    if before.local != after.local && changed.is_empty() {
-        changed.push("values of variables or git credentials".to_owned());
-    }
+    let (old, new) = (&before.local, &after.local);
+    let is_kept = |(name, value): (&EnvName, &String)| new.env.get(name).is_none_or(|other| other == value);
+    changed.extend((!old.env.iter().all(is_kept)).then(|| "variables set anew".to_owned()));
+    let credentials = |local: &LocalSettings| (local.git_token_file.clone(), local.git_ssh_key_file.clone());
+    changed.extend((credentials(old) != credentials(new)).then(|| "git credentials".to_owned()));
     changed.join("; ")
 }
 
