@@ -8,6 +8,9 @@ use crate::db::testing::{NO_LIMIT, T0, new, service};
 use crate::db::{deployments, queue, services};
 use crate::domain::{DeploymentId, QueuePolicy, Status};
 
+/// Bytes of a page of our files.
+const PAGE: usize = 4_096;
+
 /// A data directory with one deployment of each kind: queued, running, ended.
 async fn filled() -> (TempDir, Db, [DeploymentId; 3]) {
     let dir = tempfile::tempdir().unwrap();
@@ -43,6 +46,13 @@ fn copy_of(db: &Db, dir: &TempDir) -> PathBuf {
 
 async fn add_service(db: &Db, name: &'static str) {
     db.write(move |tx| services::insert(tx, &service(name))).await.unwrap();
+}
+
+/// The page that a table begins with, counted from 1.
+fn root_page_of(table: &str, path: &Path) -> usize {
+    let conn = connection::open_unchanged(path).unwrap();
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+    conn.query_row(sql, [table], |row| row.get::<_, u32>(0)).unwrap().try_into().unwrap()
 }
 
 fn names(dir: &Path) -> Vec<String> {
@@ -194,8 +204,10 @@ async fn what_is_no_copy_of_ours_is_refused_and_nothing_changes() {
     let good = std::fs::read(copy_of(&db, &elsewhere)).unwrap();
     db.close();
     let before = (names(dir.path()), std::fs::read(dir.path().join(CORE_FILE)).unwrap());
+    // Nothing but the check reads this table, so that nothing else can notice.
     let mut damaged = good.clone();
-    damaged[4_096..40_960].fill(0xff);
+    let page = root_page_of("audit", &elsewhere.path().join("copy"));
+    damaged[(page - 1) * PAGE..page * PAGE].fill(0xff);
 
     for (what, bytes) in [("text", b"hello".to_vec()), ("empty", Vec::new()), ("damaged", damaged)] {
         let path = elsewhere.path().join(what);
