@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::config::DataDir;
 
 use super::client::{Remote, path};
-use super::failure::Failure;
+use super::failure::{Failure, UNKNOWN};
 use super::wait::{Patience, after_accepted};
 
 /// Deploy a service now; prints the id of the deployment
@@ -46,7 +46,13 @@ impl Deploy {
         let session = self.remote.open(data_dir)?;
         let body = json!({ "branch": self.branch, "commit": self.commit, "clearCache": self.clear_cache });
         let path = path(&["api", "v1", "services", &self.service, "deployments"]);
-        let accepted = session.client.post(&path, &body).await?;
+        let accepted = session.client.post(&path, &body).await.map_err(|failure| self.said(failure))?;
         after_accepted(&session, &accepted, self.wait, self.patience).await
+    }
+
+    /// With `--wait` exit code 1 says that the deployment failed; a server that did not answer says nothing of it.
+    fn said(&self, failure: Failure) -> Failure {
+        let code = if self.wait && failure.is_temporary { UNKNOWN } else { failure.code };
+        Failure { code, ..failure }
     }
 }

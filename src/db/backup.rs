@@ -95,6 +95,8 @@ fn prepare(path: &Path, now: Timestamp) -> Result<Restored, Error> {
     let params = named_params! { ":reason": Reason::Interrupted.as_str(), ":now": now.as_millis() };
     let interrupted = conn.execute(END, params)?;
     steps::end_all_of_final(&conn, now)?;
+    // Nobody is signed in by a copy: what was ended since it was made must not come back.
+    conn.execute_batch("DELETE FROM sessions; DELETE FROM login_links;")?;
     let deployments = conn.query_row(COUNT, [], |row| row.get(0))?;
     connection::try_checkpoint(&conn)?;
     Ok(Restored { deployments, interrupted })

@@ -1,5 +1,7 @@
 //! Who calls: an operator's session, the socket, an API token, or the hook token that started a deployment.
 
+use std::net::IpAddr;
+
 use poem::Request;
 use poem::http::Method;
 
@@ -97,7 +99,7 @@ pub(super) async fn find(state: &AppState, request: &Request) -> Result<Option<C
         return Ok(Some(Caller::Socket));
     }
     if let Some(token) = bearer(request.headers()) {
-        return from_token(state, token).await.map(Some);
+        return from_token(state, token, address(request)).await.map(Some);
     }
     if request.headers().contains_key("authorization") {
         return Err(Error::Unauthenticated("the Authorization header must be: Bearer <token>"));
@@ -126,12 +128,16 @@ pub(super) fn caller(request: &Request) -> Result<Caller, Error> {
     request.data::<Caller>().cloned().ok_or(Error::Unauthenticated("this needs a credential"))
 }
 
-async fn from_token(state: &AppState, text: &str) -> Result<Caller, Error> {
+async fn from_token(state: &AppState, text: &str, from: Option<IpAddr>) -> Result<Caller, Error> {
     const UNKNOWN: Error = Error::Unauthenticated("unknown, revoked or expired token");
     let now = state.clock().now();
     if let Some(token) = HookToken::parse(state.key(), text) {
         let found = state.db().read(move |reader| crate::db::hooks::verify(reader, &token, now)).await?;
-        return found.map(|verified| Caller::Hook { hook: verified.hook.id }).ok_or(UNKNOWN);
+        // A hook that may not be called from there, or not now, shows nothing either.
+        let hook = found
+            .map(|verified| verified.hook)
+            .filter(|hook| hook.rules.paused.is_none() && hook.rules.allows_address(from));
+        return hook.map(|hook| Caller::Hook { hook: hook.id }).ok_or(UNKNOWN);
     }
     let token = ApiToken::parse(state.key(), text).ok_or(UNKNOWN)?;
     let row = state.db().read(move |reader| tokens::verify(reader, &token, now)).await?.ok_or(UNKNOWN)?;

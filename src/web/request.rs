@@ -1,5 +1,6 @@
 //! Reads requests: query parameters as they were sent, headers, JSON bodies.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use percent_encoding::percent_decode_str;
@@ -134,6 +135,15 @@ pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Error> {
     let bytes = if bytes.is_empty() { b"{}".to_vec() } else { bytes };
     serde_json::from_slice(&bytes)
         .map_err(|error| Invalid::new("body", format!("is not as expected: {error}")).into())
+}
+
+/// Reads a form, as browsers send it, within the limits of every body.
+///
+/// # Errors
+/// Where the body is too large, too slow or broken.
+pub(super) async fn form(body: Body) -> Result<HashMap<String, String>, Error> {
+    let bytes = read_limited(body, BODY_LIMIT).await?;
+    Ok(url::form_urlencoded::parse(&bytes).into_owned().collect())
 }
 
 /// A field of a change: missing leaves what is there, null empties it.

@@ -62,7 +62,8 @@ fn environment(folders: &Folders, running: &Running<'_>) -> Result<Result<Enviro
         if let Some(file) = file
             && let Err(error) = std::fs::File::open(file)
         {
-            return Ok(Err(format!("{field} {file} cannot be read: {error}")));
+            tracing::warn!(field, file, error = %error, "a git credential cannot be read");
+            return Ok(Err(format!("the file named by {field} cannot be read; the server's log says why")));
         }
     }
     let repository = &running.run.service.repository;

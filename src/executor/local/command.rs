@@ -172,6 +172,7 @@ case $line in
 esac
 case $1 in
 {user}*) printf '%s\n' "$user" ;;
+{before}*/*{behind}*) exit 1 ;;
 {before}*{behind}*) printf '%s\n' "$password" ;;
 *) exit 1 ;;
 esac
@@ -191,8 +192,6 @@ pub(super) fn clip(text: &str, bytes: usize) -> &str {
 
 /// What a failed git command says to people: why nobody can clone from there.
 pub(super) fn why_unreachable(git_output: &str, service: &Service) -> String {
-    /// Longest line of git's that is repeated, in bytes.
-    const MAX_LINE: usize = 300;
     const REFUSALS: &[&str] = &[
         "could not read username",
         "could not read password",
@@ -207,8 +206,6 @@ pub(super) fn why_unreachable(git_output: &str, service: &Service) -> String {
         "not found",
     ];
     let lower = git_output.to_lowercase();
-    let line = git_output.lines().rfind(|line| line.starts_with("fatal: ") || line.starts_with("ERROR: "));
-    let said = clip(line.or(git_output.lines().last()).unwrap_or("git said nothing").trim(), MAX_LINE);
     let local = &service.local;
     let advice = if lower.contains("host key verification failed") {
         "the host's ssh key is not the one that is known; remove its line from known_hosts in the data directory \
@@ -223,7 +220,7 @@ pub(super) fn why_unreachable(git_output: &str, service: &Service) -> String {
         "the repository does not exist or is private; for a private one name a token file (gitTokenFile, for https) \
          or an ssh key file (gitSshKeyFile, for ssh), or give the URL of a public one"
     };
-    format!("{advice} ({said})")
+    advice.to_owned()
 }
 
 #[cfg(test)]
@@ -275,6 +272,10 @@ mod tests {
         assert_eq!(answer("just-a-token", user).unwrap(), "x-access-token");
         assert_eq!(answer("just-a-token", password).unwrap(), "just-a-token");
         assert_eq!(answer("just-a-token", "Password for 'https://mira@evil.example.com': "), None);
+        assert_eq!(
+            answer("just-a-token", "Password for 'https://evil.example.com/@git.example.com': "),
+            None
+        );
         assert_eq!(answer("", user), None);
     }
 

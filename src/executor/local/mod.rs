@@ -61,8 +61,8 @@ impl LocalExecutor {
             Err(stopped) => return Ok(stopped),
         };
         let run = running.run;
-        let cache =
-            self.folders.cache(&run.service.id, run.clear_cache).map_err(|error| no_folder(&error))?;
+        let (folders, service, clear) = (self.folders.clone(), run.service.id.clone(), run.clear_cache);
+        let cache = on_disk(move || folders.cache(&service, clear)).await?;
         let mut environment = running.base();
         environment.extend(command::for_commands(&commit, &cache, &run.service));
         let local = &run.service.local;
@@ -139,8 +139,12 @@ fn stopped() -> Outcome {
     Outcome::Failed { reason: Reason::Cancelled, message: "the run was stopped".to_owned() }
 }
 
-fn no_folder(error: &io::Error) -> Error {
-    Error(format!("the folders of the run could not be made: {error}"))
+/// Makes or removes folders, which may be large, on a thread that may block.
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    done.map_err(|error| Error(format!("the folders of the run could not be made: {error}")))
 }
 
 /// What all steps of one run share.
@@ -169,9 +173,15 @@ impl Executor for LocalExecutor {
     const SURVIVES_RESTART: bool = false;
 
     async fn run(&self, run: &Run, events: &Events, stop: &CancellationToken) -> Result<Outcome, Error> {
-        let workspace =
-            self.folders.workspace(&run.deployment.run_name()).map_err(|error| no_folder(&error))?;
-        self.steps(&Running { run, workspace: &workspace, events, stop }).await
+        let (folders, name) = (self.folders.clone(), run.deployment.run_name());
+        let workspace = on_disk(move || folders.workspace(&name)).await?;
+        let outcome = self.steps(&Running { run, workspace: &workspace, events, stop }).await;
+        on_disk(move || {
+            drop(workspace);
+            Ok(())
+        })
+        .await?;
+        outcome
     }
 
     async fn forget(&self, service: &ServiceId) {

@@ -1,7 +1,7 @@
 //! The folders of a run: its workspace, which goes with it, and the cache of its service, which stays.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use std::io::Write;
@@ -24,7 +24,10 @@ impl Folders {
             cache: data_dir.join("cache"),
             known_hosts: data_dir.join("known_hosts"),
         };
-        remove(&folders.work)?;
+        // What cannot be removed must not keep the server from starting.
+        if let Err(error) = remove(&folders.work) {
+            tracing::warn!(folder = %folders.work.display(), error = %error, "leftovers of earlier runs stay");
+        }
         make(&folders.work)?;
         make(&folders.cache)?;
         Ok(folders)
@@ -99,9 +102,57 @@ fn make(folder: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+/// Removes a folder with all that is in it. A build may have taken itself the right to change its own folders, as Go's
+/// module cache does; it is given back first.
 fn remove(folder: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
+    let removed = match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(folder)?;
+            std::fs::remove_dir_all(folder)
+        }
+        other => other,
+    };
+    match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
+    }
+}
+
+/// Makes every folder below changeable for its owner; follows no link.
+fn open_up(folder: &Path) -> io::Result<()> {
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_that_a_build_has_closed_are_opened_and_removed_and_links_are_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (outside, work) = (folder.path().join("outside"), folder.path().join("work"));
+        make(&outside).unwrap();
+        std::fs::write(outside.join("kept"), "").unwrap();
+        make(&work.join("go/pkg")).unwrap();
+        std::fs::write(work.join("go/pkg/file"), "").unwrap();
+        std::os::unix::fs::symlink(&outside, work.join("link")).unwrap();
+        let closed = |path: &str| {
+            std::fs::set_permissions(work.join(path), std::fs::Permissions::from_mode(0o555)).unwrap();
+        };
+        closed("go/pkg");
+        closed("go");
+
+        open_up(&work).unwrap();
+        remove(&work).unwrap();
+        remove(&work).unwrap();
+
+        assert!(!work.exists() && outside.join("kept").exists());
     }
 }

@@ -325,7 +325,10 @@ fn look(
 ) -> Result<Option<String>, db::Error> {
     let Some((verified, service)) = open(reader, call, now)? else { return Ok(None) };
     let is_short_of_space = state.db().is_short_of_space();
-    let failed = refusals(reader, state, call, &verified.hook, &service, is_short_of_space)?;
+    let mut failed = refusals(reader, state, call, &verified.hook, &service, is_short_of_space)?;
+    if !state.db().is_ready() {
+        failed.push(db::Error::Unavailable("the database cannot be written").into());
+    }
     let new = call.deployment(&service, &verified);
     let answer = DryRun {
         is_dry: true,
@@ -334,7 +337,7 @@ fn look(
         branch: &new.branch,
         commit: new.commit.as_ref(),
         clear_cache: new.clear_cache,
-        joins: queue::joins(reader, &new, service.queue_policy)?,
+        joins: if failed.is_empty() { queue::joins(reader, &new, service.queue_policy)? } else { None },
         failed: failed
             .into_iter()
             .map(|error| FailedCheck {

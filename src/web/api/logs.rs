@@ -75,8 +75,9 @@ fn text(state: &AppState, id: DeploymentId, from: u64, follow: bool) -> Response
 /// The data of a `log` event.
 #[derive(Serialize)]
 struct LogEvent<'a> {
-    step: &'a str,
-    at: Timestamp,
+    /// Null for the mark of what was not kept.
+    step: Option<&'a str>,
+    at: Option<Timestamp>,
     text: &'a str,
 }
 
@@ -84,7 +85,11 @@ fn events(state: &AppState, id: DeploymentId, from: u64) -> Response {
     let parts = Follow::new(state, id.clone(), from, true).into_stream();
     let log = parts.filter_map(|part| async move {
         let part = part.ok()?;
-        let data = LogEvent { step: part.step.as_str(), at: part.at, text: &part.text };
+        let data = LogEvent {
+            step: (!part.is_cut_mark).then(|| part.step.as_str()),
+            at: (!part.is_cut_mark).then_some(part.at),
+            text: &part.text,
+        };
         let data = serde_json::to_string(&data).unwrap_or_default();
         Some(Event::message(data).event_type("log").id(part.end.to_string()))
     });

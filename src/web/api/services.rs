@@ -8,7 +8,8 @@ use serde::Deserialize;
 use crate::db::deployments::{Filter, NewDeployment};
 use crate::db::{Reader, audit, deployments, services};
 use crate::domain::{
-    Branch, Commit, DeploymentId, EnvName, Invalid, LocalSettings, Scope, Service, Status, Trigger,
+    Branch, Commit, DeploymentId, EnvName, ExecutorKind, Invalid, LocalSettings, Scope, Service, Status,
+    Trigger,
 };
 
 use super::super::auth::{self, actor};
@@ -103,6 +104,9 @@ pub(in crate::web) async fn update(
         let before = load(tx, &name)?;
         caller.require(Scope::Admin, Some(&before.id))?;
         let after = changes.apply(before.clone(), available)?;
+        if runs_other_code_here(&before, &after) {
+            caller.require(Scope::Admin, None)?;
+        }
         services::update(tx, &after)?;
         let detail = differences(&before, &after);
         if !detail.is_empty() {
@@ -112,6 +116,13 @@ pub(in crate::web) async fn update(
     };
     let service = state.db().try_write(write).await?;
     Ok(super::json(StatusCode::OK, &Shown::new(&service)))
+}
+
+/// Whether the change decides what runs on this host, as the user of this server: whoever may, may do anything here.
+fn runs_other_code_here(before: &Service, after: &Service) -> bool {
+    let settings =
+        |service: &Service| (service.executor, service.repository.to_string(), service.local.clone());
+    after.executor == ExecutorKind::Local && settings(before) != settings(after)
 }
 
 /// What changed, `field: old → new`; of variables the names alone.

@@ -5,9 +5,8 @@ use std::collections::VecDeque;
 use futures_util::{Stream, StreamExt, stream};
 use poem::http::{StatusCode, header};
 use poem::web::sse::{Event, SSE};
-use poem::web::{Data, Form, Path};
-use poem::{IntoResponse, Request, Response, handler};
-use serde::Deserialize;
+use poem::web::{Data, Path};
+use poem::{Body, IntoResponse, Request, Response, handler};
 use serde_json::json;
 
 use crate::db::{Reader, deployments, logs};
@@ -18,7 +17,7 @@ use super::super::api::deployments::{Again, again, cancel_as, load, read_id};
 use super::super::api::logs::{Follow, KEEP_ALIVE, Part};
 use super::super::auth::{self, Caller, actor};
 use super::super::error::Error;
-use super::super::request::Query;
+use super::super::request::{Query, form};
 use super::super::state::AppState;
 use super::super::urls::page_path;
 use super::deployment_view::{DeploymentPage, Known, heading};
@@ -242,23 +241,16 @@ pub(in crate::web) async fn cancel(
     Ok(see(&id))
 }
 
-/// What the form for a redeploy may say.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct RedeployForm {
-    clear_cache: bool,
-}
-
 /// `POST /deploys/{id}/redeploy`.
 #[handler]
 pub(in crate::web) async fn redeploy(
     request: &Request,
     Path(id): Path<String>,
-    form: Option<Form<RedeployForm>>,
+    body: Body,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let (id, caller) = (read_id(&id)?, auth::caller(request)?);
-    let clear_cache = form.is_some_and(|Form(form)| form.clear_cache);
+    let clear_cache = form(body).await?.get("clear_cache").is_some_and(|value| value == "true");
     let started =
         again(&state, &id, Again::Redeploy { clear_cache }, caller.clone(), actor(&caller, request)).await?;
     Ok(see(&started.id))

@@ -1,10 +1,11 @@
 //! Signing in by a one-time link, the setup link, signing out. A link's GET changes nothing, so that link previews
 //! cannot use it up; its POST does.
 
+use std::collections::HashMap;
+
 use poem::http::{StatusCode, header};
-use poem::web::{Data, Form};
-use poem::{IntoResponse, Request, Response, handler};
-use serde::Deserialize;
+use poem::web::Data;
+use poem::{Body, IntoResponse, Request, Response, handler};
 
 use crate::db::audit::Actor;
 use crate::db::operators::{self, Operator};
@@ -15,20 +16,12 @@ use crate::domain::{SessionToken, Timestamp, TokenHash};
 use super::super::api::operators::read_name;
 use super::super::auth::{self, Caller};
 use super::super::error::Error;
-use super::super::request::{Query, address};
+use super::super::request::{Query, address, form};
 use super::super::state::AppState;
 use super::super::urls::page_path;
 use super::Page;
 use super::errors::ErrorPage;
 use super::session_view::{HomePage, LinkPage, SetupPage, SignInPage};
-
-/// What a link's form sends back.
-#[derive(Deserialize)]
-struct LinkForm {
-    once: String,
-    #[serde(default)]
-    name: String,
-}
 
 /// `GET /login`: with `?once=` the button that uses the link, without it where a link comes from.
 #[handler]
@@ -61,11 +54,16 @@ pub(in crate::web) async fn setup(request: &Request, state: Data<&AppState>) -> 
 #[handler]
 pub(in crate::web) async fn create(
     request: &Request,
-    Form(form): Form<LinkForm>,
+    body: Body,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     auth::check_origin(&state, request)?;
-    let (hash, session, now) = (TokenHash::of(&form.once), SessionToken::mint(), state.clock().now());
+    let once = field(&form(body).await?, "once");
+    // Looked for by a reader first: what nobody made takes no place at the writer.
+    if find_link(&state, &once).await?.is_none() {
+        return Ok(not_usable());
+    }
+    let (hash, session, now) = (TokenHash::of(&once), SessionToken::mint(), state.clock().now());
     let (session_hash, address) = (session.hash(), from(request));
     let write = move |tx: &Tx<'_>| {
         let Some((Link::SignIn(operator), _)) = sessions::find_link(tx, &hash, now)? else {
@@ -84,20 +82,22 @@ pub(in crate::web) async fn create(
 #[handler]
 pub(in crate::web) async fn finish_setup(
     request: &Request,
-    Form(form): Form<LinkForm>,
+    body: Body,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     auth::check_origin(&state, request)?;
-    let Some((Link::Setup, ends)) = find_link(&state, &form.once).await? else { return Ok(not_usable()) };
-    let name = match read_name(form.name.trim()) {
+    let form = form(body).await?;
+    let (once, name) = (field(&form, "once"), field(&form, "name"));
+    let Some((Link::Setup, ends)) = find_link(&state, &once).await? else { return Ok(not_usable()) };
+    let name = match read_name(name.trim()) {
         Ok(name) => name,
         Err(wrong) => {
-            let mut page = SetupPage::new(&form.once, ends, state.clock().now());
-            (page.name, page.error) = (form.name, Some(wrong.detail));
+            let mut page = SetupPage::new(&once, ends, state.clock().now());
+            (page.name, page.error) = (name, Some(wrong.detail));
             return Ok(Page(page).with_status(StatusCode::BAD_REQUEST).into_response());
         }
     };
-    let (hash, session, now) = (TokenHash::of(&form.once), SessionToken::mint(), state.clock().now());
+    let (hash, session, now) = (TokenHash::of(&once), SessionToken::mint(), state.clock().now());
     let (session_hash, address) = (session.hash(), from(request));
     let write = move |tx: &Tx<'_>| {
         let Some((Link::Setup, _)) = sessions::find_link(tx, &hash, now)? else { return Ok(false) };
@@ -135,6 +135,10 @@ pub(in crate::web) async fn home(request: &Request, state: Data<&AppState>) -> R
         Some(id) => redirect(&page_path(&id)),
         None => Page(HomePage::new(operator.name, state.settings().available.local)).into_response(),
     })
+}
+
+fn field(form: &HashMap<String, String>, name: &str) -> String {
+    form.get(name).cloned().unwrap_or_default()
 }
 
 fn redirect(path: &str) -> Response {
