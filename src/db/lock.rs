@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::Error;
@@ -14,10 +14,6 @@ const LOCK_FILE: &str = "lock";
 pub(super) fn take(dir: &Path) -> Result<File, Error> {
     let io = |source| Error::Io { path: dir.to_owned(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
-    if std::fs::metadata(dir).map_err(io)?.permissions().mode() & 0o022 != 0 {
-        let detail = format!("can be written by others; run: chmod 700 {}", dir.display());
-        return Err(io(std::io::Error::other(detail)));
-    }
     let path = dir.join(LOCK_FILE);
     let mut file = OpenOptions::new()
         .read(true)
