@@ -7,4 +7,6 @@
 
 mod architecture;
 mod branches;
+mod fault_proxy;
 mod front;
+mod harness;
