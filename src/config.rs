@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, FromArgMatches};
 use ipnet::IpNet;
 
 use crate::domain::{Invalid, Span};
@@ -34,6 +34,13 @@ impl DataDir {
     /// A folder that is known.
     pub fn at(path: PathBuf) -> Self {
         Self { data_dir: Some(path) }
+    }
+
+    /// The folder that the flag names; none where its variable or nothing does.
+    pub fn flag(&self) -> Option<&Path> {
+        self.data_dir
+            .as_deref()
+            .filter(|dir| variable("STACKBLAZE_DATA_DIR").is_none_or(|set| set != dir.as_os_str()))
     }
 
     /// The folder: the flag or its variable, else systemd's state directory, else the XDG data folder.
@@ -127,6 +134,19 @@ pub struct Config {
 }
 
 impl Config {
+    /// The settings of a demo: every default, whatever the environment says, on one address, and quick to stop.
+    ///
+    /// # Errors
+    /// Never, while each setting has a default.
+    pub fn for_demo(listen: SocketAddr) -> Result<Self, clap::Error> {
+        let command = Self::augment_args(clap::Command::new("demo"));
+        let command = command.mut_args(|argument| argument.env(clap::builder::Resettable::Reset));
+        let mut config = Self::from_arg_matches(&command.try_get_matches_from(["demo"])?)?;
+        config.listen = listen;
+        config.drain_delay = Span::from_secs(0);
+        Ok(config)
+    }
+
     /// Whether only this machine can reach the listener.
     pub fn is_loopback(&self) -> bool {
         self.listen.ip().is_loopback()
@@ -167,7 +187,8 @@ impl fmt::Display for Bytes {
     }
 }
 
-fn base_url(text: &str) -> Result<String, Invalid> {
+/// Reads the base of URLs: scheme, host and port without a path.
+pub(crate) fn base_url(text: &str) -> Result<String, Invalid> {
     let wrong =
         || Invalid::new("url", format!("\"{text}\" must be like https://deploy.example.com, without a path"));
     let url = url::Url::parse(text).map_err(|_| wrong())?;

@@ -17,6 +17,7 @@ use crate::db::{self, Db, hooks, logs, operators, queue, retention, sessions};
 use crate::dispatch::{self, Dispatcher};
 use crate::domain::{Clock, LinkToken, TokenKey};
 use crate::executor::Executor;
+use crate::executor::local::LocalExecutor;
 use crate::web::{self, AppState, Urls, front};
 
 /// The setup link's secret for whoever can read the data directory; gone after use.
@@ -43,13 +44,41 @@ pub struct Server<L> {
     loops: Vec<JoinHandle<Result<(), db::Error>>>,
 }
 
+/// The server as it is run.
+pub type LocalServer = Server<LocalExecutor>;
+
+impl LocalServer {
+    /// The server as it is run: the machine's clock, and builds on this host where the settings allow them.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub async fn open(config: &Config, data_dir: &Path) -> Result<Self> {
+        let local = || {
+            if !config.has_local_executor() {
+                return Ok(None);
+            }
+            let program = std::env::current_exe().context("cannot find this program's own file")?;
+            let local = LocalExecutor::open(data_dir, program);
+            local.map(Some).with_context(|| format!("cannot use {}", data_dir.display()))
+        };
+        Self::start(config, data_dir, Clock::System, local).await
+    }
+}
+
 impl<L: Executor> Server<L> {
-    /// Opens the data directory, listens and begins to work. `local` is the executor for builds on this host.
+    /// Opens the data directory, listens and begins to work. `local` makes the executor for builds on this host; it is
+    /// called once no other server can use the directory.
     ///
     /// # Errors
     /// Where the directory is in use, newer or foreign, the key does not fit, or the address is taken.
-    pub async fn start(config: &Config, data_dir: &Path, clock: Clock, local: Option<L>) -> Result<Self> {
+    pub async fn start(
+        config: &Config,
+        data_dir: &Path,
+        clock: Clock,
+        local: impl FnOnce() -> Result<Option<L>>,
+    ) -> Result<Self> {
         let db = Arc::new(Db::open(data_dir, config.min_free.0)?);
+        let local = local()?;
         let key_file = config.secret_key_file.clone().unwrap_or_else(|| data_dir.join(KEY_FILE));
         let key = load_key(&db, &key_file).await?;
         let listener = TcpListener::bind(config.listen)
@@ -313,5 +342,23 @@ fn retention_limits(config: &Config) -> retention::Limits {
         deployments_per_service: config.keep_last,
         logs: config.keep_logs.duration(),
         logs_bytes: config.keep_logs_total.0,
+    }
+}
+
+/// Exit codes of BSD's sysexits for what keeps a server from starting.
+const DATA_ERROR: u8 = 65;
+const IO_ERROR: u8 = 74;
+const TRY_AGAIN: u8 = 75;
+const CONFIGURATION: u8 = 78;
+
+/// The exit code of a server that could not start: 75 where another one runs, 78 where the database is newer or
+/// foreign, 74 where the disk refuses, 65 where the data are bad, else 1.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<db::Error>() {
+        Some(db::Error::Locked { .. }) => TRY_AGAIN,
+        Some(db::Error::Newer { .. } | db::Error::Foreign(_)) => CONFIGURATION,
+        Some(db::Error::Io { .. } | db::Error::Unavailable(_)) => IO_ERROR,
+        Some(_) => DATA_ERROR,
+        None => 1,
     }
 }

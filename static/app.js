@@ -108,11 +108,11 @@
   if (follow) follow.addEventListener("click", toEnd);
   if (box) { watch(box); toEnd(); }
 
-  // A final status: the server renders the end once. The second time it waits, so that a page never spins.
-  function reloadOnce(id) {
-    var key = "ended:" + id, again = false;
-    try { again = !!sessionStorage.getItem(key); sessionStorage.setItem(key, "1"); } catch (e) { again = true; }
-    setTimeout(function () { location.reload(); }, again ? 10000 : 0);
+  // A final status: the server renders the end. From the fourth time on it waits, so that a page never spins.
+  function reloadAtEnd(id) {
+    var key = "ended:" + id, times = 3;
+    try { times = Number(sessionStorage.getItem(key)) || 0; sessionStorage.setItem(key, String(times + 1)); } catch (e) { times = 3; }
+    setTimeout(function () { location.reload(); }, times < 3 ? 0 : 10000);
   }
 
   // The live log. Lines arrive as [number, [[classes, text], …], kind].
@@ -218,7 +218,7 @@
       var now = data.step === "deploy" ? "st-deploying" : "st-building";
       var looks = { running: ["is-now", now], succeeded: ["is-done", "st-succeeded"], failed: ["is-bad", "st-failed"],
                     skipped: ["is-skip", "st-none"] }[data.status];
-      if (!looks) return;
+      if (!looks || li.className === looks[0]) return; // told already, or as it was when the page was made
       if (queued && queued.className === "is-now") {
         queued.className = "is-done";
         queued.removeAttribute("aria-current");
@@ -252,7 +252,7 @@
         say("Deployment " + data.status);
         source.close();
         if (timer) { clearTimeout(timer); flush(); }
-        return reloadOnce(log.dataset.deployment);
+        return reloadAtEnd(log.dataset.deployment);
       }
       var verdict = document.getElementById("verdict"), was = verdict.textContent.trim();
       if (was === word) return;

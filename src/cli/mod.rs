@@ -1,20 +1,50 @@
 //! The command line: one tree, one file a noun. A client of the server but for `serve`, `demo`, `restore`, `doctor`.
 
+mod admin;
+mod apply;
+mod backup;
+mod client;
+mod completions;
+mod demo;
+mod deploy;
+mod deployment;
+mod doctor;
+mod failure;
+mod hook;
+mod log_text;
+mod logs;
+mod output;
+mod restore;
 mod serve;
+mod service;
 mod step;
+mod token;
+mod wait;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::DataDir;
 
-/// Wrong usage, as BSD's sysexits has it.
-const USAGE: u8 = 64;
+use failure::{Failure, USAGE};
 
 /// Deploy hooks: one secret URL, one POST, one id, one truthful end state.
 #[derive(Debug, Parser)]
-#[command(name = "stackblaze", version, propagate_version = true)]
+#[command(
+    name = "stackblaze",
+    version,
+    propagate_version = true,
+    after_help = "Examples:
+  stackblaze demo
+  stackblaze serve
+  stackblaze service add api --repo https://git.example/you/api.git --branch main --build 'make' --deploy './deploy.sh'
+  stackblaze hook create api --name github-actions
+  stackblaze deploy api --wait
+
+Exit codes: 0 done, 1 failed, 2 unknown (waits only), 3 not found, 4 not allowed, 5 conflict or limit, 64 wrong usage."
+)]
 struct Cli {
     #[command(flatten)]
     data_dir: DataDir,
@@ -24,8 +54,19 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the server
     Serve(Box<serve::Serve>),
+    Demo(demo::Demo),
+    Service(service::ServiceCommand),
+    Hook(hook::HookCommand),
+    Deploy(deploy::Deploy),
+    Deployment(deployment::DeploymentCommand),
+    Token(token::TokenCommand),
+    Admin(admin::AdminCommand),
+    Apply(apply::Apply),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
+    Doctor(doctor::Doctor),
+    Completions(completions::Completions),
     /// The parent of a step of a local run; not for people
     #[command(hide = true)]
     Step(step::StepArgs),
@@ -46,8 +87,32 @@ pub fn main() -> ExitCode {
         Cli::command().debug_assert();
         true
     });
+    run(cli).unwrap_or_else(Failure::report)
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let dir = &cli.data_dir;
     match cli.command {
-        Command::Serve(serve) => serve.run(&cli.data_dir),
-        Command::Step(step) => step.run(),
+        Command::Serve(serve) => return Ok(serve.run(dir)),
+        Command::Step(step) => return Ok(step.run()),
+        Command::Demo(demo) => return demo.run(),
+        Command::Deploy(deploy) => return block_on(deploy.run(dir)),
+        Command::Deployment(deployment) => return block_on(deployment.run(dir)),
+        Command::Doctor(doctor) => return block_on(doctor.run(dir)),
+        Command::Service(service) => block_on(service.run(dir))?,
+        Command::Hook(hook) => block_on(hook.run(dir))?,
+        Command::Token(token) => block_on(token.run(dir))?,
+        Command::Admin(admin) => block_on(admin.run(dir))?,
+        Command::Apply(apply) => block_on(apply.run(dir))?,
+        Command::Backup(backup) => block_on(backup.run(dir))?,
+        Command::Restore(restore) => restore.run(dir)?,
+        Command::Completions(completions) => completions.run(Cli::command()),
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One thread is enough for a client.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(work)
 }

@@ -3,21 +3,12 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, CommandFactory};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Config, DataDir, unknown_variables};
-use crate::db;
-use crate::domain::Clock;
-use crate::executor::local::LocalExecutor;
-use crate::server::Server;
-
-/// Exit codes of BSD's sysexits for what keeps a server from starting.
-const DATA_ERROR: u8 = 65;
-const IO_ERROR: u8 = 74;
-const TRY_AGAIN: u8 = 75;
-const CONFIGURATION: u8 = 78;
+use crate::server::{self, LocalServer};
 
 /// Run the server
 #[derive(Debug, Args)]
@@ -36,7 +27,7 @@ impl Serve {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("stackblaze: {error:#}");
-                ExitCode::from(exit_code(&error))
+                ExitCode::from(server::exit_code(&error))
             }
         }
     }
@@ -66,19 +57,12 @@ async fn serve(config: &Config, data_dir: &DataDir) -> Result<()> {
         tracing::warn!(name, "this environment variable is not known; is it misspelt?");
     }
     let dir = data_dir.path();
-    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let local = if config.has_local_executor() {
-        let program = std::env::current_exe().context("cannot find this program's own file")?;
-        Some(LocalExecutor::open(&dir, program).with_context(|| format!("cannot use {}", dir.display()))?)
-    } else {
-        None
-    };
-    let server = Server::start(config, &dir, Clock::System, local).await?;
+    let server = LocalServer::open(config, &dir).await?;
     banner(config, &dir.display().to_string(), &server);
     server.run_until(stop_signal()?).await
 }
 
-fn banner<L: crate::executor::Executor>(config: &Config, dir: &str, server: &Server<L>) {
+fn banner(config: &Config, dir: &str, server: &LocalServer) {
     let urls = server.urls();
     let executors = if config.has_local_executor() { "local: builds run on this host" } else { "none" };
     eprintln!("StackBlaze {} · executor {executors}", env!("CARGO_PKG_VERSION"));
@@ -106,7 +90,7 @@ fn banner<L: crate::executor::Executor>(config: &Config, dir: &str, server: &Ser
 }
 
 /// SIGTERM or the first Ctrl-C; a second one ends the process at once.
-fn stop_signal() -> Result<impl Future<Output = ()>> {
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -132,15 +116,5 @@ fn forbid_core_dumps() {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Core, none) {
         tracing::warn!(error = %error, "core dumps could not be switched off");
-    }
-}
-
-fn exit_code(error: &anyhow::Error) -> u8 {
-    match error.downcast_ref::<db::Error>() {
-        Some(db::Error::Locked { .. }) => TRY_AGAIN,
-        Some(db::Error::Newer { .. } | db::Error::Foreign(_)) => CONFIGURATION,
-        Some(db::Error::Io { .. } | db::Error::Unavailable(_)) => IO_ERROR,
-        Some(_) => DATA_ERROR,
-        None => 1,
     }
 }

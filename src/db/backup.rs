@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use rusqlite::named_params;
+use rusqlite::{Connection, named_params};
 
 use super::{CORE_FILE, Db, Error, Role, connection, lock, migrate};
 use crate::domain::{Clock, Reason, Timestamp};
@@ -72,7 +72,7 @@ fn prepare(path: &Path, now: Timestamp) -> Result<Restored, Error> {
            SET status = 'failed', reason = :reason, message = 'lost in restore', finished_at_ms = :now,
                version = version + 1
          WHERE status IN ('queued', 'building', 'deploying')";
-    migrate::check(&connection::open_reader(path)?, path, Role::Core)?;
+    migrate::check(&connection::open_unchanged(path)?, path, Role::Core)?;
     let mut conn = connection::open_writer(path, Role::Core)?;
     if !is_sound(&conn)? {
         return Err(Error::Foreign(path.to_owned()));
@@ -85,7 +85,7 @@ fn prepare(path: &Path, now: Timestamp) -> Result<Restored, Error> {
     Ok(Restored { deployments, interrupted })
 }
 
-fn is_sound(conn: &rusqlite::Connection) -> Result<bool, Error> {
+fn is_sound(conn: &Connection) -> Result<bool, Error> {
     let verdict: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok(verdict == "ok")
 }
@@ -107,23 +107,24 @@ pub struct Health {
 pub fn health(dir: &Path) -> Health {
     let files = [(CORE_FILE, Role::Core), (super::LOGS_FILE, Role::Logs)];
     let found = files.into_iter().filter(|(name, _)| dir.join(name).exists());
+    let is_in_use = lock::is_held(dir);
+    let open = if is_in_use { connection::open_reader } else { connection::open_unchanged };
+    let examine = |path: &Path, role| open(path).and_then(|conn| examine(&conn, path, role));
     Health {
-        is_in_use: lock::is_held(dir),
+        is_in_use,
         files: found
             .map(|(name, role)| (name, examine(&dir.join(name), role).map_err(|e| e.to_string())))
             .collect(),
-        fingerprint: stored_fingerprint(&dir.join(CORE_FILE)),
+        fingerprint: open(&dir.join(CORE_FILE)).ok().and_then(|conn| stored_fingerprint(&conn)),
         free_bytes: connection::free_bytes(dir),
     }
 }
 
-fn examine(path: &Path, role: Role) -> Result<(), Error> {
-    let conn = connection::open_reader(path)?;
-    migrate::check(&conn, path, role)?;
-    if is_sound(&conn)? { Ok(()) } else { Err(Error::Unavailable("is damaged; restore a backup")) }
+fn examine(conn: &Connection, path: &Path, role: Role) -> Result<(), Error> {
+    migrate::check(conn, path, role)?;
+    if is_sound(conn)? { Ok(()) } else { Err(Error::Unavailable("is damaged; restore a backup")) }
 }
 
-fn stored_fingerprint(path: &Path) -> Option<String> {
-    let conn = connection::open_reader(path).ok()?;
-    super::fingerprint(&super::Reader::new(&conn)).ok().flatten()
+fn stored_fingerprint(conn: &Connection) -> Option<String> {
+    super::fingerprint(&super::Reader::new(conn)).ok().flatten()
 }

@@ -209,7 +209,7 @@ pub fn usage(reader: &Reader<'_>, hook: &Hook, since: Timestamp) -> Result<Usage
          ORDER BY sequence DESC
          LIMIT 1";
     const COUNTS: &str = "
-        SELECT count(*), count(*) FILTER (WHERE hook_generation < :generation)
+        SELECT count(*), count(*) FILTER (WHERE hook_generation < :generation AND created_at_ms >= :rotated_at)
           FROM deployments
          WHERE hook_id = :hook_id
            AND created_at_ms >= :since";
@@ -221,8 +221,12 @@ pub fn usage(reader: &Reader<'_>, hook: &Hook, since: Timestamp) -> Result<Usage
             Ok((time(row, "created_at_ms")?, row.get(1)?, row.get(2)?))
         })
         .optional()?;
-    let params =
-        named_params! { ":hook_id": id, ":since": since.as_millis(), ":generation": hook.generation };
+    let params = named_params! {
+        ":hook_id": id,
+        ":since": since.as_millis(),
+        ":generation": hook.generation,
+        ":rotated_at": hook.rotated_at.map(Timestamp::as_millis),
+    };
     let (calls, calls_with_previous) =
         reader.conn().prepare_cached(COUNTS)?.query_row(params, |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(Usage { last, calls, calls_with_previous })

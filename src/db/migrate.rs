@@ -33,6 +33,10 @@ impl Role {
 
 /// Looks at the file without changing a byte of it: whose it is, and whether this program knows its schema.
 pub(super) fn check(conn: &Connection, path: &Path, role: Role) -> Result<usize, Error> {
+    check_against(conn, path, role, role.migrations().len())
+}
+
+fn check_against(conn: &Connection, path: &Path, role: Role, newest: usize) -> Result<usize, Error> {
     let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let id: i32 = conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -40,7 +44,6 @@ pub(super) fn check(conn: &Connection, path: &Path, role: Role) -> Result<usize,
         return Err(Error::Foreign(path.to_owned()));
     }
     let version = usize::try_from(version).unwrap_or(usize::MAX);
-    let newest = role.migrations().len();
     if version > newest {
         return Err(Error::Newer { path: path.to_owned(), version, newest });
     }
@@ -54,7 +57,7 @@ pub(super) fn run(conn: &mut Connection, path: &Path, role: Role) -> Result<(), 
 }
 
 fn apply(conn: &mut Connection, path: &Path, role: Role, steps: &[&str]) -> Result<(), Error> {
-    let version = check(conn, path, role)?;
+    let version = check_against(conn, path, role, steps.len())?;
     if version > 0 && version < steps.len() {
         copy_before(conn, path, version)?;
     }
@@ -78,3 +81,7 @@ fn copy_before(conn: &Connection, path: &Path, version: usize) -> Result<(), Err
     tracing::info!(copy = %name.to_string_lossy(), "copied the database before its migration");
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "migrate_tests.rs"]
+mod tests;

@@ -24,6 +24,8 @@ pub mod services;
 pub mod sessions;
 mod sql_types;
 pub mod steps;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
 mod writer;
 
@@ -155,7 +157,7 @@ impl Store {
         migrate::run(&mut conn, &path, role)?;
         let readers = Arc::new(Readers::new(path.clone()));
         let changes = Arc::new(Changes::new());
-        let plan = Plan { path, role, commit, min_free_bytes };
+        let plan = Plan { path, role, commit, batch_time: writer::BATCH_TIME, min_free_bytes };
         let writer = Writer::start(conn, plan, Arc::clone(&readers), Arc::clone(&changes))?;
         Ok(Self { writer, readers, changes })
     }
@@ -175,7 +177,7 @@ impl Db {
     /// # Errors
     /// Where another server holds the lock, a file is newer or foreign, or the disk refuses.
     pub fn open(dir: &Path, min_free_bytes: u64) -> Result<Self, Error> {
-        Self::open_with(dir, min_free_bytes, writer::commit)
+        Self::open_with(dir, min_free_bytes, Box::new(writer::commit))
     }
 
     fn open_with(dir: &Path, min_free_bytes: u64, commit: writer::Commit) -> Result<Self, Error> {
@@ -186,11 +188,12 @@ impl Db {
         for (name, role) in [(CORE_FILE, Role::Core), (LOGS_FILE, Role::Logs)] {
             let path = dir.join(name);
             if path.exists() {
-                migrate::check(&connection::open_reader(&path)?, &path, role)?;
+                migrate::check(&connection::open_unchanged(&path)?, &path, role)?;
             }
         }
         let core = Store::open(dir.join(CORE_FILE), Role::Core, min_free_bytes, commit)?;
-        let logs = Store::open(dir.join(LOGS_FILE), Role::Logs, 2 * min_free_bytes, writer::commit)?;
+        let logs =
+            Store::open(dir.join(LOGS_FILE), Role::Logs, 2 * min_free_bytes, Box::new(writer::commit))?;
         Ok(Self { core, logs, min_free_bytes, _lock: lock })
     }
 

@@ -24,7 +24,7 @@ use super::{Error, Role};
 /// Most closures of one batch.
 const BATCH_CLOSURES: usize = 256;
 /// Longest time that one batch takes closures in.
-const BATCH_TIME: Duration = Duration::from_millis(20);
+pub(super) const BATCH_TIME: Duration = Duration::from_millis(20);
 /// Most closures that wait; the trying form answers "unavailable" beyond it.
 pub(super) const WAITING_LIST: usize = 4_096;
 /// Longest wait of a closure whose caller waits on a socket; later ones are answered without running.
@@ -47,7 +47,15 @@ impl<'c> Deref for Tx<'c> {
     }
 }
 
-impl Tx<'_> {
+impl<'c> Tx<'c> {
+    pub(super) fn new(
+        conn: &'c Connection,
+        touched: &'c RefCell<Vec<DeploymentId>>,
+        is_short_of_space: bool,
+    ) -> Self {
+        Self { reader: Reader::new(conn), touched, is_short_of_space }
+    }
+
     /// Whether the disk has less free space than acceptance needs.
     pub fn is_short_of_space(&self) -> bool {
         self.is_short_of_space
@@ -127,18 +135,22 @@ impl<F, T, E> Write<F, T, E> {
 }
 
 /// How a batch is committed; a parameter so that a test can make it fail.
-pub(super) type Commit = fn(&Connection) -> rusqlite::Result<()>;
+pub(super) type Commit = Box<dyn Fn(&Connection) -> rusqlite::Result<()> + Send>;
 
 /// The real one.
 pub(super) fn commit(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch("COMMIT")
 }
 
+type Inbox = mpsc::Receiver<Box<dyn Job>>;
+
 /// What the writer thread needs to know.
 pub(super) struct Plan {
     pub(super) path: PathBuf,
     pub(super) role: Role,
     pub(super) commit: Commit,
+    /// See [`BATCH_TIME`].
+    pub(super) batch_time: Duration,
     /// Free bytes on the disk below which [`Tx::is_short_of_space`] says so.
     pub(super) min_free_bytes: u64,
 }
@@ -160,10 +172,10 @@ impl Writer {
         let (jobs, inbox) = mpsc::channel(WAITING_LIST);
         let is_ready = Arc::new(AtomicBool::new(true));
         let name = format!("{}-writer", plan.role.name());
-        let mut worker = Worker { conn: Some(conn), plan, readers, changes, is_ready: Arc::clone(&is_ready) };
+        let worker = Worker { plan, readers, changes, is_ready: Arc::clone(&is_ready) };
         let thread = std::thread::Builder::new()
             .name(name)
-            .spawn(move || worker.work(inbox))
+            .spawn(move || worker.work(conn, inbox))
             .map_err(Error::Thread)?;
         Ok(Self { jobs, thread, is_ready })
     }
@@ -199,7 +211,7 @@ impl Writer {
 
     /// Whether writes are expected to succeed.
     pub(super) fn is_ready(&self) -> bool {
-        self.is_ready.load(Ordering::SeqCst)
+        self.is_ready.load(Ordering::SeqCst) && !self.thread.is_finished()
     }
 
     /// Closes the list, runs what waits, and waits for the thread.
@@ -222,8 +234,6 @@ where
 }
 
 struct Worker {
-    /// None between an I/O error at COMMIT and the file's reopening.
-    conn: Option<Connection>,
     plan: Plan,
     readers: Arc<Readers>,
     changes: Arc<Changes>,
@@ -231,20 +241,21 @@ struct Worker {
 }
 
 impl Worker {
-    fn work(&mut self, mut inbox: mpsc::Receiver<Box<dyn Job>>) {
-        while let Some(first) = inbox.blocking_recv() {
-            let Some(conn) = self.conn.take().or_else(|| self.reopen()) else {
-                first.answer(Fate::Unavailable("the database cannot be written"));
-                continue;
+    fn work(&self, conn: Connection, mut inbox: Inbox) {
+        let mut open = Some(conn);
+        while let Some(conn) = open.take() {
+            let Some(first) = inbox.blocking_recv() else {
+                self.readers.close();
+                connection::checkpoint(&conn);
+                return;
             };
-            match self.batch(&conn, first, &mut inbox) {
-                Ok(()) => self.conn = Some(conn),
-                Err(error) => self.close(conn, &error),
-            }
-        }
-        if let Some(conn) = self.conn.take() {
-            self.readers.close();
-            connection::checkpoint(&conn);
+            open = match self.batch(&conn, first, &mut inbox) {
+                Ok(()) => Some(conn),
+                Err(error) => {
+                    self.close(conn, &error);
+                    self.reopen(&mut inbox)
+                }
+            };
         }
     }
 
@@ -253,16 +264,22 @@ impl Worker {
         &self,
         conn: &Connection,
         first: Box<dyn Job>,
-        inbox: &mut mpsc::Receiver<Box<dyn Job>>,
+        inbox: &mut Inbox,
     ) -> Result<(), rusqlite::Error> {
         let touched = RefCell::new(Vec::new());
         let is_short_of_space = connection::free_bytes(&self.plan.path) < self.plan.min_free_bytes;
-        let tx = Tx { reader: Reader::new(conn), touched: &touched, is_short_of_space };
+        let tx = Tx::new(conn, &touched, is_short_of_space);
         let mut batch = Vec::new();
-        let outcome = conn
-            .execute_batch("BEGIN IMMEDIATE")
-            .and_then(|()| run_all(conn, &tx, first, inbox, &mut batch))
-            .and_then(|()| (self.plan.commit)(conn));
+        let outcome = match conn.execute_batch("BEGIN IMMEDIATE") {
+            Ok(()) => run_all(conn, &tx, first, inbox, self.plan.batch_time, &mut batch)
+                .and_then(|()| (self.plan.commit)(conn)),
+            Err(error) => {
+                // Who waits behind a lock has waited as long as the first; the next attempt is for those who come.
+                batch.push(first);
+                batch.extend(waiting(inbox));
+                Err(error)
+            }
+        };
         match outcome {
             Ok(()) => {
                 self.changes.publish(&touched.borrow());
@@ -285,36 +302,49 @@ impl Worker {
     /// After an I/O error at COMMIT nobody knows what reached the disk: every connection is closed, and only a file
     /// that opens and checkpoints anew is used again.
     fn close(&self, conn: Connection, error: &rusqlite::Error) {
-        tracing::error!(error = %error, "closing the database; it is opened again before the next write");
-        drop(conn);
+        tracing::error!(error = %error, "closing the database; it is opened again before anything is taken");
         self.readers.close();
+        drop(conn);
     }
 
-    fn reopen(&self) -> Option<Connection> {
-        match connection::open_writer(&self.plan.path, self.plan.role)
-            .and_then(|conn| connection::try_checkpoint(&conn).map(|()| conn))
-        {
-            Ok(conn) => {
-                self.readers.open();
-                self.is_ready.store(true, Ordering::SeqCst);
-                tracing::warn!("the database is open again");
-                Some(conn)
+    /// Tries until the file opens and checkpoints anew, and refuses meanwhile whoever waits; none where the list is
+    /// closed before. It does not wait for a call: while readiness is red there may be none.
+    fn reopen(&self, inbox: &mut Inbox) -> Option<Connection> {
+        loop {
+            match connection::reopen_writer(&self.plan.path, self.plan.role)
+                .and_then(|conn| connection::try_checkpoint(&conn).map(|()| conn))
+            {
+                Ok(conn) => {
+                    self.readers.open();
+                    self.is_ready.store(true, Ordering::SeqCst);
+                    tracing::warn!("the database is open again");
+                    return Some(conn);
+                }
+                Err(error) => {
+                    tracing::error!(error = %error, "the database cannot be opened again yet");
+                }
             }
-            Err(error) => {
-                tracing::error!(error = %error, "the database cannot be opened again yet");
-                std::thread::sleep(REOPEN_INTERVAL);
-                None
+            answer_all(waiting(inbox), || Fate::Unavailable("the database cannot be written"));
+            if inbox.is_closed() {
+                return None;
             }
+            std::thread::sleep(REOPEN_INTERVAL);
         }
     }
 }
 
-/// Runs `first` and what else arrives, at most [`BATCH_CLOSURES`] or [`BATCH_TIME`].
+/// Takes all who wait now.
+fn waiting(inbox: &mut Inbox) -> Vec<Box<dyn Job>> {
+    std::iter::from_fn(|| inbox.try_recv().ok()).take(WAITING_LIST).collect()
+}
+
+/// Runs `first` and what else waits, at most [`BATCH_CLOSURES`] or for as long as a batch may take.
 fn run_all(
     conn: &Connection,
     tx: &Tx<'_>,
     first: Box<dyn Job>,
-    inbox: &mut mpsc::Receiver<Box<dyn Job>>,
+    inbox: &mut Inbox,
+    time: Duration,
     batch: &mut Vec<Box<dyn Job>>,
 ) -> rusqlite::Result<()> {
     let began = Instant::now();
@@ -325,7 +355,7 @@ fn run_all(
             batch.push(job);
             outcome?;
         }
-        let is_full = batch.len() >= BATCH_CLOSURES || began.elapsed() >= BATCH_TIME;
+        let is_full = batch.len() >= BATCH_CLOSURES || began.elapsed() >= time;
         next = if is_full { None } else { inbox.try_recv().ok() };
     }
     Ok(())
@@ -363,3 +393,7 @@ fn is_io_error(error: &rusqlite::Error) -> bool {
         matches!(code, SystemIoFailure | DatabaseCorrupt | CannotOpen | NotADatabase)
     })
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

@@ -52,6 +52,14 @@ impl Caller {
         }
     }
 
+    /// The one service whose things the caller may reach; none where there is no such limit.
+    pub(super) fn only_service(&self) -> Option<&ServiceId> {
+        match self {
+            Self::Token { service, .. } => service.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Whether the caller may see the log and the details of a deployment.
     pub(super) fn may_see(&self, deployment: &Deployment) -> bool {
         match (self, &deployment.trigger) {
@@ -201,8 +209,11 @@ pub(super) fn check_origin(state: &AppState, request: &Request) -> Result<(), Er
 
 fn is_our_origin(state: &AppState, request: &Request, origin: &str) -> bool {
     let configured = [state.urls().dashboard(), state.urls().public()];
+    // The whole origin: `https://deploy.example.co` begins `https://deploy.example.com` and is somebody else's.
+    let is_of =
+        |url: &&str| url.strip_prefix(origin).is_some_and(|path| path.is_empty() || path.starts_with('/'));
     let host = header(request.headers(), "host").unwrap_or_default();
     // A page reached by another address than the configured one still comes from the host that it posts to.
     let own = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    own == Some(host) || configured.iter().any(|url| url.starts_with(origin) && !origin.is_empty())
+    own.is_some_and(|own| !own.is_empty() && (own == host || configured.iter().any(is_of)))
 }

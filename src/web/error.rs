@@ -5,7 +5,7 @@ use poem::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::db;
-use crate::domain::Invalid;
+use crate::domain::{ExecutorKind, Invalid, Service};
 
 use super::front::BodyError;
 
@@ -13,6 +13,8 @@ use super::front::BodyError;
 const UNKNOWN_HOOK: &str = "unknown, cut, revoked or expired hook URL";
 /// Seconds to wait where the disk or the database has to recover.
 const RECOVERY_SECONDS: u32 = 60;
+/// Seconds to wait where a service's queue is full.
+const QUEUE_SECONDS: u32 = 30;
 /// Seconds to wait where the writer's list is full.
 const BUSY_SECONDS: u32 = 2;
 
@@ -89,6 +91,34 @@ pub(super) struct Problem<'a> {
 }
 
 impl Error {
+    /// The service is frozen by an operator.
+    pub(super) fn frozen(reason: &str) -> Self {
+        Self::Locked { code: "service_frozen", detail: format!("the service is frozen: {reason}") }
+    }
+
+    /// The service has as many queued deployments as it may.
+    pub(super) fn queue_full(service: &Service) -> Self {
+        let detail = format!("{} has as many queued deployments as it may", service.name);
+        Self::TooMany { code: "queue_full", detail, retry_after: QUEUE_SECONDS }
+    }
+
+    /// The disk has less free space than acceptance needs.
+    pub(super) fn disk_nearly_full() -> Self {
+        let detail = "the server's disk is nearly full".to_owned();
+        Self::Unavailable { code: "disk_nearly_full", detail, retry_after: RECOVERY_SECONDS }
+    }
+
+    /// The service's executor is not configured on this server.
+    pub(super) fn no_executor(executor: ExecutorKind) -> Self {
+        let detail = format!("this server has no executor {}", executor.as_str());
+        Self::Unavailable { code: "executor_unavailable", detail, retry_after: RECOVERY_SECONDS }
+    }
+
+    /// Something alive has that name already; `what` is as `service api`.
+    pub(super) fn taken(what: &str) -> Self {
+        Self::Conflict { code: "name_taken", detail: format!("there is a {what} already") }
+    }
+
     /// The status of the answer.
     pub(super) fn status(&self) -> StatusCode {
         match self {

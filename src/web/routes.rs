@@ -5,7 +5,7 @@ use poem::http::{HeaderValue, Method, StatusCode};
 use poem::{Endpoint, IntoResponse, Request, Response, Route, RouteMethod};
 
 use super::api::{
-    audit, backup, deploy_hooks, deployments, health, hooks, logs, operators, services, tokens,
+    audit, backup, deploy_hooks, deployments, health, hooks, logs, operators, problems, services, tokens,
 };
 use super::assets;
 use super::auth;
@@ -98,6 +98,7 @@ fn public_resources() -> Vec<Resource> {
     vec![
         public("/healthz", GET, poem::get(health::healthz)),
         public("/readyz", GET, poem::get(health::readyz)),
+        public("/problems/:code", GET, poem::get(problems::show)),
         public("/deployments/:id", GET, poem::get(deployments::show)),
         public("/deployments/:id/wait", GET, poem::get(deployments::wait)),
     ]

@@ -35,7 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reqwest", &["cli/"]),
     ("clap", &["cli/", "config.rs"]),
     ("SystemTime", &["domain/clock.rs"]),
-    ("std::env", &["config.rs", "cli/", "server.rs"]),
+    ("std::env", &["config.rs", "cli/", "server.rs", "executor/local/mod.rs"]),
     ("process::Command", &["executor/local/process.rs", "cli/demo", "cli/doctor.rs"]),
     ("/deploys/", &["web/urls.rs", "web/routes.rs"]),
 ];

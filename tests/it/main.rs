@@ -7,6 +7,19 @@
 
 mod architecture;
 mod branches;
+mod crash;
+mod dispatch;
+mod executor_contract;
 mod fault_proxy;
 mod front;
 mod harness;
+mod hooks;
+mod local;
+mod logs;
+mod operators;
+mod pages;
+mod poll;
+mod refusals;
+mod services;
+mod tokens;
+mod trigger;

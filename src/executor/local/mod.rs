@@ -1,26 +1,176 @@
-//! Stub
-use super::{Error, Events, Executor, Outcome, Run};
+//! Runs the three steps as process groups on the server's own host. No isolation: trusted code only.
+
+mod clone;
+mod command;
+mod output;
+mod process;
+mod workspace;
+
+use std::io;
 use std::path::{Path, PathBuf};
-/// Stub
-pub struct LocalExecutor;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, Event, Events, Executor, Outcome, Run};
+use crate::domain::{Commit, Reason, Step};
+
+use clone::Cloned;
+use command::{CommandLine, Environment};
+use output::{Output, StepLog};
+use process::{Ended, Supervisor};
+use workspace::{Folders, Workspace};
+
+pub use process::supervise;
+
+/// Most output of one step that is passed on, in bytes: 256 MiB.
+const MAX_OUTPUT: u64 = 256 * 1_024 * 1_024;
+/// Time between asking a step to end and ending it.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Runs deployments on this host.
+pub struct LocalExecutor {
+    folders: Folders,
+    supervisor: Supervisor,
+}
+
+/// A step that did not end well: what the run ends with.
+type Stopped = Outcome;
+
 impl LocalExecutor {
-    /// Stub
-    pub fn open(_: &Path, _: PathBuf) -> std::io::Result<Self> {
-        Ok(Self)
+    /// Makes the folders for runs in the data directory and removes what a former process left in them. `program` is
+    /// this program's own file, whose hidden subcommand `step` leads each step.
+    ///
+    /// # Errors
+    /// Where the folders cannot be made.
+    pub fn open(data_dir: &Path, program: PathBuf) -> io::Result<Self> {
+        Self::with_grace(data_dir, program, GRACE)
+    }
+
+    /// The same with another time between asking a step to end and ending it.
+    ///
+    /// # Errors
+    /// Where the folders cannot be made.
+    pub fn with_grace(data_dir: &Path, program: PathBuf, grace: Duration) -> io::Result<Self> {
+        Ok(Self { folders: Folders::open(data_dir)?, supervisor: Supervisor { program, grace } })
+    }
+
+    async fn steps(&self, running: &Running<'_>) -> Result<Outcome, Error> {
+        let commit = match self.clone_step(running).await? {
+            Ok(commit) => commit,
+            Err(stopped) => return Ok(stopped),
+        };
+        let run = running.run;
+        let cache =
+            self.folders.cache(&run.service.id, run.clear_cache).map_err(|error| no_folder(&error))?;
+        let mut environment = running.base();
+        environment.extend(command::for_commands(&commit, &cache, &run.service));
+        let local = &run.service.local;
+        for (step, text) in [(Step::Build, &local.build_command), (Step::Deploy, &local.deploy_command)] {
+            if let Err(stopped) = self.command_step(running, step, text, &environment).await? {
+                return Ok(stopped);
+            }
+        }
+        Ok(Outcome::Succeeded)
+    }
+
+    async fn clone_step(&self, running: &Running<'_>) -> Result<Result<Commit, Stopped>, Error> {
+        let mut log = running.begin(Step::Clone).await;
+        let cloned = clone::clone(&self.supervisor, &self.folders, running, &mut log).await?;
+        let (succeeded, exit_code) = match &cloned {
+            Cloned::At { .. } => (true, Some(0)),
+            Cloned::Failed { exit_code, .. } | Cloned::Stopped(exit_code) => (false, *exit_code),
+        };
+        if let Cloned::At { commit, subject } = &cloned {
+            log.tell(Event::Commit { commit: commit.clone(), subject: subject.clone() }).await;
+        }
+        if let Cloned::Failed { message, .. } = &cloned {
+            log.line(message).await;
+        }
+        log.tell(Event::StepFinished { step: Step::Clone, succeeded, exit_code }).await;
+        Ok(match cloned {
+            Cloned::At { commit, .. } => Ok(commit),
+            Cloned::Failed { reason, message, .. } => Err(Outcome::Failed { reason, message }),
+            Cloned::Stopped(_) => Err(stopped()),
+        })
+    }
+
+    async fn command_step(
+        &self,
+        running: &Running<'_>,
+        step: Step,
+        text: &str,
+        environment: &Environment,
+    ) -> Result<Result<(), Stopped>, Error> {
+        if running.stop.is_cancelled() {
+            return Ok(Err(stopped()));
+        }
+        let mut log = running.begin(step).await;
+        if text.trim().is_empty() {
+            log.line(&format!("The service has no {} command", step.as_str())).await;
+            log.tell(Event::StepFinished { step, succeeded: true, exit_code: Some(0) }).await;
+            return Ok(Ok(()));
+        }
+        let words = command::shell(text);
+        let directory = running.workspace.source();
+        let line = CommandLine { words, environment: environment.clone(), directory };
+        let ended = self.supervisor.run(&line, &mut Output::Log(&mut log), running.stop).await;
+        let ended = ended
+            .map_err(|error| Error(format!("the {} step could not be started: {error}", step.as_str())))?;
+        let (succeeded, exit_code) = match ended {
+            Ended::Exited(code) => (code == 0, Some(code)),
+            Ended::Stopped(code) => (false, code),
+        };
+        log.tell(Event::StepFinished { step, succeeded, exit_code }).await;
+        Ok(match ended {
+            Ended::Exited(0) => Ok(()),
+            Ended::Exited(code) => Err(failed(step, code)),
+            Ended::Stopped(_) => Err(stopped()),
+        })
     }
 }
+
+fn failed(step: Step, code: i32) -> Outcome {
+    let reason = if step == Step::Build { Reason::BuildFailed } else { Reason::DeployFailed };
+    Outcome::Failed { reason, message: format!("the {} command ended with exit code {code}", step.as_str()) }
+}
+
+fn stopped() -> Outcome {
+    Outcome::Failed { reason: Reason::Cancelled, message: "the run was stopped".to_owned() }
+}
+
+fn no_folder(error: &io::Error) -> Error {
+    Error(format!("the folders of the run could not be made: {error}"))
+}
+
+/// What all steps of one run share.
+struct Running<'a> {
+    run: &'a Run,
+    workspace: &'a Workspace,
+    events: &'a Events,
+    stop: &'a CancellationToken,
+}
+
+impl<'a> Running<'a> {
+    /// Says that a step begins and opens its log.
+    async fn begin(&self, step: Step) -> StepLog<'a> {
+        let mut log = StepLog::new(step, self.events, self.stop, MAX_OUTPUT);
+        log.tell(Event::StepStarted(step)).await;
+        log
+    }
+
+    fn base(&self) -> Environment {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command::base(&path, &self.workspace.home(), self.run)
+    }
+}
+
 impl Executor for LocalExecutor {
     const SURVIVES_RESTART: bool = false;
-    async fn run(
-        &self,
-        _: &Run,
-        _: &Events,
-        _: &tokio_util::sync::CancellationToken,
-    ) -> Result<Outcome, Error> {
-        Err(Error("stub".into()))
+
+    async fn run(&self, run: &Run, events: &Events, stop: &CancellationToken) -> Result<Outcome, Error> {
+        let workspace =
+            self.folders.workspace(&run.deployment.run_name()).map_err(|error| no_folder(&error))?;
+        self.steps(&Running { run, workspace: &workspace, events, stop }).await
     }
-}
-/// Stub
-pub fn supervise(_: Vec<std::ffi::OsString>) -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
 }

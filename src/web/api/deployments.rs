@@ -301,23 +301,17 @@ pub(in crate::web) fn start(
     now: Timestamp,
 ) -> Result<Started, Error> {
     if let (Some(reason), false) = (&service.frozen, matches!(new.trigger, Trigger::Rollback(_))) {
-        let detail = format!("the service is frozen: {reason}");
-        return Err(Error::Locked { code: "service_frozen", detail });
+        return Err(Error::frozen(reason));
     }
     if tx.is_short_of_space() {
-        let detail = "the server's disk is nearly full".to_owned();
-        return Err(Error::Unavailable { code: "disk_nearly_full", detail, retry_after: 60 });
+        return Err(Error::disk_nearly_full());
     }
     if !state.settings().available.has(service.executor) {
-        let detail = format!("this server has no executor {}", service.executor.as_str());
-        return Err(Error::Unavailable { code: "executor_unavailable", detail, retry_after: 60 });
+        return Err(Error::no_executor(service.executor));
     }
     let id = match queue::enqueue(tx, new, service.queue_policy, state.settings().queue_limit, now)? {
         Place::New(id) | Place::Joined(id) => id,
-        Place::Full => {
-            let detail = format!("{} has as many queued deployments as it may", service.name);
-            return Err(Error::TooMany { code: "queue_full", detail, retry_after: 30 });
-        }
+        Place::Full => return Err(Error::queue_full(service)),
     };
     let commit = new.commit.as_ref().map_or("its head", Commit::short);
     let detail = format!("{} at {commit} as {id}", new.branch);

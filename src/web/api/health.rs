@@ -36,6 +36,7 @@ pub(in crate::web) fn readyz(request: &Request, state: Data<&AppState>) -> Respo
             "diskNearlyFull": state.db().is_short_of_space(),
             "draining": is_draining,
             "executors": executors,
+            "publicUrl": state.urls().public(),
         }),
     )
 }

@@ -47,7 +47,9 @@ impl HookBody {
             hook.rules.addresses =
                 ranges.iter().map(|text| text.parse::<AddressRange>()).collect::<Result<_, _>>()?;
         }
-        let expires_at = self.expires_at.try_map(|text| Timestamp::parse(&text))?;
+        let time =
+            |text: String| Timestamp::parse(&text).map_err(|error| Invalid::new("expiresAt", error.detail));
+        let expires_at = self.expires_at.try_map(time)?;
         hook.rules.expires_at = expires_at.apply(hook.rules.expires_at);
         if let Some(text) = self.expires_in {
             let span: Span =

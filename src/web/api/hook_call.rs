@@ -24,10 +24,6 @@ const KEY_MAX: usize = 255;
 /// Most unknown parameters that are kept and named, and the longest name in characters.
 const IGNORED_MAX: usize = 20;
 const IGNORED_NAME_MAX: usize = 64;
-/// Seconds after which a full queue may have room again.
-const QUEUE_RETRY_SECONDS: u32 = 30;
-/// Seconds after which a disk may have room again, or an executor may be configured.
-const SERVER_RETRY_SECONDS: u32 = 60;
 
 /// A call as the caller made it.
 pub(super) struct Call {
@@ -212,33 +208,19 @@ fn refusals(
         found.push(Error::Forbidden { code: "address_not_allowed", detail });
     }
     if let Some(reason) = &service.frozen {
-        found.push(Error::Locked {
-            code: "service_frozen",
-            detail: format!("the service is frozen: {reason}"),
-        });
+        found.push(Error::frozen(reason));
     }
     if let Some(reason) = &hook.rules.paused {
         found.push(Error::Locked { code: "hook_paused", detail: format!("this hook is paused: {reason}") });
     }
     if is_queue_full(reader, state, call, hook, service)? {
-        let detail = format!("{} has as many queued deployments as it may", service.name);
-        found.push(Error::TooMany { code: "queue_full", detail, retry_after: QUEUE_RETRY_SECONDS });
+        found.push(Error::queue_full(service));
     }
     if is_short_of_space {
-        let detail = "the server's disk is nearly full".to_owned();
-        found.push(Error::Unavailable {
-            code: "disk_nearly_full",
-            detail,
-            retry_after: SERVER_RETRY_SECONDS,
-        });
+        found.push(Error::disk_nearly_full());
     }
     if !state.settings().available.has(service.executor) {
-        let detail = format!("this server has no executor {}", service.executor.as_str());
-        found.push(Error::Unavailable {
-            code: "executor_unavailable",
-            detail,
-            retry_after: SERVER_RETRY_SECONDS,
-        });
+        found.push(Error::no_executor(service.executor));
     }
     Ok(found)
 }
@@ -282,14 +264,7 @@ fn accept(
     let (id, is_coalesced) = match place {
         Place::New(id) => (id, false),
         Place::Joined(id) => (id, true),
-        Place::Full => {
-            let detail = format!("{} has as many queued deployments as it may", service.name);
-            return Ok(Decision::Refused(Error::TooMany {
-                code: "queue_full",
-                detail,
-                retry_after: QUEUE_RETRY_SECONDS,
-            }));
-        }
+        Place::Full => return Ok(Decision::Refused(Error::queue_full(service))),
     };
     let body = accepted_body(state.urls(), &id, service.name.as_str(), &new.branch);
     if let Some(key) = &call.key {

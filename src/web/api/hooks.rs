@@ -104,8 +104,7 @@ pub(in crate::web) async fn create(
 }
 
 fn name_taken(service: &Service, hook: &Hook) -> Error {
-    let detail = format!("service {} has a hook {} already", service.name, hook.name);
-    Error::Conflict { code: "name_taken", detail }
+    Error::taken(&format!("hook {} of service {}", hook.name, service.name))
 }
 
 /// `GET /api/v1/services/{name}/hooks/{hook}`; by name or id.

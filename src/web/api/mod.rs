@@ -11,6 +11,7 @@ mod hook_call;
 pub(super) mod hooks;
 pub(super) mod logs;
 pub(super) mod operators;
+pub(super) mod problems;
 mod service_body;
 pub(super) mod services;
 pub(super) mod tokens;

@@ -81,8 +81,7 @@ pub(in crate::web) async fn create(
     let name = read_name(&json::<OperatorBody>(body).await?.name.unwrap_or_default())?;
     let (own, now, actor) = ((*state).clone(), state.clock().now(), actor(&caller, request));
     let write = move |tx: &Tx<'_>| {
-        let taken =
-            || Error::Conflict { code: "name_taken", detail: format!("there is an operator {name} already") };
+        let taken = || Error::taken(&format!("operator {name}"));
         let operator = operators::insert(tx, &name, now)?.ok_or_else(taken)?;
         audit::record(tx, &actor, "operator.create", &format!("operator {name}"), "", now)?;
         Ok::<_, Error>(link(tx, &own, operator, now)?)

@@ -35,9 +35,18 @@ pub(in crate::web) async fn index(request: &Request, state: Data<&AppState>) -> 
     let caller = auth::caller(request)?;
     let query = Query::parse(request)?;
     let (after, limit) = (query.get("after").map(str::to_owned), limit(&query)?);
-    let found = state.db().read(move |reader| services::list(reader, after.as_deref(), limit + 1)).await?;
-    let found =
-        found.iter().filter(|service| caller.may(Scope::Read, Some(&service.id))).map(Shown::new).collect();
+    let only = caller.only_service().cloned();
+    caller.require(Scope::Read, only.as_ref())?;
+    let read = move |reader: &Reader<'_>| match &only {
+        Some(id) => {
+            let is_due =
+                |service: &Service| after.as_deref().is_none_or(|after| service.name.as_str() > after);
+            services::find(reader, id).map(|found| found.into_iter().filter(is_due).collect())
+        }
+        None => services::list(reader, after.as_deref(), limit + 1),
+    };
+    let found = state.db().read(read).await?;
+    let found = found.iter().map(Shown::new).collect();
     Ok(super::json(StatusCode::OK, &List::page(found, limit, Shown::name)))
 }
 
@@ -55,8 +64,7 @@ pub(in crate::web) async fn create(
     let (actor, stored) = (actor(&caller, request), service.clone());
     let write = move |tx: &crate::db::Tx<'_>| {
         if !services::insert(tx, &stored)? {
-            let detail = format!("there is a service {} already", stored.name);
-            return Err(Error::Conflict { code: "name_taken", detail });
+            return Err(Error::taken(&format!("service {}", stored.name)));
         }
         let detail = format!("{}, branch {}", stored.repository, stored.default_branch);
         Ok(audit::record(tx, &actor, "service.create", &format!("service {}", stored.name), &detail, now)?)

@@ -94,10 +94,7 @@ pub(in crate::web) async fn create(
             expires_at: read_expiry(wanted.expires_in.as_deref(), now)?,
         };
         if !tokens::insert(tx, &row, &token.hash())? {
-            return Err(Error::Conflict {
-                code: "name_taken",
-                detail: format!("there is a token {} already", row.name),
-            });
+            return Err(Error::taken(&format!("token {}", row.name)));
         }
         let detail = format!("scope {}", row.scope.as_str());
         audit::record(tx, &actor, "token.create", &format!("token {}", row.name), &detail, now)?;

@@ -29,6 +29,7 @@ pub struct Segment {
 }
 
 /// Colour and weight; carried from line to line.
+#[expect(clippy::struct_excessive_bools, reason = "each is one SGR attribute")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Style {
     colour: Option<usize>,

@@ -1,22 +1,19 @@
 //! The page of one deployment: how it stands, its steps, its facts and its log.
 
-use std::time::Duration;
-
 use askama::Template;
 
+use super::super::urls::page_path;
 use super::Frame;
 use super::format::{self, Moment};
 use super::log_lines::Line;
 use super::log_view::{Log, StepLog};
+use super::step_view::{StepView, step, steps, whole_seconds};
+use super::typo::ignored;
 use super::verdict::{self, First, Lede};
-use crate::domain::{
-    Deployment, DeploymentId, Reason, Status, Step, StepRecord, StepStatus, Timestamp, Trigger,
-};
+use crate::domain::{Deployment, DeploymentId, Reason, Status, Step, StepRecord, Timestamp, Trigger};
 
 /// Lines of the failing step that are shown above the log.
 const TAIL: usize = 20;
-/// Parameters that a call may have; a near miss of one is asked about.
-const PARAMETERS: [&str; 4] = ["branch", "commit", "clear_cache", "dry_run"];
 
 /// What is known of a deployment when its page is asked for.
 #[derive(Debug)]
@@ -44,7 +41,7 @@ pub struct DeploymentPage {
     frame: Frame,
     title: String,
     heading: String,
-    id: String,
+    id: DeploymentId,
     service: String,
     status: Status,
     shape: &'static str,
@@ -70,20 +67,6 @@ struct Origin {
     icon: &'static str,
     text: String,
     deployment: Option<DeploymentId>,
-}
-
-/// One of the four parts of the line under the heading.
-#[derive(Debug)]
-struct StepView {
-    /// `queued`, or the step's word.
-    name: &'static str,
-    label: &'static str,
-    class: &'static str,
-    icon: &'static str,
-    text: String,
-    /// Milliseconds so far, which the script counts on from.
-    running_ms: Option<u128>,
-    has_log: bool,
 }
 
 /// The end of what the failing step wrote.
@@ -145,7 +128,7 @@ impl DeploymentPage {
         Self {
             title: verdict::title(deployment),
             heading: subject.unwrap_or_else(|| verdict::target(deployment)),
-            id: deployment.id.to_string(),
+            id: deployment.id.clone(),
             service: deployment.service.clone(),
             status: deployment.status,
             shape: verdict::shape(deployment),
@@ -180,9 +163,10 @@ impl DeploymentPage {
     }
 
     fn path(&self, action: &str) -> String {
-        format!("/deploys/{}/{action}", self.id)
+        format!("{}/{action}", page_path(&self.id))
     }
 
+    #[expect(clippy::unused_self, reason = "a template calls methods of its page")]
     fn of<'a>(&self, log: &'a Log, name: &str) -> Option<&'a StepLog> {
         Step::parse(name).and_then(|step| log.of(step))
     }
@@ -202,10 +186,6 @@ fn took(deployment: &Deployment) -> Option<String> {
     Some(format::duration(whole_seconds(span)))
 }
 
-fn whole_seconds(span: Duration) -> Duration {
-    if span < Duration::from_secs(1) { span } else { Duration::from_secs(span.as_secs()) }
-}
-
 fn origin(deployment: &Deployment) -> Origin {
     let (icon, text, other) = match &deployment.trigger {
         Trigger::Hook(_) => {
@@ -216,95 +196,6 @@ fn origin(deployment: &Deployment) -> Origin {
         Trigger::Rollback(id) => ("back", "back to".to_owned(), Some(id.clone())),
     };
     Origin { icon, text, deployment: other }
-}
-
-fn steps(
-    deployment: &Deployment,
-    records: &[StepRecord; 3],
-    log: Option<&Log>,
-    now: Timestamp,
-) -> Vec<StepView> {
-    let stopped = deployment.reason.is_some_and(Reason::is_intended);
-    let mut views = vec![queued(deployment, stopped, now)];
-    views.extend(records.iter().map(|record| {
-        let has_log = log.is_some_and(|log| log.of(record.step).is_some());
-        step(record, deployment.status.is_final(), stopped, has_log, now)
-    }));
-    views
-}
-
-fn queued(deployment: &Deployment, stopped: bool, now: Timestamp) -> StepView {
-    let until = deployment.started_at.or(deployment.finished_at);
-    let waited = until.unwrap_or(now).since(deployment.created_at);
-    let (class, icon) = match (deployment.started_at, deployment.status) {
-        (None, Status::Failed) if stopped => ("is-skip", "st-stopped"),
-        (None, Status::Failed) => ("is-bad", "st-failed"),
-        (None, Status::Queued) => ("is-now", "st-queued"),
-        _ => ("is-done", "st-succeeded"),
-    };
-    StepView {
-        name: "queued",
-        label: "Queued",
-        class,
-        icon,
-        text: format::duration(whole_seconds(waited)),
-        running_ms: until.is_none().then_some(waited.as_millis()),
-        has_log: false,
-    }
-}
-
-fn step(record: &StepRecord, is_over: bool, stopped: bool, has_log: bool, now: Timestamp) -> StepView {
-    let (class, icon) = match record.status {
-        StepStatus::Pending if is_over => ("is-skip", "st-none"),
-        StepStatus::Pending => ("is-todo", "st-queued"),
-        StepStatus::Running if record.step == Step::Deploy => ("is-now", "st-deploying"),
-        StepStatus::Running => ("is-now", "st-building"),
-        StepStatus::Succeeded => ("is-done", "st-succeeded"),
-        StepStatus::Failed if stopped => ("is-skip", "st-stopped"),
-        StepStatus::Failed => ("is-bad", "st-failed"),
-        StepStatus::Skipped => ("is-skip", "st-none"),
-    };
-    let span = record.started_at.map(|from| record.finished_at.unwrap_or(now).since(from));
-    let text = match span {
-        Some(span) => format::duration(span),
-        None if class == "is-skip" => "did not run".to_owned(),
-        None => String::new(),
-    };
-    let runs = record.status == StepStatus::Running;
-    StepView {
-        name: record.step.as_str(),
-        label: label(record.step),
-        class,
-        icon,
-        text,
-        running_ms: span.filter(|_| runs).map(|span| span.as_millis()),
-        has_log,
-    }
-}
-
-fn label(step: Step) -> &'static str {
-    match step {
-        Step::Clone => "Clone",
-        Step::Build => "Build",
-        Step::Deploy => "Deploy",
-    }
-}
-
-/// The parameters that meant nothing, each with the known one that its caller may have had in mind.
-fn ignored(deployment: &Deployment, may_see: bool) -> Vec<(String, Option<&'static str>)> {
-    let meant = |given: &String| PARAMETERS.into_iter().find(|known| is_near(given, known));
-    let given = deployment.ignored_parameters.iter().filter(|_| may_see);
-    given.map(|given| (given.clone(), meant(given))).collect()
-}
-
-/// Tells whether two names differ in case, in `-` for `_`, or by one character left out, added or wrong.
-fn is_near(given: &str, known: &str) -> bool {
-    let given: Vec<char> = given.to_lowercase().replace('-', "_").chars().collect();
-    let known: Vec<char> = known.chars().collect();
-    let head = given.iter().zip(&known).take_while(|(a, b)| a == b).count();
-    let ends = given[head..].iter().rev().zip(known[head..].iter().rev());
-    let tail = ends.take_while(|(a, b)| a == b).count();
-    given.len().max(known.len()) - head - tail <= 1
 }
 
 /// Shown only where somebody has to act and the end of the output may say why.
@@ -396,27 +287,5 @@ fn actions(deployment: &Deployment, may_roll_back: bool) -> Actions {
         }
         Status::Failed => Actions { redeploy: Some("Deploy again"), ..Actions::default() },
         _ => Actions { cancel: !is_stopping, is_stopping, ..Actions::default() },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_near_miss_of_a_parameter_is_asked_about() {
-        for (given, meant) in [
-            ("brach", Some("branch")),
-            ("Branch", Some("branch")),
-            ("branches", None),
-            ("clear-cache", Some("clear_cache")),
-            ("clearcache", Some("clear_cache")),
-            ("comit", Some("commit")),
-            ("x", None),
-            ("", None),
-        ] {
-            let found = PARAMETERS.into_iter().find(|known| is_near(given, known));
-            assert_eq!(found, meant, "{given}");
-        }
     }
 }

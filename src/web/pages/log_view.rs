@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     fn numbered(count: u64) -> String {
-        (1..=count).map(|n| format!("line {n}\n")).collect()
+        (1..=count).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n") + "\n"
     }
 
     fn log(text: &str, all: bool) -> Log {

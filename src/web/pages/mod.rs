@@ -10,6 +10,8 @@ pub mod log_lines;
 pub mod log_view;
 pub(in crate::web) mod session;
 pub mod session_view;
+mod step_view;
+mod typo;
 mod verdict;
 
 use askama::Template;

@@ -1,3 +1,29 @@
-//! What tests stand on.
+//! A server in the test's own process: the real routes behind the real way in, on a real socket and real files. Time
+//! stands still unless a test moves it, and nothing runs unless a test asks for a tick.
 
+pub mod build;
+pub mod curl;
 pub mod fault_proxy;
+pub mod git;
+pub mod http;
+pub mod process;
+pub mod scripted;
+pub mod server;
+
+use std::time::Duration;
+
+pub use build::Hook;
+pub use build::Service;
+pub use curl::curl;
+pub use http::Answer;
+pub use scripted::Script;
+pub use server::Options;
+pub use server::TestServer;
+
+/// Nothing here takes this long; a test that waits longer has failed.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Waits for what is sure to come.
+pub async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, what).await.expect("it happens in time")
+}

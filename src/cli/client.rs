@@ -1,0 +1,359 @@
+//! HTTP to the server: over its Unix socket on this machine, or over TCP with an API token.
+
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+
+use crate::config::{DataDir, SOCKET_FILE, base_url};
+
+use super::failure::{AUTH, CONFLICT, FAILED, Failure, NOT_FOUND, USAGE};
+use super::output::{Output, clean};
+
+/// Longest time until a connection stands.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Longest time for an answer; the server holds some calls for 50 s.
+const ANSWER: Duration = Duration::from_secs(75);
+/// A stream that is silent for longer is taken for dead; the server sends a sign of life every 15 s.
+const SILENCE: Duration = Duration::from_mins(1);
+/// Items asked for at a time.
+const PAGE: usize = 100;
+/// The host in addresses that go over the socket; nobody looks at it.
+const SOCKET_HOST: &str = "http://localhost";
+/// What a segment of a path may hold as it is.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Which server, and how it is asked.
+#[derive(Debug, Args)]
+pub(super) struct Remote {
+    /// Server elsewhere [default: the one on this machine, over the socket in the data folder]
+    #[arg(long, env = "STACKBLAZE_SERVER", value_name = "URL", global = true, value_parser = base_url, help_heading = "Server")]
+    server: Option<String>,
+    /// File with an API token, `-` for stdin; never the token itself
+    #[arg(long, env = "STACKBLAZE_TOKEN_FILE", value_name = "FILE", global = true, help_heading = "Server")]
+    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// A client and how its results are printed.
+pub(super) struct Session {
+    pub(super) client: Client,
+    pub(super) out: Output,
+    /// The flags that say which server, so that a command that is printed works as it stands.
+    pub(super) place: String,
+}
+
+impl Session {
+    /// The command that most likely comes next.
+    pub(super) fn next(&self, command: &str) {
+        self.out.next(&format!("{command}{}", self.place));
+    }
+}
+
+impl Remote {
+    /// Makes the client. No connection is made yet.
+    pub(super) fn open(&self, data_dir: &DataDir) -> Result<Session, Failure> {
+        let out = self.output;
+        let Some(server) = &self.server else {
+            let place =
+                data_dir.flag().map(|dir| format!(" --data-dir {}", dir.display())).unwrap_or_default();
+            return Ok(Session { client: Client::over_socket(&data_dir.path())?, out, place });
+        };
+        let token = self.token_file.as_deref().map(read_token).transpose()?;
+        if token.is_some() && server.starts_with("http://") && !is_this_machine(server) {
+            out.warn(&format!("{server} is not https: whoever is on the way can read the token"));
+        }
+        let client = Client::over_tcp(server, token)?;
+        let place = self.flags(server);
+        Ok(Session { client, out, place })
+    }
+}
+
+impl Remote {
+    fn flags(&self, server: &str) -> String {
+        let is_new = |name: &str, value: &OsStr| std::env::var_os(name).is_none_or(|set| set != value);
+        let mut flags = String::new();
+        if is_new("STACKBLAZE_SERVER", OsStr::new(server)) {
+            flags = format!(" --server {server}");
+        }
+        if let Some(file) =
+            self.token_file.as_ref().filter(|file| is_new("STACKBLAZE_TOKEN_FILE", file.as_os_str()))
+        {
+            flags.push_str(" --token-file ");
+            flags.push_str(&file.to_string_lossy());
+        }
+        flags
+    }
+}
+
+fn is_this_machine(server: &str) -> bool {
+    let rest = server.trim_start_matches("http://");
+    ["localhost", "127.", "[::1]"].iter().any(|host| rest.starts_with(host))
+}
+
+fn read_token(path: &Path) -> Result<String, Failure> {
+    let read = if path == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text = read.with_context(|| format!("cannot read the token file {}", path.display()))?;
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Failure::usage(format!("--token-file: {} does not hold a token", path.display())));
+    }
+    Ok(token.to_owned())
+}
+
+/// Where the server is.
+enum Place {
+    Socket(PathBuf),
+    Server(String),
+}
+
+/// Asks the server.
+pub(super) struct Client {
+    http: reqwest::Client,
+    place: Place,
+    token: Option<String>,
+}
+
+/// Joins segments to a path, each encoded.
+pub(super) fn path(segments: &[&str]) -> String {
+    segments.iter().fold(String::new(), |mut path, segment| {
+        // Writing to a text cannot fail.
+        write!(path, "/{}", utf8_percent_encode(segment, SEGMENT)).ok();
+        path
+    })
+}
+
+/// Encodes a value of a query.
+pub(super) fn query_value(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    // An error says that a provider is installed already.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT)
+        .read_timeout(SILENCE)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("stackblaze/", env!("CARGO_PKG_VERSION")))
+}
+
+impl Client {
+    /// The server of a data directory; the file permission of its socket is the credential.
+    pub(super) fn over_socket(data_dir: &Path) -> Result<Self, Failure> {
+        let socket = data_dir.join(SOCKET_FILE);
+        // No certificate is ever needed there, so none are loaded.
+        let http = builder().unix_socket(socket.as_path()).tls_certs_only([]).build();
+        let http = http.context("cannot make an HTTP client")?;
+        Ok(Self { http, place: Place::Socket(socket), token: None })
+    }
+
+    /// A server by its address.
+    pub(super) fn over_tcp(server: &str, token: Option<String>) -> Result<Self, Failure> {
+        let http = builder().build().context("cannot make an HTTP client")?;
+        Ok(Self { http, place: Place::Server(server.to_owned()), token })
+    }
+
+    /// Whether the server is on this machine, so that paths mean the same to it.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self.place, Place::Socket(_))
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.call(Method::GET, path, None).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.call(Method::PUT, path, Some(body)).await
+    }
+
+    pub(super) async fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.call(Method::PATCH, path, Some(body)).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Result<Value, Failure> {
+        self.call(Method::DELETE, path, None).await
+    }
+
+    /// All pages of a list as one: `{"items":[…],"next":null}`.
+    pub(super) async fn list(&self, path: &str) -> Result<Value, Failure> {
+        let mut items = Vec::new();
+        let mut after = String::new();
+        loop {
+            let mut page = self.get(&format!("{path}?limit={PAGE}{after}")).await?;
+            if let Value::Array(some) = page["items"].take() {
+                items.extend(some);
+            }
+            let Some(next) = page["next"].as_str() else { break };
+            after = format!("&after={}", query_value(next));
+        }
+        Ok(serde_json::json!({ "items": items, "next": null }))
+    }
+
+    /// One call; the answer as JSON, null where it has no body.
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        let request = self.request(method, path).timeout(ANSWER);
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let response = self.send(request).await?;
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        Ok(serde_json::from_slice(&bytes).context("the answer is no JSON; is this a StackBlaze server?")?)
+    }
+
+    /// One call whose answer is text.
+    pub(super) async fn text(&self, path: &str) -> Result<String, Failure> {
+        let response = self.send(self.request(Method::GET, path).timeout(CONNECT)).await?;
+        response.text().await.map_err(|error| self.unreachable(&error))
+    }
+
+    /// One call whose answer is read piece by piece; `accept` is the type that is wanted.
+    pub(super) async fn stream(&self, verb: Verb, path: &str, accept: &str) -> Result<Stream<'_>, Failure> {
+        let method = match verb {
+            Verb::Get => Method::GET,
+            Verb::Post => Method::POST,
+        };
+        let response = self.send(self.request(method, path).header("accept", accept)).await?;
+        Ok(Stream { client: self, length: response.content_length(), response })
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let base = match &self.place {
+            Place::Socket(_) => SOCKET_HOST,
+            Place::Server(server) => server.as_str(),
+        };
+        let request = self.http.request(method, format!("{base}{path}"));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (status, location) = (response.status(), response.headers().get("location").cloned());
+        if let (true, Some(location)) = (status.is_redirection(), location) {
+            let text = format!(
+                "the server says that it is at {}",
+                clean(&String::from_utf8_lossy(location.as_bytes()))
+            );
+            return Err(Failure::new(FAILED, text).hint("give that address as --server"));
+        }
+        let bytes = response.bytes().await.unwrap_or_default();
+        Err(self.refused(status, &serde_json::from_slice(&bytes).unwrap_or_default()))
+    }
+
+    /// A refusal of the server's, as RFC 9457 has it.
+    fn refused(&self, status: StatusCode, problem: &Value) -> Failure {
+        let code = match status.as_u16() {
+            400 | 422 => USAGE,
+            401 | 403 => AUTH,
+            404 => NOT_FOUND,
+            409 | 423 | 429 => CONFLICT,
+            _ => FAILED,
+        };
+        let detail = problem["detail"].as_str().map(clean);
+        let mut failure =
+            Failure::new(code, detail.unwrap_or_else(|| format!("the server answered {status}")));
+        failure.is_temporary = status.is_server_error() && status != StatusCode::INTERNAL_SERVER_ERROR;
+        if let Some(parameter) = problem["parameter"].as_str() {
+            let own = failure.text.strip_prefix(parameter).map(|rest| rest.trim_start().to_owned());
+            failure.text = own.unwrap_or(failure.text);
+            failure.parameter = Some(clean(parameter));
+        }
+        match (status, &self.token) {
+            (StatusCode::UNAUTHORIZED, None) => failure
+                .hint("make a token on the server: stackblaze token create NAME --scope admin > FILE")
+                .hint("then give --token-file FILE"),
+            (StatusCode::UNAUTHORIZED, Some(_)) => failure.hint("is the file of --token-file the right one?"),
+            _ => failure,
+        }
+    }
+
+    /// No answer at all: where it was looked for, and what to do.
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let cause = root(error);
+        let mut failure = match &self.place {
+            Place::Server(server) => Failure::new(FAILED, format!("cannot reach {server}: {cause}")),
+            Place::Socket(socket) => no_server(socket, error),
+        };
+        failure.is_temporary = true;
+        failure
+    }
+}
+
+fn no_server(socket: &Path, error: &reqwest::Error) -> Failure {
+    let dir = socket.parent().unwrap_or(socket).display().to_string();
+    let kind = io_kind(error);
+    if kind == Some(std::io::ErrorKind::PermissionDenied) {
+        return Failure::new(AUTH, format!("{} belongs to another user", socket.display()))
+            .hint("run this as the user that the server runs as, or give --server URL --token-file FILE");
+    }
+    if !matches!(kind, Some(std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused)) {
+        return Failure::new(
+            FAILED,
+            format!("the server at {} does not answer: {}", socket.display(), root(error)),
+        );
+    }
+    Failure::new(FAILED, format!("no server runs on the data folder {dir}"))
+        .hint(format!("start it: stackblaze serve --data-dir {dir}"))
+        .hint("or name another: --data-dir DIR, or --server URL --token-file FILE")
+}
+
+fn sources<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    let first: &'a (dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |error| error.source())
+}
+
+fn io_kind(error: &reqwest::Error) -> Option<std::io::ErrorKind> {
+    sources(error).find_map(|error| error.downcast_ref::<std::io::Error>()).map(std::io::Error::kind)
+}
+
+fn root(error: &reqwest::Error) -> String {
+    sources(error).last().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// The methods of answers that are read piece by piece.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Verb {
+    Get,
+    Post,
+}
+
+/// An answer that is read piece by piece.
+pub(super) struct Stream<'a> {
+    client: &'a Client,
+    response: Response,
+    /// Bytes in all, where the server said so.
+    pub(super) length: Option<u64>,
+}
+
+impl Stream<'_> {
+    /// The next piece; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let piece = self.response.chunk().await.map_err(|error| self.client.unreachable(&error))?;
+        Ok(piece.map(|bytes| bytes.to_vec()))
+    }
+}

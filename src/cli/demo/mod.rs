@@ -1,0 +1,197 @@
+//! `stackblaze demo`: a server, a sample service and a real deployment, in a folder that goes away.
+
+mod sample;
+mod show;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::domain::random_digits;
+use crate::server::LocalServer;
+
+use super::client::{Client, path};
+use super::failure::{FAILED, Failure, INTERRUPTED};
+use super::output::{text, write_out};
+use super::serve::{init_logging, stop_signal};
+
+pub(in crate::cli) use sample::git_version;
+use show::Show;
+
+/// The port that is tried first, and how many after it.
+const FIRST_PORT: u16 = 8080;
+const PORTS: u16 = 100;
+/// The service, its hook and the operator.
+const SERVICE: &str = "hello";
+const HOOK: &str = "demo";
+
+/// See it work in ten seconds: a server, a sample service and a real deployment
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  stackblaze demo
+  stackblaze demo --once           runs one deployment and exits 0 or 1
+  stackblaze demo --json --keep    prints {\"url\",\"hookUrl\",\"service\",\"deploymentId\",\"status\",\"signInUrl\",\"apiToken\",\"dataDir\"}
+
+All data are in a temporary folder, which is removed on exit. Builds run on this host.")]
+pub(super) struct Demo {
+    /// Exit after the first deployment: 0 if it succeeded, else 1
+    #[arg(long)]
+    once: bool,
+    /// Leave the data folder in place on exit
+    #[arg(long)]
+    keep: bool,
+    /// Print one line of JSON when the first deployment has ended, and nothing else on stdout
+    #[arg(long)]
+    json: bool,
+    /// Port on 127.0.0.1; 0 takes any that is free [default: 8080, or the next that is free]
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+impl Demo {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        init_logging("warn");
+        let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+        runtime.block_on(self.play())
+    }
+
+    async fn play(self) -> Result<ExitCode, Failure> {
+        git_version()?;
+        let show = Show::new(self.json);
+        let stop = stop_signal()?;
+        tokio::pin!(stop);
+        let folder = Folder::make(self.keep)?;
+        let listen = find_port(self.port, &show)?;
+        let server = start(&folder.path, listen).await?;
+        let base = format!("http://{}", server.address());
+        show.head(&folder.path, self.keep);
+        let stopping = CancellationToken::new();
+        let running = tokio::spawn(server.run_until(stopping.clone().cancelled_owned()));
+        let outcome = tokio::select! {
+            outcome = deploy_once(&show, &folder.path, &base) => outcome,
+            () = &mut stop => Err(Failure::new(INTERRUPTED, "stopped before the deployment had ended")),
+        };
+        if outcome.is_ok() && !self.once {
+            show.line("Ctrl-C stops the demo.");
+            stop.await;
+        }
+        show.stopping(self.once);
+        stopping.cancel();
+        running.await.context("the server ended by itself")??;
+        let deployment = outcome?;
+        let has_succeeded = deployment["status"] == "succeeded";
+        Ok(if has_succeeded || !self.once { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    }
+}
+
+async fn start(data_dir: &Path, listen: SocketAddr) -> Result<LocalServer, Failure> {
+    if rustix::process::geteuid().is_root() {
+        eprintln!("warning: running as root: so do the builds");
+    }
+    let config = Config::for_demo(listen).context("the server's own defaults do not fit")?;
+    Ok(LocalServer::open(&config, data_dir).await?)
+}
+
+/// Steps 1 to 4; the object of the deployment when it has ended.
+async fn deploy_once(show: &Show, data_dir: &Path, base: &str) -> Result<Value, Failure> {
+    let socket = Client::over_socket(data_dir)?;
+    let repository = data_dir.join("sample");
+    sample::make(&repository)?;
+    let service = json!({
+        "name": SERVICE,
+        "repository": repository,
+        "buildCommand": "sh build.sh",
+        "deployCommand": "sh deploy.sh",
+        "env": { "SITE": data_dir.join("site") },
+        "executor": "local",
+    });
+    socket.post("/api/v1/services", &service).await?;
+    show.service(SERVICE);
+    let hooks = path(&["api", "v1", "services", SERVICE, "hooks"]);
+    let hook_url = text(&socket.post(&hooks, &json!({ "name": HOOK })).await?, "url");
+    show.hook(HOOK, &hook_url);
+    let hook_path = hook_url.strip_prefix(base).unwrap_or_default();
+    let accepted = Client::over_tcp(base, None)?.post(hook_path, &json!({})).await?;
+    show.trigger(&hook_url, &accepted);
+    let id = text(&accepted, "deploymentId");
+    // The hook's own token may read the log of what it started.
+    let token = hook_path.rsplit('/').next().unwrap_or_default();
+    let caller = Client::over_tcp(base, Some(token.to_owned()))?;
+    let deployment = show.follow(&caller, &id).await?;
+    let operator = socket.post("/api/v1/operators", &json!({ "name": "demo" })).await?;
+    let sign_in_url = text(&operator, "signInUrl");
+    if show.is_json() {
+        let token = socket.post("/api/v1/tokens", &json!({ "name": "demo", "scope": "admin" })).await?;
+        let line = json!({
+            "url": base,
+            "hookUrl": hook_url,
+            "service": SERVICE,
+            "deploymentId": id,
+            "status": deployment["status"],
+            "signInUrl": sign_in_url,
+            "apiToken": token["token"],
+            "dataDir": data_dir,
+        });
+        write_out(format!("{line}\n").as_bytes());
+    }
+    show.tail(base, &hook_url, &id, &sign_in_url);
+    Ok(deployment)
+}
+
+/// The asked port, or the first that is free.
+fn find_port(port: Option<u16>, show: &Show) -> Result<SocketAddr, Failure> {
+    let address = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    let is_free = |port| TcpListener::bind(address(port));
+    if let Some(port) = port {
+        return match is_free(port) {
+            Ok(_) => Ok(address(port)),
+            Err(error) => Err(Failure::new(FAILED, format!("cannot listen on 127.0.0.1:{port}: {error}"))
+                .hint("leave --port out, and the next free one is taken")),
+        };
+    }
+    let free = (FIRST_PORT..FIRST_PORT + PORTS).find(|&port| is_free(port).is_ok());
+    if free != Some(FIRST_PORT) {
+        let instead = free.map_or_else(|| "another".to_owned(), |port| port.to_string());
+        show.line(&format!("port   {FIRST_PORT} is taken; using {instead}"));
+    }
+    Ok(address(free.unwrap_or(0)))
+}
+
+/// The data folder of a demo; goes away with the demo.
+struct Folder {
+    path: PathBuf,
+    is_kept: bool,
+}
+
+impl Folder {
+    fn make(is_kept: bool) -> Result<Self, Failure> {
+        let parent = std::env::temp_dir();
+        let name = random_digits(b"0123456789abcdefghijklmnopqrstuvwxyz", 6);
+        let path = parent.join(format!("stackblaze-demo-{name}"));
+        match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => Ok(Self { path, is_kept }),
+            Err(error) => {
+                let text = format!("cannot make a folder in {}: {error}", parent.display());
+                Err(Failure::new(FAILED, text)
+                    .hint("name one that can be written: TMPDIR=DIR stackblaze demo"))
+            }
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.is_kept {
+            eprintln!("The data are kept; go on with: stackblaze serve --data-dir {}", self.path.display());
+        } else if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            eprintln!("warning: {} is left: {error}", self.path.display());
+        }
+    }
+}

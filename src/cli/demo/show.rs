@@ -1,0 +1,197 @@
+//! What the demo prints.
+
+use std::collections::HashMap;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::super::client::{Client, path};
+use super::super::failure::Failure;
+use super::super::log_text::LogText;
+use super::super::logs::{Follower, Part};
+use super::super::output::{Style, clean, has_colour, text, write_out};
+use super::super::wait::{duration, is_final, look};
+use super::sample::BRANCH;
+
+/// Time between two looks at the steps.
+const LOOK: Duration = Duration::from_millis(100);
+/// Where the third column of the steps begins.
+const INDENT: &str = "             ";
+/// Widest line that is shown while a step runs, in characters.
+const LIVE_WIDTH: usize = 60;
+/// Characters of a commit that are shown.
+const SHORT_COMMIT: usize = 7;
+
+/// Prints for people, or with `--json` one line for programs.
+pub(super) struct Show {
+    is_json: bool,
+    has_colour: bool,
+    is_terminal: bool,
+}
+
+impl Show {
+    pub(super) fn new(is_json: bool) -> Self {
+        let stdout = std::io::stdout();
+        let (has_colour, is_terminal) = (has_colour(&stdout), stdout.is_terminal());
+        Self { is_json, has_colour, is_terminal }
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.is_json
+    }
+
+    pub(super) fn line(&self, text: &str) {
+        if !self.is_json {
+            write_out(format!("{text}\n").as_bytes());
+        }
+    }
+
+    pub(super) fn head(&self, data_dir: &Path, is_kept: bool) {
+        self.line(&format!(
+            "StackBlaze {} demo · executor local: builds run on this host",
+            env!("CARGO_PKG_VERSION")
+        ));
+        let fate = if is_kept { "kept on exit" } else { "removed on exit; keep with --keep" };
+        self.line(&format!("data   {} ({fate})\n", data_dir.display()));
+    }
+
+    pub(super) fn service(&self, name: &str) {
+        self.line(&format!("1 service    {name:8} sample repository, branches main and {BRANCH}"));
+    }
+
+    pub(super) fn hook(&self, name: &str, url: &str) {
+        self.line(&format!("2 hook       {name:8} {url}   (shown once)"));
+    }
+
+    pub(super) fn trigger(&self, url: &str, accepted: &Value) {
+        self.line(&format!("3 trigger    curl --fail-with-body -X POST \"{url}\""));
+        self.line(&format!("{INDENT}202 {accepted}"));
+    }
+
+    /// Follows log and steps to the end; the object of the deployment then.
+    pub(super) async fn follow(&self, caller: &Client, id: &str) -> Result<Value, Failure> {
+        let mut steps = Steps { show: self, last_lines: HashMap::new(), ended: 0 };
+        self.line("4 deploy     queued");
+        let mut follower = Follower::new(caller, id);
+        let mut tick = tokio::time::interval(LOOK);
+        loop {
+            let is_read = tokio::select! {
+                part = follower.next() => match part? {
+                    Some(part) => {
+                        steps.note(&part);
+                        false
+                    }
+                    None => true,
+                },
+                _ = tick.tick() => false,
+            };
+            let deployment = look(caller, id).await?;
+            // The last lines of a step come before its end is told.
+            if is_read || !is_final(&deployment) {
+                steps.show_ended(&deployment);
+            }
+            if is_read {
+                steps.show_end(&deployment);
+                return Ok(deployment);
+            }
+        }
+    }
+
+    pub(super) fn tail(&self, base: &str, hook_url: &str, id: &str, sign_in_url: &str) {
+        let status = path(&["deployments", id]);
+        self.line(&format!("\nDashboard    {sign_in_url}   (one use, 15 min)"));
+        if let Some(tunnel) = tunnel(base) {
+            self.line(&format!("{INDENT}from your own machine first: {tunnel}"));
+        }
+        let post = format!("curl --fail-with-body -X POST \"{hook_url}?branch={BRANCH}&clear_cache=true\"");
+        self.line(&format!("Try next     {post}"));
+        self.line(&format!("{INDENT}curl {base}{status}"));
+    }
+
+    pub(super) fn stopping(&self, is_once: bool) {
+        if !is_once {
+            self.line("\nStopping.");
+        }
+    }
+
+    /// A line that the next one takes the place of; on a terminal only.
+    fn live(&self, text: &str) {
+        if !self.is_terminal || self.is_json {
+            return;
+        }
+        let text: String = text.chars().take(LIVE_WIDTH).collect();
+        print!("\r\x1b[K{text}");
+        drop(std::io::stdout().flush());
+    }
+}
+
+/// Over ssh the browser is elsewhere, and the server listens on this machine's loopback only.
+fn tunnel(base: &str) -> Option<String> {
+    let connection = std::env::var_os("SSH_CONNECTION")?.into_string().ok()?;
+    let host = connection.split(' ').nth(2)?;
+    let port = base.rsplit(':').next()?;
+    let user = std::env::var_os("USER").and_then(|user| user.into_string().ok());
+    let user = user.map(|user| format!("{user}@")).unwrap_or_default();
+    Some(format!("ssh -L {port}:127.0.0.1:{port} {user}{host}"))
+}
+
+/// The lines of the three steps.
+struct Steps<'a> {
+    show: &'a Show,
+    last_lines: HashMap<String, String>,
+    ended: usize,
+}
+
+impl Steps<'_> {
+    fn note(&mut self, part: &Part) {
+        let plain = LogText::new(false).filter(part.text.as_bytes());
+        let plain = String::from_utf8_lossy(&plain);
+        let Some(line) = plain.lines().map(str::trim).rfind(|line| !line.is_empty()) else { return };
+        self.show.live(&format!("{INDENT}{:8}{line}", part.step));
+        self.last_lines.insert(part.step.clone(), line.to_owned());
+    }
+
+    fn show_ended(&mut self, deployment: &Value) {
+        for step in deployment["steps"].as_array().into_iter().flatten().skip(self.ended) {
+            if step["finishedAt"].is_null() || step["startedAt"].is_null() {
+                break;
+            }
+            self.ended += 1;
+            self.show.live("");
+            self.show.line(&self.line(deployment, step));
+        }
+    }
+
+    fn line(&self, deployment: &Value, step: &Value) -> String {
+        let name = text(step, "name");
+        let last = self.last_lines.get(&name).map(|line| clean(line)).unwrap_or_default();
+        let note = if name == "clone" && !deployment["commit"].is_null() {
+            let commit: String = text(deployment, "commit").chars().take(SHORT_COMMIT).collect();
+            format!("{commit} {}", text(deployment, "commitSubject"))
+        } else {
+            last
+        };
+        let took = duration(step, "startedAt", "finishedAt");
+        let word = if step["status"] == "succeeded" { "ok".to_owned() } else { text(step, "status") };
+        let word = Style::of(&word).paint(&word, self.show.has_colour);
+        format!("{INDENT}{name:7} {took:>5}  {word}   {note}").trim_end().to_owned()
+    }
+
+    fn show_end(&self, deployment: &Value) {
+        let show = self.show;
+        show.live("");
+        let status = text(deployment, "status");
+        let painted = Style::of(&status).paint(&status, show.has_colour);
+        if status == "succeeded" {
+            show.line(&format!("{INDENT}{painted} in {}", duration(deployment, "createdAt", "finishedAt")));
+            return;
+        }
+        let (reason, message) = (text(deployment, "reason"), text(deployment, "message"));
+        show.line(&format!("{INDENT}{painted}, {reason}: {message}"));
+        for line in deployment["failure"]["logTail"].as_array().into_iter().flatten() {
+            show.line(&format!("{INDENT}{}", clean(line.as_str().unwrap_or_default())));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! How a command fails: one line, what to do about it, and an exit code.
+
+use std::process::ExitCode;
+
+/// Something went wrong that no other code tells.
+pub(super) const FAILED: u8 = 1;
+/// A wait ended without knowing how the deployment ends.
+pub(super) const UNKNOWN: u8 = 2;
+/// There is nothing by that name.
+pub(super) const NOT_FOUND: u8 = 3;
+/// No credential, or one that may not do this.
+pub(super) const AUTH: u8 = 4;
+/// The present state or a limit forbids it.
+pub(super) const CONFLICT: u8 = 5;
+/// Wrong usage, as BSD's sysexits has it.
+pub(super) const USAGE: u8 = 64;
+/// Ended by Ctrl-C.
+pub(super) const INTERRUPTED: u8 = 130;
+
+/// A command that did not do what it should.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) code: u8,
+    /// The field at fault as the API spells it, for example `queuePolicy`.
+    pub(super) parameter: Option<String>,
+    /// What failed and for what input, without a full stop.
+    pub(super) text: String,
+    /// What to do, a line each.
+    pub(super) hints: Vec<String>,
+    /// Whether the same may work a little later: the server is away or overloaded.
+    pub(super) is_temporary: bool,
+}
+
+impl Failure {
+    pub(super) fn new(code: u8, text: impl Into<String>) -> Self {
+        Self { code, parameter: None, text: text.into(), hints: Vec::new(), is_temporary: false }
+    }
+
+    pub(super) fn usage(text: impl Into<String>) -> Self {
+        Self::new(USAGE, text)
+    }
+
+    #[must_use]
+    pub(super) fn hint(mut self, line: impl Into<String>) -> Self {
+        self.hints.push(line.into());
+        self
+    }
+
+    /// Says it on stderr and gives the exit code.
+    pub(super) fn report(self) -> ExitCode {
+        match self.parameter.as_deref().map(spelling) {
+            Some(parameter) => eprintln!("stackblaze: {parameter}: {}", self.text),
+            None => eprintln!("stackblaze: {}", self.text),
+        }
+        for hint in &self.hints {
+            eprintln!("  {hint}");
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::new(FAILED, format!("{error:#}"))
+    }
+}
+
+/// The API's name of a field as the command line spells it.
+fn spelling(parameter: &str) -> String {
+    let flag = match parameter {
+        "repository" => "--repo",
+        "defaultBranch" | "branch" | "branches" => "--branch",
+        "buildCommand" => "--build",
+        "deployCommand" => "--deploy",
+        "queuePolicy" => "--queue-policy",
+        "gitTokenFile" => "--git-token-file",
+        "gitSshKeyFile" => "--git-ssh-key-file",
+        "expiresIn" => "--expires",
+        "addresses" => "--from",
+        "paused" => "--reason",
+        "executor" | "timeout" | "url" | "overlap" | "scope" | "reason" | "commit" | "status" | "limit"
+        | "after" => return format!("--{parameter}"),
+        _ => return parameter.strip_prefix("env.").map_or_else(|| parameter.to_owned(), str::to_owned),
+    };
+    flag.to_owned()
+}

@@ -1,0 +1,76 @@
+//! `stackblaze restore FILE`: puts a copy of the database in place. No server may run.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::config::{DataDir, KEY_FILE};
+use crate::db::{self, backup};
+use crate::domain::{Clock, TokenKey};
+
+use super::failure::{CONFLICT, FAILED, Failure};
+use super::output::Output;
+
+/// Put a backup in place of the database; no server may run
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  stackblaze restore stackblaze-2026-11-24.db
+  stackblaze restore core.db --data-dir /var/lib/stackblaze --yes
+
+Deployments that were unfinished in the copy end as failed, reason interrupted: nothing of a copy is ever run.
+The database that was there stays beside it as core.db.replaced.")]
+pub(super) struct Restore {
+    /// File that `stackblaze backup` wrote
+    file: PathBuf,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Restore {
+    pub(super) fn run(self, data_dir: &DataDir) -> Result<(), Failure> {
+        let (dir, out) = (data_dir.path(), self.output);
+        if dir.join(db::CORE_FILE).exists() {
+            out.confirm(&format!("Replace the database in {}?", dir.display()), self.yes)?;
+        }
+        let restored = backup::restore(&dir, &self.file, &Clock::System).map_err(failure)?;
+        if out.json {
+            out.value(&json!({ "deployments": restored.deployments, "interrupted": restored.interrupted }));
+        } else {
+            let counts = format!(
+                "{} deployments, {} of them unfinished and ended as interrupted",
+                restored.deployments, restored.interrupted
+            );
+            out.line(&format!("restored into {}: {counts}", dir.display()));
+        }
+        self.check_key(&dir);
+        out.next(&format!("stackblaze serve --data-dir {}", dir.display()));
+        Ok(())
+    }
+
+    /// A copy comes without its key; said now, since the server would refuse to start.
+    fn check_key(&self, dir: &std::path::Path) {
+        let Some(wanted) = backup::health(dir).fingerprint else { return };
+        let file = dir.join(KEY_FILE);
+        let key = std::fs::read_to_string(&file).ok().and_then(|text| TokenKey::parse(&text).ok());
+        if key.is_none_or(|key| key.fingerprint() != wanted) {
+            self.output.warn(&format!(
+                "the hooks of this copy need the key they were made with, in {}",
+                file.display()
+            ));
+        }
+    }
+}
+
+fn failure(error: db::Error) -> Failure {
+    match error {
+        db::Error::Locked { .. } => Failure::new(CONFLICT, error.to_string()).hint("stop the server first"),
+        db::Error::Foreign(path) => {
+            Failure::new(FAILED, format!("{} is no backup of StackBlaze, or it is damaged", path.display()))
+        }
+        other => Failure::new(FAILED, other.to_string()),
+    }
+}

@@ -1,0 +1,125 @@
+//! `stackblaze token`: credentials of programs that use the API.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::config::DataDir;
+
+use super::client::{Remote, Session, path};
+use super::failure::Failure;
+use super::output::{age, or_dash, text};
+
+/// API tokens: credentials of programs
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  stackblaze token create ci --scope deploy --service api > token
+  stackblaze deployment list api --server https://deploy.example.com --token-file token")]
+pub(super) struct TokenCommand {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a token and print it, once
+    #[command(after_help = "Examples:
+  stackblaze token create laptop --scope admin > token
+  stackblaze token create ci --scope deploy --service api --expires 90d > token")]
+    Create {
+        /// What to call it
+        name: String,
+        /// What it may do: read, deploy (and read) or admin (everything)
+        #[arg(long)]
+        scope: String,
+        /// Only this service
+        #[arg(long)]
+        service: Option<String>,
+        /// Worthless after this time [default: never]
+        #[arg(long, value_name = "DURATION")]
+        expires: Option<String>,
+    },
+    /// List the tokens that work
+    #[command(after_help = "Example:
+  stackblaze token list")]
+    List,
+    /// Make a token worthless, for good
+    #[command(after_help = "Example:
+  stackblaze token revoke ci --yes")]
+    Revoke {
+        /// Name or id of the token
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+impl TokenCommand {
+    pub(super) async fn run(self, data_dir: &DataDir) -> Result<(), Failure> {
+        let session = self.remote.open(data_dir)?;
+        match self.verb {
+            Verb::Create { name, scope, service, expires } => {
+                create(
+                    &session,
+                    &json!({ "name": name, "scope": scope, "service": service, "expiresIn": expires }),
+                )
+                .await
+            }
+            Verb::List => list(&session).await,
+            Verb::Revoke { name, yes } => revoke(&session, &name, yes).await,
+        }
+    }
+}
+
+async fn create(session: &Session, body: &serde_json::Value) -> Result<(), Failure> {
+    let token = session.client.post("/api/v1/tokens", body).await?;
+    if session.out.json {
+        session.out.value(&token);
+    } else {
+        session.out.line(&text(&token, "token"));
+    }
+    session
+        .out
+        .note("The token is a secret and is shown this once. Keep it in a file that only you can read.");
+    session.next("stackblaze service list --server URL --token-file FILE");
+    Ok(())
+}
+
+async fn list(session: &Session) -> Result<(), Failure> {
+    let list = session.client.get("/api/v1/tokens").await?;
+    if session.out.json {
+        session.out.value(&list);
+        return Ok(());
+    }
+    let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if items.is_empty() {
+        session.out.note("No tokens yet.");
+        session.next("stackblaze token create NAME --scope deploy > FILE");
+        return Ok(());
+    }
+    let rows: Vec<_> = items
+        .iter()
+        .map(|token| {
+            let service = Some(text(token, "service")).filter(|name| !name.is_empty());
+            let service = service.unwrap_or_else(|| "all".to_owned());
+            let [name, scope, id] = ["name", "scope", "id"].map(|field| text(token, field));
+            vec![name, scope, service, age(token, "lastUsedAt"), or_dash(text(token, "expiresAt")), id]
+        })
+        .collect();
+    session.out.table(&["NAME", "SCOPE", "SERVICE", "LAST USED", "EXPIRES", "ID"], &rows, usize::MAX);
+    Ok(())
+}
+
+async fn revoke(session: &Session, name: &str, yes: bool) -> Result<(), Failure> {
+    session.out.confirm(&format!("Revoke token {name}? It stops working for good."), yes)?;
+    session.client.delete(&path(&["api", "v1", "tokens", name])).await?;
+    if session.out.json {
+        session.out.value(&json!({ "name": name, "revoked": true }));
+    } else {
+        session.out.line(&format!("token {name} revoked"));
+    }
+    session.next("stackblaze token list");
+    Ok(())
+}

@@ -1,0 +1,172 @@
+-- The core file after all migrations. A test compares; it is not run.
+
+-- Facts about the file itself: instance id, fingerprint of the server key.
+CREATE TABLE facts (
+  name  TEXT NOT NULL PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE services (
+  sequence         INTEGER PRIMARY KEY AUTOINCREMENT,
+  id               TEXT    NOT NULL UNIQUE,
+  name             TEXT    NOT NULL,
+  repository       TEXT    NOT NULL,
+  default_branch   TEXT    NOT NULL,
+  executor         TEXT    NOT NULL CHECK (executor IN ('tekton', 'local')),
+  queue_policy     TEXT    NOT NULL CHECK (queue_policy IN ('coalesce', 'latest', 'every')),
+  timeout_s        INTEGER NOT NULL CHECK (timeout_s > 0),
+  url              TEXT,
+  build_command    TEXT    NOT NULL,
+  deploy_command   TEXT    NOT NULL,
+  env              TEXT    NOT NULL CHECK (json_valid(env)),
+  git_token_file   TEXT,
+  git_ssh_key_file TEXT,
+  frozen           TEXT,
+  created_at_ms    INTEGER NOT NULL,
+  deleted_at_ms    INTEGER
+) STRICT;
+
+CREATE UNIQUE INDEX services_by_name ON services (name) WHERE deleted_at_ms IS NULL;
+
+CREATE TABLE hooks (
+  sequence          INTEGER PRIMARY KEY AUTOINCREMENT,
+  id                TEXT    NOT NULL UNIQUE,
+  service_id        TEXT    NOT NULL REFERENCES services (id),
+  name              TEXT    NOT NULL,
+  hash              BLOB    NOT NULL CHECK (length(hash) = 32),
+  generation        INTEGER NOT NULL,
+  previous_hash     BLOB    CHECK (previous_hash IS NULL OR length(previous_hash) = 32),
+  previous_until_ms INTEGER,
+  rotated_at_ms     INTEGER,
+  branches          TEXT    NOT NULL CHECK (json_valid(branches)),
+  addresses         TEXT    NOT NULL CHECK (json_valid(addresses)),
+  expires_at_ms     INTEGER,
+  paused            TEXT,
+  created_at_ms     INTEGER NOT NULL,
+  created_by        TEXT    NOT NULL,
+  revoked_at_ms     INTEGER
+) STRICT;
+
+CREATE UNIQUE INDEX hooks_by_name ON hooks (service_id, name) WHERE revoked_at_ms IS NULL;
+
+CREATE TABLE deployments (
+  sequence           INTEGER PRIMARY KEY AUTOINCREMENT,
+  id                 TEXT    NOT NULL UNIQUE,
+  service_id         TEXT    NOT NULL REFERENCES services (id),
+  trigger            TEXT    NOT NULL CHECK (trigger IN ('hook', 'deploy', 'redeploy', 'rollback')),
+  hook_id            TEXT    REFERENCES hooks (id),
+  hook_generation    INTEGER,
+  origin_id          TEXT,
+  caller             TEXT    NOT NULL,
+  branch             TEXT    NOT NULL,
+  commit_id          TEXT,
+  commit_requested   INTEGER NOT NULL CHECK (commit_requested IN (0, 1)),
+  commit_subject     TEXT,
+  clear_cache        INTEGER NOT NULL CHECK (clear_cache IN (0, 1)),
+  ignored_parameters TEXT    NOT NULL CHECK (json_valid(ignored_parameters)),
+  executor           TEXT    NOT NULL CHECK (executor IN ('tekton', 'local')),
+  status             TEXT    NOT NULL CHECK (status IN ('queued', 'building', 'deploying', 'succeeded', 'failed')),
+  reason             TEXT    CHECK (reason IN ('cancelled', 'superseded', 'timeout', 'clone_failed', 'branch_not_found',
+                               'commit_not_found', 'build_failed', 'push_failed', 'deploy_failed', 'rollout_failed',
+                               'rolled_back', 'run_deleted', 'invalid_pipeline', 'cluster_unreachable',
+                               'cluster_refused', 'interrupted', 'service_deleted', 'internal')),
+  message            TEXT,
+  superseded_by      TEXT,
+  cancel_reason      TEXT,
+  created_at_ms      INTEGER NOT NULL,
+  started_at_ms      INTEGER,
+  stop_at_ms         INTEGER,
+  finished_at_ms     INTEGER,
+  version            INTEGER NOT NULL DEFAULT 1,
+  CHECK ((status = 'failed') = (reason IS NOT NULL)),
+  CHECK ((status IN ('succeeded', 'failed')) = (finished_at_ms IS NOT NULL))
+) STRICT;
+
+CREATE INDEX deployments_queued ON deployments (service_id, sequence) WHERE status = 'queued';
+CREATE INDEX deployments_running ON deployments (service_id) WHERE status IN ('building', 'deploying');
+CREATE INDEX deployments_of_service ON deployments (service_id, sequence);
+CREATE INDEX deployments_of_hook ON deployments (hook_id, sequence) WHERE hook_id IS NOT NULL;
+
+CREATE TABLE steps (
+  deployment_id  TEXT    NOT NULL REFERENCES deployments (id) ON DELETE CASCADE,
+  name           TEXT    NOT NULL CHECK (name IN ('clone', 'build', 'deploy')),
+  status         TEXT    NOT NULL CHECK (status IN ('pending', 'running', 'succeeded', 'failed', 'skipped')),
+  started_at_ms  INTEGER,
+  finished_at_ms INTEGER,
+  exit_code      INTEGER,
+  PRIMARY KEY (deployment_id, name)
+) STRICT, WITHOUT ROWID;
+
+-- First answers, kept 24 hours; written in the transaction of the deployment.
+CREATE TABLE idempotency_keys (
+  hook_id       TEXT    NOT NULL REFERENCES hooks (id),
+  key           TEXT    NOT NULL,
+  parameters    TEXT    NOT NULL,
+  deployment_id TEXT    NOT NULL REFERENCES deployments (id) ON DELETE CASCADE,
+  body          TEXT    NOT NULL,
+  created_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (hook_id, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at_ms);
+CREATE INDEX idempotency_keys_of_deployment ON idempotency_keys (deployment_id);
+
+-- Refusals and replays of genuine hooks: at most one row per hook, result and second. Accepted calls are deployments.
+CREATE TABLE hook_calls (
+  hook_id TEXT    NOT NULL REFERENCES hooks (id),
+  second  INTEGER NOT NULL,
+  result  TEXT    NOT NULL,
+  detail  TEXT    NOT NULL,
+  caller  TEXT    NOT NULL,
+  count   INTEGER NOT NULL,
+  PRIMARY KEY (hook_id, second, result)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE operators (
+  id            INTEGER PRIMARY KEY,
+  name          TEXT    NOT NULL UNIQUE,
+  created_at_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE sessions (
+  hash            BLOB    NOT NULL PRIMARY KEY CHECK (length(hash) = 32),
+  operator_id     INTEGER NOT NULL REFERENCES operators (id) ON DELETE CASCADE,
+  created_at_ms   INTEGER NOT NULL,
+  last_used_at_ms INTEGER NOT NULL,
+  expires_at_ms   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One-time links; without an operator it is the setup link, which makes the first one.
+CREATE TABLE login_links (
+  hash          BLOB    NOT NULL PRIMARY KEY CHECK (length(hash) = 32),
+  operator_id   INTEGER REFERENCES operators (id) ON DELETE CASCADE,
+  created_at_ms INTEGER NOT NULL,
+  expires_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tokens (
+  sequence        INTEGER PRIMARY KEY AUTOINCREMENT,
+  id              TEXT    NOT NULL UNIQUE,
+  name            TEXT    NOT NULL,
+  hash            BLOB    NOT NULL CHECK (length(hash) = 32),
+  scope           TEXT    NOT NULL CHECK (scope IN ('read', 'deploy', 'admin')),
+  service_id      TEXT    REFERENCES services (id),
+  created_at_ms   INTEGER NOT NULL,
+  created_by      TEXT    NOT NULL,
+  last_used_at_ms INTEGER,
+  expires_at_ms   INTEGER,
+  revoked_at_ms   INTEGER
+) STRICT;
+
+CREATE UNIQUE INDEX tokens_by_name ON tokens (name) WHERE revoked_at_ms IS NULL;
+
+-- What operators, tokens and DELETE on a hook URL did.
+CREATE TABLE audit (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  at_ms    INTEGER NOT NULL,
+  actor    TEXT    NOT NULL,
+  address  TEXT    NOT NULL,
+  action   TEXT    NOT NULL,
+  subject  TEXT    NOT NULL,
+  detail   TEXT    NOT NULL
+) STRICT;

@@ -1,0 +1,136 @@
+//! What the tests of this layer share: a file with all tables, and rows to begin with.
+
+use std::cell::RefCell;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::deployments::NewDeployment;
+use super::queue::{self, Place};
+use super::{Role, Tx, connection, hooks, migrate, services};
+use crate::domain::{
+    Branch, Deployment, DeploymentId, ExecutorKind, Hook, HookId, HookName, HookRules, HookToken,
+    LocalSettings, QueuePolicy, Repository, Service, ServiceId, ServiceName, Span, Timestamp, TokenKey,
+    Trigger,
+};
+
+/// The moment at which the tests begin.
+pub(super) const T0: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+/// A limit of the queue that no test meets unless it wants to.
+pub(super) const NO_LIMIT: u32 = 1_000;
+
+/// A file in a temporary directory, open for writing.
+pub(super) struct Bench {
+    _dir: TempDir,
+    pub(super) conn: Connection,
+    touched: RefCell<Vec<DeploymentId>>,
+}
+
+impl Bench {
+    pub(super) fn core() -> Self {
+        Self::open(Role::Core)
+    }
+
+    pub(super) fn logs() -> Self {
+        Self::open(Role::Logs)
+    }
+
+    fn open(role: Role) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(role.name());
+        let mut conn = connection::open_writer(&path, role).unwrap();
+        migrate::run(&mut conn, &path, role).unwrap();
+        // What is on the disk after a power cut is none of these tests' business.
+        conn.pragma_update(None, "synchronous", "OFF").unwrap();
+        Self { _dir: dir, conn, touched: RefCell::default() }
+    }
+
+    pub(super) fn tx(&self) -> Tx<'_> {
+        Tx::new(&self.conn, &self.touched, false)
+    }
+
+    pub(super) fn count(&self, table: &str) -> i64 {
+        self.conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    }
+
+    pub(super) fn service(&self, name: &str) -> Service {
+        let service = service(name);
+        assert!(services::insert(&self.tx(), &service).unwrap());
+        service
+    }
+
+    pub(super) fn hook(&self, service: &Service, name: &str) -> (Hook, HookToken) {
+        let hook = hook(service, name);
+        let token = HookToken::mint(&key(), &service.id, &hook.id);
+        assert!(hooks::insert(&self.tx(), &hook, &token.hash()).unwrap());
+        (hook, token)
+    }
+
+    /// A queued deployment of its own.
+    pub(super) fn queued(&self, service: &Service, branch: &str, at: Timestamp) -> DeploymentId {
+        let place = queue::enqueue(&self.tx(), &new(service, branch), QueuePolicy::Every, NO_LIMIT, at);
+        match place.unwrap() {
+            Place::New(id) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Claims what is next.
+    pub(super) fn claim(&self, at: Timestamp) -> Option<Deployment> {
+        let available = queue::Available { local: true, tekton: false };
+        queue::claim_next(&self.tx(), available, 100, at).unwrap()
+    }
+
+    pub(super) fn find(&self, id: &DeploymentId) -> Deployment {
+        super::deployments::find(&self.tx(), id).unwrap().unwrap()
+    }
+}
+
+pub(super) fn key() -> TokenKey {
+    TokenKey::generate()
+}
+
+pub(super) fn service(name: &str) -> Service {
+    Service {
+        id: ServiceId::generate(),
+        name: ServiceName::parse(name).unwrap(),
+        repository: Repository::parse("https://example.com/repository.git").unwrap(),
+        default_branch: Branch::parse("main").unwrap(),
+        executor: ExecutorKind::Local,
+        queue_policy: QueuePolicy::Coalesce,
+        timeout: Span::from_secs(600),
+        url: None,
+        local: LocalSettings::default(),
+        frozen: None,
+        created_at: T0,
+    }
+}
+
+pub(super) fn hook(service: &Service, name: &str) -> Hook {
+    Hook {
+        id: HookId::generate(),
+        service_id: service.id.clone(),
+        name: HookName::parse(name).unwrap(),
+        rules: HookRules::default(),
+        generation: 1,
+        previous_until: None,
+        rotated_at: None,
+        created_at: T0,
+        created_by: "operator mira".to_owned(),
+        revoked_at: None,
+    }
+}
+
+pub(super) fn new(service: &Service, branch: &str) -> NewDeployment {
+    NewDeployment {
+        service_id: service.id.clone(),
+        executor: service.executor,
+        trigger: Trigger::Deploy,
+        hook_generation: None,
+        caller: "operator mira".to_owned(),
+        branch: Branch::parse(branch).unwrap(),
+        commit: None,
+        clear_cache: false,
+        ignored_parameters: Vec::new(),
+    }
+}

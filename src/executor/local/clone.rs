@@ -1,0 +1,177 @@
+//! The `clone` step: fetches the branch and resolves it, once, to the commit that is built.
+
+use std::path::PathBuf;
+
+use super::command::{self, CommandLine, Environment, Git, clip};
+use super::output::{Output, StepLog};
+use super::process::{Ended, Supervisor};
+use super::workspace::Folders;
+use super::{Error, Running};
+use crate::domain::{Commit, Reason};
+
+/// Exit code of `git ls-remote --exit-code` for a branch that is not there.
+const NO_SUCH_REF: i32 = 2;
+/// Longest subject of a commit that is kept, in bytes.
+const MAX_SUBJECT: usize = 200;
+/// Mode of the script that answers git's questions, and of files that git only reads.
+const PRIVATE_PROGRAM: u32 = 0o700;
+const PRIVATE_FILE: u32 = 0o600;
+
+/// How the step ended.
+pub(super) enum Cloned {
+    /// The files of this commit are there.
+    At { commit: Commit, subject: String },
+    /// Not, and why.
+    Failed { reason: Reason, message: String, exit_code: Option<i32> },
+    /// The run was told to stop.
+    Stopped(Option<i32>),
+}
+
+/// What a git command came to.
+enum Step {
+    Ended { code: i32, said: String },
+    Stopped(Option<i32>),
+}
+
+/// Clones for a run.
+///
+/// # Errors
+/// Where our own program cannot be started or a folder cannot be written.
+pub(super) async fn clone(
+    supervisor: &Supervisor,
+    folders: &Folders,
+    running: &Running<'_>,
+    log: &mut StepLog<'_>,
+) -> Result<Cloned, Error> {
+    let run = running.run;
+    log.line(&format!("Cloning {}, branch {}", run.service.repository, run.branch)).await;
+    let environment = match environment(folders, running)? {
+        Ok(environment) => environment,
+        Err(message) => return Ok(Cloned::Failed { reason: Reason::CloneFailed, message, exit_code: None }),
+    };
+    let directory = running.workspace.source();
+    let git = Git { repository: &run.service.repository, branch: &run.branch };
+    Cloning { supervisor, running, git, environment, directory }.run(log).await
+}
+
+/// The variables of git, or what is wrong with a file that the operator named.
+fn environment(folders: &Folders, running: &Running<'_>) -> Result<Result<Environment, String>, Error> {
+    let local = &running.run.service.local;
+    for (field, file) in [("gitTokenFile", &local.git_token_file), ("gitSshKeyFile", &local.git_ssh_key_file)]
+    {
+        if let Some(file) = file
+            && let Err(error) = std::fs::File::open(file)
+        {
+            return Ok(Err(format!("{field} {file} cannot be read: {error}")));
+        }
+    }
+    let repository = &running.run.service.repository;
+    let write = |name: &str, text: &str, mode| {
+        let written = running.workspace.write(name, text, mode);
+        written.map_err(|error| Error(format!("{name} could not be written: {error}")))
+    };
+    let gitconfig = write("gitconfig", &command::gitconfig(repository), PRIVATE_FILE)?;
+    let askpass = match &local.git_token_file {
+        Some(file) => Some(write("askpass", &command::askpass(repository, file), PRIVATE_PROGRAM)?),
+        None => None,
+    };
+    let ssh = command::ssh_command(local.git_ssh_key_file.as_deref(), folders.known_hosts());
+    let mut environment = running.base();
+    environment.extend(command::for_git(&gitconfig, ssh, askpass.as_deref()));
+    Ok(Ok(environment))
+}
+
+struct Cloning<'a> {
+    supervisor: &'a Supervisor,
+    running: &'a Running<'a>,
+    git: Git<'a>,
+    environment: Environment,
+    directory: PathBuf,
+}
+
+impl Cloning<'_> {
+    async fn run(&self, log: &mut StepLog<'_>) -> Result<Cloned, Error> {
+        let wanted = self.running.run.commit.as_ref();
+        match self.git(Git::init()).await? {
+            Step::Ended { code: 0, .. } => {}
+            Step::Ended { code, said } => return Err(Error(format!("git init ended with {code}: {said}"))),
+            Step::Stopped(code) => return Ok(Cloned::Stopped(code)),
+        }
+        // A commit that was asked for is found in the branch's history; its head alone is enough otherwise.
+        match self.git(self.git.fetch(wanted.is_none())).await? {
+            Step::Ended { code: 0, .. } => {}
+            Step::Ended { code, said } => return self.why_not_fetched(code, &said, log).await,
+            Step::Stopped(code) => return Ok(Cloned::Stopped(code)),
+        }
+        if let Some(commit) = wanted {
+            match self.git(self.git.contains(commit)).await? {
+                Step::Ended { code: 0, .. } => {}
+                Step::Ended { code, .. } => return Ok(self.no_commit(commit, code)),
+                Step::Stopped(code) => return Ok(Cloned::Stopped(code)),
+            }
+        }
+        self.check_out(wanted, log).await
+    }
+
+    async fn check_out(&self, wanted: Option<&Commit>, log: &mut StepLog<'_>) -> Result<Cloned, Error> {
+        let said = match self.git(self.git.describe(wanted)).await? {
+            Step::Ended { code: 0, said } => said,
+            Step::Ended { code, said } => return Ok(unreadable(code, &said)),
+            Step::Stopped(code) => return Ok(Cloned::Stopped(code)),
+        };
+        let (digits, rest) = said.split_once('\n').unwrap_or((&said, ""));
+        let Ok(commit) = Commit::parse(digits.trim()) else { return Ok(unreadable(0, &said)) };
+        let subject = clip(rest.lines().next().unwrap_or_default(), MAX_SUBJECT).to_owned();
+        match self.git(Git::checkout(&commit)).await? {
+            Step::Ended { code: 0, .. } => {}
+            Step::Ended { code, said } => return Ok(unreadable(code, &said)),
+            Step::Stopped(code) => return Ok(Cloned::Stopped(code)),
+        }
+        log.line(&format!("{} is at {} {subject}", self.running.run.branch, commit.short())).await;
+        Ok(Cloned::At { commit, subject })
+    }
+
+    /// The fetch failed: because the branch is missing, or because nobody can fetch from there.
+    async fn why_not_fetched(&self, code: i32, said: &str, log: &mut StepLog<'_>) -> Result<Cloned, Error> {
+        let branch = &self.running.run.branch;
+        match self.git(self.git.look_for_branch()).await? {
+            Step::Ended { code: NO_SUCH_REF, .. } => {
+                let message = format!("the repository has no branch {branch}");
+                return Ok(Cloned::Failed { reason: Reason::BranchNotFound, message, exit_code: Some(code) });
+            }
+            Step::Ended { .. } => {}
+            Step::Stopped(code) => return Ok(Cloned::Stopped(code)),
+        }
+        for line in said.lines() {
+            log.line(line).await;
+        }
+        let message = command::why_unreachable(said, &self.running.run.service);
+        Ok(Cloned::Failed { reason: Reason::CloneFailed, message, exit_code: Some(code) })
+    }
+
+    fn no_commit(&self, commit: &Commit, code: i32) -> Cloned {
+        let message = format!("{commit} is not on branch {}", self.running.run.branch);
+        Cloned::Failed { reason: Reason::CommitNotFound, message, exit_code: Some(code) }
+    }
+
+    async fn git(&self, words: Vec<std::ffi::OsString>) -> Result<Step, Error> {
+        let (environment, directory) = (self.environment.clone(), self.directory.clone());
+        let line = CommandLine { words, environment, directory };
+        let mut answer = Output::answer();
+        let ended = self.supervisor.run(&line, &mut answer, self.running.stop).await;
+        let ended = ended.map_err(|error| Error(format!("git could not be started: {error}")))?;
+        let said = match answer {
+            Output::Answer(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Output::Log(_) => String::new(),
+        };
+        Ok(match ended {
+            Ended::Exited(code) => Step::Ended { code, said },
+            Ended::Stopped(code) => Step::Stopped(code),
+        })
+    }
+}
+
+fn unreadable(code: i32, said: &str) -> Cloned {
+    let message = format!("the fetched commit cannot be read: {}", clip(said.trim(), MAX_SUBJECT));
+    Cloned::Failed { reason: Reason::CloneFailed, message, exit_code: Some(code) }
+}

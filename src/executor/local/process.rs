@@ -1,0 +1,285 @@
+//! The only place that starts or kills a process.
+//!
+//! The server starts each command through a supervisor, which is our own binary: `<program> step -- <command>`. The
+//! supervisor makes a process group for the command and kills the whole group when the command's first process has
+//! ended, when it is told to, or when the pipe from the server closes. So neither a killed server nor a dropped
+//! future leaves a build behind.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::future::pending;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::pipe;
+use tokio::process::{Child, ChildStdin};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::command::CommandLine;
+use super::output::Output;
+
+/// Tells the supervisor to ask the group to end (SIGTERM).
+const TERM: u8 = b'T';
+/// Tells it to end the group (SIGKILL).
+const KILL: u8 = b'K';
+/// How long a supervisor may take to end once its group has been killed; only a process that hangs in the kernel
+/// takes longer, and nothing can be done about that one.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
+/// Bytes read at once.
+const READ_BYTES: usize = 32 * 1_024;
+/// Most bytes that are still read when the command has ended: the largest size of a pipe, so that a daemon which
+/// left the group and goes on writing does not hold the step.
+const MAX_LEFT_IN_PIPE: usize = 1_024 * 1_024;
+/// Exit codes of a shell for a program that cannot be run, and for one that does not exist.
+const CANNOT_RUN: u8 = 126;
+const NOT_FOUND: u8 = 127;
+/// A shell's exit code for a command that was ended by a signal is the signal's number above this.
+const SIGNALLED: i32 = 128;
+
+/// How commands are started and stopped.
+#[derive(Debug, Clone)]
+pub(super) struct Supervisor {
+    /// Our own binary.
+    pub(super) program: PathBuf,
+    /// Time from SIGTERM to SIGKILL.
+    pub(super) grace: Duration,
+}
+
+/// How a command ended, each with its exit code as a shell gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// By itself.
+    Exited(i32),
+    /// After it had been told to stop; no code where it never ran.
+    Stopped(Option<i32>),
+}
+
+impl Supervisor {
+    /// Runs a command to its end, or stops it when `stop` is cancelled. Its output, both streams in their order,
+    /// goes to `output`; all of it that the command wrote before it ended has been handed over on return.
+    ///
+    /// # Errors
+    /// Where the supervisor could not be started. A missing program is an exit code, 127.
+    pub(super) async fn run(
+        &self,
+        command: &CommandLine,
+        output: &mut Output<'_, '_>,
+        stop: &CancellationToken,
+    ) -> io::Result<Ended> {
+        if stop.is_cancelled() {
+            return Ok(Ended::Stopped(None));
+        }
+        let (child, orders, out) = self.start(command)?;
+        let mut running = Running { child, orders, grace: self.grace };
+        let mut source = Source::new(out)?;
+        let ended = tokio::select! {
+            biased;
+            status = running.child.wait() => Ended::Exited(exit_code(status?)),
+            () = stop.cancelled() => tokio::select! {
+                biased;
+                code = running.stop() => Ended::Stopped(code?),
+                never = source.pass_on(output) => match never {},
+            },
+            never = source.pass_on(output) => match never {},
+        };
+        source.drain(output).await;
+        Ok(ended)
+    }
+
+    fn start(&self, command: &CommandLine) -> io::Result<(Child, ChildStdin, OwnedFd)> {
+        let (reader, writer) = io::pipe()?;
+        let mut supervisor = tokio::process::Command::new(&self.program);
+        supervisor.arg("step").arg("--").args(&command.words);
+        supervisor.env_clear().envs(command.environment.iter().map(|(name, value)| (name, value)));
+        supervisor.current_dir(&command.directory);
+        supervisor.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer);
+        // Killing the supervisor would orphan the group; closing its standard input ends both.
+        supervisor.kill_on_drop(false);
+        let mut child = supervisor.spawn()?;
+        let orders =
+            child.stdin.take().ok_or_else(|| io::Error::other("the supervisor has no standard input"))?;
+        Ok((child, orders, OwnedFd::from(reader)))
+    }
+}
+
+/// A supervisor at work. Dropping it closes `orders`, which ends the group.
+struct Running {
+    child: Child,
+    orders: ChildStdin,
+    grace: Duration,
+}
+
+impl Running {
+    /// Asks the group to end, and ends it when the grace is over.
+    async fn stop(&mut self) -> io::Result<Option<i32>> {
+        // An error means that the supervisor has just ended, which is what is wanted.
+        let _ = self.orders.write_all(&[TERM]).await;
+        if let Ok(status) = timeout(self.grace, self.child.wait()).await {
+            return Ok(Some(exit_code(status?)));
+        }
+        let _ = self.orders.write_all(&[KILL]).await;
+        if let Ok(status) = timeout(KILL_PATIENCE, self.child.wait()).await {
+            return Ok(Some(exit_code(status?)));
+        }
+        tracing::warn!(supervisor.pid = self.child.id(), "a killed step does not end; going on without it");
+        self.child.start_kill()?;
+        Ok(None)
+    }
+}
+
+/// The reading end of a command's output.
+struct Source {
+    pipe: pipe::Receiver,
+    /// The same pipe, for reading what is there without the runtime's idea of readiness, which may lag behind.
+    direct: io::PipeReader,
+    buffer: Vec<u8>,
+    /// Read, and not handed over yet.
+    pending: Vec<u8>,
+}
+
+impl Source {
+    fn new(out: OwnedFd) -> io::Result<Self> {
+        let direct = io::PipeReader::from(out.try_clone()?);
+        Ok(Self {
+            pipe: pipe::Receiver::from_owned_fd(out)?,
+            direct,
+            buffer: vec![0; READ_BYTES],
+            pending: Vec::new(),
+        })
+    }
+
+    /// Hands output over until this future is dropped, also when there is no more. Nothing is lost by the drop.
+    async fn pass_on(&mut self, output: &mut Output<'_, '_>) -> Infallible {
+        loop {
+            output.take(&mut self.pending).await;
+            if self.pipe.readable().await.is_err() {
+                return pending().await;
+            }
+            match self.pipe.try_read(&mut self.buffer) {
+                Ok(0) => return pending().await,
+                Ok(count) => self.pending.extend_from_slice(&self.buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return pending().await,
+            }
+        }
+    }
+
+    /// Hands over what the command has written and nobody has read. Does not wait for the end of the output: a
+    /// process that left the group may hold the pipe for as long as it likes.
+    async fn drain(&mut self, output: &mut Output<'_, '_>) {
+        let mut count = 0;
+        loop {
+            output.take(&mut self.pending).await;
+            match self.direct.read(&mut self.buffer) {
+                Ok(0) | Err(_) => return,
+                Ok(_) if count > MAX_LEFT_IN_PIPE => return,
+                Ok(more) => {
+                    self.pending.extend_from_slice(&self.buffer[..more]);
+                    count += more;
+                }
+            }
+        }
+    }
+}
+
+/// The main function of the supervisor, which the hidden subcommand `step` is: runs the command until it ends or the
+/// pipe at standard input says otherwise, and gives the command's exit code as a shell does.
+///
+/// Has to be called outside of a runtime, and before anything reads the environment, which is the command's own.
+pub fn supervise(command: Vec<OsString>) -> ExitCode {
+    // Without a controlling terminal nothing can ask there for a password, and Ctrl-C there reaches the server only.
+    // It fails for the leader of a group, which is a supervisor that somebody has started by hand.
+    let _ = rustix::process::setsid();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    match runtime.and_then(|runtime| runtime.block_on(supervise_command(command))) {
+        Ok(status) => ExitCode::from(u8::try_from(exit_code(status)).unwrap_or(u8::MAX)),
+        Err(error) => {
+            eprintln!("cannot start the command: {error}");
+            ExitCode::from(if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN })
+        }
+    }
+}
+
+async fn supervise_command(command: Vec<OsString>) -> io::Result<ExitStatus> {
+    let mut children = signal(SignalKind::child())?;
+    // A service manager that stops the server sends these to each of its processes; the group gets its grace.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    adopt_orphans()?;
+    let mut child = start_group(command)?;
+    let group = Pid::from_child(&child);
+    let mut orders = read_orders();
+    // The child stays a zombie until its group has been killed, so that its number cannot name another group.
+    while !has_ended(group)? {
+        tokio::select! {
+            _ = children.recv() => {}
+            Some(order) = orders.recv() => {
+                kill_group(group, if order == TERM { Signal::TERM } else { Signal::KILL });
+            }
+            _ = terminate.recv() => kill_group(group, Signal::TERM),
+            _ = interrupt.recv() => kill_group(group, Signal::TERM),
+            _ = hangup.recv() => kill_group(group, Signal::TERM),
+        }
+    }
+    kill_group(group, Signal::KILL);
+    let status = child.wait()?;
+    // Waits for all of the group, so that nothing of it is at work in the step's folders any more.
+    while rustix::process::waitid(WaitId::Pgid(Some(group)), WaitIdOptions::EXITED).is_ok() {}
+    Ok(status)
+}
+
+fn start_group(command: Vec<OsString>) -> io::Result<std::process::Child> {
+    let mut words = command.into_iter();
+    let program = words.next().ok_or_else(|| io::Error::other("there is no command"))?;
+    let started = Command::new(&program).args(words).stdin(Stdio::null()).process_group(0).spawn();
+    started.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))
+}
+
+/// Reads the orders of the server in a thread; the end of the pipe, which is the end of the server, is [`KILL`].
+fn read_orders() -> mpsc::UnboundedReceiver<u8> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for order in io::stdin().lock().bytes().map_while(Result::ok) {
+            let _ = sender.send(order);
+        }
+        let _ = sender.send(KILL);
+    });
+    receiver
+}
+
+/// Makes this process the parent of the group's orphans, so that it can wait for them.
+#[cfg(target_os = "linux")]
+fn adopt_orphans() -> io::Result<()> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "the other one can fail")]
+fn adopt_orphans() -> io::Result<()> {
+    Ok(())
+}
+
+fn has_ended(child: Pid) -> io::Result<bool> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    Ok(rustix::process::waitid(WaitId::Pid(child), options)?.is_some())
+}
+
+fn kill_group(group: Pid, signal: Signal) {
+    // An error means that nobody is there any more.
+    let _ = rustix::process::kill_process_group(group, signal);
+}
+
+fn exit_code(status: ExitStatus) -> i32 {
+    status.code().or_else(|| status.signal().map(|signal| SIGNALLED + signal)).unwrap_or(i32::from(u8::MAX))
+}

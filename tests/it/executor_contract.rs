@@ -1,0 +1,109 @@
+//! What every executor has to keep. Generic, so that each implementation is held to the same text.
+
+use std::time::Duration;
+
+use stackblaze::domain::{Reason, Step};
+use stackblaze::executor::{Event, Executor, Outcome, Run};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Longest time that a stopped run may take.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+
+/// Runs to the end and gives all events with the outcome.
+pub async fn run_to_end<E: Executor>(
+    executor: &E,
+    run: &Run,
+    stop: &CancellationToken,
+) -> (Vec<Event>, Outcome) {
+    let (events, mut inbox) = mpsc::channel(16);
+    let running = async {
+        let outcome = executor.run(run, &events, stop).await.unwrap();
+        drop(events);
+        outcome
+    };
+    let collect = async {
+        let mut all = Vec::new();
+        while let Some(event) = inbox.recv().await {
+            all.push(event);
+        }
+        all
+    };
+    let (outcome, events) = tokio::join!(running, collect);
+    (events, outcome)
+}
+
+/// The text of a step's log.
+pub fn log_of(events: &[Event], wanted: Step) -> String {
+    let bytes = events.iter().filter_map(|event| match event {
+        Event::Log { step, bytes } if *step == wanted => Some(bytes.as_slice()),
+        _ => None,
+    });
+    String::from_utf8_lossy(&bytes.collect::<Vec<_>>().concat()).into_owned()
+}
+
+/// The events without logs, in order, as words.
+pub fn outline(events: &[Event]) -> Vec<String> {
+    let words = events.iter().filter_map(|event| match event {
+        Event::StepStarted(step) => Some(format!("{} started", step.as_str())),
+        Event::StepFinished { step, succeeded, exit_code } => {
+            Some(format!("{} finished {succeeded} {exit_code:?}", step.as_str()))
+        }
+        Event::Commit { .. } => Some("commit".to_owned()),
+        Event::Log { .. } => None,
+    });
+    words.collect()
+}
+
+/// A run that succeeds tells three steps and the commit, in order.
+pub async fn a_good_run_tells_everything_in_order<E: Executor>(executor: &E, run: &Run) {
+    let (events, outcome) = run_to_end(executor, run, &CancellationToken::new()).await;
+
+    assert_eq!(outcome, Outcome::Succeeded, "{}", log_of(&events, Step::Clone));
+    assert_eq!(
+        outline(&events),
+        [
+            "clone started",
+            "commit",
+            "clone finished true Some(0)",
+            "build started",
+            "build finished true Some(0)",
+            "deploy started",
+            "deploy finished true Some(0)",
+        ]
+    );
+}
+
+/// A failing build is an outcome, not an error, and nothing is deployed.
+pub async fn a_failing_build_is_an_outcome<E: Executor>(executor: &E, run: &Run) {
+    let (events, outcome) = run_to_end(executor, run, &CancellationToken::new()).await;
+
+    assert!(matches!(outcome, Outcome::Failed { reason: Reason::BuildFailed, .. }), "{outcome:?}");
+    assert!(!outline(&events).iter().any(|word| word.starts_with("deploy")));
+}
+
+/// A run that is told to stop ends in time, as failed.
+pub async fn a_stopped_run_ends_in_time<E: Executor>(executor: &E, run: &Run) {
+    let stop = CancellationToken::new();
+    let (events, mut inbox) = mpsc::channel(16);
+    let stopper = stop.clone();
+    let watch = async move {
+        while let Some(event) = inbox.recv().await {
+            // The build says so itself, so that it is stopped in the middle.
+            if matches!(&event, Event::Log { step: Step::Build, bytes } if bytes.windows(5).any(|text| text == b"ready"))
+            {
+                stopper.cancel();
+            }
+        }
+    };
+    let running = async {
+        let outcome = executor.run(run, &events, &stop).await.unwrap();
+        drop(events);
+        outcome
+    };
+
+    let ended =
+        tokio::time::timeout(STOP_LIMIT + Duration::from_secs(30), async { tokio::join!(running, watch).0 });
+
+    assert!(matches!(ended.await.unwrap(), Outcome::Failed { reason: Reason::Cancelled, .. }));
+}

@@ -1,0 +1,344 @@
+//! Starts and stops the server under test.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stackblaze::db;
+use stackblaze::db::Db;
+use stackblaze::db::logs;
+use stackblaze::db::tokens;
+use stackblaze::db::tokens::TokenRow;
+use stackblaze::dispatch;
+use stackblaze::dispatch::Dispatcher;
+use stackblaze::domain::ApiToken;
+use stackblaze::domain::Clock;
+use stackblaze::domain::Scope;
+use stackblaze::domain::Timestamp;
+use stackblaze::domain::TokenKey;
+use stackblaze::web;
+use stackblaze::web::AppState;
+use stackblaze::web::Urls;
+use stackblaze::web::front;
+use tempfile::TempDir;
+use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::build::ServiceBuilder;
+use super::http::Answer;
+use super::http::Api;
+use super::scripted::Scripted;
+use super::soon;
+
+/// Base of hook URLs: not the address that is listened on, so that a test sees where a URL comes from.
+pub const PUBLIC: &str = "http://hooks.test";
+/// Base of pages.
+pub const DASHBOARD: &str = "http://dashboard.test";
+/// When every test begins: 2026-11-24T14:30:49.120Z.
+pub const BEGINNING: Timestamp = Timestamp::from_millis(1_795_530_649_120);
+/// The server key, in the data directory.
+const KEY_FILE: &str = "secret.key";
+
+/// What a test may want otherwise than a new server has it.
+pub struct Options {
+    pub hook_rate: u32,
+    pub hook_burst: u32,
+    pub queue_limit: u32,
+    pub concurrency: u32,
+    pub queue_timeout: Duration,
+    pub kept: logs::Kept,
+    pub min_free_bytes: u64,
+    /// Whether the server can run anything.
+    pub has_executor: bool,
+    pub trusted_proxies: Vec<&'static str>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            hook_rate: 60,
+            hook_burst: 30,
+            queue_limit: 200,
+            concurrency: 4,
+            queue_timeout: Duration::from_hours(24),
+            kept: logs::Kept { head: 1024 * 1024, tail: 4 * 1024 * 1024 },
+            min_free_bytes: 0,
+            has_executor: true,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+impl Options {
+    /// Room for any number of calls.
+    pub fn roomy() -> Self {
+        Self { hook_rate: 1_000_000, hook_burst: 1_000_000, queue_limit: 1_000_000, ..Self::default() }
+    }
+}
+
+pub struct TestServer {
+    pub address: SocketAddr,
+    pub clock: Clock,
+    pub executor: Scripted,
+    pub state: AppState,
+    /// As an API token that may do everything.
+    pub admin: Api,
+    dispatcher: Dispatcher<Scripted>,
+    is_draining: CancellationToken,
+    stop: CancellationToken,
+    front: JoinHandle<()>,
+    dir: TempDir,
+}
+
+impl TestServer {
+    pub async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub async fn with(options: Options) -> Self {
+        let dir = TempDir::new().unwrap();
+        Self::open(options, dir, Clock::fixed(BEGINNING), Scripted::default()).await
+    }
+
+    async fn open(options: Options, dir: TempDir, clock: Clock, executor: Scripted) -> Self {
+        let db = Arc::new(Db::open(dir.path(), options.min_free_bytes).unwrap());
+        let key = key(dir.path());
+        let token = admin_token(&db, &key, clock.now()).await;
+        let settings = dispatch::Settings {
+            concurrency: options.concurrency,
+            queue_timeout: options.queue_timeout,
+            logs: options.kept,
+        };
+        let local = options.has_executor.then(|| executor.clone());
+        let dispatcher = Dispatcher::new(Arc::clone(&db), clock.clone(), settings, local);
+        let is_draining = CancellationToken::new();
+        let settings = web::Settings {
+            hook_rate: NonZeroU32::new(options.hook_rate).unwrap(),
+            hook_burst: NonZeroU32::new(options.hook_burst).unwrap(),
+            queue_limit: options.queue_limit,
+            available: dispatcher.available(),
+        };
+        let urls = Urls::new(PUBLIC, DASHBOARD);
+        let state = AppState::new(db, key, clock.clone(), urls, settings, is_draining.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let front = front::Front::new(web::app(state.clone()), front_settings(&options));
+        let stop = CancellationToken::new();
+        let front = tokio::spawn(front.serve_tcp(listener, stop.clone()));
+        let admin = Api::new(address, Some(token));
+        Self { address, clock, executor, state, admin, dispatcher, is_draining, stop, front, dir }
+    }
+
+    /// Ends in order and starts again on the same files with other options. What was running stays as a killed
+    /// process leaves it only where the test made it so; see [`TestServer::claim_without_run`].
+    pub async fn restart_with(self, options: Options) -> Self {
+        let (executor, clock) = (self.executor.clone(), self.clock.clone());
+        self.drain().await;
+        let dir = self.close().await;
+        let server = Self::open(options, dir, clock, executor).await;
+        server.recover().await;
+        server
+    }
+
+    pub async fn restart(self) -> Self {
+        self.restart_with(Options::default()).await
+    }
+
+    /// Asks the runs to end, as a server does that goes down, and waits until they have.
+    pub async fn drain(&self) {
+        self.is_draining.cancel();
+        soon(self.dispatcher.drain()).await;
+    }
+
+    /// Readiness turns red and held calls answer; runs go on.
+    pub fn begin_to_drain(&self) {
+        self.is_draining.cancel();
+    }
+
+    async fn close(mut self) -> TempDir {
+        self.stop.cancel();
+        soon(&mut self.front).await.unwrap();
+        let dir = std::mem::replace(&mut self.dir, TempDir::new().unwrap());
+        let db = Arc::clone(self.state.db());
+        drop(self);
+        let db = Arc::into_inner(db).expect("nothing uses the database any more");
+        tokio::task::spawn_blocking(move || db.close()).await.unwrap();
+        dir
+    }
+
+    /// What a starting server does with rows of a former process. A dispatcher that is told to end before it begins
+    /// does that and nothing else.
+    async fn recover(&self) {
+        let settings = dispatch::Settings {
+            concurrency: 1,
+            queue_timeout: Duration::from_hours(24),
+            logs: logs::Kept { head: 1, tail: 1 },
+        };
+        let db = Arc::clone(self.state.db());
+        let recovery = Dispatcher::new(db, self.clock.clone(), settings, Some(self.executor.clone()));
+        recovery.drain().await;
+        soon(recovery.run()).await.unwrap();
+    }
+
+    /// One look of the dispatcher at the tables.
+    pub async fn tick(&self) {
+        soon(self.dispatcher.tick()).await.unwrap();
+    }
+
+    /// Waits until nothing runs.
+    pub async fn idle(&self) {
+        soon(self.dispatcher.idle()).await;
+    }
+
+    /// Ticks until nothing is queued and nothing runs.
+    pub async fn run_all(&self) {
+        loop {
+            self.tick().await;
+            if self.executor.running() == 0 && self.count("queued").await + self.count("building").await == 0
+            {
+                break;
+            }
+            self.idle().await;
+        }
+        self.idle().await;
+    }
+
+    /// A deployment that was claimed and whose process died right after.
+    pub async fn claim_without_run(&self) {
+        let (available, now) = (self.dispatcher.available(), self.clock.now());
+        let claim = move |tx: &db::Tx<'_>| db::queue::claim_next(tx, available, 100, now);
+        self.state.db().write(claim).await.unwrap().expect("something is queued");
+    }
+
+    /// A new service, by the management API.
+    pub fn service(&self, name: &str) -> ServiceBuilder {
+        ServiceBuilder::new(self.admin.clone(), name)
+    }
+
+    /// Somebody without a credential.
+    pub fn anyone(&self) -> Api {
+        self.admin.with_token(None)
+    }
+
+    /// Somebody with this token.
+    pub fn holder(&self, token: &str) -> Api {
+        self.admin.with_token(Some(token.to_owned()))
+    }
+
+    /// A new API token, by the management API.
+    pub async fn token(&self, name: &str, scope: &str, service: Option<&str>) -> String {
+        let body = serde_json::json!({ "name": name, "scope": scope, "service": service });
+        let answer = self.admin.post("/api/v1/tokens", body).await;
+        answer.json()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// The object of a deployment, as anybody sees it.
+    pub async fn deployment(&self, id: &str) -> serde_json::Value {
+        self.anyone().get(&format!("/deployments/{id}")).await.json()
+    }
+
+    /// Status and reason of a deployment, `failed/timeout`.
+    pub async fn end_of(&self, id: &str) -> String {
+        let found = self.deployment(id).await;
+        let status = found["status"].as_str().unwrap().to_owned();
+        found["reason"].as_str().map_or(status.clone(), |reason| format!("{status}/{reason}"))
+    }
+
+    /// How many deployments have this status.
+    pub async fn count(&self, status: &str) -> i64 {
+        self.rows(&format!("SELECT count(*) FROM deployments WHERE status = '{status}'")).await
+    }
+
+    /// A number read from the core file by other means than the server's own.
+    pub async fn rows(&self, sql: &str) -> i64 {
+        let (path, sql) = (self.dir.path().join(db::CORE_FILE), sql.to_owned());
+        let query = move || {
+            let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+            let file = rusqlite::Connection::open_with_flags(path, flags).unwrap();
+            file.query_row(&sql, [], |row| row.get(0)).unwrap()
+        };
+        tokio::task::spawn_blocking(query).await.unwrap()
+    }
+
+    /// Where the files are.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Sends bytes on a connection of their own and reads until the server closes it.
+    pub async fn raw(&self, request: impl AsRef<[u8]>) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_ref()).await.unwrap();
+        let mut answer = Vec::new();
+        // A reset after the answer is an end as well.
+        let _ = soon(stream.read_to_end(&mut answer)).await;
+        String::from_utf8(answer).unwrap()
+    }
+
+    /// Stores refused calls over budget, as the server does once a second.
+    pub async fn flush(&self) {
+        self.state.flush_over_budget().await.unwrap();
+    }
+
+    /// The audit, newest first: `actor action subject detail`.
+    pub async fn audit(&self) -> Vec<String> {
+        let answer: Answer = self.admin.get("/api/v1/audit?limit=100").await;
+        let line = |entry: &serde_json::Value| {
+            let field = |name: &str| entry[name].as_str().unwrap().to_owned();
+            [field("actor"), field("action"), field("subject"), field("detail")].join(" | ")
+        };
+        answer.items().iter().map(line).collect()
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.executor.running(), 0, "a run is left running");
+        }
+    }
+}
+
+fn front_settings(options: &Options) -> front::Settings {
+    let limits = front::Limits {
+        per_peer: 10_000,
+        first_byte: super::PATIENCE,
+        header: super::PATIENCE,
+        ..front::Limits::default()
+    };
+    let trusted_proxies = options.trusted_proxies.iter().map(|range| range.parse().unwrap()).collect();
+    front::Settings { limits, trusted_proxies, https: false }
+}
+
+fn key(dir: &Path) -> TokenKey {
+    let path = dir.join(KEY_FILE);
+    if let Ok(text) = std::fs::read_to_string(&path) {
+        return TokenKey::parse(&text).unwrap();
+    }
+    let key = TokenKey::generate();
+    std::fs::write(path, key.to_text().as_str()).unwrap();
+    key
+}
+
+async fn admin_token(db: &Db, key: &TokenKey, now: Timestamp) -> String {
+    let token = ApiToken::mint(key);
+    let row = TokenRow {
+        id: token.id.clone(),
+        name: format!("admin-{}", token.id),
+        scope: Scope::Admin,
+        service: None,
+        created_at: now,
+        created_by: "the test".to_owned(),
+        last_used_at: None,
+        expires_at: None,
+    };
+    let hash = token.hash();
+    assert!(db.write(move |tx| tokens::insert(tx, &row, &hash)).await.unwrap());
+    token.reveal().to_owned()
+}
