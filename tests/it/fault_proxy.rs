@@ -201,3 +201,25 @@ fn a_kubeconfig_leads_here() {
     assert_eq!(config["clusters"][0]["cluster"]["server"], proxy.url());
     assert_eq!(config["users"][0]["user"]["token"], "secret");
 }
+
+/// `tests/cluster/cluster exec cargo test --test it -- --ignored fault_proxy`
+#[tokio::test]
+#[ignore = "needs the test cluster, L1 or L2"]
+async fn a_lost_create_is_seen_by_the_real_api_server() {
+    let proxy = FaultProxy::start(Upstream::cluster()).await;
+    proxy.inject(Calls::to("POST", "/configmaps").first(1), Fault::LoseReply);
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let name = format!("lost-{}", std::process::id());
+    let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name } });
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let post = || http.post(format!("{}{maps}", proxy.url())).json(&map).send();
+
+    assert!(post().await.is_err(), "the reply was lost");
+    assert_eq!(post().await.unwrap().status(), 409);
+    assert_eq!(proxy.created("configmaps"), [name.clone()]);
+
+    let one = format!("{}{maps}/{name}", proxy.url());
+    assert_eq!(http.get(&one).bearer_auth("of nobody").send().await.unwrap().status(), 401);
+    assert_eq!(http.delete(&one).send().await.unwrap().status(), 200);
+}

@@ -145,7 +145,7 @@ def clean():
         for entry in STATE.iterdir():
             if entry.is_dir() and entry.name != "logs":
                 shutil.rmtree(entry, ignore_errors=True)
-            elif entry.is_file() and entry != MARK:
+            elif not entry.is_dir() and entry != MARK:
                 entry.unlink()
     return bool(pid)
 

@@ -25,8 +25,9 @@ BRANCHES = {
     "broken-rollout": DOCKERFILE + 'CMD ["sh", "-c", "echo this process ends at once; exit 1"]\n',
     "never-ready": DOCKERFILE + 'CMD ["httpd", "-f", "-p", "8079", "-h", "/www"]\n',
     "slow-build": DOCKERFILE + "RUN echo 'sleeping for 60 s'; sleep 60\n" + SERVE,
+    # 31 MB, then long enough for kubelet to rotate the log: who reads it only now gets the last line.
     "chatty": DOCKERFILE + "RUN awk 'BEGIN { for (i = 1; i <= 300000; i++) printf \"line %06d %s\\n\", i, "
-                           "\"" + "0123456789" * 9 + "\" }'\n" + SERVE,
+                           "\"" + "0123456789" * 9 + "\" }'; sleep 8; echo 'last line'\n" + SERVE,
 }
 
 

@@ -36,6 +36,7 @@ def write_kubelet(conf):
         # Nobody answers there; without it every pod gets a Warning event MissingClusterDNS.
         "clusterDNS": ["10.96.0.10"], "clusterDomain": "cluster.local",
         "serializeImagePulls": False, "registryPullQPS": 0, "eventRecordQPS": 0, "maxPods": 250,
+        "containerLogMaxSize": "10Mi", "containerLogMonitorInterval": "3s",
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "nodefs.inodesFree": "1%",
                          "imagefs.available": "1%", "imagefs.inodesFree": "1%"}}, indent=1))
