@@ -59,8 +59,9 @@ async fn serve(mut stream: TcpStream, seen: Arc<AtomicUsize>) {
 async fn call(proxy: &FaultProxy, method: &str, target: &str, body: &str, time: Duration) -> Option<String> {
     let mut stream = TcpStream::connect(proxy.url().trim_start_matches("http://")).await.unwrap();
     let length = body.len();
-    let request =
-        format!("{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut all = Vec::new();
     let end = tokio::time::timeout(time, stream.read_to_end(&mut all)).await;
@@ -97,7 +98,11 @@ async fn a_status_comes_with_retry_after_and_keeps_the_server_out_of_it() {
         answers.push(call(&proxy, "POST", RUNS, &run(name), LONG).await.unwrap());
     }
 
-    assert!(answers[1].starts_with("HTTP/1.1 429") && answers[1].contains("retry-after: 3"), "{}", answers[1]);
+    assert!(
+        answers[1].starts_with("HTTP/1.1 429") && answers[1].contains("retry-after: 3"),
+        "{}",
+        answers[1]
+    );
     let status: Value = serde_json::from_str(answers[1].split_once("\r\n\r\n").unwrap().1).unwrap();
     assert_eq!(status["reason"], "TooManyRequests");
     assert_eq!(seen.load(Ordering::SeqCst), 2);
@@ -166,7 +171,8 @@ async fn a_body_breaks_off_where_the_test_says() {
     proxy.inject(Calls::to("GET", "/log"), Fault::CutBody(3));
     proxy.inject(Calls::to("GET", "/pipelineruns?*watch=1"), Fault::CutBody(6));
 
-    let log = call(&proxy, "GET", "/api/v1/namespaces/builds/pods/p/log?follow=true", "", LONG).await.unwrap();
+    let log =
+        call(&proxy, "GET", "/api/v1/namespaces/builds/pods/p/log?follow=true", "", LONG).await.unwrap();
     let watch = call(&proxy, "GET", &format!("{RUNS}?a=b&watch=1"), "", LONG).await.unwrap();
 
     assert!(log.ends_with("\r\n\r\nten"), "{log}");

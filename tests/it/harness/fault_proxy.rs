@@ -251,7 +251,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let mut cut = shared.cut.subscribe();
     let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
-    let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let connection =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     // A request that fails on purpose is an error of its connection.
     tokio::select! {
         _ = connection => {}
@@ -327,7 +328,13 @@ async fn forward(
         headers.remove(hop);
     }
     let url = format!("{}{}", upstream.base, head.uri);
-    client.request(head.method.clone(), url).headers(headers).body(body).send().await.map_err(io::Error::other)
+    client
+        .request(head.method.clone(), url)
+        .headers(headers)
+        .body(body)
+        .send()
+        .await
+        .map_err(io::Error::other)
 }
 
 /// Streams an answer, and breaks off after `most` bytes of it.
