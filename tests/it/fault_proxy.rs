@@ -223,7 +223,7 @@ async fn a_lost_create_is_seen_by_the_real_api_server() {
 
     assert!(post().await.is_err(), "the reply was lost");
     assert_eq!(post().await.unwrap().status(), 409);
-    assert_eq!(proxy.created("configmaps"), [name.clone()]);
+    assert_eq!(proxy.created("configmaps"), std::slice::from_ref(&name));
 
     let one = format!("{}{maps}/{name}", proxy.url());
     assert_eq!(http.get(&one).bearer_auth("of nobody").send().await.unwrap().status(), 401);

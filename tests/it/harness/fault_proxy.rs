@@ -348,7 +348,7 @@ fn pass_on(reply: reqwest::Response, most: usize) -> Response<reqwest::Body> {
     let mut left = most;
     let body = reply.bytes_stream().flat_map(move |piece| {
         let piece = piece.map(|piece| piece.slice(..piece.len().min(left))).map_err(io::Error::other);
-        left -= piece.as_ref().map_or(0, |piece| piece.len());
+        left -= piece.as_ref().map_or(0, tokio_util::bytes::Bytes::len);
         let end = stream::iter((left == 0).then_some(())).then(async |()| {
             tokio::task::yield_now().await; // hyper sends what it has when a body makes it wait
             Err(cut())
