@@ -11,6 +11,7 @@ mod cli;
 mod crash;
 mod dispatch;
 mod executor_contract;
+mod fault_proxy;
 mod faults;
 mod front;
 mod harness;

@@ -3,6 +3,7 @@
 
 pub mod build;
 pub mod curl;
+pub mod fault_proxy;
 pub mod git;
 pub mod http;
 pub mod log;
