@@ -17,23 +17,37 @@ pub enum Place {
     Full,
 }
 
-/// The deployment that an equal call would join under this policy, if any.
-pub fn joins(
+/// What a deployment would find that asked for a place now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Room {
+    /// A place of its own.
+    Free,
+    /// An equal one that is queued last, and that it would join.
+    Joins(DeploymentId),
+    /// The service has as many queued deployments as it may.
+    Full,
+}
+
+/// Looks for room for a new deployment by the policy of its service.
+pub fn room(
     reader: &Reader<'_>,
     new: &NewDeployment,
     policy: QueuePolicy,
-) -> Result<Option<DeploymentId>, Error> {
-    if policy == QueuePolicy::Every {
-        return Ok(None);
+    limit: u32,
+) -> Result<Room, Error> {
+    if policy != QueuePolicy::Every
+        && let Some(last) = last_queued(reader, &new.service_id)?
+        && last.equals_request(&new.branch, new.commit.as_ref(), new.clear_cache)
+    {
+        return Ok(Room::Joins(last.id));
     }
-    let last = last_queued(reader, &new.service_id)?;
-    Ok(last
-        .filter(|last| last.equals_request(&new.branch, new.commit.as_ref(), new.clear_cache))
-        .map(|last| last.id))
+    // `latest` empties the queue, so it never meets the limit.
+    let is_full = policy != QueuePolicy::Latest && is_full(reader, &new.service_id, limit)?;
+    Ok(if is_full { Room::Full } else { Room::Free })
 }
 
 /// Whether the service has `limit` queued deployments or more.
-pub fn is_full(reader: &Reader<'_>, service: &ServiceId, limit: u32) -> Result<bool, Error> {
+fn is_full(reader: &Reader<'_>, service: &ServiceId, limit: u32) -> Result<bool, Error> {
     const SQL: &str = "
         SELECT count(*) >= :limit
           FROM deployments
@@ -51,12 +65,22 @@ pub fn enqueue(
     limit: u32,
     now: Timestamp,
 ) -> Result<Place, Error> {
-    if let Some(id) = joins(tx, new, policy)? {
-        return Ok(Place::Joined(id));
-    }
-    // `latest` empties the queue, so it never meets the limit.
-    if policy != QueuePolicy::Latest && is_full(tx, &new.service_id, limit)? {
-        return Ok(Place::Full);
+    let room = room(tx, new, policy, limit)?;
+    take(tx, new, policy, room, now)
+}
+
+/// Takes the room that [`room`] found in the same transaction.
+pub fn take(
+    tx: &Tx<'_>,
+    new: &NewDeployment,
+    policy: QueuePolicy,
+    room: Room,
+    now: Timestamp,
+) -> Result<Place, Error> {
+    match room {
+        Room::Joins(id) => return Ok(Place::Joined(id)),
+        Room::Full => return Ok(Place::Full),
+        Room::Free => {}
     }
     let id = insert(tx, new, now)?;
     if policy == QueuePolicy::Latest {

@@ -6,11 +6,9 @@ use poem::Request;
 use serde::Serialize;
 
 use crate::db::deployments::NewDeployment;
-use crate::db::queue::{self, Place};
+use crate::db::queue::{self, Place, Room};
 use crate::db::{self, Reader, Tx, hook_calls, hooks, idempotency, services};
-use crate::domain::{
-    Branch, Commit, DeploymentId, Hook, HookToken, Invalid, QueuePolicy, Service, Timestamp, Trigger,
-};
+use crate::domain::{Branch, Commit, DeploymentId, Hook, HookToken, Invalid, Service, Timestamp, Trigger};
 
 use super::super::error::Error;
 use super::super::request::{Query, address};
@@ -145,10 +143,7 @@ pub(super) fn decide(
     };
     let decision = match replay(tx, call, &verified.hook, now)? {
         Some(decision) => decision,
-        None => match first_refusal(tx, state, call, &verified.hook, &service, tx.is_short_of_space())? {
-            Some(error) => Decision::Refused(error),
-            None => accept(tx, state, call, &verified, &service, now)?,
-        },
+        None => accept(tx, state, call, &verified, &service, now)?,
     };
     note(tx, call, &verified.hook, &decision, now)?;
     Ok(match decision {
@@ -190,13 +185,13 @@ fn replay(tx: &Tx<'_>, call: &Call, hook: &Hook, now: Timestamp) -> Result<Optio
 
 /// The refusals that depend on the hook, the service and the server, in the order of the contract.
 fn refusals(
-    reader: &Reader<'_>,
     state: &AppState,
     call: &Call,
     hook: &Hook,
     service: &Service,
+    room: &Room,
     is_short_of_space: bool,
-) -> Result<Vec<Error>, db::Error> {
+) -> Vec<Error> {
     let mut found = Vec::new();
     let branch = call.branch.as_ref().unwrap_or(&service.default_branch);
     if !hook.rules.allows_branch(branch) {
@@ -213,7 +208,7 @@ fn refusals(
     if let Some(reason) = &hook.rules.paused {
         found.push(Error::Locked { code: "hook_paused", detail: format!("this hook is paused: {reason}") });
     }
-    if is_queue_full(reader, state, call, hook, service)? {
+    if *room == Room::Full {
         found.push(Error::queue_full(service));
     }
     if is_short_of_space {
@@ -222,33 +217,7 @@ fn refusals(
     if !state.settings().available.has(service.executor) {
         found.push(Error::no_executor(service.executor));
     }
-    Ok(found)
-}
-
-fn first_refusal(
-    reader: &Reader<'_>,
-    state: &AppState,
-    call: &Call,
-    hook: &Hook,
-    service: &Service,
-    is_short_of_space: bool,
-) -> Result<Option<Error>, db::Error> {
-    Ok(refusals(reader, state, call, hook, service, is_short_of_space)?.into_iter().next())
-}
-
-/// A call that joins an equal one needs no place, and `latest` makes its own.
-fn is_queue_full(
-    reader: &Reader<'_>,
-    state: &AppState,
-    call: &Call,
-    hook: &Hook,
-    service: &Service,
-) -> Result<bool, db::Error> {
-    let verified = hooks::Verified { hook: hook.clone(), generation: hook.generation };
-    let joins = queue::joins(reader, &call.deployment(service, &verified), service.queue_policy)?;
-    Ok(joins.is_none()
-        && service.queue_policy != QueuePolicy::Latest
-        && queue::is_full(reader, &service.id, state.settings().queue_limit)?)
+    found
 }
 
 fn accept(
@@ -260,8 +229,12 @@ fn accept(
     now: Timestamp,
 ) -> Result<Decision, db::Error> {
     let new = call.deployment(service, verified);
-    let place = queue::enqueue(tx, &new, service.queue_policy, state.settings().queue_limit, now)?;
-    let (id, is_coalesced) = match place {
+    let room = queue::room(tx, &new, service.queue_policy, state.settings().queue_limit)?;
+    let refusals = refusals(state, call, &verified.hook, service, &room, tx.is_short_of_space());
+    if let Some(first) = refusals.into_iter().next() {
+        return Ok(Decision::Refused(first));
+    }
+    let (id, is_coalesced) = match queue::take(tx, &new, service.queue_policy, room, now)? {
         Place::New(id) => (id, false),
         Place::Joined(id) => (id, true),
         Place::Full => return Ok(Decision::Refused(Error::queue_full(service))),
@@ -324,12 +297,17 @@ fn look(
     now: Timestamp,
 ) -> Result<Option<String>, db::Error> {
     let Some((verified, service)) = open(reader, call, now)? else { return Ok(None) };
+    let new = call.deployment(&service, &verified);
+    let room = queue::room(reader, &new, service.queue_policy, state.settings().queue_limit)?;
     let is_short_of_space = state.db().is_short_of_space();
-    let mut failed = refusals(reader, state, call, &verified.hook, &service, is_short_of_space)?;
+    let mut failed = refusals(state, call, &verified.hook, &service, &room, is_short_of_space);
     if !state.db().is_ready() {
         failed.push(db::Error::Unavailable("the database cannot be written").into());
     }
-    let new = call.deployment(&service, &verified);
+    let joins = match room {
+        Room::Joins(id) if failed.is_empty() => Some(id),
+        _ => None,
+    };
     let answer = DryRun {
         is_dry: true,
         would_deploy: failed.is_empty(),
@@ -337,7 +315,7 @@ fn look(
         branch: &new.branch,
         commit: new.commit.as_ref(),
         clear_cache: new.clear_cache,
-        joins: if failed.is_empty() { queue::joins(reader, &new, service.queue_policy)? } else { None },
+        joins,
         failed: failed
             .into_iter()
             .map(|error| FailedCheck {
