@@ -165,20 +165,14 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result
         VALUES (:id, :service_id, :trigger, :hook_id, :hook_generation, :origin_id, :caller, :branch,
                 :commit_id, :commit_requested, :clear_cache, :ignored_parameters, :executor, 'queued',
                 :created_at_ms)";
-    let (trigger, hook, origin) = match &new.trigger {
-        Trigger::Hook(hook) => ("hook", Some(hook), None),
-        Trigger::Deploy => ("deploy", None, None),
-        Trigger::Redeploy(origin) => ("redeploy", None, Some(origin)),
-        Trigger::Rollback(origin) => ("rollback", None, Some(origin)),
-    };
     let id = DeploymentId::generate(now);
     tx.conn().prepare_cached(SQL)?.execute(named_params! {
         ":id": id.as_str(),
         ":service_id": new.service_id.as_str(),
-        ":trigger": trigger,
-        ":hook_id": hook.map(HookId::as_str),
+        ":trigger": new.trigger.as_str(),
+        ":hook_id": new.trigger.hook().map(HookId::as_str),
         ":hook_generation": new.hook_generation,
-        ":origin_id": origin.map(DeploymentId::as_str),
+        ":origin_id": new.trigger.origin().map(DeploymentId::as_str),
         ":caller": new.caller,
         ":branch": new.branch.as_str(),
         ":commit_id": new.commit.as_ref().map(Commit::as_str),

@@ -15,6 +15,34 @@ pub enum Trigger {
     Rollback(DeploymentId),
 }
 
+impl Trigger {
+    /// The word for it in the database and the API.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Hook(_) => "hook",
+            Self::Deploy => "deploy",
+            Self::Redeploy(_) => "redeploy",
+            Self::Rollback(_) => "rollback",
+        }
+    }
+
+    /// The hook that was called.
+    pub const fn hook(&self) -> Option<&HookId> {
+        match self {
+            Self::Hook(hook) => Some(hook),
+            _ => None,
+        }
+    }
+
+    /// The deployment that is used again.
+    pub const fn origin(&self) -> Option<&DeploymentId> {
+        match self {
+            Self::Redeploy(origin) | Self::Rollback(origin) => Some(origin),
+            _ => None,
+        }
+    }
+}
+
 /// Our record of one deployment.
 #[derive(Debug, Clone)]
 pub struct Deployment {
@@ -69,6 +97,11 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// Whether it has served a commit, so that one can go back to it.
+    pub fn has_served(&self) -> bool {
+        self.status == Status::Succeeded && self.commit.is_some()
+    }
+
     /// Tells whether a later call asks for exactly the same: branch, commit and cache.
     pub fn equals_request(&self, branch: &Branch, commit: Option<&Commit>, clear_cache: bool) -> bool {
         let requested = if self.commit_requested { self.commit.as_ref() } else { None };

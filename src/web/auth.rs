@@ -11,7 +11,7 @@ use crate::domain::{ApiToken, Deployment, HookId, HookToken, Scope, ServiceId, T
 
 use super::error::Error;
 use super::front::Peer;
-use super::request::{address, bearer, header};
+use super::request::{address, address_text, bearer, header};
 use super::state::AppState;
 
 /// Name of the session cookie where pages are reached by https.
@@ -86,8 +86,7 @@ impl Caller {
 
 /// Who acts, for the audit.
 pub(super) fn actor(caller: &Caller, request: &Request) -> Actor {
-    let address = address(request).map_or_else(|| "socket".to_owned(), |address| address.to_string());
-    Actor { name: caller.name(), address }
+    Actor { name: caller.name(), address: address_text(request) }
 }
 
 /// Finds out who calls; none without a credential.

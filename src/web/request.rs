@@ -8,7 +8,7 @@ use poem::http::HeaderMap;
 use poem::{Body, Request};
 use serde::de::DeserializeOwned;
 
-use crate::domain::Invalid;
+use crate::domain::{Branch, Commit, Invalid};
 
 use super::error::Error;
 use super::front::{Peer, read_limited};
@@ -106,6 +106,27 @@ pub(super) fn address(request: &Request) -> Option<IpAddr> {
         Some(Peer::Tcp(address)) => Some(*address),
         _ => None,
     }
+}
+
+/// The same as a text for the audit.
+pub(super) fn address_text(request: &Request) -> String {
+    address(request).map_or_else(|| "socket".to_owned(), |address| address.to_string())
+}
+
+/// Reads a parameter or field `branch`.
+///
+/// # Errors
+/// Says what would be right.
+pub(super) fn read_branch(text: Option<&str>) -> Result<Option<Branch>, Invalid> {
+    text.map(Branch::parse).transpose().map_err(|error| Invalid::new("branch", error.to_string()))
+}
+
+/// Reads a parameter or field `commit`.
+///
+/// # Errors
+/// Says what would be right.
+pub(super) fn read_commit(text: Option<&str>) -> Result<Option<Commit>, Invalid> {
+    text.map(Commit::parse).transpose().map_err(|error| Invalid::new("commit", error.to_string()))
 }
 
 /// A header as text; none where it is missing or not visible ASCII.

@@ -14,17 +14,16 @@ use crate::domain::{HookToken, Timestamp};
 use super::super::error::Error;
 use super::super::front::read_limited;
 use super::super::pages;
-use super::super::request::{BODY_LIMIT, Query, address, bearer, header, prefers};
+use super::super::request::{BODY_LIMIT, Query, address, address_text, bearer, header, prefers};
 use super::super::state::{AppState, describe_caller};
 use super::hook_call::{Call, Decision, decide, dry_run};
+use super::{json_text, no_content};
 
 /// What the resource takes.
 const ALLOW: &str = "POST, DELETE, OPTIONS";
 /// What somebody reads who opens a hook URL in a browser or sends GET.
 const USE_POST: &str = "this is a deploy hook; it takes POST only, so that link previews cannot deploy: \
     curl --fail-with-body -X POST \"$STACKBLAZE_DEPLOY_HOOK\"";
-/// Seconds after which a caller may look at the status again.
-const POLL_SECONDS: u32 = 5;
 
 /// `/deploy-hooks/{token}` and `/deploy-hooks` with a Bearer token, all methods; a trailing slash is served.
 #[handler]
@@ -74,7 +73,7 @@ async fn trigger(request: &Request, body: Body, state: &AppState) -> Result<Resp
         retry_after,
     })?;
     if is_dry {
-        return Ok(json(StatusCode::OK, dry_run(state, call).await?));
+        return Ok(json_text(StatusCode::OK, dry_run(state, call).await?));
     }
     let ignored = call.ignored.clone();
     let (own_state, now) = (state.clone(), state.clock().now());
@@ -89,11 +88,10 @@ fn answer(decision: Decision, ignored: &[String]) -> Result<Response, Error> {
     };
     let id = &accepted.id;
     tracing::info!(deployment.id = %id, is_replay = accepted.is_replay, is_coalesced = accepted.is_coalesced, "hook call accepted");
-    let mut response = json(StatusCode::ACCEPTED, accepted.body);
+    let mut response = super::accepted(id, accepted.body);
     let headers = response.headers_mut();
-    headers.insert("retry-after", HeaderValue::from(POLL_SECONDS));
     let link = format!("</deployments/{id}/logs>; rel=\"logs\", </deployments/{id}/wait>; rel=\"wait\"");
-    let mut texts = vec![("location", format!("/deployments/{id}")), ("link", link)];
+    let mut texts = vec![("link", link)];
     texts.extend(accepted.is_replay.then(|| ("idempotency-replayed", "true".to_owned())));
     texts.extend(accepted.is_coalesced.then(|| ("deployment-coalesced", "true".to_owned())));
     texts.extend((!ignored.is_empty()).then(|| ("ignored-parameters", list_for_header(ignored))));
@@ -120,23 +118,14 @@ fn list_for_header(names: &[String]) -> String {
         .join(", ")
 }
 
-fn json(status: StatusCode, body: String) -> Response {
-    Response::builder()
-        .status(status)
-        .header("content-type", "application/json")
-        .header("cache-control", "no-store")
-        .body(body)
-}
-
 /// `DELETE` on a hook URL revokes that hook, also by an old secret in grace; nothing else stops it.
 async fn revoke(request: &Request, body: Body, state: &AppState) -> Result<Response, Error> {
     let token = token(request, state)?;
     read_limited(body, BODY_LIMIT).await?;
-    let address = address(request).map_or_else(|| "socket".to_owned(), |address| address.to_string());
-    let now = state.clock().now();
+    let (address, now) = (address_text(request), state.clock().now());
     let revoked = state.db().try_write(move |tx| revoke_by_url(tx, &token, address, now)).await?;
     if revoked {
-        return Ok(Response::builder().status(StatusCode::NO_CONTENT).finish());
+        return Ok(no_content());
     }
     Err(Error::UnknownHook)
 }

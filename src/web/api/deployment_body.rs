@@ -3,9 +3,7 @@
 use serde::Serialize;
 
 use crate::db::{self, Reader, deployments, logs, steps};
-use crate::domain::{
-    Branch, Commit, Deployment, DeploymentId, Status, StepRecord, StepStatus, Timestamp, Trigger,
-};
+use crate::domain::{Branch, Commit, Deployment, DeploymentId, Status, StepRecord, StepStatus, Timestamp};
 
 use super::super::urls::Urls;
 
@@ -76,10 +74,14 @@ pub(in crate::web) struct Found {
 
 /// Reads a deployment; none where there is none.
 pub(in crate::web) fn find(reader: &Reader<'_>, id: &DeploymentId) -> Result<Option<Found>, db::Error> {
-    let Some(deployment) = deployments::find(reader, id)? else { return Ok(None) };
+    deployments::find(reader, id)?.map(|deployment| complete(reader, deployment)).transpose()
+}
+
+/// Reads what belongs to a deployment.
+pub(in crate::web) fn complete(reader: &Reader<'_>, deployment: Deployment) -> Result<Found, db::Error> {
     let steps = steps::list(reader, &deployment)?;
     let queue_position = deployments::queue_position(reader, &deployment)?;
-    Ok(Some(Found { deployment, steps, queue_position }))
+    Ok(Found { deployment, steps, queue_position })
 }
 
 /// The step that failed, if one did.
@@ -146,12 +148,6 @@ impl StepBody {
 impl Details {
     fn new(found: &Found, log_tail: Vec<String>) -> Self {
         let deployment = &found.deployment;
-        let (trigger, origin) = match &deployment.trigger {
-            Trigger::Hook(_) => ("hook", None),
-            Trigger::Deploy => ("deploy", None),
-            Trigger::Redeploy(origin) => ("redeploy", Some(origin.clone())),
-            Trigger::Rollback(origin) => ("rollback", Some(origin.clone())),
-        };
         let failure = failed_step(found).map(|step| Failure {
             step: step.step.as_str(),
             exit_code: step.exit_code,
@@ -162,8 +158,8 @@ impl Details {
             failure,
             image_digest: None,
             run_name: deployment.id.run_name().to_string(),
-            trigger,
-            origin,
+            trigger: deployment.trigger.as_str(),
+            origin: deployment.trigger.origin().cloned(),
             hook: deployment.hook.clone(),
             caller: deployment.caller.clone(),
             ignored_parameters: deployment.ignored_parameters.clone(),

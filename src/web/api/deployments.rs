@@ -17,13 +17,12 @@ use super::super::auth::{self, Caller, actor};
 use super::super::error::Error;
 use super::super::request::{Query, header, prefers};
 use super::super::state::AppState;
+use super::accepted;
 use super::deployment_body::{DeploymentBody, Found, failed_step, find, tail};
 use super::hook_call::accepted_body;
 
 /// Longest time that a call is held.
 const HOLD: Duration = Duration::from_secs(50);
-/// Seconds after which a new deployment's status may have changed.
-const POLL_SECONDS: u32 = 5;
 
 /// Reads the id of a path in either spelling.
 ///
@@ -212,7 +211,7 @@ pub(in crate::web) async fn redeploy(
     let clear_cache = Query::parse(request)?.flag("clear_cache")?;
     let started =
         again(&state, &id, Again::Redeploy { clear_cache }, caller.clone(), actor(&caller, request)).await?;
-    Ok(accepted(started))
+    Ok(accepted(&started.id, started.body))
 }
 
 /// `POST /deployments/{id}/rollback`: serve what this deployment served.
@@ -224,7 +223,7 @@ pub(in crate::web) async fn rollback(
 ) -> Result<Response, Error> {
     let (id, caller) = (read_id(&id)?, auth::caller(request)?);
     let started = again(&state, &id, Again::Rollback, caller.clone(), actor(&caller, request)).await?;
-    Ok(accepted(started))
+    Ok(accepted(&started.id, started.body))
 }
 
 /// How an earlier deployment is used again.
@@ -279,7 +278,7 @@ fn new_from(
         Again::Redeploy { clear_cache } => (Trigger::Redeploy(origin.id.clone()), clear_cache),
         Again::Rollback => (Trigger::Rollback(origin.id.clone()), false),
     };
-    if matches!(how, Again::Rollback) && (origin.status != Status::Succeeded || origin.commit.is_none()) {
+    if matches!(how, Again::Rollback) && !origin.has_served() {
         let detail = format!("{} never served, so there is nothing to roll back to", origin.id);
         return Err(Error::Conflict { code: "nothing_to_roll_back_to", detail });
     }
@@ -328,15 +327,4 @@ pub(in crate::web) fn start(
     audit::record(tx, actor, verb, &format!("service {}", service.name), &detail, now)?;
     let body = accepted_body(state.urls(), &id, service.name.as_str(), &new.branch);
     Ok(Started { id, body })
-}
-
-/// A 202 with the five keys.
-pub(in crate::web) fn accepted(started: Started) -> Response {
-    Response::builder()
-        .status(StatusCode::ACCEPTED)
-        .header("content-type", "application/json")
-        .header("cache-control", "no-store")
-        .header("location", format!("/deployments/{}", started.id))
-        .header("retry-after", POLL_SECONDS)
-        .body(started.body)
 }

@@ -11,7 +11,7 @@ use crate::db::{self, Reader, Tx, hook_calls, hooks, idempotency, services};
 use crate::domain::{Branch, Commit, DeploymentId, Hook, HookToken, Invalid, Service, Timestamp, Trigger};
 
 use super::super::error::Error;
-use super::super::request::{Query, address};
+use super::super::request::{Query, address, read_branch, read_commit};
 use super::super::state::AppState;
 use super::super::urls::Urls;
 
@@ -47,16 +47,14 @@ impl Call {
         token: HookToken,
         caller: String,
     ) -> Result<Self, Invalid> {
-        let branch = query.get("branch").map(Branch::parse).transpose();
-        let commit = query.get("commit").map(Commit::parse).transpose();
         let mut ignored = query.unknown(&KNOWN);
         ignored.truncate(IGNORED_MAX);
         Ok(Self {
             token,
             caller,
             ignored: ignored.into_iter().map(|name| name.chars().take(IGNORED_NAME_MAX).collect()).collect(),
-            branch: branch.map_err(|error| Invalid::new("branch", error.to_string()))?,
-            commit: commit.map_err(|error| Invalid::new("commit", error.to_string()))?,
+            branch: read_branch(query.get("branch"))?,
+            commit: read_commit(query.get("commit"))?,
             clear_cache: query.flag("clear_cache")?,
             address: address(request),
             key: idempotency_key(request)?,

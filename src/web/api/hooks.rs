@@ -15,7 +15,7 @@ use super::super::request::{Query, json};
 use super::super::state::AppState;
 use super::hook_body::{HookBody, Shown, differences, new_hook};
 use super::services;
-use super::{List, limit};
+use super::{List, limit, no_content};
 
 /// How long the secret before a rotation stays good where nothing is said.
 const DEFAULT_OVERLAP: Span = Span::from_hours(24);
@@ -180,7 +180,7 @@ pub(in crate::web) async fn revoke(
         )?)
     };
     state.db().try_write(write).await?;
-    Ok(Response::builder().status(StatusCode::NO_CONTENT).finish())
+    Ok(no_content())
 }
 
 #[derive(Deserialize)]

@@ -17,16 +17,50 @@ pub(super) mod services;
 pub(super) mod tokens;
 
 use poem::Response;
-use poem::http::StatusCode;
+use poem::http::{HeaderValue, StatusCode};
 use serde::Serialize;
+
+use crate::domain::DeploymentId;
 
 /// A JSON answer that nobody stores.
 fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
+    json_text(status, serde_json::to_string(body).unwrap_or_default())
+}
+
+/// The same with a body that is JSON already.
+fn json_text(status: StatusCode, body: String) -> Response {
     Response::builder()
         .status(status)
         .header("content-type", "application/json")
         .header("cache-control", "no-store")
-        .body(serde_json::to_string(body).unwrap_or_default())
+        .body(body)
+}
+
+/// Seconds after which a new deployment's status may have changed.
+const POLL_SECONDS: u32 = 5;
+
+/// A 202 with the five keys, and where to look for the end.
+fn accepted(id: &DeploymentId, body: String) -> Response {
+    let mut response = json_text(StatusCode::ACCEPTED, body);
+    response.headers_mut().insert("retry-after", HeaderValue::from(POLL_SECONDS));
+    if let Ok(location) = HeaderValue::from_str(&format!("/deployments/{id}")) {
+        response.headers_mut().insert("location", location);
+    }
+    response
+}
+
+/// Done, and nothing to say about it.
+fn no_content() -> Response {
+    Response::builder().status(StatusCode::NO_CONTENT).finish()
+}
+
+/// Longest name of a token or operator, in characters.
+const NAME_MAX: usize = 58;
+
+/// Whether a token or an operator may be called so.
+fn is_name(name: &str) -> bool {
+    let has_length = (1..=NAME_MAX).contains(&name.chars().count());
+    has_length && !name.chars().any(|c| c.is_control() || c == '/') && name.trim() == name
 }
 
 /// A page of a list; `next` goes into `?after=` and is null on the last page.

@@ -15,12 +15,10 @@ use super::super::auth::{self, actor};
 use super::super::error::Error;
 use super::super::request::json;
 use super::super::state::AppState;
-use super::List;
+use super::{List, is_name};
 
 /// How long a sign-in link is good.
 pub(in crate::web) const LINK_LIFETIME: Duration = Duration::from_mins(15);
-/// Longest name, in characters.
-const NAME_MAX: usize = 58;
 
 #[derive(Serialize)]
 struct Shown {
@@ -55,9 +53,7 @@ struct WithLink {
 /// # Errors
 /// Says what would be right.
 pub(in crate::web) fn read_name(name: &str) -> Result<String, Invalid> {
-    let is_name =
-        (1..=NAME_MAX).contains(&name.chars().count()) && !name.chars().any(|c| c.is_control() || c == '/');
-    if is_name && name.trim() == name {
+    if is_name(name) {
         return Ok(name.to_owned());
     }
     Err(Invalid::new("name", "an operator's name is 1 to 58 characters without a slash, for example mira"))

@@ -8,18 +8,17 @@ use serde::Deserialize;
 use crate::db::deployments::{Filter, NewDeployment};
 use crate::db::{Reader, audit, deployments, services};
 use crate::domain::{
-    Branch, Commit, DeploymentId, EnvName, ExecutorKind, Invalid, LocalSettings, Scope, Service, Status,
-    Trigger,
+    DeploymentId, EnvName, ExecutorKind, Invalid, LocalSettings, Scope, Service, Status, Trigger,
 };
 
 use super::super::auth::{self, actor};
 use super::super::error::Error;
-use super::super::request::{Query, json};
+use super::super::request::{Query, json, read_branch, read_commit};
 use super::super::state::AppState;
-use super::deployment_body::{DeploymentBody, find};
-use super::deployments::{accepted, start};
+use super::deployment_body::{DeploymentBody, complete};
+use super::deployments::start;
 use super::service_body::{ServiceBody, Shown};
-use super::{List, limit};
+use super::{List, accepted, limit, no_content};
 
 /// Longest reason of a freeze or pause, in characters.
 pub(super) const REASON_MAX: usize = 500;
@@ -170,7 +169,7 @@ pub(in crate::web) async fn delete(
         Ok::<_, Error>(audit::record(tx, &actor, "service.delete", &format!("service {name}"), "", now)?)
     };
     state.db().try_write(write).await?;
-    Ok(Response::builder().status(StatusCode::NO_CONTENT).finish())
+    Ok(no_content())
 }
 
 /// Why a service is frozen or a hook paused.
@@ -242,7 +241,7 @@ pub(in crate::web) async fn deployments_of(
         caller.require(Scope::Read, Some(&service.id))?;
         let filter = Filter { limit: limit + 1, ..filter };
         let listed = deployments::list_for_service(reader, &service.id, &filter)?;
-        let found = listed.iter().filter_map(|deployment| find(reader, &deployment.id).transpose());
+        let found = listed.into_iter().map(|deployment| complete(reader, deployment));
         Ok::<_, Error>(found.collect::<Result<Vec<_>, _>>()?)
     };
     let found = state.db().read(read).await?;
@@ -257,15 +256,12 @@ fn filter(query: &Query) -> Result<Filter, Invalid> {
         Status::parse(word)
             .ok_or_else(|| Invalid::new("status", "must be queued, building, deploying, succeeded or failed"))
     });
-    let branch = query
-        .get("branch")
-        .map(|text| Branch::parse(text).map_err(|error| Invalid::new("branch", error.to_string())));
     let before = query.get("after").map(|text| {
         DeploymentId::parse(text).ok_or_else(|| Invalid::new("after", "must be the id of a deployment"))
     });
     Ok(Filter {
         status: status.transpose()?,
-        branch: branch.transpose()?,
+        branch: read_branch(query.get("branch"))?,
         before: before.transpose()?,
         limit: 0,
     })
@@ -291,10 +287,7 @@ pub(in crate::web) async fn deploy(
 ) -> Result<Response, Error> {
     let caller = auth::caller(request)?;
     let wanted: DeployBody = json(body).await?;
-    let branch = wanted.branch.as_deref().map(Branch::parse).transpose();
-    let branch = branch.map_err(|error| Invalid::new("branch", error.to_string()))?;
-    let commit = wanted.commit.as_deref().map(Commit::parse).transpose();
-    let commit = commit.map_err(|error| Invalid::new("commit", error.to_string()))?;
+    let (branch, commit) = (read_branch(wanted.branch.as_deref())?, read_commit(wanted.commit.as_deref())?);
     let (actor, own_state, now) = (actor(&caller, request), (*state).clone(), state.clock().now());
     let write = move |tx: &crate::db::Tx<'_>| {
         let service = load(tx, &name)?;
@@ -312,5 +305,6 @@ pub(in crate::web) async fn deploy(
         };
         start(tx, &own_state, &service, &new, &actor, "service.deploy", now)
     };
-    Ok(accepted(state.db().try_write(write).await?))
+    let started = state.db().try_write(write).await?;
+    Ok(accepted(&started.id, started.body))
 }

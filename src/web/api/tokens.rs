@@ -13,11 +13,7 @@ use super::super::auth::{self, actor};
 use super::super::error::Error;
 use super::super::request::json;
 use super::super::state::AppState;
-use super::List;
-use super::services;
-
-/// Longest name, in characters.
-const NAME_MAX: usize = 58;
+use super::{List, is_name, no_content, services};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -105,9 +101,7 @@ pub(in crate::web) async fn create(
 
 fn read_name(name: Option<&str>) -> Result<String, Invalid> {
     let name = name.unwrap_or_default();
-    let is_name =
-        (1..=NAME_MAX).contains(&name.chars().count()) && !name.chars().any(|c| c.is_control() || c == '/');
-    if is_name && name.trim() == name {
+    if is_name(name) {
         return Ok(name.to_owned());
     }
     Err(Invalid::new("name", "a token's name is 1 to 58 characters without a slash, for example ci"))
@@ -140,5 +134,5 @@ pub(in crate::web) async fn revoke(
         Ok::<_, Error>(audit::record(tx, &actor, "token.revoke", &format!("token {name}"), "", now)?)
     };
     state.db().try_write(write).await?;
-    Ok(Response::builder().status(StatusCode::NO_CONTENT).finish())
+    Ok(no_content())
 }

@@ -9,7 +9,7 @@ use poem::web::{Data, Path};
 use poem::{Body, IntoResponse, Request, Response, handler};
 use serde_json::json;
 
-use crate::db::{Reader, deployments, logs};
+use crate::db::{Reader, logs};
 use crate::domain::{DeploymentId, Scope, Status, Step};
 
 use super::super::api::deployment_body::{Found, find};
@@ -24,7 +24,7 @@ use super::deployment_view::{DeploymentPage, Known, heading};
 use super::errors::ErrorPage;
 use super::log_lines::{LiveLog, Piece};
 use super::log_view::Log;
-use super::{Frame, Page};
+use super::{Frame, Page, redirect};
 
 /// `GET /deploys/{id}`: the minimum for everybody, the log for an operator.
 #[handler]
@@ -58,7 +58,7 @@ pub(in crate::web) async fn show(
         queue_position: found.queue_position.and_then(|place| u64::try_from(place).ok()),
         log,
         log_end,
-        may_roll_back: found.deployment.status == Status::Succeeded && found.deployment.commit.is_some(),
+        may_roll_back: found.deployment.has_served(),
         now: state.clock().now(),
     };
     let mut response = Page(DeploymentPage::new(frame, known)).into_response();
@@ -188,10 +188,10 @@ impl Live {
         self.tell_state().await;
     }
 
-    /// Tells steps and status where they differ from what was told last.
-    async fn tell_state(&mut self) {
+    /// Tells steps and status where they differ from what was told last; the status, where it could be read.
+    async fn tell_state(&mut self) -> Option<Status> {
         let id = self.id.clone();
-        let Ok(Some(found)) = self.state.db().read(move |reader| find(reader, &id)).await else { return };
+        let found = self.state.db().read(move |reader| find(reader, &id)).await.ok().flatten()?;
         let steps = found
             .steps
             .iter()
@@ -202,12 +202,13 @@ impl Live {
         told.push(("status", json!({ "status": status.as_str(), "heading": heading }).to_string()));
         let now = told.iter().map(|(_, data)| data.as_str()).collect::<String>();
         if self.told.as_ref() == Some(&now) {
-            return;
+            return Some(status);
         }
         // What is final is told by `finish` alone, behind the last line.
         told.retain(|(kind, _)| *kind == "step" || !status.is_final());
         self.ready.extend(told.into_iter().map(|(kind, data)| Event::message(data).event_type(kind)));
         self.told = Some(now);
+        Some(status)
     }
 
     async fn finish(&mut self) {
@@ -217,13 +218,8 @@ impl Live {
             self.ready.push_back(Event::message(data).event_type("log"));
         }
         self.told = None;
-        self.tell_state().await;
-        let id = self.id.clone();
-        let found = self.state.db().read(move |reader| deployments::find(reader, &id)).await;
-        if let Ok(Some(deployment)) = found
-            && deployment.status.is_final()
-        {
-            let data = json!({ "status": deployment.status.as_str() }).to_string();
+        if let Some(status) = self.tell_state().await.filter(|status| status.is_final()) {
+            let data = json!({ "status": status.as_str() }).to_string();
             self.ready.push_back(Event::message(data).event_type("status"));
         }
     }
@@ -238,7 +234,7 @@ pub(in crate::web) async fn cancel(
 ) -> Result<Response, Error> {
     let (id, caller) = (read_id(&id)?, auth::caller(request)?);
     cancel_as(&state, &id, &caller, actor(&caller, request)).await?;
-    Ok(see(&id))
+    Ok(redirect(&page_path(&id)))
 }
 
 /// `POST /deploys/{id}/redeploy`.
@@ -253,7 +249,7 @@ pub(in crate::web) async fn redeploy(
     let clear_cache = form(body).await?.get("clear_cache").is_some_and(|value| value == "true");
     let started =
         again(&state, &id, Again::Redeploy { clear_cache }, caller.clone(), actor(&caller, request)).await?;
-    Ok(see(&started.id))
+    Ok(redirect(&page_path(&started.id)))
 }
 
 /// `POST /deploys/{id}/rollback`.
@@ -265,9 +261,5 @@ pub(in crate::web) async fn rollback(
 ) -> Result<Response, Error> {
     let (id, caller) = (read_id(&id)?, auth::caller(request)?);
     let started = again(&state, &id, Again::Rollback, caller.clone(), actor(&caller, request)).await?;
-    Ok(see(&started.id))
-}
-
-fn see(id: &DeploymentId) -> Response {
-    Response::builder().status(StatusCode::SEE_OTHER).header(header::LOCATION, page_path(id)).finish()
+    Ok(redirect(&page_path(&started.id)))
 }

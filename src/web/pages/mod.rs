@@ -14,7 +14,7 @@ mod steps_view;
 mod verdict;
 
 use askama::Template;
-use poem::http::StatusCode;
+use poem::http::{StatusCode, header};
 use poem::{IntoResponse, Response};
 
 use super::error::Error;
@@ -27,6 +27,11 @@ const UNRENDERED: &str = "internal error";
 pub(super) fn hook_takes_post_only(allow: &'static str) -> Response {
     let page = Page(errors::HookGetPage::new()).with_status(StatusCode::METHOD_NOT_ALLOWED);
     page.with_header("allow", allow).into_response()
+}
+
+/// Sends the browser on to another page.
+fn redirect(path: &str) -> Response {
+    Response::builder().status(StatusCode::SEE_OTHER).header(header::LOCATION, path).finish()
 }
 
 /// An error as a page, for addresses that people open.

@@ -16,12 +16,12 @@ use crate::domain::{SessionToken, Timestamp, TokenHash};
 use super::super::api::operators::read_name;
 use super::super::auth::{self, Caller};
 use super::super::error::Error;
-use super::super::request::{Query, address, form};
+use super::super::request::{Query, address_text, form};
 use super::super::state::AppState;
 use super::super::urls::page_path;
-use super::Page;
 use super::errors::ErrorPage;
 use super::session_view::{HomePage, LinkPage, SetupPage, SignInPage};
+use super::{Page, redirect};
 
 /// `GET /login`: with `?once=` the button that uses the link, without it where a link comes from.
 #[handler]
@@ -64,7 +64,7 @@ pub(in crate::web) async fn create(
         return Ok(not_usable());
     }
     let (hash, session, now) = (TokenHash::of(&once), SessionToken::mint(), state.clock().now());
-    let (session_hash, address) = (session.hash(), from(request));
+    let (session_hash, address) = (session.hash(), address_text(request));
     let write = move |tx: &Tx<'_>| {
         let Some((Link::SignIn(operator), _)) = sessions::find_link(tx, &hash, now)? else {
             return Ok(false);
@@ -98,7 +98,7 @@ pub(in crate::web) async fn finish_setup(
         }
     };
     let (hash, session, now) = (TokenHash::of(&once), SessionToken::mint(), state.clock().now());
-    let (session_hash, address) = (session.hash(), from(request));
+    let (session_hash, address) = (session.hash(), address_text(request));
     let write = move |tx: &Tx<'_>| {
         let Some((Link::Setup, _)) = sessions::find_link(tx, &hash, now)? else { return Ok(false) };
         let Some(operator) = operators::insert(tx, &name, now)? else { return Ok(false) };
@@ -141,10 +141,6 @@ fn field(form: &HashMap<String, String>, name: &str) -> String {
     form.get(name).cloned().unwrap_or_default()
 }
 
-fn redirect(path: &str) -> Response {
-    Response::builder().status(StatusCode::SEE_OTHER).header(header::LOCATION, path).finish()
-}
-
 fn begin(
     tx: &Tx<'_>,
     link: &TokenHash,
@@ -173,10 +169,6 @@ fn signed_in(state: &AppState, session: &SessionToken) -> Response {
         .header(header::LOCATION, "/")
         .header(header::SET_COOKIE, auth::set_cookie(state, Some(session.reveal())))
         .finish()
-}
-
-fn from(request: &Request) -> String {
-    address(request).map_or_else(|| "socket".to_owned(), |address| address.to_string())
 }
 
 async fn find_link(state: &AppState, once: &str) -> Result<Option<(Link, Timestamp)>, Error> {
