@@ -47,11 +47,7 @@ impl Backup {
             Ok(bytes)
         });
         let bytes = written.inspect_err(|_| drop(std::fs::remove_file(&partial)))?;
-        if session.out.json {
-            session.out.value(&json!({ "file": self.file, "bytes": bytes }));
-        } else {
-            session.out.line(&format!("{shown} {bytes} bytes"));
-        }
+        session.out.result(&json!({ "file": self.file, "bytes": bytes }), &format!("{shown} {bytes} bytes"));
         session
             .out
             .note("The copy holds values of variables in clear; the server key (secret.key) is not in it.");

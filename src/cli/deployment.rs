@@ -12,7 +12,7 @@ use super::client::{self, Remote, Session, path, query_value};
 use super::failure::Failure;
 use super::log_text::LogText;
 use super::logs::Follower;
-use super::output::{age, has_colour, or_dash, text, write_out};
+use super::output::{age, has_colour, items, or_dash, text, write_out};
 use super::wait::{self, Patience, after_accepted, duration, look, until_ended};
 
 /// Characters of a commit that lists show.
@@ -167,11 +167,10 @@ impl List {
         }
         let path = path(&["api", "v1", "services", &self.service, "deployments"]);
         let list = session.client.get(&format!("{path}{query}")).await?;
-        if session.out.json {
-            session.out.value(&list);
+        if session.out.printed_as_json(&list) {
             return Ok(ExitCode::SUCCESS);
         }
-        let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let items = items(&list);
         if items.is_empty() {
             session.out.note("No such deployments.");
             session.next(&format!("stackblaze deploy {}", self.service));
@@ -205,8 +204,7 @@ fn row(deployment: &Value) -> Vec<String> {
 
 async fn show(session: &Session, id: &str) -> Result<ExitCode, Failure> {
     let deployment = look(&session.client, id).await?;
-    if session.out.json {
-        session.out.value(&deployment);
+    if session.out.printed_as_json(&deployment) {
         return Ok(ExitCode::SUCCESS);
     }
     let commit = format!("{} {}", text(&deployment, "commit"), text(&deployment, "commitSubject"));
@@ -281,12 +279,8 @@ async fn follow_logs(session: &Session, id: &str) -> Result<ExitCode, Failure> {
 
 async fn cancel(session: &Session, id: &str) -> Result<ExitCode, Failure> {
     let deployment = session.client.post(&path(&["deployments", id, "cancel"]), &json!({})).await?;
-    if session.out.json {
-        session.out.value(&deployment);
-    } else {
-        let what = if wait::is_final(&deployment) { "cancelled" } else { "is being cancelled" };
-        session.out.line(&format!("{id} {what}"));
-    }
+    let what = if wait::is_final(&deployment) { "cancelled" } else { "is being cancelled" };
+    session.out.result(&deployment, &format!("{id} {what}"));
     session.next(&format!("stackblaze deployment show {id}"));
     Ok(ExitCode::SUCCESS)
 }

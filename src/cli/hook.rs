@@ -7,7 +7,7 @@ use crate::config::DataDir;
 
 use super::client::{Remote, Session, path};
 use super::failure::Failure;
-use super::output::{age, or_dash, text};
+use super::output::{age, items, or_dash, text};
 
 /// Hooks: secret URLs that start a deployment
 #[derive(Debug, Args)]
@@ -200,11 +200,10 @@ fn show_url(session: &Session, hook: &Value) {
 
 async fn list(session: &Session, service: &str) -> Result<(), Failure> {
     let list = session.client.list(&path(&["api", "v1", "services", service, "hooks"])).await?;
-    if session.out.json {
-        session.out.value(&list);
+    if session.out.printed_as_json(&list) {
         return Ok(());
     }
-    let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let items = items(&list);
     if items.is_empty() {
         session.out.note(&format!("Service {service} has no hooks yet."));
         session.next(&format!("stackblaze hook create {service} --name github-actions"));
@@ -232,8 +231,7 @@ async fn list(session: &Session, service: &str) -> Result<(), Failure> {
 
 async fn show(session: &Session, named: &Named) -> Result<(), Failure> {
     let hook = session.client.get(&named.path(&[])).await?;
-    if session.out.json {
-        session.out.value(&hook);
+    if session.out.printed_as_json(&hook) {
         return Ok(());
     }
     let any =
@@ -264,11 +262,10 @@ async fn show(session: &Session, named: &Named) -> Result<(), Failure> {
 
 async fn calls(session: &Session, named: &Named) -> Result<(), Failure> {
     let list = session.client.get(&named.path(&["calls"])).await?;
-    if session.out.json {
-        session.out.value(&list);
+    if session.out.printed_as_json(&list) {
         return Ok(());
     }
-    let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let items = items(&list);
     if items.is_empty() {
         session.out.note("No call was refused or repeated.");
         return Ok(());
@@ -326,11 +323,7 @@ async fn change(
 ) -> Result<(), Failure> {
     let hook = session.client.patch(&named.path(&[]), body).await?;
     let name = text(&hook, "name");
-    if session.out.json {
-        session.out.value(&hook);
-    } else {
-        session.out.line(&format!("hook {}/{name} {what}", named.service));
-    }
+    session.out.result(&hook, &format!("hook {}/{name} {what}", named.service));
     session.next(&format!("stackblaze hook {next} {} {}", named.service, quoted(&name)));
     Ok(())
 }

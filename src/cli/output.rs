@@ -98,6 +98,11 @@ pub(super) fn text(object: &Value, field: &str) -> String {
     }
 }
 
+/// The items of a list.
+pub(super) fn items(list: &Value) -> &[Value] {
+    list["items"].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
 /// The same with a dash where nothing is there.
 pub(super) fn or_dash(text: String) -> String {
     if text.is_empty() { "-".to_owned() } else { text }
@@ -121,6 +126,23 @@ impl Output {
     /// A result as it came from the API.
     pub(super) fn value(self, value: &Value) {
         write_out(format!("{value}\n").as_bytes());
+    }
+
+    /// A result as JSON where that is asked for, else as a line.
+    pub(super) fn result(self, value: &Value, line: &str) {
+        if self.json {
+            self.value(value);
+        } else {
+            self.line(line);
+        }
+    }
+
+    /// Prints an object or a list where JSON is asked for; whether it did, so that nothing more is to be shown.
+    pub(super) fn printed_as_json(self, value: &Value) -> bool {
+        if self.json {
+            self.value(value);
+        }
+        self.json
     }
 
     /// A result for people and scripts.

@@ -40,15 +40,14 @@ impl Restore {
             out.confirm(&format!("Replace the database in {}?", dir.display()), self.yes)?;
         }
         let restored = backup::restore(&dir, &self.file, &Clock::System).map_err(failure)?;
-        if out.json {
-            out.value(&json!({ "deployments": restored.deployments, "interrupted": restored.interrupted }));
-        } else {
-            let counts = format!(
-                "{} deployments, {} of them unfinished and ended as interrupted",
-                restored.deployments, restored.interrupted
-            );
-            out.line(&format!("restored into {}: {counts}", dir.display()));
-        }
+        let counts = format!(
+            "{} deployments, {} of them unfinished and ended as interrupted",
+            restored.deployments, restored.interrupted
+        );
+        out.result(
+            &json!({ "deployments": restored.deployments, "interrupted": restored.interrupted }),
+            &format!("restored into {}: {counts}", dir.display()),
+        );
         self.check_key(&dir);
         out.next(&format!("stackblaze serve --data-dir {}", dir.display()));
         Ok(())

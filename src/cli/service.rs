@@ -10,7 +10,7 @@ use crate::config::DataDir;
 
 use super::client::{Client, Remote, Session, path};
 use super::failure::Failure;
-use super::output::{age, or_dash, text};
+use super::output::{age, items, or_dash, text};
 
 /// Schemes over which a repository comes unprotected.
 const UNPROTECTED: [&str; 2] = ["http://", "git://"];
@@ -293,20 +293,15 @@ fn unset(body: &mut Map<String, Value>, setting: &str) -> Result<(), Failure> {
 
 /// The object as JSON, or a sentence.
 fn print(session: &Session, service: &Value, what: &str) {
-    if session.out.json {
-        session.out.value(service);
-    } else {
-        session.out.line(&format!("service {} {what}", text(service, "name")));
-    }
+    session.out.result(service, &format!("service {} {what}", text(service, "name")));
 }
 
 async fn list(session: &Session) -> Result<(), Failure> {
     let list = session.client.list("/api/v1/services").await?;
-    if session.out.json {
-        session.out.value(&list);
+    if session.out.printed_as_json(&list) {
         return Ok(());
     }
-    let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let items = items(&list);
     if items.is_empty() {
         session.out.note("No services yet.");
         session.next("stackblaze service add NAME --repo R --branch B --build CMD --deploy CMD");
@@ -325,8 +320,7 @@ async fn list(session: &Session) -> Result<(), Failure> {
 
 async fn show(session: &Session, name: &str) -> Result<(), Failure> {
     let service = session.client.get(&path(&["api", "v1", "services", name])).await?;
-    if session.out.json {
-        session.out.value(&service);
+    if session.out.printed_as_json(&service) {
         return Ok(());
     }
     let variables = service["env"].as_object().map(|env| env.keys().cloned().collect::<Vec<_>>().join(" "));
@@ -354,11 +348,7 @@ async fn remove(session: &Session, name: &str, yes: bool) -> Result<(), Failure>
     session.client.get(&path(&["api", "v1", "services", name])).await?;
     session.out.confirm(&format!("Delete service {name} and revoke its hooks?"), yes)?;
     session.client.delete(&path(&["api", "v1", "services", name])).await?;
-    if session.out.json {
-        session.out.value(&json!({ "name": name, "deleted": true }));
-    } else {
-        session.out.line(&format!("service {name} deleted"));
-    }
+    session.out.result(&json!({ "name": name, "deleted": true }), &format!("service {name} deleted"));
     session.next("stackblaze service list");
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::config::DataDir;
 
 use super::client::{Remote, Session, path};
 use super::failure::Failure;
-use super::output::{age, or_dash, text};
+use super::output::{age, items, or_dash, text};
 
 /// API tokens: credentials of programs
 #[derive(Debug, Args)]
@@ -76,11 +76,7 @@ impl TokenCommand {
 
 async fn create(session: &Session, body: &serde_json::Value) -> Result<(), Failure> {
     let token = session.client.post("/api/v1/tokens", body).await?;
-    if session.out.json {
-        session.out.value(&token);
-    } else {
-        session.out.line(&text(&token, "token"));
-    }
+    session.out.result(&token, &text(&token, "token"));
     session
         .out
         .note("The token is a secret and is shown this once. Keep it in a file that only you can read.");
@@ -90,11 +86,10 @@ async fn create(session: &Session, body: &serde_json::Value) -> Result<(), Failu
 
 async fn list(session: &Session) -> Result<(), Failure> {
     let list = session.client.get("/api/v1/tokens").await?;
-    if session.out.json {
-        session.out.value(&list);
+    if session.out.printed_as_json(&list) {
         return Ok(());
     }
-    let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let items = items(&list);
     if items.is_empty() {
         session.out.note("No tokens yet.");
         session.next("stackblaze token create NAME --scope deploy > FILE");
@@ -116,11 +111,7 @@ async fn list(session: &Session) -> Result<(), Failure> {
 async fn revoke(session: &Session, name: &str, yes: bool) -> Result<(), Failure> {
     session.out.confirm(&format!("Revoke token {name}? It stops working for good."), yes)?;
     session.client.delete(&path(&["api", "v1", "tokens", name])).await?;
-    if session.out.json {
-        session.out.value(&json!({ "name": name, "revoked": true }));
-    } else {
-        session.out.line(&format!("token {name} revoked"));
-    }
+    session.out.result(&json!({ "name": name, "revoked": true }), &format!("token {name} revoked"));
     session.next("stackblaze token list");
     Ok(())
 }

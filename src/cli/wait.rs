@@ -136,12 +136,8 @@ impl Progress {
 pub(super) fn verdict(session: &Session, deployment: &Value) -> ExitCode {
     let out = session.out;
     let has_succeeded = deployment["status"] == Status::Succeeded.as_str();
-    if out.json {
-        out.value(deployment);
-    } else {
-        let status = text(deployment, "status");
-        out.line(&Style::of(&status).paint(&status, has_colour(&std::io::stdout())));
-    }
+    let status = text(deployment, "status");
+    out.result(deployment, &Style::of(&status).paint(&status, has_colour(&std::io::stdout())));
     if has_succeeded {
         return ExitCode::SUCCESS;
     }
@@ -177,11 +173,7 @@ pub(super) async fn after_accepted(
 ) -> Result<ExitCode, Failure> {
     let id = text(accepted, "deploymentId");
     if !(wait && session.out.json) {
-        if session.out.json {
-            session.out.value(accepted);
-        } else {
-            session.out.line(&id);
-        }
+        session.out.result(accepted, &id);
     }
     if !wait {
         session.next(&format!("stackblaze deployment wait {id}"));
