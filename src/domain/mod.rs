@@ -20,6 +20,7 @@ mod service;
 mod span;
 mod status;
 mod step;
+mod tekton_settings;
 mod token;
 
 pub use address::AddressRange;
@@ -37,6 +38,7 @@ pub use service::{EnvName, ExecutorKind, LocalSettings, QueuePolicy, Service, Se
 pub use span::Span;
 pub use status::{Reason, Status};
 pub use step::{Step, StepRecord, StepStatus};
+pub use tekton_settings::{CacheRepository, ImageDigest, ImageRepository, TektonSettings, Workload};
 pub use token::{ApiToken, HookToken, Scope, TokenHash, TokenKey, TokenKeyError};
 
 /// A value that breaks a rule of the product: which field, and what would be right.
