@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 pub mod local;
+pub mod tekton;
 
 use std::future::Future;
 
