@@ -11,7 +11,9 @@ use std::future::Future;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Branch, Commit, DeploymentId, Reason, Service, Step};
+use crate::domain::{
+    Branch, Commit, DeploymentId, ImageDigest, Reason, RunName, Service, Step, TektonSettings,
+};
 
 /// What an executor is given. The service's settings are those of the moment of the claim.
 #[derive(Debug, Clone)]
@@ -26,6 +28,36 @@ pub struct Run {
     pub commit: Option<Commit>,
     /// Whether what earlier builds left in the cache is emptied first.
     pub clear_cache: bool,
+    /// What a run in a cluster needs beyond; none for a local one.
+    pub cluster: Option<ClusterRun>,
+}
+
+/// What a run in a cluster is given.
+#[derive(Debug, Clone)]
+pub struct ClusterRun {
+    /// How to build and deploy.
+    pub settings: TektonSettings,
+    /// The service's cache epoch; `clear_cache` raised it before the claim.
+    pub cache_epoch: u32,
+    /// The image to serve again without a build; a rollback.
+    pub kept: Option<KeptImage>,
+    /// The uid of the run's object where its creation is known. Such a run is never created again.
+    pub uid: Option<String>,
+    /// The hook's name, where a hook brought the deployment about.
+    pub hook: Option<String>,
+    /// The deployment's page.
+    pub page: Option<String>,
+}
+
+/// An image that an earlier deployment pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptImage {
+    /// The run that pushed it; its tag.
+    pub tag: RunName,
+    /// Exactly this image.
+    pub digest: ImageDigest,
+    /// What it was built from.
+    pub commit: Commit,
 }
 
 /// What happens while a run goes on, in order.
@@ -56,6 +88,15 @@ pub enum Event {
         /// First line of its message, at most 200 bytes.
         subject: String,
     },
+    /// The run's object exists in the cluster, under this uid. From here on it is never created again.
+    Created {
+        /// The cluster's id of the object.
+        uid: String,
+    },
+    /// The image was pushed.
+    Image(ImageDigest),
+    /// What the run waits for, for people; none where it waits for nothing any more.
+    Waiting(Option<String>),
 }
 
 /// How a run ended.

@@ -201,7 +201,7 @@ mod tests {
     fn a_poison_object_is_an_error_and_no_more() {
         let poison = json!({
             "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": {"name": "x"}, "spec": {},
-            "status": {"steps": "none"}
+            "status": {"steps": "none", "conditions": "none"}
         });
 
         assert!(task_run(&object(poison.clone())).is_err());
