@@ -1,9 +1,14 @@
 //! Runs deployments as Tekton PipelineRuns in a Kubernetes cluster. Only this folder names Kubernetes.
 
+pub mod conditions;
 pub mod exit_codes;
+#[cfg(test)]
+mod fixtures;
 pub mod manifest;
 mod names;
+mod step_results;
 mod tasks;
 #[cfg(test)]
 mod testing;
 pub mod types;
+mod verdict;

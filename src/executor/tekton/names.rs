@@ -53,3 +53,11 @@ pub(super) const fn step_name(step: Step) -> &'static str {
         Step::Deploy => "rollout",
     }
 }
+
+/// The task that holds a step.
+pub(super) const fn task_of(step: Step) -> &'static str {
+    match step {
+        Step::Clone | Step::Build => BUILD_TASK,
+        Step::Deploy => DEPLOY_TASK,
+    }
+}

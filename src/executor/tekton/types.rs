@@ -110,6 +110,9 @@ pub struct Waiting {
 pub struct Terminated {
     /// 128 + n where signal n ended it.
     pub exit_code: i32,
+    /// Missing where Tekton made the state up for a pod that it removed; exit code and message are then not the step's.
+    #[serde(rename = "containerID")]
+    pub container_id: Option<String>,
     /// One word, for example `OOMKilled`.
     pub reason: Option<String>,
     /// The results that the step wrote, as JSON of `[{"key","value","type"}]`.
