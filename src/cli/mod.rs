@@ -1,5 +1,7 @@
 //! The command line: one tree, one file a noun. A client of the server but for `serve`, `demo`, `restore`, `doctor`.
 
+mod cluster_step;
+mod rollout;
 mod serve;
 mod step;
 
@@ -26,6 +28,12 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(Box<serve::Serve>),
+    /// Give a Kubernetes Deployment its new image and wait until it serves; runs as the deploy step of a run
+    #[command(hide = true)]
+    Rollout(Box<rollout::RolloutArgs>),
+    /// A step of a run in a cluster; not for people
+    #[command(hide = true)]
+    ClusterStep(Box<cluster_step::ClusterStepArgs>),
     /// The parent of a step of a local run; not for people
     #[command(hide = true)]
     Step(step::StepArgs),
@@ -48,6 +56,37 @@ pub fn main() -> ExitCode {
     });
     match cli.command {
         Command::Serve(serve) => serve.run(&cli.data_dir),
+        Command::Rollout(rollout) => rollout.run(),
+        Command::ClusterStep(step) => step.run(),
         Command::Step(step) => step.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The golden run is what the cluster gets; a variable that no step reads would be a value that silently changes
+    /// nothing.
+    #[test]
+    fn every_variable_of_a_run_is_read_by_its_step() {
+        let golden = include_str!("../../tests/data/tekton/pipeline_run.json");
+        let command = Cli::command();
+        for (path, step) in
+            [("cluster-step clone", "clone"), ("cluster-step build", "build"), ("rollout", "rollout")]
+        {
+            let own = path.split(' ').fold(&command, |command, name| command.find_subcommand(name).unwrap());
+            let known: Vec<_> =
+                own.get_arguments().filter_map(|argument| argument.get_env()?.to_str()).collect();
+            let run: serde_json::Value = serde_json::from_str(golden).unwrap();
+            let tasks = run.pointer("/spec/pipelineSpec/tasks").unwrap().as_array().unwrap();
+            let steps = tasks.iter().flat_map(|task| task["taskSpec"]["steps"].as_array().unwrap());
+            let given =
+                steps.filter(|own| own["name"] == step).flat_map(|own| own["env"].as_array().unwrap());
+            for variable in given {
+                let name = variable["name"].as_str().unwrap();
+                assert!(known.contains(&name), "{path} does not read {name}");
+            }
+        }
     }
 }

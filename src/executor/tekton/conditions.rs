@@ -203,5 +203,5 @@ fn waiting_for(condition: &Condition) -> String {
         _ => "waiting for the pod",
     };
     let tells_more = !condition.message.is_empty() && condition.message != condition.reason;
-    if !tells_more { what.to_owned() } else { format!("{what}: {}", condition.message) }
+    if tells_more { format!("{what}: {}", condition.message) } else { what.to_owned() }
 }
