@@ -184,7 +184,7 @@ impl<'a> Record<'a> {
                 persist(self.db, self.is_draining, write, self.id).await;
             }
             // Said by runs in a cluster only, which come with their columns.
-            Event::Created { .. } | Event::Image(_) | Event::Waiting(_) => {}
+            Event::Created { .. } | Event::Image(_) | Event::LogMark(_) | Event::Waiting(_) => {}
             Event::Commit { commit, subject } => {
                 let write =
                     move |tx: &Tx<'_>, id: &DeploymentId| deployments::set_commit(tx, id, &commit, &subject);

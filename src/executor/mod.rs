@@ -47,6 +47,8 @@ pub struct ClusterRun {
     pub hook: Option<String>,
     /// The deployment's page.
     pub page: Option<String>,
+    /// Where the log stood that is stored, when a run is attached to again: the last [`Event::LogMark`].
+    pub log_mark: Option<String>,
 }
 
 /// An image that an earlier deployment pushed.
@@ -95,6 +97,9 @@ pub enum Event {
     },
     /// The image was pushed.
     Image(ImageDigest),
+    /// Where the log stands after what was sent. Stored together with the lines before it, it lets the next server go on
+    /// at the same line.
+    LogMark(String),
     /// What the run waits for, for people; none where it waits for nothing any more.
     Waiting(Option<String>),
 }

@@ -25,6 +25,11 @@ pub(super) const SPEC_HASH: &str = "stackblaze.dev/spec-hash";
 /// The deployment's page.
 pub(super) const PAGE: &str = "stackblaze.dev/page";
 
+/// Tekton's own label on TaskRuns and pods: the PipelineRun's name.
+pub(super) const OF_PIPELINE_RUN: &str = "tekton.dev/pipelineRun";
+/// Tekton's own label on TaskRuns and pods: the name of the task in the pipeline.
+pub(super) const OF_PIPELINE_TASK: &str = "tekton.dev/pipelineTask";
+
 /// The task that fetches, builds and pushes.
 pub(super) const BUILD_TASK: &str = "build";
 /// The task that patches the workload.
@@ -60,4 +65,9 @@ pub(super) const fn task_of(step: Step) -> &'static str {
         Step::Clone | Step::Build => BUILD_TASK,
         Step::Deploy => DEPLOY_TASK,
     }
+}
+
+/// The container of a step in its pod.
+pub(super) fn container_of(step: Step) -> String {
+    format!("step-{}", step_name(step))
 }

@@ -104,7 +104,7 @@ impl Session<'_> {
         // The same patch twice is the same as once, so a lost answer does no harm.
         self.patiently(|| self.patch(&wanted, None)).await.map_err(|why| self.unchanged(&why))?;
         match self.wait(&wanted, rollout.limit, Some(self.stop)).await {
-            Ok(()) => Ok(End { code: SUCCEEDED, message: format!("{} serves", wanted.image) }),
+            Ok(()) => Ok(End { code: SUCCEEDED, message: format!("{} serves", short(&wanted.image)) }),
             Err(Next::Superseded(by)) => Err(End { code: SUPERSEDED, message: by }),
             Err(Next::Broken(why) | Next::Wait(why)) => Err(self.put_back(&before, &wanted, &why).await),
             Err(Next::Done) => Ok(End { code: SUCCEEDED, message: String::new() }),
@@ -204,7 +204,7 @@ impl Session<'_> {
             let message = format!("{why}; the new image stays, since the service's rollback is off");
             return End { code: ROLLOUT_FAILED, message };
         }
-        println!("{why}; putting {} back", before.image);
+        println!("{why}; putting {} back", short(&before.image));
         let limit = if self.stop.is_cancelled() { HURRIED_RETURN_LIMIT } else { RETURN_LIMIT };
         let until = Instant::now() + limit;
         loop {
@@ -212,18 +212,21 @@ impl Session<'_> {
                 Ok(None) => break,
                 Ok(Some(by)) => return End { code: SUPERSEDED, message: by },
                 Err(refusal) if Instant::now() >= until => {
-                    let message = format!("{why}; {} could not be put back: {}", before.image, refusal.text);
+                    let message =
+                        format!("{why}; {} could not be put back: {}", short(&before.image), refusal.text);
                     return End { code: ROLLOUT_FAILED, message };
                 }
                 Err(_) => tokio::time::sleep(INTERVAL).await,
             }
         }
         match self.wait(before, limit, None).await {
-            Ok(()) => End { code: ROLLED_BACK, message: format!("{why}; {} serves again", before.image) },
+            Ok(()) => {
+                End { code: ROLLED_BACK, message: format!("{why}; {} serves again", short(&before.image)) }
+            }
             Err(Next::Superseded(by)) => End { code: SUPERSEDED, message: by },
             Err(_) => End {
                 code: ROLLOUT_FAILED,
-                message: format!("{why}; {} was put back and does not serve either", before.image),
+                message: format!("{why}; {} was put back and does not serve either", short(&before.image)),
             },
         }
     }
@@ -238,6 +241,11 @@ impl Session<'_> {
         }
         answer(self.patch(before, workload.resource_version().as_deref())).await.map(|_| None)
     }
+}
+
+/// An image without its digest, for sentences; the log has it once in full.
+fn short(image: &str) -> &str {
+    image.split('@').next().unwrap_or(image)
 }
 
 async fn cancelled(stop: Option<&CancellationToken>) {

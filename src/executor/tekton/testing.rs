@@ -49,6 +49,7 @@ pub(super) fn run() -> Run {
             uid: None,
             hook: None,
             page: None,
+            log_mark: None,
         }),
     }
 }
