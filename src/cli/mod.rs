@@ -1,6 +1,7 @@
 //! The command line: one tree, one file a noun. A client of the server but for `serve`, `demo`, `restore`, `doctor`.
 
 mod cluster_step;
+mod manifests;
 mod rollout;
 mod serve;
 mod step;
@@ -28,6 +29,8 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(Box<serve::Serve>),
+    /// Print what to apply to a Kubernetes cluster
+    Manifests(Box<manifests::ManifestsArgs>),
     /// Give a Kubernetes Deployment its new image and wait until it serves; runs as the deploy step of a run
     #[command(hide = true)]
     Rollout(Box<rollout::RolloutArgs>),
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
     });
     match cli.command {
         Command::Serve(serve) => serve.run(&cli.data_dir),
+        Command::Manifests(manifests) => manifests.run(),
         Command::Rollout(rollout) => rollout.run(),
         Command::ClusterStep(step) => step.run(),
         Command::Step(step) => step.run(),

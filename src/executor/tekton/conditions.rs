@@ -177,6 +177,7 @@ fn waiting(observed: &Observed) -> String {
     };
     let text = match (&observed.run, condition) {
         (None, _) => "waiting until the cluster shows the run".to_owned(),
+        (Some(_), None) if task.is_some() => "waiting for the pod".to_owned(),
         (Some(_), None) => "waiting until Tekton takes up the run".to_owned(),
         (Some(_), Some(condition)) => waiting_for(condition),
     };
@@ -189,8 +190,10 @@ fn waiting(observed: &Observed) -> String {
 }
 
 fn waiting_for(condition: &Condition) -> String {
-    if condition.status == "False" {
-        return "Tekton ends the run".to_owned();
+    match condition.status.as_str() {
+        "False" => return "Tekton ends the run".to_owned(),
+        "True" => return "Tekton goes on".to_owned(),
+        _ => {}
     }
     let what = match condition.reason.as_str() {
         "ExceededNodeResources" => "no node has room for the pod",

@@ -16,7 +16,7 @@ use super::client::{Refusal, RefusalKind, answer};
 use super::names::{DEPLOYMENT, INSTANCE};
 
 /// Shortest and longest pause between two tries.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(1));
 /// A missing right or a missing kind of object may be on its way; after this it is a failure.
 const REFUSED_LIMIT: Duration = Duration::from_mins(5);
 

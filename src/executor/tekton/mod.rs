@@ -13,8 +13,10 @@ mod follow;
 mod log_position;
 mod logs;
 pub mod manifest;
+pub mod manifests;
 mod names;
 mod observe;
+pub mod preflight;
 mod process;
 pub mod rollout;
 mod rollout_judge;
@@ -134,7 +136,8 @@ impl Executor for TektonExecutor {
             events,
             stop,
         };
-        Ok(followed.follow().await)
+        // Two watches and a log stream are large, and every layer above would carry them.
+        Ok(Box::pin(followed.follow()).await)
     }
 }
 

@@ -23,7 +23,7 @@ use super::names::{BUILD_TASK, DEPLOY_TASK, OF_PIPELINE_RUN, OF_PIPELINE_TASK};
 use super::types;
 
 /// Time between two looks at everything, should a watch be silent.
-const RESYNC: Duration = Duration::from_secs(60);
+const RESYNC: Duration = Duration::from_mins(1);
 /// Time between two looks for warnings about a pod that is waited for.
 const WARNINGS: Duration = Duration::from_secs(5);
 
@@ -47,6 +47,9 @@ pub(super) struct Watched<'a> {
     pub(super) name: &'a str,
     pub(super) uid: &'a str,
 }
+
+/// What a watch gives.
+type Change = watcher::Result<Event<DynamicObject>>;
 
 /// What is known so far.
 #[derive(Default)]
@@ -105,16 +108,9 @@ impl Known {
 impl Watched<'_> {
     /// Tells moments until the future is dropped.
     pub(super) async fn observe(&self, moments: &watch::Sender<Moment>) {
-        let runs = self.watch(
-            pipeline_runs(self.client, self.namespace),
-            &format!("metadata.name={}", self.name),
-            "",
-        );
-        let tasks = self.watch(
-            task_runs(self.client, self.namespace),
-            "",
-            &format!("{OF_PIPELINE_RUN}={}", self.name),
-        );
+        let (client, namespace, name) = (self.client, self.namespace, self.name);
+        let runs = changes(pipeline_runs(client, namespace), &format!("metadata.name={name}"), "");
+        let tasks = changes(task_runs(client, namespace), "", &format!("{OF_PIPELINE_RUN}={name}"));
         futures_util::pin_mut!(runs, tasks);
         let (mut resync, mut warnings) = (tokio::time::interval(RESYNC), tokio::time::interval(WARNINGS));
         resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -131,19 +127,7 @@ impl Watched<'_> {
         }
     }
 
-    fn watch(
-        &self,
-        api: Api<DynamicObject>,
-        fields: &str,
-        labels: &str,
-    ) -> impl Stream<Item = watcher::Result<Event<DynamicObject>>> + use<> {
-        let mut config = watcher::Config::default();
-        config.field_selector = Some(fields.to_owned()).filter(|fields| !fields.is_empty());
-        config.label_selector = Some(labels.to_owned()).filter(|labels| !labels.is_empty());
-        watcher(api, config).default_backoff()
-    }
-
-    async fn run_event(&self, known: &mut Known, event: watcher::Result<Event<DynamicObject>>) {
+    async fn run_event(&self, known: &mut Known, event: Change) {
         match event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
                 known.problem = None;
@@ -193,7 +177,17 @@ impl Watched<'_> {
     }
 }
 
-fn task_event(known: &mut Known, event: watcher::Result<Event<DynamicObject>>) {
+fn changes(api: Api<DynamicObject>, fields: &str, labels: &str) -> impl Stream<Item = Change> + use<> {
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let config = watcher::Config {
+        field_selector: some(fields),
+        label_selector: some(labels),
+        ..watcher::Config::default()
+    };
+    watcher(api, config).default_backoff()
+}
+
+fn task_event(known: &mut Known, event: Change) {
     match event {
         Ok(Event::Apply(object) | Event::InitApply(object)) => known.task(&object),
         // A TaskRun that is deleted leaves what was known of it; its run tells what follows.

@@ -126,8 +126,29 @@ pub(super) fn deploy(run: &Run, cluster: &ClusterRun, images: &StepImages, limit
     let mut params = handed(&["image", "tag"]);
     params.push(json!({"name": "digest", "value": digest}));
     params.push(json!({"name": "commit", "value": commit}));
+    json!({
+        "name": DEPLOY_TASK,
+        "timeout": limit,
+        "params": params,
+        "taskSpec": {
+            "params": declared(&["image", "tag", "digest", "commit"]),
+            "results": results(&[PREVIOUS_IMAGE_RESULT, MESSAGE_RESULT]),
+            "steps": [{
+                "name": step_name(Step::Deploy),
+                "image": images.of(Step::Deploy),
+                "command": [PROGRAM, "rollout"],
+                "env": deploy_environment(run, settings, limit),
+                "volumeMounts": [],
+                "computeResources": {},
+                "securityContext": locked_down(NOBODY),
+            }],
+        },
+    })
+}
+
+fn deploy_environment(run: &Run, settings: &TektonSettings, limit: &str) -> Vec<Value> {
     let workload = &settings.workload;
-    let env = [
+    vec![
         variable("NAMESPACE", &workload.namespace),
         variable("WORKLOAD", &workload.deployment),
         variable("CONTAINER", workload.container.as_deref().unwrap_or_default()),
@@ -141,25 +162,7 @@ pub(super) fn deploy(run: &Run, cluster: &ClusterRun, images: &StepImages, limit
         variable("ROLLOUT_TIMEOUT", limit),
         result_file("PREVIOUS_IMAGE_FILE", PREVIOUS_IMAGE_RESULT),
         result_file("MESSAGE_FILE", MESSAGE_RESULT),
-    ];
-    json!({
-        "name": DEPLOY_TASK,
-        "timeout": limit,
-        "params": params,
-        "taskSpec": {
-            "params": declared(&["image", "tag", "digest", "commit"]),
-            "results": results(&[PREVIOUS_IMAGE_RESULT, MESSAGE_RESULT]),
-            "steps": [{
-                "name": step_name(Step::Deploy),
-                "image": images.of(Step::Deploy),
-                "command": [PROGRAM, "rollout"],
-                "env": env,
-                "volumeMounts": [],
-                "computeResources": {},
-                "securityContext": locked_down(NOBODY),
-            }],
-        },
-    })
+    ]
 }
 
 fn locked_down(user: u32) -> Value {
