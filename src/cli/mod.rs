@@ -4,6 +4,7 @@ mod admin;
 mod apply;
 mod backup;
 mod client;
+mod cluster_step;
 mod completions;
 mod demo;
 mod deploy;
@@ -13,8 +14,10 @@ mod failure;
 mod hook;
 mod log_text;
 mod logs;
+mod manifests;
 mod output;
 mod restore;
+mod rollout;
 mod serve;
 mod service;
 mod step;
@@ -69,6 +72,14 @@ enum Command {
     Restore(restore::Restore),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
+    /// Print what to apply to a Kubernetes cluster
+    Manifests(Box<manifests::ManifestsArgs>),
+    /// Give a Kubernetes Deployment its new image and wait until it serves; runs as the deploy step of a run
+    #[command(hide = true)]
+    Rollout(Box<rollout::RolloutArgs>),
+    /// A step of a run in a cluster; not for people
+    #[command(hide = true)]
+    ClusterStep(Box<cluster_step::ClusterStepArgs>),
     /// The parent of a step of a local run; not for people
     #[command(hide = true)]
     Step(step::StepArgs),
@@ -97,6 +108,9 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Serve(serve) => return Ok(serve.run(dir)),
         Command::Step(step) => return Ok(step.run()),
+        Command::Rollout(rollout) => return Ok(rollout.run()),
+        Command::ClusterStep(step) => return Ok(step.run()),
+        Command::Manifests(manifests) => return Ok(manifests.run()),
         Command::Demo(demo) => return demo.run(dir),
         Command::Deploy(deploy) => return block_on(deploy.run(dir)),
         Command::Deployment(deployment) => return block_on(deployment.run(dir)),
@@ -117,4 +131,33 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The golden run is what the cluster gets; a variable that no step reads would be a value that silently changes
+    /// nothing.
+    #[test]
+    fn every_variable_of_a_run_is_read_by_its_step() {
+        let golden = include_str!("../../tests/data/tekton/pipeline_run.json");
+        let command = Cli::command();
+        for (path, step) in
+            [("cluster-step clone", "clone"), ("cluster-step build", "build"), ("rollout", "rollout")]
+        {
+            let own = path.split(' ').fold(&command, |command, name| command.find_subcommand(name).unwrap());
+            let known: Vec<_> =
+                own.get_arguments().filter_map(|argument| argument.get_env()?.to_str()).collect();
+            let run: serde_json::Value = serde_json::from_str(golden).unwrap();
+            let tasks = run.pointer("/spec/pipelineSpec/tasks").unwrap().as_array().unwrap();
+            let steps = tasks.iter().flat_map(|task| task["taskSpec"]["steps"].as_array().unwrap());
+            let given =
+                steps.filter(|own| own["name"] == step).flat_map(|own| own["env"].as_array().unwrap());
+            for variable in given {
+                let name = variable["name"].as_str().unwrap();
+                assert!(known.contains(&name), "{path} does not read {name}");
+            }
+        }
+    }
 }

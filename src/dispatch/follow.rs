@@ -39,6 +39,7 @@ pub(super) async fn follow<L: Executor>(
         service,
         branch: deployment.branch,
         clear_cache: deployment.clear_cache,
+        cluster: None,
     };
     let running = async {
         let outcome = match &inner.local {
@@ -190,6 +191,8 @@ impl<'a> Record<'a> {
                 };
                 persist(self.db, self.is_draining, write, self.id).await;
             }
+            // Said by runs in a cluster only, which come with their columns.
+            Event::Created { .. } | Event::Image(_) | Event::LogMark(_) | Event::Waiting(_) => {}
             Event::Commit { commit, subject } => {
                 let write =
                     move |tx: &Tx<'_>, id: &DeploymentId| deployments::set_commit(tx, id, &commit, &subject);

@@ -12,14 +12,17 @@ mod digits;
 mod entropy;
 mod git_ref;
 mod hook;
+mod image;
 mod link;
 mod log_lines;
+mod names;
 mod redaction;
 mod repository;
 mod service;
 mod span;
 mod status;
 mod step;
+mod tekton_settings;
 mod token;
 
 pub use address::AddressRange;
@@ -29,6 +32,7 @@ pub use deployment_id::{DeploymentId, RunName};
 pub use entropy::random_digits;
 pub use git_ref::{Branch, BranchError, Commit, CommitError};
 pub use hook::{BranchPattern, Hook, HookId, HookName, HookRules};
+pub use image::{ImageDigest, ImageRepository};
 pub use link::{LinkToken, SessionToken};
 pub use log_lines::LogLines;
 pub use redaction::Redactor;
@@ -37,6 +41,7 @@ pub use service::{EnvName, ExecutorKind, LocalSettings, QueuePolicy, Service, Se
 pub use span::Span;
 pub use status::{Reason, Status};
 pub use step::{Step, StepRecord, StepStatus};
+pub use tekton_settings::{CacheRepository, TektonSettings, Workload};
 pub use token::{ApiToken, HookToken, Scope, TokenHash, TokenKey, TokenKeyError};
 
 /// A value that breaks a rule of the product: which field, and what would be right.

@@ -4,13 +4,16 @@
 #![warn(missing_docs)]
 
 pub mod local;
+pub mod tekton;
 
 use std::future::Future;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Branch, Commit, DeploymentId, Reason, Service, ServiceId, Step};
+use crate::domain::{
+    Branch, Commit, DeploymentId, ImageDigest, Reason, RunName, Service, ServiceId, Step, TektonSettings,
+};
 
 /// What an executor is given. The service's settings are those of the moment of the claim.
 #[derive(Debug, Clone)]
@@ -25,6 +28,38 @@ pub struct Run {
     pub commit: Option<Commit>,
     /// Whether what earlier builds left in the cache is emptied first.
     pub clear_cache: bool,
+    /// What a run in a cluster needs beyond; none for a local one.
+    pub cluster: Option<ClusterRun>,
+}
+
+/// What a run in a cluster is given.
+#[derive(Debug, Clone)]
+pub struct ClusterRun {
+    /// How to build and deploy.
+    pub settings: TektonSettings,
+    /// The service's cache epoch; `clear_cache` raised it before the claim.
+    pub cache_epoch: u32,
+    /// The image to serve again without a build; a rollback.
+    pub kept: Option<KeptImage>,
+    /// The uid of the run's object where its creation is known. Such a run is never created again.
+    pub uid: Option<String>,
+    /// The hook's name, where a hook brought the deployment about.
+    pub hook: Option<String>,
+    /// The deployment's page.
+    pub page: Option<String>,
+    /// Where the log stood that is stored, when a run is attached to again: the last [`Event::LogMark`].
+    pub log_mark: Option<String>,
+}
+
+/// An image that an earlier deployment pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptImage {
+    /// The run that pushed it; its tag.
+    pub tag: RunName,
+    /// Exactly this image.
+    pub digest: ImageDigest,
+    /// What it was built from.
+    pub commit: Commit,
 }
 
 /// What happens while a run goes on, in order.
@@ -55,6 +90,18 @@ pub enum Event {
         /// First line of its message, at most 200 bytes.
         subject: String,
     },
+    /// The run's object exists in the cluster, under this uid. From here on it is never created again.
+    Created {
+        /// The cluster's id of the object.
+        uid: String,
+    },
+    /// The image was pushed.
+    Image(ImageDigest),
+    /// Where the log stands after what was sent. Stored together with the lines before it, it lets the next server go on
+    /// at the same line.
+    LogMark(String),
+    /// What the run waits for, for people; none where it waits for nothing any more.
+    Waiting(Option<String>),
 }
 
 /// How a run ended.

@@ -50,7 +50,9 @@ pub fn outline(events: &[Event]) -> Vec<String> {
             Some(format!("{} finished {succeeded} {exit_code:?}", step.as_str()))
         }
         Event::Commit { .. } => Some("commit".to_owned()),
-        Event::Log { .. } => None,
+        Event::Log { .. } | Event::LogMark(_) | Event::Waiting(_) => None,
+        Event::Created { .. } => Some("created".to_owned()),
+        Event::Image(_) => Some("image".to_owned()),
     });
     words.collect()
 }

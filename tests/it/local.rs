@@ -63,6 +63,7 @@ impl Bench {
             branch: Branch::parse("main").unwrap(),
             commit: None,
             clear_cache: false,
+            cluster: None,
         }
     }
 

@@ -1,0 +1,268 @@
+//! How a service is built and deployed in a cluster: image names, the build, the Secrets' names, the workload.
+//!
+//! Every text here ends in a Tekton object, where `$(…)` is a template, so each grammar is an allow-list without `$`;
+//! values of build arguments are free and are encoded where they are written.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::Invalid;
+use super::image::ImageRepository;
+use super::names::{is_label, is_subdomain};
+
+/// Longest path inside a repository, in bytes.
+const MAX_PATH: usize = 500;
+/// Most build arguments, longest value and all names and values together, in bytes.
+const MAX_BUILD_ARGS: usize = 100;
+const MAX_BUILD_ARG: usize = 4_096;
+const MAX_BUILD_ARGS_BYTES: usize = 32_768;
+
+/// Where layers of earlier builds are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum CacheRepository {
+    /// Beside the image: its name and `-cache`.
+    #[default]
+    BesideImage,
+    /// Nowhere: every build is a full one.
+    None,
+    /// In this repository.
+    At(ImageRepository),
+}
+
+impl CacheRepository {
+    /// Reads `none`, an image repository, or the empty text for the default.
+    ///
+    /// # Errors
+    /// Where it is neither.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "" => Ok(Self::BesideImage),
+            "none" => Ok(Self::None),
+            _ => ImageRepository::parse("cacheRepository", text).map(Self::At),
+        }
+    }
+
+    /// The text that [`parse`](Self::parse) reads.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::BesideImage => "",
+            Self::None => "none",
+            Self::At(repository) => repository.as_str(),
+        }
+    }
+}
+
+/// The Kubernetes Deployment that serves, and which of its containers is given the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workload {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub deployment: String,
+    /// The container; needed only where there is more than one.
+    pub container: Option<String>,
+}
+
+impl Workload {
+    /// Reads `NAMESPACE/DEPLOYMENT` or `NAMESPACE/DEPLOYMENT/CONTAINER`.
+    ///
+    /// # Errors
+    /// Says which part is wrong.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let mut parts = text.splitn(3, '/');
+        let (Some(namespace), Some(deployment)) = (parts.next(), parts.next()) else {
+            return Err(Invalid::new(
+                "workload",
+                "must be NAMESPACE/DEPLOYMENT or NAMESPACE/DEPLOYMENT/CONTAINER",
+            ));
+        };
+        let container = parts.next().map(str::to_owned);
+        let workload = Self { namespace: namespace.to_owned(), deployment: deployment.to_owned(), container };
+        workload.check()?;
+        Ok(workload)
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        let wrong = |part: &str, detail: &str| Err(Invalid::new(format!("workload.{part}"), detail));
+        if !is_label(&self.namespace) {
+            return wrong("namespace", "is 1 to 63 of a-z, 0-9 and -, with no - at either end");
+        }
+        if !is_subdomain(&self.deployment) {
+            return wrong("deployment", "is the name of a Kubernetes Deployment: a-z, 0-9, - and .");
+        }
+        if self.container.as_ref().is_some_and(|container| !is_label(container)) {
+            return wrong("container", "is 1 to 63 of a-z, 0-9 and -, with no - at either end");
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.deployment)?;
+        self.container.as_ref().map_or(Ok(()), |container| write!(f, "/{container}"))
+    }
+}
+
+/// How the executor `tekton` builds and deploys a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TektonSettings {
+    /// Where the built image is pushed; the tag is the run's name.
+    pub image: ImageRepository,
+    /// Where layers of earlier builds are kept.
+    pub cache_repository: CacheRepository,
+    /// The file to build by, relative to the repository's root.
+    pub dockerfile: String,
+    /// The folder that the build sees, relative to the repository's root; `.` is the root.
+    pub context: String,
+    /// Arguments of the build. They end in the image's history: no place for secrets.
+    pub build_args: BTreeMap<String, String>,
+    /// Secret in the build namespace, type `kubernetes.io/basic-auth` or `kubernetes.io/ssh-auth`; used in `clone` only.
+    pub git_secret: Option<String>,
+    /// Secret in the build namespace, type `kubernetes.io/dockerconfigjson`; used in `build` only.
+    pub registry_secret: Option<String>,
+    /// What serves.
+    pub workload: Workload,
+    /// Whether a new version that does not come up is replaced by the one before.
+    pub rollback: bool,
+}
+
+impl TektonSettings {
+    /// Settings with every default.
+    pub fn new(image: ImageRepository, workload: Workload) -> Self {
+        Self {
+            image,
+            cache_repository: CacheRepository::default(),
+            dockerfile: "Dockerfile".to_owned(),
+            context: ".".to_owned(),
+            build_args: BTreeMap::new(),
+            git_secret: None,
+            registry_secret: None,
+            workload,
+            rollback: true,
+        }
+    }
+
+    /// Checks paths, names and lengths.
+    ///
+    /// # Errors
+    /// Names the field.
+    pub fn check(&self) -> Result<(), Invalid> {
+        check_path("dockerfile", &self.dockerfile)?;
+        if self.context != "." {
+            check_path("context", &self.context)?;
+        }
+        for (field, name) in [("gitSecret", &self.git_secret), ("registrySecret", &self.registry_secret)] {
+            if name.as_ref().is_some_and(|name| !is_subdomain(name)) {
+                return Err(Invalid::new(field, "is the name of a Secret: a-z, 0-9, - and ."));
+            }
+        }
+        self.workload.check()?;
+        self.check_build_args()
+    }
+
+    /// The cache's repository in this epoch; a higher epoch never meets what an earlier one left.
+    pub fn cache_at(&self, epoch: u32) -> Option<String> {
+        match &self.cache_repository {
+            CacheRepository::BesideImage => Some(format!("{}-cache-e{epoch}", self.image)),
+            CacheRepository::None => None,
+            CacheRepository::At(repository) => Some(format!("{repository}-e{epoch}")),
+        }
+    }
+
+    fn check_build_args(&self) -> Result<(), Invalid> {
+        if self.build_args.len() > MAX_BUILD_ARGS {
+            return Err(Invalid::new("buildArgs", format!("at most {MAX_BUILD_ARGS} arguments")));
+        }
+        for (name, value) in &self.build_args {
+            let field = format!("buildArgs.{name}");
+            let is_name = (1..=100).contains(&name.len())
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                && !name.as_bytes()[0].is_ascii_digit();
+            if !is_name {
+                return Err(Invalid::new(field, "an argument's name is letters, digits and _"));
+            }
+            if value.len() > MAX_BUILD_ARG || value.contains('\0') {
+                return Err(Invalid::new(
+                    field,
+                    format!("a value has at most {MAX_BUILD_ARG} bytes and no NUL"),
+                ));
+            }
+        }
+        let bytes: usize = self.build_args.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes > MAX_BUILD_ARGS_BYTES {
+            return Err(Invalid::new(
+                "buildArgs",
+                format!("all together have at most {MAX_BUILD_ARGS_BYTES} bytes"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn check_path(field: &str, path: &str) -> Result<(), Invalid> {
+    let is_part = |part: &str| {
+        !matches!(part, "" | "." | "..")
+            && !part.starts_with('-')
+            && part.chars().all(|c| c.is_alphanumeric() || "._-+@".contains(c))
+    };
+    if path.len() <= MAX_PATH && path.split('/').all(is_part) {
+        return Ok(());
+    }
+    Err(Invalid::new(
+        field,
+        "is a path inside the repository such as deploy/Dockerfile: letters, digits and . _ - + @, no .. in it",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> TektonSettings {
+        let image = ImageRepository::parse("image", "registry.example.com/team/app").unwrap();
+        TektonSettings::new(image, Workload::parse("apps/api").unwrap())
+    }
+
+    #[test]
+    fn a_workload_is_two_or_three_names() {
+        assert_eq!(Workload::parse("apps/api/web").unwrap().to_string(), "apps/api/web");
+        assert_eq!(Workload::parse("apps/api").unwrap().container, None);
+        for wrong in ["", "api", "apps/", "/api", "Apps/api", "apps/api/", "apps/api/web/x", "apps/a_b"] {
+            assert!(Workload::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_cache_goes_by_epoch_beside_the_image_or_elsewhere_or_nowhere() {
+        let mut settings = settings();
+        assert_eq!(settings.cache_at(3).as_deref(), Some("registry.example.com/team/app-cache-e3"));
+
+        settings.cache_repository = CacheRepository::parse("r.example.com/cache").unwrap();
+        assert_eq!(settings.cache_at(0).as_deref(), Some("r.example.com/cache-e0"));
+
+        settings.cache_repository = CacheRepository::parse("none").unwrap();
+        assert_eq!(settings.cache_at(0), None);
+    }
+
+    #[test]
+    fn paths_stay_inside_the_repository_and_are_no_templates() {
+        for wrong in ["", "/etc/x", "../x", "a/../b", "a//b", "-f", "a/-f", "$(params.x)", "a b", "./a"] {
+            let broken = TektonSettings { dockerfile: wrong.to_owned(), ..settings() };
+            assert_eq!(broken.check().unwrap_err().field, "dockerfile", "{wrong}");
+        }
+        assert!(TektonSettings { context: "services/api".to_owned(), ..settings() }.check().is_ok());
+    }
+
+    #[test]
+    fn names_of_secrets_and_arguments_are_checked() {
+        let broken = TektonSettings { git_secret: Some("A b".to_owned()), ..settings() };
+        assert_eq!(broken.check().unwrap_err().field, "gitSecret");
+
+        let build_args = BTreeMap::from([("A-B".to_owned(), String::new())]);
+        assert_eq!(TektonSettings { build_args, ..settings() }.check().unwrap_err().field, "buildArgs.A-B");
+
+        let build_args = BTreeMap::from([("NODE_ENV".to_owned(), "$(params.x) is kept as it is".to_owned())]);
+        assert!(TektonSettings { build_args, ..settings() }.check().is_ok());
+    }
+}

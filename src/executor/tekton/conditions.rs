@@ -1,0 +1,210 @@
+//! From the cluster's objects to our words: how far each step is, what is waited for, and how it ended. Pure.
+//!
+//! The order of trust: the PipelineRun's condition decides whether it is over, the TaskRun that failed tells why, and a
+//! step's exit code names the reason. A reason that is not known here changes the text only, never the verdict.
+
+use crate::domain::{Commit, ImageDigest, Step};
+use crate::executor::Outcome;
+
+use super::names::{COMMIT_RESULT, DEPLOY_TASK, DIGEST_RESULT, SUBJECT_RESULT, step_name, task_of};
+use super::step_results::find_result;
+use super::types::{Condition, PipelineRun, StepState, TaskRun, Terminated};
+use super::verdict;
+
+/// Reasons of a TaskRun that goes on and whose pod does not work yet. Any other reason counts as running.
+const NOT_RUNNING: &[&str] = &[
+    "Pending",
+    "Started",
+    "ToBeRetried",
+    "ResolvingTaskRef",
+    "ExceededNodeResources",
+    "ExceededResourceQuota",
+    "PullImageFailed",
+];
+
+/// What is known of one run at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// None before it is seen.
+    pub run: Option<PipelineRun>,
+    /// None before it exists, and always in a rollback.
+    pub build: Option<TaskRun>,
+    /// None before it exists.
+    pub deploy: Option<TaskRun>,
+    /// The last Warning event about the pod that is waited for.
+    pub warning: Option<String>,
+}
+
+/// The same in our words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// Clone, build and deploy.
+    pub steps: [StepView; 3],
+    /// What is waited for, for people; none while a step works.
+    pub waiting: Option<String>,
+    /// What gets built and the first line of its message, known as soon as `clone` has ended.
+    pub commit: Option<(Commit, String)>,
+    /// The pushed image, known as soon as `build` has ended.
+    pub digest: Option<ImageDigest>,
+    /// How it ended, where it has.
+    pub end: Option<Outcome>,
+}
+
+/// How far a step is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StepView {
+    /// Whether it works or has ended.
+    pub has_begun: bool,
+    /// How it ended, where it has.
+    pub finished: Option<Finished>,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finished {
+    /// Whether well.
+    pub succeeded: bool,
+    /// What its process ended with; none where it never ran.
+    pub exit_code: Option<i32>,
+}
+
+impl View {
+    /// How far `step` is.
+    pub fn step(&self, step: Step) -> StepView {
+        self.steps[step as usize]
+    }
+}
+
+impl Observed {
+    /// The TaskRun of a task.
+    pub fn task(&self, name: &str) -> Option<&TaskRun> {
+        if name == DEPLOY_TASK { self.deploy.as_ref() } else { self.build.as_ref() }
+    }
+
+    /// The pod of a step, once it is known.
+    pub fn pod_of(&self, step: Step) -> Option<&str> {
+        let pod = self.task(task_of(step))?.status.as_ref()?.pod_name.as_str();
+        (!pod.is_empty()).then_some(pod)
+    }
+}
+
+/// Reads what was observed.
+pub fn view(observed: &Observed) -> View {
+    let steps = Step::ALL.map(|step| step_view(observed.task(task_of(step)), step));
+    let mut view = View { steps, waiting: None, commit: commit(observed), digest: None, end: None };
+    view.digest = result(observed, Step::Build, DIGEST_RESULT).and_then(|text| ImageDigest::parse(&text));
+    view.end = verdict::of_run(observed);
+    let works = |step: Step| view.step(step).has_begun && view.step(step).finished.is_none();
+    let deploy_waits = observed.deploy.as_ref().is_none_or(is_waiting);
+    let is_working = works(Step::Clone) || works(Step::Build) || (works(Step::Deploy) && !deploy_waits);
+    if view.end.is_none() && !is_working {
+        view.waiting = Some(waiting(observed));
+    }
+    view
+}
+
+/// The condition that counts.
+pub(super) fn succeeded(conditions: &[Condition]) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.kind == "Succeeded")
+}
+
+/// The condition of a TaskRun.
+pub(super) fn condition_of(task: &TaskRun) -> Option<&Condition> {
+    succeeded(&task.status.as_ref()?.conditions)
+}
+
+/// A step's state in its TaskRun.
+pub(super) fn state_of(task: &TaskRun, step: Step) -> Option<&StepState> {
+    task.status.as_ref()?.steps.iter().find(|state| state.name == step_name(step))
+}
+
+/// How a step's own process ended.
+///
+/// Not its end: a step that was left out since one before it failed, which Tekton shows with exit code 1, and a state
+/// that Tekton made up when it removed the pod (cancel, timeout, image pull), which has no container.
+pub(super) fn own_end(state: &StepState) -> Option<&Terminated> {
+    let is_skipped = state.termination_reason.as_deref() == Some("Skipped");
+    state.terminated.as_ref().filter(|ended| !is_skipped && ended.container_id.is_some())
+}
+
+/// All containers of a pod run from the start, so a step works only when the one before has ended well.
+fn step_view(task: Option<&TaskRun>, step: Step) -> StepView {
+    let Some(task) = task else { return StepView::default() };
+    let ended_well = |step| state_of(task, step).and_then(own_end).is_some_and(|ended| ended.exit_code == 0);
+    let has_its_turn = match step {
+        Step::Clone => !is_waiting(task),
+        Step::Build => !is_waiting(task) && ended_well(Step::Clone),
+        // The task exists only once the build is through, and from then on the product says `deploying`.
+        Step::Deploy => return StepView { has_begun: true, finished: finished(task, state_of(task, step)) },
+    };
+    let Some(state) = state_of(task, step).filter(|_| has_its_turn) else { return StepView::default() };
+    let finished = finished(task, Some(state));
+    StepView { has_begun: state.running.is_some() || finished.is_some(), finished }
+}
+
+/// How a step ended: by itself, or with its TaskRun.
+fn finished(task: &TaskRun, state: Option<&StepState>) -> Option<Finished> {
+    if let Some(ended) = state.and_then(own_end) {
+        return Some(Finished { succeeded: ended.exit_code == 0, exit_code: Some(ended.exit_code) });
+    }
+    match condition_of(task)?.status.as_str() {
+        "True" => Some(Finished { succeeded: true, exit_code: None }),
+        "False" => Some(Finished { succeeded: false, exit_code: None }),
+        _ => None,
+    }
+}
+
+/// Whether a TaskRun has no pod that works; what it shows of its steps is then of an earlier try.
+fn is_waiting(task: &TaskRun) -> bool {
+    condition_of(task).is_none_or(|c| c.status == "Unknown" && NOT_RUNNING.contains(&c.reason.as_str()))
+}
+
+fn result(observed: &Observed, step: Step, name: &str) -> Option<String> {
+    find_result(observed.task(task_of(step))?, step, name)
+}
+
+fn commit(observed: &Observed) -> Option<(Commit, String)> {
+    let commit = Commit::parse(&result(observed, Step::Clone, COMMIT_RESULT)?).ok()?;
+    Some((commit, result(observed, Step::Clone, SUBJECT_RESULT).unwrap_or_default()))
+}
+
+/// A sentence about what is waited for: the most telling thing that is known.
+fn waiting(observed: &Observed) -> String {
+    let task = observed.deploy.as_ref().or(observed.build.as_ref());
+    let condition = match task {
+        Some(task) => condition_of(task),
+        None => observed.run.as_ref().and_then(|run| succeeded(&run.status.as_ref()?.conditions)),
+    };
+    let text = match (&observed.run, condition) {
+        (None, _) => "waiting until the cluster shows the run".to_owned(),
+        (Some(_), None) if task.is_some() => "waiting for the pod".to_owned(),
+        (Some(_), None) => "waiting until Tekton takes up the run".to_owned(),
+        (Some(_), Some(condition)) => waiting_for(condition),
+    };
+    let attempt = task.and_then(|task| task.status.as_ref()).map_or(0, |status| status.retries_status.len());
+    let text = if attempt == 0 { text } else { format!("attempt {}: {text}", attempt + 1) };
+    match &observed.warning {
+        Some(warning) => format!("{text}; the cluster warns: {warning}"),
+        None => text,
+    }
+}
+
+fn waiting_for(condition: &Condition) -> String {
+    match condition.status.as_str() {
+        "False" => return "Tekton ends the run".to_owned(),
+        "True" => return "Tekton goes on".to_owned(),
+        _ => {}
+    }
+    let what = match condition.reason.as_str() {
+        "ExceededNodeResources" => "no node has room for the pod",
+        "ExceededResourceQuota" => "the namespace's quota has no room for the pod",
+        "PullImageFailed" => "the image of a step cannot be fetched",
+        "ResolvingPipelineRef" | "ResolvingTaskRef" => "Tekton reads the pipeline",
+        "PipelineRunPending" => "somebody set the run to wait",
+        "ToBeRetried" => "Tekton tries again",
+        "Started" => "Tekton has taken up the run",
+        _ => "waiting for the pod",
+    };
+    let tells_more = !condition.message.is_empty() && condition.message != condition.reason;
+    if tells_more { format!("{what}: {}", condition.message) } else { what.to_owned() }
+}

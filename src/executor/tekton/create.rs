@@ -1,0 +1,147 @@
+//! Brings a run's object into being, once, whatever gets lost in between.
+
+use std::time::Duration;
+
+use kube::Client;
+use kube::api::{DynamicObject, PostParams, Request};
+use serde_json::Value;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::Reason;
+use crate::executor::{Event, Events, Outcome};
+
+use super::api::{pipeline_runs, url};
+use super::client::{Refusal, RefusalKind, answer};
+use super::names::{DEPLOYMENT, INSTANCE};
+
+/// Shortest and longest pause between two tries.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(1));
+/// A missing right or a missing kind of object may be on its way; after this it is a failure.
+const REFUSED_LIMIT: Duration = Duration::from_mins(5);
+
+/// What came of it.
+pub(super) enum Made {
+    /// The object is there, under this uid.
+    Exists(String),
+    /// It is not, or it is not known, and the deployment has ended.
+    Ended(Outcome),
+}
+
+/// One try to create.
+enum Tried {
+    Exists(String),
+    /// An object of this name that this server did not make.
+    Foreign,
+    Refused(Refusal),
+}
+
+/// Creates the object, or adopts the one that a lost answer left behind, until it is clear that there is one or none.
+pub(super) async fn make(client: &Client, object: &Value, events: &Events, stop: &CancellationToken) -> Made {
+    let (mut pause, mut refused_since) = (PAUSES.0, None);
+    loop {
+        let refusal = match try_once(client, object).await {
+            Tried::Exists(uid) => return Made::Exists(uid),
+            Tried::Foreign => {
+                return failed(
+                    Reason::InvalidPipeline,
+                    "a run of this name exists that this server did not make",
+                );
+            }
+            Tried::Refused(refusal) => refusal,
+        };
+        match refusal.kind {
+            RefusalKind::Invalid => return failed(Reason::InvalidPipeline, &refusal.text),
+            RefusalKind::Missing | RefusalKind::Forbidden => {
+                let since = *refused_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= REFUSED_LIMIT {
+                    return failed(Reason::ClusterRefused, &refused(&refusal));
+                }
+            }
+            RefusalKind::Conflict | RefusalKind::Busy(_) => refused_since = None,
+        }
+        let wait = spread(asked_pause(&refusal).unwrap_or(pause), object);
+        let text = format!(
+            "the run could not be created, trying again in {} s: {}",
+            wait.as_secs().max(1),
+            refusal.text
+        );
+        tracing::warn!(cause = refusal.text, "a run could not be created; trying again");
+        drop(events.send(Event::Waiting(Some(text))).await);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => return failed(Reason::Cancelled, "it was stopped before its run was created"),
+        }
+        pause = (pause * 2).min(PAUSES.1);
+    }
+}
+
+async fn try_once(client: &Client, object: &Value) -> Tried {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+    match answer(create(client, namespace, object)).await {
+        Ok(made) => Tried::Exists(made.metadata.uid.unwrap_or_default()),
+        Err(refusal) if refusal.kind == RefusalKind::Conflict => {
+            match answer(pipeline_runs(client, namespace).get(name)).await {
+                Ok(found) if is_ours(&found, object) => Tried::Exists(found.metadata.uid.unwrap_or_default()),
+                Ok(_) => Tried::Foreign,
+                Err(refusal) => Tried::Refused(refusal),
+            }
+        }
+        Err(refusal) => Tried::Refused(refusal),
+    }
+}
+
+/// `Api::create` cannot ask for strict validation, without which an unknown field is dropped in silence.
+async fn create(client: &Client, namespace: &str, object: &Value) -> Result<DynamicObject, kube::Error> {
+    let body = serde_json::to_vec(object).map_err(kube::Error::SerdeError)?;
+    let mut request = Request::new(url(namespace))
+        .create(&PostParams::default(), body)
+        .map_err(kube::Error::BuildRequest)?;
+    let address = request.uri().to_string();
+    let joint = if address.ends_with('?') || address.ends_with('&') {
+        ""
+    } else if address.contains('?') {
+        "&"
+    } else {
+        "?"
+    };
+    if let Ok(strict) = format!("{address}{joint}fieldValidation=Strict").parse() {
+        *request.uri_mut() = strict;
+    }
+    client.request(request).await
+}
+
+/// Made by this installation for this deployment. Its spec may differ: the service may have been edited since.
+fn is_ours(found: &DynamicObject, wanted: &Value) -> bool {
+    let label = found.metadata.labels.as_ref().and_then(|labels| labels.get(INSTANCE)).map(String::as_str);
+    let id = found.metadata.annotations.as_ref().and_then(|all| all.get(DEPLOYMENT)).map(String::as_str);
+    label == wanted["metadata"]["labels"][INSTANCE].as_str()
+        && id == wanted["metadata"]["annotations"][DEPLOYMENT].as_str()
+}
+
+fn refused(refusal: &Refusal) -> String {
+    let hint = match refusal.kind {
+        RefusalKind::Missing => "is Tekton installed, and the build namespace made?",
+        _ => "apply stackblaze manifests",
+    };
+    format!("{}; {hint}", refusal.text)
+}
+
+const fn asked_pause(refusal: &Refusal) -> Option<Duration> {
+    match refusal.kind {
+        RefusalKind::Busy(after) => after,
+        _ => None,
+    }
+}
+
+/// Up to a half more, by the object's name, so that runs which failed together do not come back together.
+fn spread(pause: Duration, object: &Value) -> Duration {
+    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    let share = name.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % 50;
+    pause.min(PAUSES.1) * (100 + share) / 100
+}
+
+fn failed(reason: Reason, message: &str) -> Made {
+    Made::Ended(Outcome::Failed { reason, message: message.to_owned() })
+}

@@ -1,0 +1,193 @@
+//! One run from its creation to its end: moments become events, in order.
+
+use std::time::Duration;
+
+use kube::Client;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{Reason, Step};
+use crate::executor::{Event, Events, Outcome};
+
+use super::api::pipeline_runs;
+use super::client::{RefusalKind, answer};
+use super::log_position::Position;
+use super::logs::Follower;
+use super::observe::{Moment, Watched};
+
+/// A run that was asked to end and is not known to have ended after this is left to the reconcile list; within the 15 s
+/// of the executor's contract.
+const STOP_LIMIT: Duration = Duration::from_secs(13);
+/// Pause before a cancel is asked for again.
+const STOP_RETRY: Duration = Duration::from_secs(1);
+
+/// A run that exists.
+pub(super) struct Followed<'a> {
+    pub(super) client: &'a Client,
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+    pub(super) uid: &'a str,
+    pub(super) log_mark: Option<&'a str>,
+    pub(super) events: &'a Events,
+    pub(super) stop: &'a CancellationToken,
+}
+
+/// What was told already.
+#[derive(Default)]
+struct Told {
+    commit: bool,
+    image: bool,
+    waiting: Option<String>,
+}
+
+impl Followed<'_> {
+    /// Follows to the end. Dropping the future leaves the run alone.
+    pub(super) async fn follow(&self) -> Outcome {
+        let (sender, moments) = watch::channel(Moment::unseen());
+        let Self { client, namespace, name, uid, .. } = *self;
+        let watched = Watched { client, namespace, name, uid };
+        tokio::select! {
+            outcome = self.drive(moments) => outcome,
+            outcome = self.end_when_asked() => outcome,
+            () = watched.observe(&sender) => failed(Reason::Internal, "the run is not observed any more"),
+        }
+    }
+
+    async fn drive(&self, mut moments: watch::Receiver<Moment>) -> Outcome {
+        let (mut told, logged) = (Told::default(), self.log_mark.and_then(Position::parse));
+        for step in Step::ALL {
+            if !self.reach(step, &mut moments, &mut told).await {
+                continue;
+            }
+            self.send(Event::StepStarted(step)).await;
+            let position = match &logged {
+                Some(logged) if logged.step() == step => Some(logged.clone()),
+                Some(logged) if logged.step() > step => None,
+                _ => Some(Position::start(step)),
+            };
+            self.log(position, &mut moments, &mut told).await;
+            self.finish(step, &mut moments, &mut told).await;
+        }
+        loop {
+            let moment = moments.borrow_and_update().clone();
+            self.tell(&moment, &mut told).await;
+            if let Some(outcome) = end(&moment) {
+                return outcome;
+            }
+            if moments.changed().await.is_err() {
+                return failed(Reason::Internal, "the run is not observed any more");
+            }
+        }
+    }
+
+    /// Waits until the step has begun; false where it never will.
+    async fn reach(&self, step: Step, moments: &mut watch::Receiver<Moment>, told: &mut Told) -> bool {
+        loop {
+            let moment = moments.borrow_and_update().clone();
+            self.tell(&moment, told).await;
+            if moment.view.step(step).has_begun {
+                return true;
+            }
+            let is_passed =
+                Step::ALL.into_iter().any(|later| later > step && moment.view.step(later).has_begun);
+            if is_passed || end(&moment).is_some() || moments.changed().await.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// Sends the step's log, while what else happens is told.
+    async fn log(&self, position: Option<Position>, moments: &mut watch::Receiver<Moment>, told: &mut Told) {
+        let Some(position) = position else { return };
+        let follower =
+            Follower { client: self.client, namespace: self.namespace, events: self.events, position };
+        let log = follower.follow(moments.clone());
+        tokio::pin!(log);
+        loop {
+            tokio::select! {
+                () = &mut log => return,
+                changed = moments.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let moment = moments.borrow_and_update().clone();
+                    self.tell(&moment, told).await;
+                }
+            }
+        }
+    }
+
+    async fn finish(&self, step: Step, moments: &mut watch::Receiver<Moment>, told: &mut Told) {
+        loop {
+            let moment = moments.borrow_and_update().clone();
+            self.tell(&moment, told).await;
+            let finished = moment.view.step(step).finished;
+            if let Some(finished) = finished {
+                let (succeeded, exit_code) = (finished.succeeded, finished.exit_code);
+                return self.send(Event::StepFinished { step, succeeded, exit_code }).await;
+            }
+            if let Some(outcome) = end(&moment) {
+                let succeeded = outcome == Outcome::Succeeded;
+                return self.send(Event::StepFinished { step, succeeded, exit_code: None }).await;
+            }
+            if moments.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn tell(&self, moment: &Moment, told: &mut Told) {
+        if let Some((commit, subject)) = moment.view.commit.clone().filter(|_| !told.commit) {
+            told.commit = true;
+            self.send(Event::Commit { commit, subject }).await;
+        }
+        if let Some(digest) = moment.view.digest.clone().filter(|_| !told.image) {
+            told.image = true;
+            self.send(Event::Image(digest)).await;
+        }
+        let waiting = moment.problem.clone().or_else(|| moment.view.waiting.clone());
+        if waiting != told.waiting && end(moment).is_none() {
+            told.waiting.clone_from(&waiting);
+            self.send(Event::Waiting(waiting)).await;
+        }
+    }
+
+    /// A reader that is gone ends the run's record, not the run.
+    async fn send(&self, event: Event) {
+        drop(self.events.send(event).await);
+    }
+
+    /// Asks the run to end once that is wanted, and gives it a while.
+    async fn end_when_asked(&self) -> Outcome {
+        self.stop.cancelled().await;
+        let asked = async {
+            while cancel(self.client, self.namespace, self.name).await.is_err() {
+                tokio::time::sleep(STOP_RETRY).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        drop(tokio::time::timeout(STOP_LIMIT, asked).await);
+        failed(Reason::Cancelled, "it was asked to end; the cluster has not confirmed that it did")
+    }
+}
+
+/// Asks a run to end. One that has ended or is gone needs no asking.
+pub(super) async fn cancel(client: &Client, namespace: &str, name: &str) -> Result<(), String> {
+    let patch = Patch::Merge(json!({"spec": {"status": "Cancelled"}}));
+    match answer(pipeline_runs(client, namespace).patch(name, &PatchParams::default(), &patch)).await {
+        Ok(_) => Ok(()),
+        Err(refusal) if matches!(refusal.kind, RefusalKind::Missing | RefusalKind::Invalid) => Ok(()),
+        Err(refusal) => Err(refusal.text),
+    }
+}
+
+fn end(moment: &Moment) -> Option<Outcome> {
+    let deleted = || failed(Reason::RunDeleted, "the run was deleted from the cluster");
+    moment.view.end.clone().or_else(|| moment.is_gone.then(deleted))
+}
+
+fn failed(reason: Reason, message: &str) -> Outcome {
+    Outcome::Failed { reason, message: message.to_owned() }
+}

@@ -1,0 +1,153 @@
+//! Where the log of a step stands, so that a broken stream goes on without a line twice or a line less. Pure.
+//!
+//! kubelet can be asked for lines since a second; the lines of that second that are known are dropped again: older ones
+//! by their time, and of those with the last time as many as have been taken.
+
+use jiff::Timestamp;
+
+use crate::domain::Step;
+
+/// Where the log of a run stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Position {
+    step: Step,
+    /// Time of the last line and how many lines with this time were taken.
+    last: Option<(Timestamp, usize)>,
+    /// Of a new stream: known lines with the last time that still have to come.
+    expected: usize,
+    is_resumed: bool,
+}
+
+/// What becomes of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    /// It is known already.
+    Known,
+    /// It is the next one.
+    Next,
+    /// It is new, and the line that should have come before it did not come again.
+    AfterGap,
+}
+
+impl Position {
+    /// The start of a step's log.
+    pub(super) const fn start(step: Step) -> Self {
+        Self { step, last: None, expected: 0, is_resumed: false }
+    }
+
+    /// Reads a mark.
+    pub(super) fn parse(mark: &str) -> Option<Self> {
+        let mut words = mark.split(' ');
+        let step = Step::parse(words.next()?)?;
+        let last = match (words.next(), words.next()) {
+            (Some(at), Some(count)) => Some((at.parse().ok()?, count.parse().ok()?)),
+            _ => None,
+        };
+        Some(Self { last, ..Self::start(step) })
+    }
+
+    /// The mark of this position.
+    pub(super) fn mark(&self) -> String {
+        match self.last {
+            Some((at, count)) => format!("{} {at} {count}", self.step.as_str()),
+            None => self.step.as_str().to_owned(),
+        }
+    }
+
+    /// Whose log it is.
+    pub(super) const fn step(&self) -> Step {
+        self.step
+    }
+
+    /// Says that the next line is the first one of a new stream, and from when that has to be asked for.
+    pub(super) fn resume(&mut self) -> Option<Timestamp> {
+        let (at, count) = self.last?;
+        (self.expected, self.is_resumed) = (count, true);
+        Some(at)
+    }
+
+    /// Takes a line by its time.
+    pub(super) fn take(&mut self, at: Timestamp) -> Line {
+        let Some((last, count)) = self.last else {
+            self.last = Some((at, 1));
+            return Line::Next;
+        };
+        if self.is_resumed && at < last {
+            return Line::Known;
+        }
+        if self.is_resumed && at == last && self.expected > 0 {
+            self.expected -= 1;
+            return Line::Known;
+        }
+        let has_gap = self.is_resumed && self.expected == count;
+        self.is_resumed = false;
+        self.last = Some(if at == last { (last, count + 1) } else { (at.max(last), 1) });
+        if has_gap { Line::AfterGap } else { Line::Next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn after(times: &[i64]) -> Position {
+        let mut position = Position::start(Step::Build);
+        for time in times {
+            assert_eq!(position.take(at(*time)), Line::Next);
+        }
+        position
+    }
+
+    #[test]
+    fn a_resumed_stream_drops_exactly_what_is_known() {
+        let mut position = after(&[1, 2, 2]);
+
+        assert_eq!(position.resume(), Some(at(2)));
+
+        let lines = [1, 2, 2, 2, 3].map(|time| position.take(at(time)));
+        assert_eq!(lines, [Line::Known, Line::Known, Line::Known, Line::Next, Line::Next]);
+    }
+
+    #[test]
+    fn a_stream_that_begins_later_than_it_should_shows_a_gap_once() {
+        let mut position = after(&[1, 2]);
+        position.resume();
+
+        assert_eq!([3, 4].map(|time| position.take(at(time))), [Line::AfterGap, Line::Next]);
+    }
+
+    #[test]
+    fn a_mark_is_read_back_and_another_server_goes_on_at_the_same_line() {
+        let position = after(&[1, 2, 2]);
+        let mut next = Position::parse(&position.mark()).unwrap();
+
+        next.resume();
+
+        assert_eq!(next.step(), Step::Build);
+        assert_eq!([2, 2, 2].map(|time| next.take(at(time))), [Line::Known, Line::Known, Line::Next]);
+        assert_eq!(Position::parse("clone"), Some(Position::start(Step::Clone)));
+        assert_eq!(Position::parse("compile 1"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn wherever_a_stream_breaks_every_line_is_taken_once(
+            gaps in proptest::collection::vec(0_i64..2, 1..40), cut in 0_usize..40,
+        ) {
+            let times: Vec<_> = gaps.iter().scan(0, |time, gap| { *time += gap; Some(*time) }).collect();
+            let cut = cut.min(times.len());
+            let mut position = Position::start(Step::Clone);
+            let mut taken = times[..cut].iter().filter(|time| position.take(at(**time)) == Line::Next).count();
+            let since = position.resume().map_or(0, Timestamp::as_second);
+            let again = times.iter().filter(|time| **time >= since);
+
+            taken += again.filter(|time| position.take(at(**time)) != Line::Known).count();
+
+            proptest::prop_assert_eq!(taken, times.len());
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! From a deployment to its PipelineRun. Pure: the same run gives the same bytes, so that a second create is the first.
+//!
+//! Two tasks, since a pod has one account: the user's Dockerfile runs in `build`, which has no token and no rights, and
+//! the right to patch the workload is in `deploy` only. No workspace and no volume claim. No step has a script: each runs
+//! our own binary with fixed arguments and takes its values from the environment, so that no value is ever program text,
+//! exit codes are exact and no shell is needed. A custom image (`--step-image`) has to hold that binary.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::{Commit, Step};
+use crate::executor::{ClusterRun, Run};
+
+use super::names::{
+    BRANCH, BUILD_TASK, BUILDER, COMMIT, COMMIT_RESULT, DEPLOY_TASK, DEPLOYER, DEPLOYMENT, DIGEST_RESULT,
+    HOOK, INSTANCE, MANAGED_BY, PAGE, PART_OF, SERVICE, SPEC_HASH, VERSION,
+};
+use super::tasks;
+
+/// What begins a template, for Tekton and for kubelet; neither knows an escape that the other leaves alone.
+const TEMPLATE: &str = "$(";
+
+/// The images that the steps run in.
+#[derive(Debug, Clone)]
+pub struct StepImages {
+    /// Holds git and our binary.
+    pub clone: String,
+    /// Holds buildah and our binary.
+    pub build: String,
+    /// Holds our binary.
+    pub deploy: String,
+}
+
+impl StepImages {
+    /// The image of a step.
+    pub fn of(&self, step: Step) -> &str {
+        match step {
+            Step::Clone => &self.clone,
+            Step::Build => &self.build,
+            Step::Deploy => &self.deploy,
+        }
+    }
+}
+
+/// What all runs of this server have in common.
+#[derive(Debug, Clone)]
+pub struct Common {
+    /// Where runs are created.
+    pub namespace: String,
+    /// This installation, at most 63 of `[a-z0-9]`; another server's runs are never adopted.
+    pub instance: String,
+    /// The steps' images.
+    pub images: StepImages,
+}
+
+/// A run that cannot be written down safely.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} must not contain $(, which the cluster takes for a template")]
+pub struct Refused {
+    field: &'static str,
+}
+
+/// The PipelineRun of a deployment.
+///
+/// # Errors
+/// Where a value would be taken for a template.
+pub fn pipeline_run(run: &Run, cluster: &ClusterRun, common: &Common) -> Result<Value, Refused> {
+    // Every other value has a grammar without `$`, or is encoded.
+    if run.service.repository.as_str().contains(TEMPLATE) {
+        return Err(Refused { field: "repository" });
+    }
+    let spec = spec(run, cluster, common);
+    Ok(json!({
+        "apiVersion": "tekton.dev/v1",
+        "kind": "PipelineRun",
+        "metadata": {
+            "name": run.deployment.run_name().as_str(),
+            "namespace": common.namespace,
+            "labels": labels(run, common),
+            "annotations": annotations(run, cluster, &spec),
+        },
+        "spec": spec,
+    }))
+}
+
+fn labels(run: &Run, common: &Common) -> Value {
+    json!({
+        MANAGED_BY.0: MANAGED_BY.1,
+        PART_OF.0: PART_OF.1,
+        INSTANCE: common.instance,
+        SERVICE: run.service.name.as_str(),
+    })
+}
+
+fn annotations(run: &Run, cluster: &ClusterRun, spec: &Value) -> Value {
+    let commit = run.commit.as_ref().or(cluster.kept.as_ref().map(|kept| &kept.commit));
+    let mut all = Map::new();
+    let mut add = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            all.insert(name.to_owned(), value.into());
+        }
+    };
+    add(DEPLOYMENT, Some(run.deployment.as_str()));
+    add(BRANCH, Some(run.branch.as_str()));
+    add(COMMIT, commit.map(Commit::as_str));
+    add(HOOK, cluster.hook.as_deref());
+    add(PAGE, cluster.page.as_deref());
+    add(VERSION, Some(env!("CARGO_PKG_VERSION")));
+    add(SPEC_HASH, Some(&hash(spec)));
+    Value::Object(all)
+}
+
+fn spec(run: &Run, cluster: &ClusterRun, common: &Common) -> Value {
+    let limit = seconds(run);
+    let (params, mut tasks) = (params(run, cluster), Vec::new());
+    let mut task_runs = Vec::new();
+    let mut results = Vec::new();
+    if cluster.kept.is_none() {
+        tasks.push(tasks::build(&cluster.settings, &common.images, &limit));
+        task_runs.push(json!({
+            "pipelineTaskName": BUILD_TASK,
+            "serviceAccountName": BUILDER,
+            // Links would put the addresses of the namespace's Services into the environment of the user's build.
+            "podTemplate": {"automountServiceAccountToken": false, "enableServiceLinks": false},
+        }));
+        results = [COMMIT_RESULT, DIGEST_RESULT]
+            .map(|name| json!({"name": name, "value": of_build(name)}))
+            .to_vec();
+    }
+    tasks.push(tasks::deploy(run, cluster, &common.images, &limit));
+    task_runs.push(json!({
+        "pipelineTaskName": DEPLOY_TASK,
+        "serviceAccountName": DEPLOYER,
+        "podTemplate": {"enableServiceLinks": false},
+    }));
+    json!({
+        // The service's timeout three times: without the others a TaskRun ends after Tekton's default of one hour.
+        "timeouts": {"pipeline": limit, "tasks": limit},
+        "taskRunTemplate": {"serviceAccountName": BUILDER},
+        "taskRunSpecs": task_runs,
+        "params": params.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
+        "pipelineSpec": {
+            "params": params.iter().map(|(name, _)| json!({"name": name, "type": "string"})).collect::<Vec<_>>(),
+            "results": results,
+            "tasks": tasks,
+        },
+    })
+}
+
+/// Parameters rather than plain text in the steps, so that `kubectl` and Tekton's own tools show what a run is about.
+fn params(run: &Run, cluster: &ClusterRun) -> Vec<(&'static str, String)> {
+    let image = cluster.settings.image.to_string();
+    if let Some(kept) = &cluster.kept {
+        return vec![("image", image), ("tag", kept.tag.to_string())];
+    }
+    let commit = run.commit.as_ref().map(ToString::to_string).unwrap_or_default();
+    vec![
+        ("repository", run.service.repository.to_string()),
+        ("branch", run.branch.to_string()),
+        ("commit", commit),
+        ("image", image),
+        ("tag", run.deployment.run_name().to_string()),
+        ("cache", cluster.settings.cache_at(cluster.cache_epoch).unwrap_or_default()),
+    ]
+}
+
+/// A reference to a result of the build task.
+pub(super) fn of_build(result: &str) -> String {
+    format!("$(tasks.{BUILD_TASK}.results.{result})")
+}
+
+/// The service's timeout as Go writes durations.
+fn seconds(run: &Run) -> String {
+    format!("{}s", run.service.timeout.duration().as_secs())
+}
+
+/// FNV-1a, 64 bits. Tells specs apart; proves nothing against somebody who wants them to collide.
+fn hash(spec: &Value) -> String {
+    let bytes = spec.to_string();
+    let hash = bytes.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::testing::{common, run};
+    use super::*;
+    use crate::domain::{DeploymentId, ImageDigest, Repository};
+    use crate::executor::KeptImage;
+
+    const GOLDEN: &str = include_str!("../../../tests/data/tekton/pipeline_run.json");
+    const GOLDEN_ROLLBACK: &str = include_str!("../../../tests/data/tekton/pipeline_run_rollback.json");
+
+    fn rendered(run: &Run) -> Value {
+        pipeline_run(run, run.cluster.as_ref().unwrap(), &common()).unwrap()
+    }
+
+    fn full() -> Run {
+        let mut run = run();
+        let cluster = run.cluster.as_mut().unwrap();
+        cluster.settings.git_secret = Some("git-token".to_owned());
+        cluster.settings.registry_secret = Some("registry-push".to_owned());
+        cluster.settings.build_args = BTreeMap::from([("MODE".to_owned(), "$(params.image)".to_owned())]);
+        cluster.hook = Some("ci".to_owned());
+        cluster.page = Some("https://deploy.example.com/deploys/dep_00000001000000000000".to_owned());
+        cluster.cache_epoch = 3;
+        run
+    }
+
+    fn rollback() -> Run {
+        let mut run = full();
+        run.cluster.as_mut().unwrap().kept = Some(KeptImage {
+            tag: DeploymentId::parse("dep_00000000aaaaaaaaaaaa").unwrap().run_name(),
+            digest: ImageDigest::parse(&format!("sha256:{}", "5".repeat(64))).unwrap(),
+            commit: Commit::parse(&"4".repeat(40)).unwrap(),
+        });
+        run
+    }
+
+    /// `UPDATE_GOLDEN=1` is not offered: the files are the contract with the cluster, and a change is made on purpose.
+    fn assert_golden(rendered: &Value, golden: &str) {
+        let text = format!("{}\n", serde_json::to_string_pretty(rendered).unwrap());
+        let golden = golden.replace("@VERSION@", env!("CARGO_PKG_VERSION"));
+        let differing = text.lines().zip(golden.lines()).find(|(own, other)| own != other);
+        assert!(text == golden, "first difference {differing:?} in\n{text}");
+    }
+
+    fn walk<'a>(value: &'a Value, visit: &mut impl FnMut(&str, &'a Value)) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(key, value)| {
+                visit(key, value);
+                walk(value, visit);
+            }),
+            Value::Array(items) => items.iter().for_each(|item| walk(item, visit)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn a_run_looks_exactly_like_this() {
+        assert_golden(&rendered(&full()), GOLDEN);
+    }
+
+    #[test]
+    fn a_rollback_deploys_a_kept_digest_without_a_build() {
+        assert_golden(&rendered(&rollback()), GOLDEN_ROLLBACK);
+    }
+
+    #[test]
+    fn no_value_is_ever_program_text() {
+        for run in [run(), full(), rollback()] {
+            let rendered = rendered(&run);
+            walk(&rendered, &mut |key, value| {
+                assert_ne!(key, "script");
+                if key == "command" || key == "args" {
+                    assert!(!value.to_string().contains("$("), "{value}");
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn every_step_has_a_command_since_the_controller_would_ask_the_registry_otherwise() {
+        let (mut steps, mut commands) = (0, 0);
+        walk(&rendered(&full()), &mut |key, value| {
+            if key == "steps" {
+                let all = value.as_array().unwrap();
+                steps += all.len();
+                commands += all.iter().filter(|step| step["command"].is_array()).count();
+            }
+        });
+
+        assert_eq!((steps, commands), (3, 3));
+    }
+
+    #[test]
+    fn secrets_are_mounted_in_the_step_that_needs_them_and_nowhere_else() {
+        let rendered = rendered(&full());
+        let mut mounted = Vec::new();
+        for task in rendered["spec"]["pipelineSpec"]["tasks"].as_array().unwrap() {
+            for step in task["taskSpec"]["steps"].as_array().unwrap() {
+                for mount in step["volumeMounts"].as_array().unwrap() {
+                    let (step, volume) = (step["name"].as_str().unwrap(), mount["name"].as_str().unwrap());
+                    mounted.push((step.to_owned(), volume.to_owned()));
+                }
+            }
+        }
+
+        let secret = |volume: &str| volume.ends_with("-secret");
+        let with_secrets: Vec<_> = mounted.iter().filter(|(_, volume)| secret(volume)).collect();
+        assert_eq!(
+            with_secrets,
+            [
+                &("clone".to_owned(), "git-secret".to_owned()),
+                &("build".to_owned(), "registry-secret".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn a_template_in_a_value_is_encoded_or_refused() {
+        let mut run = full();
+        assert!(!rendered(&run).to_string().contains("$(params.image)\\\""), "build arguments are encoded");
+
+        run.service.repository = Repository::parse("git@host:$(params.image)").unwrap();
+        let refused = pipeline_run(&run, run.cluster.as_ref().unwrap(), &common());
+        assert_eq!(refused, Err(Refused { field: "repository" }));
+    }
+
+    #[test]
+    fn the_same_run_gives_the_same_bytes_and_another_epoch_another_hash() {
+        let (one, mut other) = (full(), full());
+        other.cluster.as_mut().unwrap().cache_epoch += 1;
+
+        assert_eq!(rendered(&one).to_string(), rendered(&full()).to_string());
+        let hash = |run: &Run| rendered(run)["metadata"]["annotations"][SPEC_HASH].clone();
+        assert_ne!(hash(&one), hash(&other));
+    }
+}

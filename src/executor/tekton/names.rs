@@ -1,0 +1,73 @@
+//! Every label, annotation, task, step, result and account that both sides of a run have to spell alike.
+
+use crate::domain::Step;
+
+/// Informative, as Kubernetes recommends; never selected by.
+pub(super) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "stackblaze");
+/// Informative as well.
+pub(super) const PART_OF: (&str, &str) = ("app.kubernetes.io/part-of", "stackblaze");
+/// Which installation of the server made an object; several may share a cluster.
+pub(super) const INSTANCE: &str = "stackblaze.dev/instance";
+/// The service's name.
+pub(super) const SERVICE: &str = "stackblaze.dev/service";
+/// The deployment's id as callers know it, with `_`. On the workload: the deployment that it serves.
+pub(super) const DEPLOYMENT: &str = "stackblaze.dev/deployment";
+/// The branch; no label, since labels take neither `/` nor more than 63 characters.
+pub(super) const BRANCH: &str = "stackblaze.dev/branch";
+/// The commit.
+pub(super) const COMMIT: &str = "stackblaze.dev/commit";
+/// The hook's name, where a hook brought the deployment about.
+pub(super) const HOOK: &str = "stackblaze.dev/hook";
+/// The server's version.
+pub(super) const VERSION: &str = "stackblaze.dev/version";
+/// A hash of the run's spec, to tell whether a run that exists is the one that would be created.
+pub(super) const SPEC_HASH: &str = "stackblaze.dev/spec-hash";
+/// The deployment's page.
+pub(super) const PAGE: &str = "stackblaze.dev/page";
+
+/// Tekton's own label on TaskRuns and pods: the PipelineRun's name.
+pub(super) const OF_PIPELINE_RUN: &str = "tekton.dev/pipelineRun";
+/// Tekton's own label on TaskRuns and pods: the name of the task in the pipeline.
+pub(super) const OF_PIPELINE_TASK: &str = "tekton.dev/pipelineTask";
+
+/// The task that fetches, builds and pushes.
+pub(super) const BUILD_TASK: &str = "build";
+/// The task that patches the workload.
+pub(super) const DEPLOY_TASK: &str = "deploy";
+/// The account of the build task; has no rights and no token.
+pub(super) const BUILDER: &str = "builder";
+/// The account of the deploy task; may patch the workloads that `manifests` was given.
+pub(super) const DEPLOYER: &str = "deployer";
+
+/// Result of the build task: the commit that was built.
+pub(super) const COMMIT_RESULT: &str = "commit";
+/// Result of the build task: the first line of the commit's message.
+pub(super) const SUBJECT_RESULT: &str = "subject";
+/// Result of the build task: the digest of the pushed image.
+pub(super) const DIGEST_RESULT: &str = "digest";
+/// Result of both tasks: one sentence about why the step failed.
+pub(super) const MESSAGE_RESULT: &str = "message";
+/// Result of the deploy task: the image that served before.
+pub(super) const PREVIOUS_IMAGE_RESULT: &str = "previous-image";
+
+/// The step's name in its task.
+pub(super) const fn step_name(step: Step) -> &'static str {
+    match step {
+        Step::Clone => "clone",
+        Step::Build => "build",
+        Step::Deploy => "rollout",
+    }
+}
+
+/// The task that holds a step.
+pub(super) const fn task_of(step: Step) -> &'static str {
+    match step {
+        Step::Clone | Step::Build => BUILD_TASK,
+        Step::Deploy => DEPLOY_TASK,
+    }
+}
+
+/// The container of a step in its pod.
+pub(super) fn container_of(step: Step) -> String {
+    format!("step-{}", step_name(step))
+}

@@ -1,0 +1,214 @@
+//! Watches one run and what belongs to it, and tells each new moment.
+//!
+//! Level-triggered: two watches (list, then changes, bookmarks, a new list after 410), and a look at everything now and
+//! then, since a watch can fall silent. Nothing here fails: what the cluster does not tell is itself a moment.
+
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use k8s_openapi::api::core::v1 as core;
+use kube::api::{Api, DynamicObject, ListParams};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Client, ResourceExt};
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use crate::domain::Step;
+
+use super::api::{pipeline_runs, task_runs};
+use super::client::{Refusal, RefusalKind, answer, refusal};
+use super::conditions::{Observed, View, view};
+use super::names::{BUILD_TASK, DEPLOY_TASK, OF_PIPELINE_RUN, OF_PIPELINE_TASK};
+use super::types;
+
+/// Time between two looks at everything, should a watch be silent.
+const RESYNC: Duration = Duration::from_mins(1);
+/// Time between two looks for warnings about a pod that is waited for.
+const WARNINGS: Duration = Duration::from_secs(5);
+
+/// One moment of a run.
+#[derive(Debug, Clone)]
+pub(super) struct Moment {
+    /// What the objects say.
+    pub(super) view: View,
+    /// The pods of the three steps, where they are known.
+    pub(super) pods: [Option<String>; 3],
+    /// Whether the object was deleted.
+    pub(super) is_gone: bool,
+    /// Why nothing newer is known, where that is so.
+    pub(super) problem: Option<String>,
+}
+
+/// What is watched.
+pub(super) struct Watched<'a> {
+    pub(super) client: &'a Client,
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+    pub(super) uid: &'a str,
+}
+
+/// What a watch gives.
+type Change = watcher::Result<Event<DynamicObject>>;
+
+/// What is known so far.
+#[derive(Default)]
+struct Known {
+    observed: Observed,
+    is_gone: bool,
+    problem: Option<String>,
+}
+
+impl Moment {
+    /// Before anything was seen.
+    pub(super) fn unseen() -> Self {
+        Known::default().moment()
+    }
+}
+
+impl Known {
+    fn moment(&self) -> Moment {
+        let pods = Step::ALL.map(|step| self.observed.pod_of(step).map(str::to_owned));
+        Moment { view: view(&self.observed), pods, is_gone: self.is_gone, problem: self.problem.clone() }
+    }
+
+    fn run(&mut self, object: &DynamicObject, uid: &str) {
+        // An object of the same name and another uid is not this run.
+        if object.metadata.uid.as_deref() == Some(uid) {
+            match types::pipeline_run(object) {
+                Ok(run) => self.observed.run = Some(run),
+                Err(why) => self.unreadable(object, &why),
+            }
+        }
+    }
+
+    fn task(&mut self, object: &DynamicObject) {
+        let task = match types::task_run(object) {
+            Ok(task) => task,
+            Err(why) => return self.unreadable(object, &why),
+        };
+        match object.labels().get(OF_PIPELINE_TASK).map(String::as_str) {
+            Some(BUILD_TASK) => self.observed.build = Some(task),
+            Some(DEPLOY_TASK) => self.observed.deploy = Some(task),
+            _ => {}
+        }
+    }
+
+    /// Only this object's run suffers, and only until its next change.
+    fn unreadable(&mut self, object: &DynamicObject, why: &str) {
+        tracing::warn!(object = %object.name_any(), why, "an object of the cluster cannot be read");
+        self.problem = Some(format!("{} cannot be read: {why}", object.name_any()));
+    }
+
+    fn refused(&mut self, refusal: &Refusal) {
+        self.problem = Some(format!("the cluster does not tell: {}", refusal.text));
+    }
+}
+
+impl Watched<'_> {
+    /// Tells moments until the future is dropped.
+    pub(super) async fn observe(&self, moments: &watch::Sender<Moment>) {
+        let (client, namespace, name) = (self.client, self.namespace, self.name);
+        let runs = changes(pipeline_runs(client, namespace), &format!("metadata.name={name}"), "");
+        let tasks = changes(task_runs(client, namespace), "", &format!("{OF_PIPELINE_RUN}={name}"));
+        futures_util::pin_mut!(runs, tasks);
+        let (mut resync, mut warnings) = (tokio::time::interval(RESYNC), tokio::time::interval(WARNINGS));
+        resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        warnings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut known = Known::default();
+        loop {
+            tokio::select! {
+                Some(event) = runs.next() => self.run_event(&mut known, event).await,
+                Some(event) = tasks.next() => task_event(&mut known, event),
+                _ = resync.tick() => self.look(&mut known).await,
+                _ = warnings.tick() => self.warn(&mut known).await,
+            }
+            moments.send_replace(known.moment());
+        }
+    }
+
+    async fn run_event(&self, known: &mut Known, event: Change) {
+        match event {
+            Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                known.problem = None;
+                known.run(&object, self.uid);
+            }
+            // A list that lacks the object says the same as its deletion; one more look makes sure.
+            Ok(Event::Delete(_) | Event::InitDone) => {
+                known.problem = None;
+                self.look(known).await;
+            }
+            Ok(Event::Init) => {}
+            Err(error) => known.refused(&watch_refusal(&error)),
+        }
+    }
+
+    /// Reads everything as it is now.
+    async fn look(&self, known: &mut Known) {
+        match answer(pipeline_runs(self.client, self.namespace).get(self.name)).await {
+            Ok(object) if object.metadata.uid.as_deref() == Some(self.uid) => known.run(&object, self.uid),
+            Ok(_) => known.is_gone = true,
+            Err(refusal) if is_absence(&refusal) => known.is_gone = true,
+            Err(refusal) => return known.refused(&refusal),
+        }
+        let of_run = ListParams::default().labels(&format!("{OF_PIPELINE_RUN}={}", self.name));
+        match answer(task_runs(self.client, self.namespace).list(&of_run)).await {
+            Ok(tasks) => tasks.items.iter().for_each(|task| known.task(task)),
+            Err(refusal) => known.refused(&refusal),
+        }
+    }
+
+    /// The last warning about the pod that is waited for. A hint: without the right to read events there is none.
+    async fn warn(&self, known: &mut Known) {
+        known.observed.warning = None;
+        let pod = known.observed.pod_of(Step::Deploy).or_else(|| known.observed.pod_of(Step::Build));
+        let is_waiting = view(&known.observed).waiting.is_some();
+        let Some(pod) = pod.filter(|_| is_waiting) else { return };
+        let events = Api::<core::Event>::namespaced(self.client.clone(), self.namespace);
+        let about = ListParams::default().fields(&format!("involvedObject.name={pod},type=Warning"));
+        let Ok(found) = answer(events.list(&about)).await else { return };
+        let last = found
+            .items
+            .into_iter()
+            .max_by_key(|event| event.resource_version().and_then(|v| v.parse::<u64>().ok()));
+        known.observed.warning = last.map(|event| {
+            format!("{}: {}", event.reason.unwrap_or_default(), event.message.unwrap_or_default())
+        });
+    }
+}
+
+fn changes(api: Api<DynamicObject>, fields: &str, labels: &str) -> impl Stream<Item = Change> + use<> {
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let config = watcher::Config {
+        field_selector: some(fields),
+        label_selector: some(labels),
+        ..watcher::Config::default()
+    };
+    watcher(api, config).default_backoff()
+}
+
+fn task_event(known: &mut Known, event: Change) {
+    match event {
+        Ok(Event::Apply(object) | Event::InitApply(object)) => known.task(&object),
+        // A TaskRun that is deleted leaves what was known of it; its run tells what follows.
+        Ok(Event::Delete(_) | Event::Init | Event::InitDone) => {}
+        Err(error) => known.refused(&watch_refusal(&error)),
+    }
+}
+
+/// 404 with a name in it is this object's absence; without, the kind or the namespace is missing.
+fn is_absence(refusal: &Refusal) -> bool {
+    refusal.kind == RefusalKind::Missing && refusal.text.contains('"')
+}
+
+fn watch_refusal(error: &watcher::Error) -> Refusal {
+    match error {
+        watcher::Error::InitialListFailed(inner)
+        | watcher::Error::WatchStartFailed(inner)
+        | watcher::Error::WatchFailed(inner) => refusal(inner),
+        watcher::Error::WatchError(status) => refusal(&kube::Error::Api(status.clone())),
+        watcher::Error::NoResourceVersion => {
+            Refusal { kind: RefusalKind::Busy(None), text: error.to_string() }
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Looks at a cluster and at a workload before anything is deployed, and says what would fail and how to mend it.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1 as apps;
+use k8s_openapi::api::authorization::v1 as authorization;
+use k8s_openapi::api::core::v1 as core;
+use kube::Client;
+use kube::api::{Api, ListParams, PostParams};
+
+use crate::domain::Workload;
+
+use super::api::pipeline_runs;
+use super::client::{RefusalKind, answer};
+use super::rollout_judge::target;
+
+/// Admission policies are stable from here on.
+const OLDEST_KUBERNETES: u32 = 30;
+/// Where Tekton keeps its settings unless it was installed elsewhere.
+const TEKTON_NAMESPACE: &str = "tekton-pipelines";
+const FEATURE_FLAGS: &str = "feature-flags";
+/// Rights of the server in the build namespace: group, resource, subresource, verbs. As `manifests` grants them.
+const RIGHTS: &[(&str, &str, &str, &[&str])] = &[
+    ("tekton.dev", "pipelineruns", "", &["create", "get", "list", "watch", "patch", "delete"]),
+    ("tekton.dev", "taskruns", "", &["list", "watch"]),
+    ("", "pods", "log", &["get"]),
+    ("", "events", "", &["list"]),
+];
+
+/// How much something matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// As it should be.
+    Good,
+    /// Works, and could work better.
+    Advice,
+    /// Deployments will fail.
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How much it matters.
+    pub weight: Weight,
+    /// What was found.
+    pub text: String,
+    /// What to do, where something is to be done.
+    pub fix: Option<String>,
+}
+
+impl Finding {
+    fn new(weight: Weight, text: impl Into<String>, fix: Option<&str>) -> Self {
+        Self { weight, text: text.into(), fix: fix.map(str::to_owned) }
+    }
+
+    fn good(text: impl Into<String>) -> Self {
+        Self::new(Weight::Good, text, None)
+    }
+}
+
+/// Looks at version, Tekton, rights and settings of a cluster.
+pub async fn cluster(client: &Client, build_namespace: &str) -> Vec<Finding> {
+    let version = match answer(client.apiserver_version()).await {
+        Ok(version) => version,
+        Err(refusal) => {
+            let text = format!("the cluster does not answer: {}", refusal.text);
+            return vec![Finding::new(Weight::Bad, text, Some("check address, network and credentials"))];
+        }
+    };
+    let mut findings = vec![judge_version(&version.major, &version.minor)];
+    let runs = pipeline_runs(client, build_namespace);
+    findings.push(match answer(runs.list_metadata(&ListParams::default().limit(1))).await {
+        Err(refusal) if refusal.kind == RefusalKind::Missing => Finding::new(
+            Weight::Bad,
+            "Tekton Pipelines is not installed",
+            Some("install Tekton Pipelines 1.9 or newer"),
+        ),
+        Err(refusal) => {
+            Finding::new(Weight::Bad, refusal.text, Some("apply the output of stackblaze manifests"))
+        }
+        Ok(_) => Finding::good("Tekton's PipelineRuns can be listed"),
+    });
+    findings.extend(rights(client, build_namespace).await);
+    findings.extend(flags(client).await);
+    findings
+}
+
+/// Looks at a service's workload.
+pub async fn workload(client: &Client, workload: &Workload) -> Vec<Finding> {
+    let workloads = Api::<apps::Deployment>::namespaced(client.clone(), &workload.namespace);
+    match answer(workloads.get(&workload.deployment)).await {
+        Ok(found) => judge_workload(&found, workload.container.as_deref()),
+        Err(refusal) if refusal.kind == RefusalKind::Missing => {
+            let text = format!("there is no Deployment {}/{}", workload.namespace, workload.deployment);
+            vec![Finding::new(
+                Weight::Bad,
+                text,
+                Some("create it, with any image, before the first deployment"),
+            )]
+        }
+        Err(refusal) if refusal.kind == RefusalKind::Forbidden => {
+            let text = format!(
+                "this server may not look at {workload}, and the deploy step most likely not change it"
+            );
+            let fix = format!(
+                "apply the output of stackblaze manifests --workload {}/{}",
+                workload.namespace, workload.deployment
+            );
+            vec![Finding::new(Weight::Advice, text, Some(&fix))]
+        }
+        Err(refusal) => vec![Finding::new(Weight::Advice, format!("not known: {}", refusal.text), None)],
+    }
+}
+
+async fn rights(client: &Client, namespace: &str) -> Vec<Finding> {
+    let reviews = Api::<authorization::SelfSubjectAccessReview>::all(client.clone());
+    let (mut findings, mut asked) = (Vec::new(), 0);
+    for (group, resource, subresource, verbs) in RIGHTS {
+        for verb in *verbs {
+            let review = review(namespace, group, resource, subresource, verb);
+            let name = if subresource.is_empty() {
+                (*resource).to_owned()
+            } else {
+                format!("{resource}/{subresource}")
+            };
+            asked += 1;
+            match answer(reviews.create(&PostParams::default(), &review)).await {
+                Ok(reviewed) if reviewed.status.as_ref().is_some_and(|status| status.allowed) => {}
+                Ok(_) => {
+                    let text = format!("this account may not {verb} {name} in {namespace}");
+                    findings.push(Finding::new(
+                        Weight::Bad,
+                        text,
+                        Some("apply the output of stackblaze manifests"),
+                    ));
+                }
+                Err(refusal) => {
+                    let text =
+                        format!("whether this account may {verb} {name} is not known: {}", refusal.text);
+                    findings.push(Finding::new(Weight::Advice, text, None));
+                }
+            }
+        }
+    }
+    if findings.is_empty() {
+        findings.push(Finding::good(format!("all {asked} rights in {namespace} are there")));
+    }
+    findings
+}
+
+fn review(
+    namespace: &str,
+    group: &str,
+    resource: &str,
+    subresource: &str,
+    verb: &str,
+) -> authorization::SelfSubjectAccessReview {
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let attributes = authorization::ResourceAttributes {
+        namespace: some(namespace),
+        group: Some(group.to_owned()),
+        resource: some(resource),
+        subresource: some(subresource),
+        verb: some(verb),
+        ..authorization::ResourceAttributes::default()
+    };
+    authorization::SelfSubjectAccessReview {
+        spec: authorization::SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(attributes),
+            ..authorization::SelfSubjectAccessReviewSpec::default()
+        },
+        ..authorization::SelfSubjectAccessReview::default()
+    }
+}
+
+async fn flags(client: &Client) -> Vec<Finding> {
+    let maps = Api::<core::ConfigMap>::namespaced(client.clone(), TEKTON_NAMESPACE);
+    match answer(maps.get(FEATURE_FLAGS)).await {
+        Ok(map) => judge_flags(&map.data.unwrap_or_default()),
+        // The server has no right to read them, and needs none; an operator's kubeconfig has.
+        Err(_) => vec![Finding::good(
+            "Tekton's feature flags cannot be read with this account; doctor with --kube-context can",
+        )],
+    }
+}
+
+fn judge_version(major: &str, minor: &str) -> Finding {
+    // Some providers write 30+.
+    let minor_number = minor.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0);
+    if major == "1" && minor_number < OLDEST_KUBERNETES {
+        let text = format!("Kubernetes {major}.{minor} is older than 1.{OLDEST_KUBERNETES}");
+        return Finding::new(Weight::Bad, text, Some("upgrade the cluster: admission policies need it"));
+    }
+    Finding::good(format!("Kubernetes {major}.{minor}"))
+}
+
+fn judge_flags(flags: &BTreeMap<String, String>) -> Vec<Finding> {
+    let is = |name: &str, value: &str| flags.get(name).is_some_and(|own| own == value);
+    let mut findings = Vec::new();
+    if flags.get("disable-inline-spec").is_some_and(|value| value.contains("pipeline")) {
+        let fix = "empty disable-inline-spec in ConfigMap feature-flags: runs hold their tasks themselves";
+        findings.push(Finding::new(Weight::Bad, "Tekton refuses runs with tasks of their own", Some(fix)));
+    }
+    if !is("running-in-environment-with-injected-sidecars", "false") {
+        let fix = "set running-in-environment-with-injected-sidecars to false, unless a service mesh puts sidecars into build pods";
+        findings.push(Finding::new(
+            Weight::Advice,
+            "each task starts about 5 s later than it could",
+            Some(fix),
+        ));
+    }
+    if !is("keep-pod-on-cancel", "true") {
+        let fix = "set keep-pod-on-cancel to true, so that the last lines before a cancel or a timeout are not lost";
+        findings.push(Finding::new(
+            Weight::Advice,
+            "pods are deleted the moment that a run is cancelled",
+            Some(fix),
+        ));
+    }
+    if !is("disable-creds-init", "true") {
+        let fix = "set disable-creds-init to true: StackBlaze mounts credentials itself, in the one step that needs them";
+        findings.push(Finding::new(
+            Weight::Advice,
+            "Tekton gives annotated Secrets to every step",
+            Some(fix),
+        ));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::good("Tekton's feature flags are as they should be"));
+    }
+    findings
+}
+
+/// Says whether the workload can be deployed to, and without a moment in which nothing serves.
+fn judge_workload(workload: &apps::Deployment, container: Option<&str>) -> Vec<Finding> {
+    let target = match target(workload, container) {
+        Ok(target) => target,
+        Err(text) => return vec![Finding::new(Weight::Bad, text, None)],
+    };
+    let mut findings = vec![Finding::good(format!("container {} runs {}", target.container, target.image))];
+    let Some(spec) = &workload.spec else { return findings };
+    let containers = spec.template.spec.as_ref().map_or(&[][..], |spec| spec.containers.as_slice());
+    let own = containers.iter().find(|own| own.name == target.container);
+    if own.is_some_and(|own| own.readiness_probe.is_none()) {
+        let fix =
+            "give the container a readinessProbe; without it a pod counts as serving the moment it starts";
+        findings.push(Finding::new(Weight::Advice, "the container has no readiness probe", Some(fix)));
+    }
+    let strategy = spec.strategy.as_ref().and_then(|strategy| strategy.type_.as_deref());
+    if strategy == Some("Recreate") {
+        let fix = "use the strategy RollingUpdate, if two versions may run side by side";
+        findings.push(Finding::new(Weight::Advice, "old pods end before new ones start", Some(fix)));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn weights(findings: &[Finding]) -> Vec<Weight> {
+        findings.iter().map(|finding| finding.weight).collect()
+    }
+
+    #[test]
+    fn old_clusters_are_refused_and_suffixes_understood() {
+        assert_eq!(judge_version("1", "29").weight, Weight::Bad);
+        assert_eq!(judge_version("1", "30+").weight, Weight::Good);
+        assert_eq!(judge_version("2", "0").weight, Weight::Good);
+    }
+
+    #[test]
+    fn flags_are_advice_but_for_the_one_that_forbids_runs() {
+        let flags = |pairs: &[(&str, &str)]| {
+            judge_flags(
+                &pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            )
+        };
+
+        assert_eq!(weights(&flags(&[])), [Weight::Advice; 3]);
+        assert_eq!(flags(&[("disable-inline-spec", "pipelinerun")])[0].weight, Weight::Bad);
+        let all_set = [
+            ("running-in-environment-with-injected-sidecars", "false"),
+            ("keep-pod-on-cancel", "true"),
+            ("disable-creds-init", "true"),
+        ];
+        assert_eq!(weights(&flags(&all_set)), [Weight::Good]);
+    }
+
+    #[test]
+    fn a_workload_is_judged_by_what_would_stop_it_serving() {
+        let workload = |spec: serde_json::Value| -> apps::Deployment {
+            let probe = json!({"httpGet": {"port": 80}});
+            let mut all = json!({"replicas": 1, "selector": {}, "template": {"spec": {"containers": [
+                {"name": "web", "image": "x", "readinessProbe": probe}]}}});
+            all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+            serde_json::from_value(json!({"metadata": {"name": "api"}, "spec": all})).unwrap()
+        };
+
+        assert_eq!(weights(&judge_workload(&workload(json!({})), None)), [Weight::Good]);
+        let recreate = workload(json!({"strategy": {"type": "Recreate"}}));
+        assert_eq!(weights(&judge_workload(&recreate, None)), [Weight::Good, Weight::Advice]);
+        assert_eq!(judge_workload(&workload(json!({"paused": true})), None)[0].weight, Weight::Bad);
+        assert_eq!(judge_workload(&workload(json!({})), Some("db"))[0].weight, Weight::Bad);
+        let bare = json!({"template": {"spec": {"containers": [{"name": "web", "image": "x"}]}}});
+        assert_eq!(weights(&judge_workload(&workload(bare), None)), [Weight::Good, Weight::Advice]);
+    }
+}

@@ -1,0 +1,55 @@
+//! Sample runs for this folder's tests.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{
+    Branch, DeploymentId, ExecutorKind, ImageRepository, LocalSettings, QueuePolicy, Repository, Service,
+    ServiceId, ServiceName, Span, TektonSettings, Timestamp, Workload,
+};
+use crate::executor::{ClusterRun, Run};
+
+use super::manifest::{Common, StepImages};
+
+pub(super) fn common() -> Common {
+    Common {
+        namespace: "stackblaze-builds".to_owned(),
+        instance: "k3x9".to_owned(),
+        images: StepImages {
+            clone: "registry.example.com/stackblaze-builder:1".to_owned(),
+            build: "registry.example.com/stackblaze-builder:1".to_owned(),
+            deploy: "registry.example.com/stackblaze:1".to_owned(),
+        },
+    }
+}
+
+pub(super) fn run() -> Run {
+    let image = ImageRepository::parse("image", "registry.example.com/team/api").unwrap();
+    Run {
+        deployment: DeploymentId::parse("dep_00000001000000000000").unwrap(),
+        service: Service {
+            id: ServiceId::generate(),
+            name: ServiceName::parse("api-service").unwrap(),
+            repository: Repository::parse("https://git.example.com/team/api.git").unwrap(),
+            default_branch: Branch::parse("main").unwrap(),
+            executor: ExecutorKind::Tekton,
+            queue_policy: QueuePolicy::Coalesce,
+            timeout: Span::from_hours(1),
+            url: None,
+            local: LocalSettings { env: BTreeMap::new(), ..LocalSettings::default() },
+            frozen: None,
+            created_at: Timestamp::from_millis(0),
+        },
+        branch: Branch::parse("feat/new-ui").unwrap(),
+        commit: None,
+        clear_cache: false,
+        cluster: Some(ClusterRun {
+            settings: TektonSettings::new(image, Workload::parse("apps/api").unwrap()),
+            cache_epoch: 0,
+            kept: None,
+            uid: None,
+            hook: None,
+            page: None,
+            log_mark: None,
+        }),
+    }
+}

@@ -1,0 +1,213 @@
+//! The fields of Tekton's objects that are read here, and no others.
+//!
+//! Everything in a status is optional and unknown fields are ignored, so that another version of Tekton is readable as
+//! far as it goes. An object that cannot be read all the same is an error for that object only.
+
+use kube::CustomResource;
+use kube::core::DynamicObject;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What is read of a PipelineRun's spec; it is written as JSON by `manifest.rs`.
+#[derive(CustomResource, Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[kube(
+    group = "tekton.dev",
+    version = "v1",
+    kind = "PipelineRun",
+    plural = "pipelineruns",
+    namespaced,
+    status = "PipelineRunStatus",
+    schema = "disabled",
+    derive = "PartialEq"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PipelineRunSpec {
+    /// `Cancelled` where the run was asked to end.
+    pub status: Option<String>,
+}
+
+/// How far a PipelineRun is.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PipelineRunStatus {
+    /// Holds one condition of type `Succeeded`.
+    pub conditions: Vec<Condition>,
+    /// Tasks that did not run.
+    pub skipped_tasks: Vec<SkippedTask>,
+}
+
+/// A task that did not run.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SkippedTask {
+    /// Its name in the pipeline.
+    pub name: String,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// What is read of a TaskRun's spec: nothing.
+#[derive(CustomResource, Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[kube(
+    group = "tekton.dev",
+    version = "v1",
+    kind = "TaskRun",
+    plural = "taskruns",
+    namespaced,
+    status = "TaskRunStatus",
+    schema = "disabled",
+    derive = "PartialEq"
+)]
+pub struct TaskRunSpec {}
+
+/// How far a TaskRun is.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TaskRunStatus {
+    /// Holds one condition of type `Succeeded`.
+    pub conditions: Vec<Condition>,
+    /// The pod of the present try.
+    pub pod_name: String,
+    /// The steps in order, once the pod is known.
+    pub steps: Vec<StepState>,
+    /// What the steps left; there only when the TaskRun is done.
+    pub results: Vec<TaskResult>,
+    /// Earlier tries.
+    pub retries_status: Vec<Value>,
+}
+
+/// One step of a TaskRun. A step may have none of the three states.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StepState {
+    /// The step's name.
+    pub name: String,
+    /// Its container in the pod.
+    pub container: String,
+    /// Set while the container has not begun.
+    pub waiting: Option<Waiting>,
+    /// Set while the container runs; all of a pod's do from its start, each waiting for its turn.
+    pub running: Option<Value>,
+    /// Set once the step has ended.
+    pub terminated: Option<Terminated>,
+    /// Tekton's word for how it ended: `Completed`, `Error`, `Skipped`, `Cancelled`, `TimeoutExceeded` …
+    pub termination_reason: Option<String>,
+}
+
+/// Why a container has not begun.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Waiting {
+    /// One word.
+    pub reason: Option<String>,
+    /// For people.
+    pub message: Option<String>,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Terminated {
+    /// 128 + n where signal n ended it.
+    pub exit_code: i32,
+    /// Missing where Tekton made the state up for a pod that it removed; exit code and message are then not the step's.
+    #[serde(rename = "containerID")]
+    pub container_id: Option<String>,
+    /// One word, for example `OOMKilled`.
+    pub reason: Option<String>,
+    /// The results that the step wrote, as JSON of `[{"key","value","type"}]`.
+    pub message: Option<String>,
+}
+
+/// A result of a TaskRun.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TaskResult {
+    /// Its name.
+    pub name: String,
+    /// A string for ours.
+    pub value: Value,
+}
+
+/// Kubernetes' way to tell a state.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Condition {
+    /// `Succeeded` is the one that counts.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// One word.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+}
+
+/// Reads a PipelineRun. Where only parts of it cannot be read, its conditions are read alone, since they tell its end.
+///
+/// # Errors
+/// What cannot be read, for the log.
+pub fn pipeline_run(object: &DynamicObject) -> Result<PipelineRun, String> {
+    let whole = object.clone().try_parse::<PipelineRun>();
+    whole.or_else(|error| {
+        let conditions = object.data.pointer("/status/conditions").cloned().ok_or(error.to_string())?;
+        let conditions = serde_json::from_value(conditions).map_err(|_| error.to_string())?;
+        let status = PipelineRunStatus { conditions, ..PipelineRunStatus::default() };
+        Ok(PipelineRun {
+            metadata: object.metadata.clone(),
+            spec: PipelineRunSpec::default(),
+            status: Some(status),
+        })
+    })
+}
+
+/// Reads a TaskRun.
+///
+/// # Errors
+/// What cannot be read, for the log.
+pub fn task_run(object: &DynamicObject) -> Result<TaskRun, String> {
+    object.clone().try_parse::<TaskRun>().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: Value) -> DynamicObject {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_run_without_status_and_with_unknown_fields_is_read() {
+        let run = pipeline_run(&object(json!({
+            "apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "dep-x"},
+            "spec": {"pipelineSpec": {"tasks": []}, "later": 1}
+        })));
+
+        assert_eq!(run.unwrap().status, None);
+    }
+
+    #[test]
+    fn a_run_that_is_partly_unreadable_still_tells_its_end() {
+        let run = pipeline_run(&object(json!({
+            "apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "dep-x"}, "spec": {},
+            "status": {"skippedTasks": 7, "conditions": [{"type": "Succeeded", "status": "False", "reason": "Failed"}]}
+        })));
+
+        assert_eq!(run.unwrap().status.unwrap().conditions[0].reason, "Failed");
+    }
+
+    #[test]
+    fn a_poison_object_is_an_error_and_no_more() {
+        let poison = json!({
+            "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": {"name": "x"}, "spec": {},
+            "status": {"steps": "none", "conditions": "none"}
+        });
+
+        assert!(task_run(&object(poison.clone())).is_err());
+        assert!(pipeline_run(&object(poison)).is_err());
+    }
+}

@@ -1,0 +1,166 @@
+//! How a run ended and why. Pure.
+
+use crate::domain::{Reason, Step};
+use crate::executor::Outcome;
+
+use super::conditions::{Observed, condition_of, own_end, state_of, succeeded};
+use super::exit_codes;
+use super::names::{BUILD_TASK, DEPLOY_TASK, MESSAGE_RESULT, task_of};
+use super::step_results::find_result;
+use super::types::{Condition, StepState, TaskRun};
+
+/// Longest message about a failure, in characters; Tekton's own can be pages.
+const MAX_MESSAGE: usize = 500;
+/// What Tekton puts before what the author of a pipeline did wrong.
+const USER_ERROR: &str = "[User error]";
+/// Reasons of a PipelineRun that refuse the run itself.
+const INVALID: &[&str] = &[
+    "CouldntGetPipeline",
+    "CouldntGetTask",
+    "PipelineValidationFailed",
+    "ParameterMissing",
+    "ParameterTypeMismatch",
+    "InvalidWorkspaceBindings",
+    "InvalidTaskRunSpecs",
+    "InvalidParamValue",
+    "PipelineInvalidGraph",
+    "InvalidTaskResultReference",
+    "CreateRunFailed",
+    "CouldntGetPipelineResult",
+    "ResourceVerificationFailed",
+    "CELEvaluationFailed",
+];
+/// Reasons of a TaskRun that refuse its pod, so that no step ever ran.
+const REFUSED_POD: &[&str] = &[
+    "PodCreationFailed",
+    "PodAdmissionFailed",
+    "TaskRunValidationFailed",
+    "TaskValidationFailed",
+    "TaskRunResolutionFailed",
+    "ResourceVerificationFailed",
+];
+/// Reasons of a TaskRun whose pod existed but never came to run a step.
+const NEVER_RAN: &[&str] =
+    &["TaskRunImagePullFailed", "CreateContainerConfigError", "InitContainerFailed", "InitContainerOOM"];
+
+/// The end of a run; none while it goes on.
+pub(super) fn of_run(observed: &Observed) -> Option<Outcome> {
+    let status = observed.run.as_ref()?.status.as_ref()?;
+    let condition = succeeded(&status.conditions)?;
+    match condition.status.as_str() {
+        "True" => Some(good_end(observed, condition)),
+        "False" => Some(bad_end(observed, condition)),
+        _ => None,
+    }
+}
+
+/// `Completed` says that a task was skipped: with this graph something was not deployed.
+fn good_end(observed: &Observed, condition: &Condition) -> Outcome {
+    let status = observed.run.as_ref().and_then(|run| run.status.as_ref());
+    let is_skipped =
+        status.is_some_and(|status| status.skipped_tasks.iter().any(|task| task.name == DEPLOY_TASK));
+    let is_deployed = observed.deploy.as_ref().and_then(condition_of).is_some_and(|c| c.status == "True");
+    if is_skipped || (condition.reason == "Completed" && !is_deployed) {
+        return failed(Reason::DeployFailed, "Tekton left the deploy task out");
+    }
+    Outcome::Succeeded
+}
+
+fn bad_end(observed: &Observed, condition: &Condition) -> Outcome {
+    match condition.reason.as_str() {
+        "Cancelled" | "CancelledRunningFinally" | "StoppedRunningFinally" | "PipelineRunStopping" => {
+            failed(Reason::Cancelled, "the run was cancelled")
+        }
+        "PipelineRunTimeout" => failed(Reason::Timeout, "it ran for longer than the service's timeout"),
+        reason if INVALID.contains(&reason) => failed(Reason::InvalidPipeline, &said(condition)),
+        _ => match failed_task(observed) {
+            Some((name, task)) => of_task(name, task),
+            None => failed(Reason::InvalidPipeline, &said(condition)),
+        },
+    }
+}
+
+fn failed_task(observed: &Observed) -> Option<(&'static str, &TaskRun)> {
+    [BUILD_TASK, DEPLOY_TASK].into_iter().find_map(|name| {
+        let task = observed.task(name)?;
+        condition_of(task).is_some_and(|condition| condition.status == "False").then_some((name, task))
+    })
+}
+
+fn of_task(name: &str, task: &TaskRun) -> Outcome {
+    let Some(condition) = condition_of(task) else {
+        return failed(Reason::Internal, "the task tells nothing");
+    };
+    match condition.reason.as_str() {
+        "TaskRunTimeout" => return failed(Reason::Timeout, "it ran for longer than the service's timeout"),
+        "TaskRunCancelled" => return failed(Reason::Cancelled, "the run was cancelled"),
+        reason if REFUSED_POD.contains(&reason) => return failed(Reason::InvalidPipeline, &said(condition)),
+        _ => {}
+    }
+    let (step, state) = failed_step(name, task);
+    let exit_code = state.and_then(own_end).map(|ended| ended.exit_code);
+    let reason = match exit_code {
+        Some(code) => exit_codes::reason(step, code),
+        None if step == Step::Deploy && NEVER_RAN.contains(&condition.reason.as_str()) => {
+            Reason::DeployFailed
+        }
+        None => exit_codes::reason(step, -1),
+    };
+    failed(reason, &message(task, step, state, condition))
+}
+
+/// The step that ended badly, else the first one that has not ended well.
+fn failed_step<'a>(task_name: &str, task: &'a TaskRun) -> (Step, Option<&'a StepState>) {
+    let own = || Step::ALL.into_iter().filter(|step| task_of(*step) == task_name);
+    let ended_badly = own().find_map(|step| {
+        let state = state_of(task, step)?;
+        own_end(state).is_some_and(|ended| ended.exit_code != 0).then_some((step, Some(state)))
+    });
+    ended_badly.unwrap_or_else(|| {
+        let ended_well = |step: &Step| state_of(task, *step).is_some_and(|state| own_end(state).is_some());
+        let step = own().find(|step| !ended_well(step)).or_else(|| own().next_back()).unwrap_or(Step::Deploy);
+        (step, None)
+    })
+}
+
+/// What our step said about itself, else what is known of how it ended.
+fn message(task: &TaskRun, step: Step, state: Option<&StepState>, condition: &Condition) -> String {
+    if let Some(own) = find_result(task, step, MESSAGE_RESULT).filter(|own| !own.is_empty()) {
+        return own;
+    }
+    let ended = state.and_then(own_end);
+    let name = step.as_str();
+    if ended.is_some_and(|ended| ended.reason.as_deref() == Some("OOMKilled"))
+        || condition.reason == "StepOOM"
+    {
+        return format!("{name} needed more memory than there was and was killed");
+    }
+    let detail = || said(condition);
+    match condition.reason.as_str() {
+        "TaskRunImagePullFailed" => format!("the image of {name} cannot be fetched: {}", detail()),
+        "CreateContainerConfigError" => format!("the container of {name} cannot be made: {}", detail()),
+        "InitContainerFailed" | "InitContainerOOM" => {
+            format!("Tekton could not prepare the pod: {}", detail())
+        }
+        "PodEvicted" => format!("the pod was evicted during {name}: {}", detail()),
+        "TaskRunResultLargerThanAllowedLimit" => format!("{name} left more than 4096 bytes of results"),
+        _ => match ended {
+            Some(ended) => format!("{name} ended with exit code {}", ended.exit_code),
+            None => detail(),
+        },
+    }
+}
+
+fn said(condition: &Condition) -> String {
+    let message = condition.message.trim();
+    match message.strip_prefix(USER_ERROR) {
+        Some(rest) => format!("configuration error: {}", rest.trim()),
+        None if message.is_empty() => format!("Tekton says {}", condition.reason),
+        None => message.to_owned(),
+    }
+}
+
+fn failed(reason: Reason, message: &str) -> Outcome {
+    let message = message.trim_end_matches('.').chars().take(MAX_MESSAGE).collect();
+    Outcome::Failed { reason, message }
+}
