@@ -11,7 +11,7 @@ use std::str::FromStr;
 use clap::{Args, FromArgMatches};
 use ipnet::IpNet;
 
-use crate::domain::{Invalid, Span};
+use crate::domain::{Invalid, Span, Step};
 
 /// Begins the name of every environment variable of ours.
 const PREFIX: &str = "STACKBLAZE_";
@@ -77,6 +77,23 @@ pub struct Config {
     /// Run builds on this host although the listener is not loopback: trusted code only
     #[arg(long, env = "STACKBLAZE_ALLOW_HOST_BUILDS")]
     pub allow_host_builds: bool,
+    /// Kubeconfig of the cluster [default: the pod that the server runs in]
+    #[arg(long, env = "STACKBLAZE_KUBECONFIG", value_name = "FILE", requires = "kube_context")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig; one that merely lies there is never used
+    #[arg(long, env = "STACKBLAZE_KUBE_CONTEXT", value_name = "NAME")]
+    pub kube_context: Option<String>,
+    /// Namespace of the cluster in which deployments run
+    #[arg(
+        long,
+        env = "STACKBLAZE_BUILD_NAMESPACE",
+        value_name = "NAME",
+        default_value = "stackblaze-builds"
+    )]
+    pub build_namespace: String,
+    /// Image that a step runs in: clone, build and deploy; repeatable
+    #[arg(long, env = "STACKBLAZE_STEP_IMAGE", value_name = "STEP=IMAGE", value_delimiter = ',')]
+    pub step_image: Vec<StepImage>,
     /// Network of a reverse proxy whose X-Forwarded-For is believed; repeatable
     #[arg(long, env = "STACKBLAZE_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxy: Vec<IpNet>,
@@ -101,6 +118,12 @@ pub struct Config {
     /// Of each service at least so many deployments are kept, however old
     #[arg(long, env = "STACKBLAZE_KEEP_LAST", value_name = "N", default_value = "100")]
     pub keep_last: u32,
+    /// Ended runs are kept in the cluster this long, once their log is stored
+    #[arg(long, env = "STACKBLAZE_KEEP_RUNS", value_name = "DURATION", default_value = "7d")]
+    pub keep_runs: Span,
+    /// Of each service at most so many ended runs are kept in the cluster
+    #[arg(long, env = "STACKBLAZE_KEEP_LAST_RUNS", value_name = "N", default_value = "20")]
+    pub keep_last_runs: u32,
     /// Logs are kept this long
     #[arg(long, env = "STACKBLAZE_KEEP_LOGS", value_name = "DURATION", default_value = "30d")]
     pub keep_logs: Span,
@@ -152,9 +175,60 @@ impl Config {
         self.listen.ip().is_loopback()
     }
 
+    /// Where the cluster is; none where there is none to be used.
+    pub fn cluster(&self) -> Option<ClusterAt<'_>> {
+        match &self.kube_context {
+            Some(context) => Some(ClusterAt::Context { file: self.kubeconfig.as_deref(), context }),
+            None => variable("KUBERNETES_SERVICE_HOST").map(|_| ClusterAt::OwnPod),
+        }
+    }
+
+    /// The image of a step, where one was named.
+    pub fn image_of(&self, step: Step) -> Option<&str> {
+        self.step_image.iter().rev().find(|named| named.step == step).map(|named| named.image.as_str())
+    }
+
     /// Whether builds may run on this host.
     pub fn has_local_executor(&self) -> bool {
         self.is_loopback() || self.allow_host_builds
+    }
+}
+
+/// How the cluster is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClusterAt<'a> {
+    /// As the pod that this process runs in.
+    OwnPod,
+    /// By a context of a kubeconfig; without a file by the usual one.
+    Context {
+        /// The file.
+        file: Option<&'a Path>,
+        /// The context.
+        context: &'a str,
+    },
+}
+
+/// The image of one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepImage {
+    /// Which step.
+    pub step: Step,
+    /// The image, with its registry.
+    pub image: String,
+}
+
+impl FromStr for StepImage {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let wrong = || {
+            let detail = format!("\"{text}\" must be like build=registry.example.com/stackblaze-builder:1");
+            Invalid::new("step-image", detail)
+        };
+        let (step, image) = text.split_once('=').ok_or_else(wrong)?;
+        let step = Step::parse(step).ok_or_else(wrong)?;
+        let is_image = !image.is_empty() && image.bytes().all(|b| b.is_ascii_graphic() && b != b'$');
+        if is_image { Ok(Self { step, image: image.to_owned() }) } else { Err(wrong()) }
     }
 }
 
@@ -232,6 +306,16 @@ mod tests {
             "5MB".parse::<Bytes>().is_err() && "-1".parse::<Bytes>().is_err() && "".parse::<Bytes>().is_err()
         );
         assert!("99999999999GiB".parse::<Bytes>().is_err());
+    }
+
+    #[test]
+    fn a_step_image_names_its_step() {
+        let read: StepImage = "build=r.example.com/builder@sha256:00".parse().unwrap();
+
+        assert_eq!((read.step, read.image.as_str()), (Step::Build, "r.example.com/builder@sha256:00"));
+        for wrong in ["", "build", "build=", "push=x", "build=a b", "build=$(x)"] {
+            assert!(wrong.parse::<StepImage>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

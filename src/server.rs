@@ -1,8 +1,10 @@
 //! The composition root: builds everything, runs until told to stop, drains. The only file that names every layer.
 
-use std::io::Write;
+mod executors;
+mod key;
+
 use std::net::SocketAddr;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +15,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, KEY_FILE, SOCKET_FILE};
-use crate::db::{self, Db, hooks, logs, operators, queue, retention, sessions};
-use crate::dispatch::{self, Dispatcher};
-use crate::domain::{Clock, LinkToken, TokenKey};
+use crate::db::{self, Db, logs, operators, queue, retention, sessions};
+use crate::dispatch::{self, Dispatcher, Executors};
+use crate::domain::{Clock, LinkToken};
 use crate::executor::Executor;
 use crate::executor::local::LocalExecutor;
+use crate::executor::tekton::TektonExecutor;
 use crate::web::{self, AppState, Urls, front};
 
 /// The setup link's secret for whoever can read the data directory; gone after use.
@@ -36,9 +39,9 @@ struct Loop {
 }
 
 /// A server that listens and works.
-pub struct Server<L> {
+pub struct Server<L, T> {
     db: Arc<Db>,
-    dispatcher: Dispatcher<L>,
+    dispatcher: Dispatcher<L, T>,
     state: AppState,
     address: SocketAddr,
     setup_url: Option<String>,
@@ -51,29 +54,26 @@ pub struct Server<L> {
 }
 
 /// The server as it is run.
-pub type LocalServer = Server<LocalExecutor>;
+pub type OwnServer = Server<LocalExecutor, TektonExecutor>;
 
-impl LocalServer {
-    /// The server as it is run: the machine's clock, and builds on this host where the settings allow them.
+impl OwnServer {
+    /// The server as it is run: the machine's clock, builds on this host where the settings allow them, and the cluster
+    /// that they name.
     ///
     /// # Errors
     /// As for [`Server::start`].
     pub async fn open(config: &Config, data_dir: &Path) -> Result<Self> {
-        let local = || {
-            if !config.has_local_executor() {
-                return Ok(None);
-            }
-            let program = std::env::current_exe().context("cannot find this program's own file")?;
-            let local = LocalExecutor::open(data_dir, program);
-            local.map(Some).with_context(|| format!("cannot use {}", data_dir.display()))
+        let executors = async |instance: String| {
+            let local = if config.has_local_executor() { Some(executors::local(data_dir)?) } else { None };
+            Ok(Executors { local, tekton: executors::tekton(config, instance).await? })
         };
-        Self::start(config, data_dir, Clock::System, local).await
+        Self::start(config, data_dir, Clock::System, executors).await
     }
 }
 
-impl<L: Executor> Server<L> {
-    /// Opens the data directory, listens and begins to work. `local` makes the executor for builds on this host; it is
-    /// called once no other server can use the directory.
+impl<L: Executor, T: Executor> Server<L, T> {
+    /// Opens the data directory, listens and begins to work. `executors` makes what runs deployments, for the
+    /// installation of this id; it is called once no other server can use the directory.
     ///
     /// # Errors
     /// Where the directory is in use, newer or foreign, the key does not fit, or the address is taken.
@@ -81,12 +81,12 @@ impl<L: Executor> Server<L> {
         config: &Config,
         data_dir: &Path,
         clock: Clock,
-        local: impl FnOnce() -> Result<Option<L>>,
+        executors: impl AsyncFnOnce(String) -> Result<Executors<L, T>>,
     ) -> Result<Self> {
         let db = Arc::new(Db::open(data_dir, config.min_free.0)?);
-        let local = local()?;
+        let executors = executors(db.write(db::instance_id).await?).await?;
         let key_file = config.secret_key_file.clone().unwrap_or_else(|| data_dir.join(KEY_FILE));
-        let key = load_key(&db, &key_file).await?;
+        let key = key::load(&db, &key_file).await?;
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -94,7 +94,8 @@ impl<L: Executor> Server<L> {
         let socket = data_dir.join(SOCKET_FILE);
         let unix = listen_on_socket(&socket)?;
         let urls = urls(config, address);
-        let dispatcher = Dispatcher::new(Arc::clone(&db), clock.clone(), dispatch_settings(config), local);
+        let settings = dispatch_settings(config, urls.clone());
+        let dispatcher = Dispatcher::new(Arc::clone(&db), clock.clone(), settings, executors);
         let (stop_accepting, is_draining) = (CancellationToken::new(), CancellationToken::new());
         let settings = web_settings(config, dispatcher.available());
         let state = AppState::new(Arc::clone(&db), key, clock.clone(), urls, settings, is_draining.clone());
@@ -134,6 +135,11 @@ impl<L: Executor> Server<L> {
     /// The address that is listened on, with the port that was given out.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Which executors it has.
+    pub fn available(&self) -> queue::Available {
+        self.dispatcher.available()
     }
 
     /// The addresses under which the server is known.
@@ -197,7 +203,9 @@ async fn first_ended(loops: &mut Vec<Loop>) -> &'static str {
     loops.swap_remove(index).name
 }
 
-fn spawn_dispatcher<L: Executor>(dispatcher: Dispatcher<L>) -> JoinHandle<Result<(), db::Error>> {
+fn spawn_dispatcher<L: Executor, T: Executor>(
+    dispatcher: Dispatcher<L, T>,
+) -> JoinHandle<Result<(), db::Error>> {
     tokio::spawn(async move { dispatcher.run().await })
 }
 
@@ -238,50 +246,6 @@ fn spawn_housekeeping(
     })
 }
 
-/// Reads the server key, or makes it at the first start. There is no default key.
-async fn load_key(db: &Db, path: &Path) -> Result<TokenKey> {
-    let (stored, is_needed) =
-        db.read(|reader| Ok::<_, db::Error>((db::fingerprint(reader)?, hooks::any(reader)?))).await?;
-    let key = match std::fs::read_to_string(path) {
-        Ok(text) => {
-            let mode = std::fs::metadata(path)?.permissions().mode();
-            if mode & 0o077 != 0 {
-                bail!("{} can be read by others; run: chmod 600 {}", path.display(), path.display());
-            }
-            TokenKey::parse(&text).with_context(|| format!("{}", path.display()))?
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_needed => {
-            bail!(
-                "{} is missing, and hooks exist that it made; put it back, or name it by --secret-key-file",
-                path.display()
-            )
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let key = TokenKey::generate();
-            write_secret(path, &key.to_text())?;
-            key
-        }
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    let fingerprint = key.fingerprint();
-    match stored {
-        Some(stored) if stored != fingerprint && is_needed => {
-            bail!("{} is another key than the one that made the hooks in this database", path.display())
-        }
-        Some(stored) if stored == fingerprint => {}
-        _ => db.write(move |tx| db::set_fingerprint(tx, &fingerprint)).await?,
-    }
-    Ok(key)
-}
-
-fn write_secret(path: &Path, text: &str) -> Result<()> {
-    let options = || std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = options().with_context(|| format!("cannot write {}", path.display()))?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    Ok(())
-}
-
 fn listen_on_socket(path: &Path) -> Result<UnixListener> {
     if path.as_os_str().len() > SOCKET_PATH_MAX {
         bail!(
@@ -311,7 +275,7 @@ async fn setup_link(state: &AppState, data_dir: &Path) -> Result<Option<String>>
     if file.exists() {
         std::fs::remove_file(&file)?;
     }
-    write_secret(&file, token.reveal())?;
+    key::write_secret(&file, token.reveal())?;
     Ok(Some(state.urls().setup_link(&token)))
 }
 
@@ -321,11 +285,13 @@ fn urls(config: &Config, address: SocketAddr) -> Urls {
     Urls::new(&public, &dashboard)
 }
 
-fn dispatch_settings(config: &Config) -> dispatch::Settings {
+fn dispatch_settings(config: &Config, urls: Urls) -> dispatch::Settings {
     dispatch::Settings {
         concurrency: config.concurrency.get(),
         queue_timeout: config.queue_timeout.duration(),
         logs: logs::Kept { head: config.keep_log_head.0, tail: config.keep_log_tail.0 },
+        runs: (config.keep_runs.duration(), config.keep_last_runs),
+        page_of: Arc::new(move |id| urls.deployment_page(id)),
     }
 }
 

@@ -13,6 +13,7 @@ use super::client::{Remote, Session, path};
 use super::failure::{Failure, NOT_FOUND, USAGE};
 use super::output::text;
 use super::service::{read_env, warn_unprotected};
+use super::service_cluster::workload;
 
 /// Create and update services and hooks as a file declares them; delete nothing
 #[derive(Debug, Args)]
@@ -32,6 +33,16 @@ services.toml, every setting but name and repository may be left out:
   executor = \"local\"
   env_file = \"api.env\"          # KEY=VALUE lines; or env = { KEY = \"value\" }
   git_token_file = \"/etc/stackblaze/api.token\"      # or git_ssh_key_file
+
+  [[service]]
+  name = \"shop\"
+  repository = \"https://git.example/you/shop.git\"
+  executor = \"tekton\"
+  image = \"registry.example.com/shop\"
+  workload = \"apps/shop\"        # and /container where there are several
+  build_args = { MODE = \"release\" }
+  registry_secret = \"registry\"  # also git_secret, dockerfile, context,
+                                # cache_repository, rollback
 
   [[service.hook]]
   name = \"github-actions\"
@@ -74,6 +85,16 @@ struct ServiceTable {
     env_file: Option<PathBuf>,
     git_token_file: Option<String>,
     git_ssh_key_file: Option<String>,
+    image: Option<String>,
+    workload: Option<String>,
+    cache_repository: Option<String>,
+    dockerfile: Option<String>,
+    context: Option<String>,
+    #[serde(default)]
+    build_args: Map<String, Value>,
+    git_secret: Option<String>,
+    registry_secret: Option<String>,
+    rollback: Option<bool>,
     #[serde(default)]
     hook: Vec<HookTable>,
 }
@@ -177,10 +198,26 @@ impl ServiceTable {
             ("deployCommand", &self.deploy_command),
             ("gitTokenFile", &self.git_token_file),
             ("gitSshKeyFile", &self.git_ssh_key_file),
+            ("image", &self.image),
+            ("cacheRepository", &self.cache_repository),
+            ("dockerfile", &self.dockerfile),
+            ("context", &self.context),
+            ("gitSecret", &self.git_secret),
+            ("registrySecret", &self.registry_secret),
         ];
         let given =
             fields.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value.clone()?.into())));
         let mut body: Map<String, Value> = given.collect();
+        if let Some(text) = &self.workload {
+            let wrong = |why| Failure::usage(format!("service {}: workload: {why}", self.name));
+            body.insert("workload".to_owned(), workload(text).map_err(wrong)?);
+        }
+        if let Some(rollback) = self.rollback {
+            body.insert("rollback".to_owned(), rollback.into());
+        }
+        if !self.build_args.is_empty() {
+            body.insert("buildArgs".to_owned(), Value::Object(self.build_args.clone()));
+        }
         let mut env = match &self.env_file {
             Some(file) => read_env(&folder.join(file))?,
             None => Map::new(),

@@ -20,6 +20,8 @@ mod restore;
 mod rollout;
 mod serve;
 mod service;
+mod service_checks;
+mod service_cluster;
 mod step;
 mod token;
 mod wait;
@@ -115,7 +117,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Deploy(deploy) => return block_on(deploy.run(dir)),
         Command::Deployment(deployment) => return block_on(deployment.run(dir)),
         Command::Doctor(doctor) => return block_on(doctor.run(dir)),
-        Command::Service(service) => block_on(service.run(dir))?,
+        Command::Service(service) => return block_on(service.run(dir)),
         Command::Hook(hook) => block_on(hook.run(dir))?,
         Command::Token(token) => block_on(token.run(dir))?,
         Command::Admin(admin) => block_on(admin.run(dir))?,

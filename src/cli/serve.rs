@@ -8,14 +8,16 @@ use clap::{Args, CommandFactory};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Config, DataDir, unknown_variables};
-use crate::server::{self, LocalServer};
+use crate::server::{self, OwnServer};
 
 /// Run the server
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   stackblaze serve
   stackblaze serve --listen 0.0.0.0:8080 --trusted-proxy 10.0.0.0/8 \\
-      --public-url https://deploy.example.com")]
+      --public-url https://deploy.example.com
+  stackblaze serve --kube-context prod --step-image clone=r.example.com/stackblaze-builder:1 \\
+      --step-image build=r.example.com/stackblaze-builder:1 --step-image deploy=r.example.com/stackblaze:1")]
 pub(super) struct Serve {
     #[command(flatten)]
     config: Config,
@@ -60,14 +62,20 @@ async fn serve(config: &Config, data_dir: &DataDir) -> Result<()> {
     let dir = data_dir.path();
     // Before the banner: whoever reads it may ask the server to stop at once, and that has to close the database.
     let stop = stop_signal()?;
-    let server = LocalServer::open(config, &dir).await?;
+    let server = OwnServer::open(config, &dir).await?;
     banner(config, &dir.display().to_string(), &server);
     server.run_until(stop).await
 }
 
-fn banner(config: &Config, dir: &str, server: &LocalServer) {
+fn banner(config: &Config, dir: &str, server: &OwnServer) {
     let urls = server.urls();
-    let executors = if config.has_local_executor() { "local: builds run on this host" } else { "none" };
+    let available = server.available();
+    let executors = match (available.tekton, available.local) {
+        (true, true) => "tekton, and local: builds run on this host too",
+        (true, false) => "tekton",
+        (false, true) => "local: builds run on this host",
+        (false, false) => "none",
+    };
     eprintln!("StackBlaze {} · executor {executors}", env!("CARGO_PKG_VERSION"));
     eprintln!("listening  http://{}", server.address());
     eprintln!("public URL {}", urls.public());
@@ -75,7 +83,10 @@ fn banner(config: &Config, dir: &str, server: &LocalServer) {
     if let Some(url) = server.setup_url() {
         eprintln!("setup      {url}   (one use, 1 h)");
     }
-    if !config.has_local_executor() {
+    if available.tekton {
+        eprintln!("cluster    runs are made in namespace {}", config.build_namespace);
+    }
+    if !available.local && !available.tekton {
         eprintln!(
             "note       no builds on this host: {} is not loopback; --allow-host-builds allows them",
             config.listen
@@ -87,7 +98,7 @@ fn banner(config: &Config, dir: &str, server: &LocalServer) {
             urls.public()
         );
     }
-    if rustix::process::geteuid().is_root() && config.has_local_executor() {
+    if rustix::process::geteuid().is_root() && available.local {
         eprintln!("warning    running as root: so do the builds");
     }
 }

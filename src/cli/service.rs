@@ -1,6 +1,7 @@
 //! `stackblaze service`: the applications.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -11,6 +12,8 @@ use crate::config::DataDir;
 use super::client::{Client, Remote, Session, path};
 use super::failure::Failure;
 use super::output::{age, items, or_dash, text};
+use super::service_checks;
+use super::service_cluster::{ClusterFields, UNSETTABLE, shown};
 
 /// Schemes over which a repository comes unprotected.
 const UNPROTECTED: [&str; 2] = ["http://", "git://"];
@@ -38,7 +41,9 @@ enum Verb {
   stackblaze service add site --repo git@git.example:you/site.git \\
       --git-ssh-key-file /etc/stackblaze/site.key
   stackblaze service add job --repo /srv/git/job.git --env-file job.env \\
-      --timeout 30m --queue-policy latest")]
+      --timeout 30m --queue-policy latest
+  stackblaze service add shop --repo https://git.example/you/shop.git --executor tekton \\
+      --image registry.example.com/shop --workload apps/shop --registry-secret registry")]
     Add(Box<Add>),
     /// List all services
     #[command(after_help = "Examples:
@@ -57,6 +62,16 @@ enum Verb {
   stackblaze service set api --branch release --timeout 30m
   stackblaze service set api --env-file api.env --unset env.OLD_KEY --unset url")]
     Set(Box<Set>),
+    /// Show what the server found when it last looked at what a service needs
+    #[command(after_help = "Examples:
+  stackblaze service check api
+  stackblaze service check api --json | jq -r '.checks[] | select(.verdict == \"bad\").detail'
+
+Exits 1 where something would make deployments fail.")]
+    Check {
+        /// Name of the service
+        name: String,
+    },
     /// Delete a service: its hooks are revoked, what is queued or running ends
     #[command(after_help = "Example:
   stackblaze service rm api --yes")]
@@ -106,7 +121,8 @@ struct Set {
     repo: Option<String>,
     #[command(flatten)]
     fields: Fields,
-    /// Empty a setting: url, git-token-file, git-ssh-key-file or env.NAME; repeatable
+    /// Empty a setting: url, git-token-file, git-ssh-key-file, cache-repository, dockerfile, context, git-secret,
+    /// registry-secret, env.NAME or build-arg.NAME; repeatable
     #[arg(long, value_name = "SETTING")]
     unset: Vec<String>,
 }
@@ -143,20 +159,24 @@ struct Fields {
     /// Where the service can be seen
     #[arg(long)]
     url: Option<String>,
+    #[command(flatten)]
+    cluster: ClusterFields,
 }
 
 impl ServiceCommand {
-    pub(super) async fn run(self, data_dir: &DataDir) -> Result<(), Failure> {
+    pub(super) async fn run(self, data_dir: &DataDir) -> Result<ExitCode, Failure> {
         let session = self.remote.open(data_dir)?;
         match self.verb {
-            Verb::Add(add) => add.run(&session).await,
-            Verb::List => list(&session).await,
-            Verb::Show { name } => show(&session, &name).await,
-            Verb::Set(set) => set.run(&session).await,
-            Verb::Rm { name, yes } => remove(&session, &name, yes).await,
-            Verb::Freeze { name, reason } => freeze(&session, &name, &reason).await,
-            Verb::Unfreeze { name } => unfreeze(&session, &name).await,
+            Verb::Add(add) => add.run(&session).await?,
+            Verb::List => list(&session).await?,
+            Verb::Show { name } => show(&session, &name).await?,
+            Verb::Set(set) => set.run(&session).await?,
+            Verb::Check { name } => return service_checks::show(&session, &name).await,
+            Verb::Rm { name, yes } => remove(&session, &name, yes).await?,
+            Verb::Freeze { name, reason } => freeze(&session, &name, &reason).await?,
+            Verb::Unfreeze { name } => unfreeze(&session, &name).await?,
         }
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -178,6 +198,7 @@ impl Fields {
         ];
         let named = named.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value?.into())));
         let mut body: Map<String, Value> = named.collect();
+        body.extend(self.cluster.body()?);
         if let Some(file) = &self.env_file {
             body.insert("env".to_owned(), Value::Object(read_env(file)?));
         }
@@ -271,21 +292,22 @@ impl Set {
 }
 
 fn unset(body: &mut Map<String, Value>, setting: &str) -> Result<(), Failure> {
-    let field = match setting {
-        "url" => "url",
-        "git-token-file" => "gitTokenFile",
-        "git-ssh-key-file" => "gitSshKeyFile",
-        _ => {
-            let name = setting.strip_prefix("env.").ok_or_else(|| {
-                let known = "url, git-token-file, git-ssh-key-file or env.NAME";
-                Failure::usage(format!("--unset: \"{setting}\" cannot be emptied; say {known}"))
-            })?;
-            let env = body.entry("env").or_insert_with(|| json!({}));
-            env[name] = Value::Null;
-            return Ok(());
-        }
+    const FIELDS: [(&str, &str); 3] =
+        [("url", "url"), ("git-token-file", "gitTokenFile"), ("git-ssh-key-file", "gitSshKeyFile")];
+    let mut maps = [("env.", "env"), ("build-arg.", "buildArgs")].into_iter();
+    if let Some((name, field)) = maps.find_map(|(prefix, field)| Some((setting.strip_prefix(prefix)?, field)))
+    {
+        let map = body.entry(field).or_insert_with(|| json!({}));
+        map[name] = Value::Null;
+        return Ok(());
+    }
+    let mut fields = FIELDS.iter().chain(&UNSETTABLE);
+    let Some((_, field)) = fields.find(|(name, _)| *name == setting) else {
+        let names: Vec<_> = FIELDS.iter().chain(&UNSETTABLE).map(|(name, _)| *name).collect();
+        let known = format!("{}, env.NAME or build-arg.NAME", names.join(", "));
+        return Err(Failure::usage(format!("--unset: \"{setting}\" cannot be emptied; say {known}")));
     };
-    if body.insert(field.to_owned(), Value::Null).is_some() {
+    if body.insert((*field).to_owned(), Value::Null).is_some() {
         return Err(Failure::usage(format!("--unset: {setting} is given a value too; do one of both")));
     }
     Ok(())
@@ -325,7 +347,7 @@ async fn show(session: &Session, name: &str) -> Result<(), Failure> {
     }
     let variables = service["env"].as_object().map(|env| env.keys().cloned().collect::<Vec<_>>().join(" "));
     let variables = variables.filter(|names| !names.is_empty());
-    session.out.fields(&[
+    let mut fields = vec![
         ("name", text(&service, "name")),
         ("frozen", text(&service, "frozen")),
         ("repository", text(&service, "repository")),
@@ -336,11 +358,15 @@ async fn show(session: &Session, name: &str) -> Result<(), Failure> {
         ("variables", variables.map(|names| format!("{names} (values are not shown)")).unwrap_or_default()),
         ("git token file", text(&service, "gitTokenFile")),
         ("git ssh key file", text(&service, "gitSshKeyFile")),
+    ];
+    fields.extend(shown(&service));
+    fields.extend([
         ("timeout", text(&service, "timeout")),
         ("queue policy", text(&service, "queuePolicy")),
         ("url", text(&service, "url")),
         ("created", age(&service, "createdAt")),
     ]);
+    session.out.fields(&fields);
     Ok(())
 }
 

@@ -3,17 +3,18 @@
 use rusqlite::{OptionalExtension, Row, named_params};
 
 use super::sql_types::{list, optional_text, optional_time, read_list, text, time};
-use super::{Error, Reader, Tx, steps};
+use super::{Error, Reader, Tx, services, steps};
 use crate::domain::{
-    Branch, Commit, Deployment, DeploymentId, ExecutorKind, HookId, Reason, ServiceId, Status, Timestamp,
-    Trigger,
+    Branch, BuiltImage, Commit, Deployment, DeploymentId, ExecutorKind, HookId, Reason, ServiceId, Status,
+    Timestamp, Trigger,
 };
 
 pub(super) const SELECT: &str = "
     SELECT d.sequence, d.id, d.service_id, s.name AS service, d.trigger, d.hook_id, h.name AS hook, d.origin_id,
            d.caller, d.branch, d.commit_id, d.commit_requested, d.commit_subject, d.clear_cache,
            d.ignored_parameters, d.executor, d.status, d.reason, d.message, d.superseded_by, d.cancel_reason,
-           d.created_at_ms, d.started_at_ms, d.stop_at_ms, d.finished_at_ms, d.version
+           d.created_at_ms, d.started_at_ms, d.stop_at_ms, d.finished_at_ms, d.version, d.cache_epoch, d.image,
+           d.run_uid
       FROM deployments AS d
       JOIN services AS s ON s.id = d.service_id
  LEFT JOIN hooks AS h ON h.id = d.hook_id";
@@ -33,6 +34,9 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Deployment> {
         commit_requested: row.get("commit_requested")?,
         commit_subject: row.get("commit_subject")?,
         clear_cache: row.get("clear_cache")?,
+        cache_epoch: row.get("cache_epoch")?,
+        image: optional_text(row, TABLE, "image", BuiltImage::parse)?,
+        run_uid: row.get("run_uid")?,
         ignored_parameters: text(row, TABLE, "ignored_parameters", |json| {
             read_list(json, |text| Some(text.to_owned()))
         })?,
@@ -152,19 +156,23 @@ pub struct NewDeployment {
     pub commit: Option<Commit>,
     /// Whether to build afresh.
     pub clear_cache: bool,
+    /// The image to serve again, where nothing is to be built.
+    pub image: Option<BuiltImage>,
     /// Parameters that mean nothing here.
     pub ignored_parameters: Vec<String>,
 }
 
-/// Stores a new deployment as queued and gives its id.
+/// Stores a new deployment as queued and gives its id. `clear_cache` turns the service to a new cache with it, which
+/// nothing that was accepted before can meet.
 pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result<DeploymentId, Error> {
     const SQL: &str = "
         INSERT INTO deployments (id, service_id, trigger, hook_id, hook_generation, origin_id, caller, branch,
-                                 commit_id, commit_requested, clear_cache, ignored_parameters, executor, status,
-                                 created_at_ms)
+                                 commit_id, commit_requested, clear_cache, cache_epoch, image, ignored_parameters,
+                                 executor, status, created_at_ms)
         VALUES (:id, :service_id, :trigger, :hook_id, :hook_generation, :origin_id, :caller, :branch,
-                :commit_id, :commit_requested, :clear_cache, :ignored_parameters, :executor, 'queued',
-                :created_at_ms)";
+                :commit_id, :commit_requested, :clear_cache, :cache_epoch, :image, :ignored_parameters,
+                :executor, 'queued', :created_at_ms)";
+    let cache_epoch = services::cache_epoch(tx, &new.service_id, new.clear_cache)?;
     let id = DeploymentId::generate(now);
     tx.conn().prepare_cached(SQL)?.execute(named_params! {
         ":id": id.as_str(),
@@ -178,6 +186,8 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result
         ":commit_id": new.commit.as_ref().map(Commit::as_str),
         ":commit_requested": new.commit.is_some(),
         ":clear_cache": new.clear_cache,
+        ":cache_epoch": cache_epoch,
+        ":image": new.image.as_ref().map(ToString::to_string),
         ":ignored_parameters": list(&new.ignored_parameters),
         ":executor": new.executor.as_str(),
         ":created_at_ms": now.as_millis(),
@@ -226,6 +236,8 @@ pub fn succeed(tx: &Tx<'_>, id: &DeploymentId, now: Timestamp) -> Result<bool, E
         .execute(named_params! { ":id": id.as_str(), ":now": now.as_millis() })?
         == 1;
     if changed {
+        // A rollback in a cluster neither clones nor builds.
+        steps::end_all(tx, id, now)?;
         tx.touch(id);
     }
     Ok(changed)

@@ -6,6 +6,7 @@ use super::{Error, Reader, Tx};
 use crate::domain::random_digits;
 
 const FINGERPRINT: &str = "key_fingerprint";
+const CLUSTER_PROBLEM: &str = "cluster_problem";
 const INSTANCE: &str = "instance_id";
 
 /// The fingerprint of the server key that made the hooks in this file.
@@ -16,6 +17,16 @@ pub fn fingerprint(reader: &Reader<'_>) -> Result<Option<String>, Error> {
 /// Stores the fingerprint of the server key.
 pub fn set_fingerprint(tx: &Tx<'_>, fingerprint: &str) -> Result<(), Error> {
     set(tx, FINGERPRINT, fingerprint)
+}
+
+/// Why the cluster could not be used when it was asked last; none where it could.
+pub fn cluster_problem(reader: &Reader<'_>) -> Result<Option<String>, Error> {
+    Ok(find(reader, CLUSTER_PROBLEM)?.filter(|problem| !problem.is_empty()))
+}
+
+/// Stores what came of asking the cluster.
+pub fn set_cluster_problem(tx: &Tx<'_>, problem: Option<&str>) -> Result<(), Error> {
+    set(tx, CLUSTER_PROBLEM, problem.unwrap_or_default())
 }
 
 /// An id of this installation, made at the first call.

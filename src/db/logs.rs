@@ -92,6 +92,22 @@ pub fn append(
     Ok(())
 }
 
+/// Stores where the log stands in what is being followed; to be called behind the text before it, in one transaction.
+pub fn set_mark(tx: &Tx<'_>, id: &DeploymentId, mark: &str) -> Result<(), Error> {
+    const SQL: &str = "UPDATE logs SET mark = :mark WHERE deployment_id = :deployment_id";
+    let params = named_params! { ":deployment_id": id.as_str(), ":mark": mark };
+    tx.conn().prepare_cached(SQL)?.execute(params)?;
+    Ok(())
+}
+
+/// Where the log stands in what is being followed, as it was stored last.
+pub fn mark(reader: &Reader<'_>, id: &DeploymentId) -> Result<Option<String>, Error> {
+    const SQL: &str = "SELECT mark FROM logs WHERE deployment_id = :deployment_id";
+    let params = named_params! { ":deployment_id": id.as_str() };
+    let found = reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0)).optional()?;
+    Ok(found.flatten())
+}
+
 /// Where the next piece of `rest` ends: a piece neither outgrows its size nor straddles the end of the kept head.
 fn piece_end(rest: &str, at: u64, head: u64) -> usize {
     let to_head = usize::try_from(head.saturating_sub(at)).unwrap_or(usize::MAX);

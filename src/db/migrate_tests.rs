@@ -9,8 +9,14 @@ use crate::db::{self, Db, Reader, connection};
 use crate::domain::{DeploymentId, Timestamp, TokenHash};
 
 /// Rows that are put in after each step, and have to be readable after all of them.
-const CORE_ROWS: &[&str] = &[include_str!("../../tests/data/migrations/0001.sql")];
-const LOGS_ROWS: &[&str] = &[include_str!("../../tests/data/migrations/logs/0001.sql")];
+const CORE_ROWS: &[&str] = &[
+    include_str!("../../tests/data/migrations/0001.sql"),
+    include_str!("../../tests/data/migrations/0002.sql"),
+];
+const LOGS_ROWS: &[&str] = &[
+    include_str!("../../tests/data/migrations/logs/0001.sql"),
+    include_str!("../../tests/data/migrations/logs/0002.sql"),
+];
 
 fn file(role: Role) -> (TempDir, PathBuf, Connection) {
     let dir = tempfile::tempdir().unwrap();
@@ -22,7 +28,9 @@ fn file(role: Role) -> (TempDir, PathBuf, Connection) {
 /// What a file consists of, without regard to blanks and line ends.
 fn schema(conn: &Connection) -> Vec<(String, String, String)> {
     const SQL: &str = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name";
-    let plain = |sql: String| sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    let plain = |sql: String| {
+        sql.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ,", ",").replace(" )", ")")
+    };
     let mut statement = conn.prepare(SQL).unwrap();
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, plain(row.get(2)?)))).unwrap();
     rows.collect::<Result<_, _>>().unwrap()
@@ -146,6 +154,25 @@ fn calls_and_first_answers_of_old_files_are_read() {
 }
 
 #[test]
+fn what_a_cluster_ran_is_read_and_older_rows_have_none_of_it() {
+    let (_dir, conn) = filled(Role::Core, CORE_ROWS);
+    let reader = Reader::new(&conn);
+
+    let service = db::services::find_by_name(&reader, "shop").unwrap().unwrap();
+    let find = |letter: &str| db::deployments::find(&reader, &old_deployment(letter)).unwrap().unwrap();
+    let (old, new) = (find("a"), find("e"));
+
+    assert_eq!(service.tekton.unwrap().workload.to_string(), "apps/shop");
+    assert_eq!((old.cache_epoch, old.image, old.run_uid), (0, None, None));
+    assert_eq!((new.cache_epoch, new.image.unwrap().built_by), (3, old_deployment("e")));
+    assert_eq!(
+        db::runs::deletable(&reader, Timestamp::from_millis(i64::MAX), 10).unwrap(),
+        [old_deployment("e")]
+    );
+    assert_eq!(db::checks::find(&reader, &service.id).unwrap().unwrap().findings.len(), 1);
+}
+
+#[test]
 fn logs_of_old_files_are_read() {
     let (_dir, conn) = filled(Role::Logs, LOGS_ROWS);
     let (reader, id) = (Reader::new(&conn), old_deployment("a"));
@@ -154,6 +181,8 @@ fn logs_of_old_files_are_read() {
     let pieces = db::logs::pieces(&reader, &id, 15, 10).unwrap();
 
     assert_eq!((log.cut_from, log.cut_to, log.is_complete), (10, 20, true));
+    assert_eq!(db::logs::mark(&reader, &id).unwrap(), None);
+    assert_eq!(db::logs::mark(&reader, &old_deployment("e")).unwrap().as_deref(), Some("a mark"));
     assert_eq!((pieces.len(), pieces[0].at_byte), (1, 20));
 }
 
@@ -224,7 +253,7 @@ fn the_log_file_in_place_of_the_core_file_is_refused() {
 #[test]
 fn a_failing_step_leaves_schema_rows_and_number_as_they_were() {
     let (_dir, path, mut conn) = file(Role::Core);
-    run(&mut conn, &path, Role::Core).unwrap();
+    apply(&mut conn, &path, Role::Core, &CORE[..1]).unwrap();
     conn.execute_batch(CORE_ROWS[0]).unwrap();
     let before = schema(&conn);
     let broken = "DELETE FROM audit; ALTER TABLE audit ADD COLUMN more TEXT; INSERT INTO nothing VALUES (1)";
@@ -250,7 +279,7 @@ fn steps_before_a_failing_one_stay() {
 #[test]
 fn an_existing_file_is_copied_beside_itself_before_it_is_changed() {
     let (_dir, path, mut conn) = file(Role::Core);
-    run(&mut conn, &path, Role::Core).unwrap();
+    apply(&mut conn, &path, Role::Core, &CORE[..1]).unwrap();
     conn.execute_batch(CORE_ROWS[0]).unwrap();
     let before = schema(&conn);
 
@@ -266,7 +295,7 @@ fn an_existing_file_is_copied_beside_itself_before_it_is_changed() {
 #[test]
 fn a_copy_of_an_earlier_attempt_gives_way() {
     let (_dir, path, mut conn) = file(Role::Core);
-    run(&mut conn, &path, Role::Core).unwrap();
+    apply(&mut conn, &path, Role::Core, &CORE[..1]).unwrap();
     std::fs::write(path.with_file_name("core.before-2"), "half a copy").unwrap();
 
     apply(&mut conn, &path, Role::Core, &[CORE[0], "DROP TABLE audit"]).unwrap();
@@ -287,7 +316,7 @@ fn a_new_file_is_not_copied() {
 #[test]
 fn a_migration_that_is_killed_half_way_leaves_the_old_schema() {
     let (_dir, path, mut conn) = file(Role::Core);
-    run(&mut conn, &path, Role::Core).unwrap();
+    apply(&mut conn, &path, Role::Core, &CORE[..1]).unwrap();
     conn.execute_batch(CORE_ROWS[0]).unwrap();
     let killed = tempfile::tempdir().unwrap();
 

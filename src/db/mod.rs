@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod backup;
 mod changes;
+pub mod checks;
 mod connection;
 pub mod deployments;
 mod facts;
@@ -20,10 +21,12 @@ pub mod operators;
 pub mod queue;
 mod readers;
 pub mod retention;
+pub mod runs;
 pub mod services;
 pub mod sessions;
 mod sql_types;
 pub mod steps;
+mod tekton_settings;
 #[cfg(test)]
 mod testing;
 pub mod tokens;
@@ -35,7 +38,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-pub use facts::{fingerprint, instance_id, set_fingerprint};
+pub use facts::{cluster_problem, fingerprint, instance_id, set_cluster_problem, set_fingerprint};
 pub use readers::Reader;
 pub use sql_types::BadValue;
 pub use writer::Tx;

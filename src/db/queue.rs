@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, named_params};
 
 use super::deployments::{NewDeployment, SELECT, fail, from_row, insert};
-use super::{Error, Reader, Tx, steps};
+use super::{Error, Reader, Tx, runs, steps};
 use crate::domain::{Deployment, DeploymentId, ExecutorKind, QueuePolicy, Reason, ServiceId, Timestamp};
 
 /// What became of a deployment that asked for a place in the queue.
@@ -38,6 +38,7 @@ pub fn room(
     if policy != QueuePolicy::Every
         && let Some(last) = last_queued(reader, &new.service_id)?
         && last.equals_request(&new.branch, new.commit.as_ref(), new.clear_cache)
+        && last.image == new.image
     {
         return Ok(Room::Joins(last.id));
     }
@@ -140,7 +141,8 @@ impl Available {
     }
 }
 
-/// Takes the oldest queued deployment whose service runs nothing and marks it building; none where nothing is due or
+/// Takes the oldest queued deployment whose service runs nothing, also nothing in the cluster that was given up, and
+/// marks it building; none where nothing is due or
 /// `concurrency` run already. The run is stopped once the service's timeout has passed from now.
 pub fn claim_next(
     tx: &Tx<'_>,
@@ -160,7 +162,8 @@ pub fn claim_next(
                               AND NOT EXISTS (SELECT 1
                                                 FROM deployments AS r
                                                WHERE r.service_id = d.service_id
-                                                 AND r.status IN ('building', 'deploying'))
+                                                 AND (r.status IN ('building', 'deploying')
+                                                      OR (r.run_state = 'open' AND d.executor = 'tekton')))
                             ORDER BY d.sequence
                             LIMIT 1)
      RETURNING id";
@@ -175,7 +178,11 @@ pub fn claim_next(
     let Some(id) = claimed.as_deref().and_then(DeploymentId::parse) else { return Ok(None) };
     steps::insert_all(tx, &id)?;
     tx.touch(&id);
-    super::deployments::find(tx, &id)
+    let claimed = super::deployments::find(tx, &id)?;
+    if let Some(claimed) = &claimed {
+        runs::open(tx, claimed)?;
+    }
+    Ok(claimed)
 }
 
 /// Deployments that are building or deploying, oldest first.

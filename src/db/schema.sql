@@ -23,7 +23,9 @@ CREATE TABLE services (
   git_ssh_key_file TEXT,
   frozen           TEXT,
   created_at_ms    INTEGER NOT NULL,
-  deleted_at_ms    INTEGER
+  deleted_at_ms    INTEGER,
+  tekton           TEXT CHECK (json_valid(tekton)),
+  cache_epoch      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE UNIQUE INDEX services_by_name ON services (name) WHERE deleted_at_ms IS NULL;
@@ -78,6 +80,10 @@ CREATE TABLE deployments (
   stop_at_ms         INTEGER,
   finished_at_ms     INTEGER,
   version            INTEGER NOT NULL DEFAULT 1,
+  cache_epoch        INTEGER NOT NULL DEFAULT 0,
+  image              TEXT,
+  run_uid            TEXT,
+  run_state          TEXT    CHECK (run_state IN ('open', 'ended', 'deleted')),
   CHECK ((status = 'failed') = (reason IS NOT NULL)),
   CHECK ((status IN ('succeeded', 'failed')) = (finished_at_ms IS NOT NULL))
 ) STRICT;
@@ -85,6 +91,8 @@ CREATE TABLE deployments (
 CREATE INDEX deployments_queued ON deployments (service_id, sequence) WHERE status = 'queued';
 CREATE INDEX deployments_running ON deployments (service_id) WHERE status IN ('building', 'deploying');
 CREATE INDEX deployments_of_service ON deployments (service_id, sequence);
+CREATE INDEX deployments_open_runs ON deployments (service_id) WHERE run_state = 'open';
+CREATE INDEX deployments_ended_runs ON deployments (service_id, sequence) WHERE run_state = 'ended';
 CREATE INDEX deployments_of_hook ON deployments (hook_id, sequence) WHERE hook_id IS NOT NULL;
 
 CREATE TABLE steps (
@@ -170,3 +178,14 @@ CREATE TABLE audit (
   subject  TEXT    NOT NULL,
   detail   TEXT    NOT NULL
 ) STRICT;
+
+-- What the dispatcher found when it last looked at what a service needs; replaced as a whole.
+CREATE TABLE checks (
+  service_id    TEXT    NOT NULL REFERENCES services (id),
+  place         INTEGER NOT NULL,
+  verdict       TEXT    NOT NULL CHECK (verdict IN ('good', 'advice', 'bad')),
+  detail        TEXT    NOT NULL,
+  fix           TEXT,
+  checked_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (service_id, place)
+) STRICT, WITHOUT ROWID;

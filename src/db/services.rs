@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Row, named_params};
 
-use super::sql_types::{text, time};
-use super::{Error, Reader, Tx, deployments, hooks};
+use super::sql_types::{optional_text, text, time};
+use super::{Error, Reader, Tx, checks, deployments, hooks, tekton_settings};
 use crate::domain::{
     Branch, EnvName, ExecutorKind, LocalSettings, QueuePolicy, Repository, Service, ServiceId, ServiceName,
     Span, Timestamp,
 };
 
 const COLUMNS: &str = "id, name, repository, default_branch, executor, queue_policy, timeout_s, url, build_command, \
-    deploy_command, env, git_token_file, git_ssh_key_file, frozen, created_at_ms";
+    deploy_command, env, git_token_file, git_ssh_key_file, tekton, frozen, created_at_ms";
 const TABLE: &str = "services";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Service> {
@@ -33,6 +33,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Service> {
             git_token_file: row.get("git_token_file")?,
             git_ssh_key_file: row.get("git_ssh_key_file")?,
         },
+        tekton: optional_text(row, TABLE, "tekton", tekton_settings::read)?,
         frozen: row.get("frozen")?,
         created_at: time(row, "created_at_ms")?,
     })
@@ -80,40 +81,30 @@ pub fn find(reader: &Reader<'_>, id: &ServiceId) -> Result<Option<Service>, Erro
 /// Stores a new service; false where the name is taken.
 pub fn insert(tx: &Tx<'_>, service: &Service) -> Result<bool, Error> {
     const SQL: &str = "
-        INSERT INTO services (id, name, repository, default_branch, executor, queue_policy, timeout_s, url,
-                              build_command, deploy_command, env, git_token_file, git_ssh_key_file, created_at_ms)
-        VALUES (:id, :name, :repository, :default_branch, :executor, :queue_policy, :timeout_s, :url,
-                :build_command, :deploy_command, :env, :git_token_file, :git_ssh_key_file, :created_at_ms)";
+        INSERT INTO services (id, name, repository, default_branch, executor, queue_policy, timeout_s, build_command,
+                              deploy_command, env, created_at_ms)
+        VALUES (:id, :name, '', '', :executor, 'coalesce', 1, '', '', '{}', :created_at_ms)";
     if find_by_name(tx, service.name.as_str())?.is_some() {
         return Ok(false);
     }
     tx.conn().prepare_cached(SQL)?.execute(named_params! {
         ":id": service.id.as_str(),
         ":name": service.name.as_str(),
-        ":repository": service.repository.as_str(),
-        ":default_branch": service.default_branch.as_str(),
         ":executor": service.executor.as_str(),
-        ":queue_policy": service.queue_policy.as_str(),
-        ":timeout_s": seconds(service.timeout),
-        ":url": service.url,
-        ":build_command": service.local.build_command,
-        ":deploy_command": service.local.deploy_command,
-        ":env": write_env(&service.local.env),
-        ":git_token_file": service.local.git_token_file,
-        ":git_ssh_key_file": service.local.git_ssh_key_file,
         ":created_at_ms": service.created_at.as_millis(),
     })?;
+    update(tx, service)?;
     Ok(true)
 }
 
-/// Stores a service's settings; id, name, freeze and age stay.
+/// Stores a service's settings; id, name, freeze and age stay. What was found out about it counts no more.
 pub fn update(tx: &Tx<'_>, service: &Service) -> Result<(), Error> {
     const SQL: &str = "
         UPDATE services
            SET repository = :repository, default_branch = :default_branch, executor = :executor,
                queue_policy = :queue_policy, timeout_s = :timeout_s, url = :url, build_command = :build_command,
                deploy_command = :deploy_command, env = :env, git_token_file = :git_token_file,
-               git_ssh_key_file = :git_ssh_key_file
+               git_ssh_key_file = :git_ssh_key_file, tekton = :tekton
          WHERE id = :id";
     tx.conn().prepare_cached(SQL)?.execute(named_params! {
         ":id": service.id.as_str(),
@@ -128,8 +119,17 @@ pub fn update(tx: &Tx<'_>, service: &Service) -> Result<(), Error> {
         ":env": write_env(&service.local.env),
         ":git_token_file": service.local.git_token_file,
         ":git_ssh_key_file": service.local.git_ssh_key_file,
+        ":tekton": service.tekton.as_ref().and_then(tekton_settings::write),
     })?;
-    Ok(())
+    checks::forget(tx, &service.id)
+}
+
+/// The epoch of the service's cache, after raising it where `clear` is wanted.
+pub(super) fn cache_epoch(tx: &Tx<'_>, id: &ServiceId, clear: bool) -> Result<u32, Error> {
+    const SQL: &str =
+        "UPDATE services SET cache_epoch = cache_epoch + :clear WHERE id = :id RETURNING cache_epoch";
+    let params = named_params! { ":id": id.as_str(), ":clear": clear };
+    Ok(tx.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
 }
 
 /// Refuses hooks, deploy and redeploy from now on, or no longer.
@@ -146,6 +146,7 @@ pub fn delete(tx: &Tx<'_>, id: &ServiceId, now: Timestamp) -> Result<(), Error> 
         UPDATE services
            SET deleted_at_ms = :now, env = '{}'
          WHERE id = :id";
+    checks::forget(tx, id)?;
     deployments::end_all_of_service(tx, id, now)?;
     hooks::revoke_all_of_service(tx, id, now)?;
     tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str(), ":now": now.as_millis() })?;

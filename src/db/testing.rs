@@ -101,6 +101,7 @@ pub(super) fn service(name: &str) -> Service {
         timeout: Span::from_secs(600),
         url: None,
         local: LocalSettings::default(),
+        tekton: None,
         frozen: None,
         created_at: T0,
     }
@@ -131,6 +132,7 @@ pub(super) fn new(service: &Service, branch: &str) -> NewDeployment {
         branch: Branch::parse(branch).unwrap(),
         commit: None,
         clear_cache: false,
+        image: None,
         ignored_parameters: Vec::new(),
     }
 }

@@ -1,34 +1,43 @@
 //! From the queue to an executor to the record. Reads rows and writes rows; knows nothing of HTTP.
 //!
-//! The loop is level-triggered: a tick reads what is there and mends what differs. A notice only shortens the wait.
+//! The loops are level-triggered: each reads what is there and mends what differs. A notice only shortens the wait.
 
+mod checks;
+mod cluster;
 mod follow;
+mod reconcile;
+mod record;
 mod recovery;
 pub mod retention;
+mod stop;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::db::queue::Available;
 use crate::db::{self, Db, deployments, logs, queue, services};
-use crate::domain::{Clock, Deployment, DeploymentId, Reason, Service, Timestamp};
+use crate::domain::{Clock, Deployment, DeploymentId, ExecutorKind, Reason, Service, Timestamp};
 use crate::executor::Executor;
+
+use cluster::Health;
+use stop::Stop;
 
 /// Longest time between two looks at the tables.
 const TICK: Duration = Duration::from_secs(1);
 /// A stopped run that has not ended after this is given up and recorded all the same.
 const GRACE: Duration = Duration::from_mins(5);
 
-/// What a run is told that is stopped with the server.
-const STOPPED: &str = "the server was stopped";
+/// Gives the address of a deployment's page.
+pub type PageOf = Arc<dyn Fn(&DeploymentId) -> String + Send + Sync>;
 
-/// What an operator may set.
-#[derive(Debug, Clone, Copy)]
+/// What an operator may set, and what the server knows of itself.
+#[derive(Clone)]
 pub struct Settings {
     /// Most deployments that run at a time.
     pub concurrency: u32,
@@ -36,25 +45,39 @@ pub struct Settings {
     pub queue_timeout: Duration,
     /// How much of one log is kept.
     pub logs: logs::Kept,
+    /// Ended runs are kept in the cluster this long, and of each service at most so many.
+    pub runs: (Duration, u32),
+    /// Where a run in a cluster says that its deployment's page is.
+    pub page_of: PageOf,
+}
+
+/// What runs deployments here.
+pub struct Executors<L, T> {
+    /// Builds on this host; none where they are refused.
+    pub local: Option<L>,
+    /// A cluster; none where none was named.
+    pub tekton: Option<T>,
 }
 
 /// Claims deployments and runs them. Cheap to clone; clones are the same dispatcher.
-pub struct Dispatcher<L> {
-    inner: Arc<Inner<L>>,
+pub struct Dispatcher<L, T> {
+    inner: Arc<Inner<L, T>>,
 }
 
-impl<L> Clone for Dispatcher<L> {
+impl<L, T> Clone for Dispatcher<L, T> {
     fn clone(&self) -> Self {
         Self { inner: Arc::clone(&self.inner) }
     }
 }
 
-struct Inner<L> {
+struct Inner<L, T> {
     db: Arc<Db>,
     clock: Clock,
     settings: Settings,
-    /// None where builds on this host are refused.
-    local: Option<L>,
+    executors: Executors<L, T>,
+    cluster: Health,
+    /// Told when a run in a cluster has ended, as far as this process knows.
+    has_ended: Notify,
     running: Mutex<HashMap<DeploymentId, Running>>,
     tasks: TaskTracker,
     is_draining: CancellationToken,
@@ -66,38 +89,34 @@ struct Running {
     task: AbortHandle,
 }
 
-/// How a run is asked to end, and why; the first reason stays.
-#[derive(Clone, Default)]
-struct Stop {
-    token: CancellationToken,
-    /// Cancelled once the executor has returned: what is left is to store how it ended.
-    has_ended: CancellationToken,
-    cause: Arc<Mutex<Option<(Reason, String)>>>,
-}
-
-impl Stop {
-    fn ask(&self, reason: Reason, message: &str) {
-        let mut cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
-        cause.get_or_insert_with(|| (reason, message.to_owned()));
-        self.token.cancel();
-    }
-
-    fn cause(&self) -> Option<(Reason, String)> {
-        self.cause.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl<L: Executor> Dispatcher<L> {
+impl<L: Executor, T: Executor> Dispatcher<L, T> {
     /// A dispatcher that has not begun.
-    pub fn new(db: Arc<Db>, clock: Clock, settings: Settings, local: Option<L>) -> Self {
-        let running = Mutex::new(HashMap::new());
-        let (tasks, is_draining) = (TaskTracker::new(), CancellationToken::new());
-        Self { inner: Arc::new(Inner { db, clock, settings, local, running, tasks, is_draining }) }
+    pub fn new(db: Arc<Db>, clock: Clock, settings: Settings, executors: Executors<L, T>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                db,
+                clock,
+                settings,
+                executors,
+                cluster: Health::default(),
+                has_ended: Notify::new(),
+                running: Mutex::new(HashMap::new()),
+                tasks: TaskTracker::new(),
+                is_draining: CancellationToken::new(),
+            }),
+        }
     }
 
     /// Which executors it has.
     pub fn available(&self) -> Available {
-        Available { local: self.inner.local.is_some(), tekton: false }
+        let executors = &self.inner.executors;
+        Available { local: executors.local.is_some(), tekton: executors.tekton.is_some() }
+    }
+
+    /// Which executors something can be begun on now.
+    fn ready(&self) -> Available {
+        let available = self.available();
+        Available { tekton: available.tekton && self.inner.cluster.is_good(), ..available }
     }
 
     /// Settles what a former process left, then ticks until [`drain`](Self::drain) is called and waits for its runs.
@@ -112,6 +131,15 @@ impl<L: Executor> Dispatcher<L> {
             tracing::warn!(error = %error, "what a former process left could not be settled; trying again");
             tokio::time::sleep(TICK).await;
         }
+        tokio::join!(self.tick_on(), self.probe_on(), self.reconcile_on(), self.check_on());
+        // A claim that was under way when the drain began has started one more run.
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        Ok(())
+    }
+
+    /// Ticks until the drain.
+    async fn tick_on(&self) {
         let mut changed = self.inner.db.queue_changed();
         while !self.inner.is_draining.is_cancelled() {
             changed.borrow_and_update();
@@ -124,10 +152,6 @@ impl<L: Executor> Dispatcher<L> {
                 () = self.inner.is_draining.cancelled() => {}
             }
         }
-        // A claim that was under way when the drain began has started one more run.
-        self.inner.tasks.close();
-        self.inner.tasks.wait().await;
-        Ok(())
     }
 
     /// One look at the tables: ends what is overdue, stops what is to be stopped, claims what is due.
@@ -144,11 +168,12 @@ impl<L: Executor> Dispatcher<L> {
         Ok(())
     }
 
-    /// Stops claiming, asks every run of this process to end as `interrupted`, and waits until they have.
+    /// Stops claiming, asks every run that does not survive this process to end as `interrupted`, leaves the others to
+    /// the next one, and waits until nothing is followed any more.
     pub async fn drain(&self) {
         self.inner.is_draining.cancel();
         for running in self.inner.running().values() {
-            running.stop.ask(Reason::Interrupted, STOPPED);
+            running.stop.go_down();
         }
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
@@ -165,7 +190,7 @@ impl<L: Executor> Dispatcher<L> {
     }
 
     async fn claim(&self) -> Result<Option<(Deployment, Service)>, db::Error> {
-        let (available, concurrency) = (self.available(), self.inner.settings.concurrency);
+        let (available, concurrency) = (self.ready(), self.inner.settings.concurrency);
         let now = self.inner.clock.now();
         self.inner
             .db
@@ -182,7 +207,8 @@ impl<L: Executor> Dispatcher<L> {
     }
 
     fn start(&self, deployment: Deployment, service: Service) {
-        let (inner, stop, id) = (Arc::clone(&self.inner), Stop::default(), deployment.id.clone());
+        let survives = self.inner.survives_restart(deployment.executor);
+        let (inner, stop, id) = (Arc::clone(&self.inner), Stop::new(survives), deployment.id.clone());
         tracing::info!(deployment.id = %id, service.name = %service.name, branch = %deployment.branch, "deployment started");
         // Held until the run is in the map, so that a quick run cannot take itself out before.
         let mut running = self.inner.running();
@@ -192,7 +218,7 @@ impl<L: Executor> Dispatcher<L> {
         });
         // A claim that was under way when the drain began; the drain itself asks only what is in the map by then.
         if self.inner.is_draining.is_cancelled() {
-            stop.ask(Reason::Interrupted, STOPPED);
+            stop.go_down();
         }
         running.insert(id, Running { stop, task: task.abort_handle() });
     }
@@ -257,9 +283,16 @@ fn asked_to_stop(deployment: &Deployment) -> Option<(Reason, String)> {
     Some((reason, message))
 }
 
-impl<L> Inner<L> {
+impl<L: Executor, T: Executor> Inner<L, T> {
     fn running(&self) -> std::sync::MutexGuard<'_, HashMap<DeploymentId, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn survives_restart(&self, kind: ExecutorKind) -> bool {
+        match kind {
+            ExecutorKind::Local => self.executors.local.as_ref().is_some_and(Executor::survives_restart),
+            ExecutorKind::Tekton => self.executors.tekton.as_ref().is_some_and(Executor::survives_restart),
+        }
     }
 
     /// Whether a row that calls itself running has no run that will end it: none in this process, or one that is long

@@ -1,6 +1,8 @@
 //! Our record of one deployment.
 
-use super::{Branch, Commit, DeploymentId, ExecutorKind, HookId, Reason, ServiceId, Status, Timestamp};
+use super::{
+    Branch, BuiltImage, Commit, DeploymentId, ExecutorKind, HookId, Reason, ServiceId, Status, Timestamp,
+};
 
 /// What brought a deployment about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +72,12 @@ pub struct Deployment {
     pub commit_subject: Option<String>,
     /// Whether to build without what was kept from earlier builds.
     pub clear_cache: bool,
+    /// Which cache it reads and fills, in a cluster: a number that `clear_cache` raises for its service.
+    pub cache_epoch: u32,
+    /// The image that it pushed or, as a rollback, serves again. None for local runs.
+    pub image: Option<BuiltImage>,
+    /// The uid of its run's object in the cluster, once that is known to exist.
+    pub run_uid: Option<String>,
     /// Query parameters that mean nothing here, as the caller spelled them.
     pub ignored_parameters: Vec<String>,
     /// The executor named by the service when it was accepted.
@@ -97,9 +105,13 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// Whether it has served a commit, so that one can go back to it.
-    pub fn has_served(&self) -> bool {
-        self.status == Status::Succeeded && self.commit.is_some()
+    /// Whether it has served what this executor can serve again: in a cluster an image, else a commit.
+    pub fn can_serve_again(&self, executor: ExecutorKind) -> bool {
+        let is_kept = match executor {
+            ExecutorKind::Tekton => self.image.is_some(),
+            ExecutorKind::Local => true,
+        };
+        self.status == Status::Succeeded && self.commit.is_some() && is_kept
     }
 
     /// Tells whether a later call asks for exactly the same: branch, commit and cache.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Invalid;
 use super::names::is_subdomain;
+use super::{DeploymentId, RunName};
 
 /// Longest image repository, in bytes; leaves room for `-cache-e<N>` within the 255 that registries take.
 const MAX_IMAGE: usize = 200;
@@ -77,6 +78,41 @@ impl fmt::Display for ImageDigest {
     }
 }
 
+/// An image that a deployment pushed: `registry.example.com/team/app:dep-x@sha256:…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltImage {
+    /// Where it was pushed.
+    pub repository: ImageRepository,
+    /// The deployment that built it; its run's name is the tag.
+    pub built_by: DeploymentId,
+    /// Exactly this image.
+    pub digest: ImageDigest,
+}
+
+impl BuiltImage {
+    /// Reads what is shown; `None` where it has another shape.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, digest) = text.split_once('@')?;
+        let (repository, tag) = name.rsplit_once(':')?;
+        Some(Self {
+            repository: ImageRepository::parse("image", repository).ok()?,
+            built_by: DeploymentId::parse(tag)?,
+            digest: ImageDigest::parse(digest)?,
+        })
+    }
+
+    /// Its tag.
+    pub fn tag(&self) -> RunName {
+        self.built_by.run_name()
+    }
+}
+
+impl fmt::Display for BuiltImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}@{}", self.repository, self.tag(), self.digest)
+    }
+}
+
 fn is_registry(host: &str) -> bool {
     let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
     let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
@@ -121,6 +157,17 @@ mod tests {
         ] {
             assert!(ImageRepository::parse("image", wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_built_image_is_read_as_it_is_shown() {
+        let text = format!("localhost:5000/api:dep-mwuangvh9xk2mq7rz4tb@sha256:{}", "0a".repeat(32));
+
+        let image = BuiltImage::parse(&text).unwrap();
+
+        assert_eq!(image.to_string(), text);
+        assert_eq!(image.tag().as_str(), "dep-mwuangvh9xk2mq7rz4tb");
+        assert!(BuiltImage::parse("localhost:5000/api:latest").is_none());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::digits::is_base36;
 use super::entropy::{BASE36, random_digits};
-use super::{Branch, Invalid, Repository, Span, Timestamp, Transport};
+use super::{Branch, Invalid, Repository, Span, TektonSettings, Timestamp, Transport};
 
 /// Characters of a service id.
 const ID_LENGTH: usize = 12;
@@ -243,6 +243,8 @@ pub struct Service {
     pub url: Option<String>,
     /// How the local executor builds and deploys it.
     pub local: LocalSettings,
+    /// How the executor `tekton` builds and deploys it; there for each service that has this executor.
+    pub tekton: Option<TektonSettings>,
     /// Why hooks, deploy and redeploy are refused for now, in the operator's words.
     pub frozen: Option<String>,
     /// When it was made.
@@ -279,6 +281,16 @@ impl Service {
             if !web || url.len() > 1_000 {
                 return Err(Invalid::new("url", "must be an http or https URL"));
             }
+        }
+        match &self.tekton {
+            Some(tekton) => tekton.check()?,
+            None if self.executor == ExecutorKind::Tekton => {
+                return Err(Invalid::new(
+                    "image",
+                    "is missing: executor tekton needs an image and a workload",
+                ));
+            }
+            None => {}
         }
         self.local.check()
     }

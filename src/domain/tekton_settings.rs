@@ -82,7 +82,11 @@ impl Workload {
         Ok(workload)
     }
 
-    fn check(&self) -> Result<(), Invalid> {
+    /// Checks the three names.
+    ///
+    /// # Errors
+    /// Says which one is wrong.
+    pub fn check(&self) -> Result<(), Invalid> {
         let wrong = |part: &str, detail: &str| Err(Invalid::new(format!("workload.{part}"), detail));
         if !is_label(&self.namespace) {
             return wrong("namespace", "is 1 to 63 of a-z, 0-9 and -, with no - at either end");

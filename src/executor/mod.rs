@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    Branch, Commit, DeploymentId, ImageDigest, Reason, RunName, Service, ServiceId, Step, TektonSettings,
+    Branch, BuiltImage, Commit, DeploymentId, Finding, ImageDigest, Reason, Service, ServiceId, Step,
+    TektonSettings,
 };
 
 /// What an executor is given. The service's settings are those of the moment of the claim.
@@ -54,10 +55,8 @@ pub struct ClusterRun {
 /// An image that an earlier deployment pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptImage {
-    /// The run that pushed it; its tag.
-    pub tag: RunName,
-    /// Exactly this image.
-    pub digest: ImageDigest,
+    /// Exactly this one.
+    pub image: BuiltImage,
     /// What it was built from.
     pub commit: Commit,
 }
@@ -126,6 +125,17 @@ pub struct Error(pub String);
 /// Where a run tells its events. Bounded: a slow reader slows the run down, nothing is dropped.
 pub type Events = mpsc::Sender<Event>;
 
+/// What became of a run of which nobody knows the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It is not there.
+    Absent,
+    /// It has ended.
+    Ended,
+    /// It was asked to end; look again.
+    Ending,
+}
+
 /// Runs deployments.
 ///
 /// Contract, checked for each implementation by the same tests:
@@ -138,7 +148,13 @@ pub type Events = mpsc::Sender<Event>;
 /// - Dropping the future must not orphan local processes, and must leave a cluster's run alone.
 pub trait Executor: Send + Sync + 'static {
     /// Whether a run goes on when the server dies, so that the next one attaches to it again.
-    const SURVIVES_RESTART: bool;
+    fn survives_restart(&self) -> bool;
+
+    /// Asks whether runs can be begun at all. While they cannot, nothing should be claimed.
+    ///
+    /// # Errors
+    /// Says why not, for people.
+    fn probe(&self) -> impl Future<Output = Result<(), String>> + Send;
 
     /// Runs a deployment to its end, or attaches to its run where one exists.
     ///
@@ -150,6 +166,22 @@ pub trait Executor: Send + Sync + 'static {
         events: &Events,
         stop: &CancellationToken,
     ) -> impl Future<Output = Result<Outcome, Error>> + Send;
+
+    /// Ends a run whose deployment is final although it is not known whether the run exists or has ended: its creation
+    /// may have been done after nobody waited for it any more. To be called until it is absent or ended.
+    ///
+    /// # Errors
+    /// Where nothing is known now; to be called again.
+    fn settle(&self, id: &DeploymentId) -> impl Future<Output = Result<Settled, Error>> + Send;
+
+    /// Deletes what is left of an ended run whose log is stored; one that is not there is as good.
+    ///
+    /// # Errors
+    /// Where it is not done; to be called again.
+    fn delete(&self, id: &DeploymentId) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Looks at what deployments of this service need, without changing anything.
+    fn check(&self, service: &Service) -> impl Future<Output = Vec<Finding>> + Send;
 
     /// Removes what is kept for a service that was deleted. Nothing of it runs any more; may be called again and again.
     fn forget(&self, service: &ServiceId) -> impl Future<Output = ()> + Send;

@@ -5,7 +5,8 @@ use poem::http::{HeaderValue, Method, StatusCode};
 use poem::{Endpoint, IntoResponse, Request, Response, Route, RouteMethod};
 
 use super::api::{
-    audit, backup, deploy_hooks, deployments, health, hooks, logs, operators, problems, services, tokens,
+    audit, backup, checks, deploy_hooks, deployments, health, hooks, logs, operators, problems, services,
+    tokens,
 };
 use super::assets;
 use super::auth;
@@ -179,6 +180,7 @@ fn operator_resources(state: &AppState) -> Vec<Resource> {
             GET_POST,
             poem::get(services::deployments_of).post(services::deploy),
         ),
+        guarded("/api/v1/services/:name/checks", GET, poem::get(checks::show)),
         guarded("/api/v1/services/:name/hooks", GET_POST, poem::get(hooks::index).post(hooks::create)),
         guarded(
             "/api/v1/services/:name/hooks/:hook",

@@ -38,11 +38,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("hmac", &["domain/token.rs"]),
     ("sha2", &["domain/token.rs", "web/assets.rs"]),
     ("getrandom", &["domain/entropy.rs"]),
-    ("anyhow", &["cli/", "server.rs", "main.rs"]),
+    ("anyhow", &["cli/", "server.rs", "server/", "main.rs"]),
     ("reqwest", &["cli/"]),
     ("clap", &["cli/", "config.rs"]),
     ("SystemTime", &["domain/clock.rs"]),
-    ("std::env", &["config.rs", "cli/", "server.rs", "executor/local/mod.rs"]),
+    ("std::env", &["config.rs", "cli/", "server/executors.rs", "executor/local/mod.rs"]),
     (
         "process::Command",
         &["executor/local/process.rs", "executor/tekton/process.rs", "cli/demo", "cli/doctor.rs"],

@@ -57,6 +57,7 @@ impl Bench {
                 timeout: Span::from_hours(1),
                 url: None,
                 local,
+                tekton: None,
                 frozen: None,
                 created_at: Timestamp::from_millis(0),
             },

@@ -24,7 +24,9 @@ async fn a_new_service_is_shown_as_it_will_be_read() {
     let expected = json!({
         "id": "x", "name": "api", "repository": "https://git.example.com/acme/api.git", "defaultBranch": "main",
         "executor": "local", "queuePolicy": "coalesce", "timeout": "1h", "url": null, "buildCommand": "",
-        "deployCommand": "", "env": {}, "gitTokenFile": null, "gitSshKeyFile": null, "frozen": null,
+        "deployCommand": "", "env": {}, "gitTokenFile": null, "gitSshKeyFile": null, "image": null,
+        "cacheRepository": null, "dockerfile": null, "context": null, "buildArgs": null, "gitSecret": null,
+        "registrySecret": null, "workload": null, "rollback": null, "frozen": null,
         "createdAt": "2026-11-24T14:30:49.120Z",
     });
     assert_eq!(shown, expected);

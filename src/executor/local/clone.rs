@@ -7,7 +7,7 @@ use super::output::{Output, StepLog};
 use super::process::{Ended, Supervisor};
 use super::workspace::Folders;
 use super::{Error, Running};
-use crate::domain::{Commit, Reason};
+use crate::domain::{Commit, Finding, Reason};
 
 /// Exit code of `git ls-remote --exit-code` for a branch that is not there.
 const NO_SUCH_REF: i32 = 2;
@@ -52,6 +52,36 @@ pub(super) async fn clone(
     let directory = running.workspace.source();
     let git = Git { repository: &run.service.repository, branch: &run.branch };
     Cloning { supervisor, running, git, environment, directory }.run(log).await
+}
+
+/// Asks the repository for the branch, as a run's clone step would.
+///
+/// # Errors
+/// Where our own program cannot be started or a folder cannot be written.
+pub(super) async fn check(
+    supervisor: &Supervisor,
+    folders: &Folders,
+    running: &Running<'_>,
+) -> Result<Finding, Error> {
+    let environment = match environment(folders, running)? {
+        Ok(environment) => environment,
+        Err(message) => return Ok(Finding::bad(message, None)),
+    };
+    let (service, branch) = (&running.run.service, &running.run.branch);
+    let git = Git { repository: &service.repository, branch };
+    let directory = running.workspace.source();
+    let cloning = Cloning { supervisor, running, git, environment, directory };
+    Ok(match cloning.git(cloning.git.look_for_branch()).await? {
+        Step::Ended { code: 0, .. } => {
+            Finding::good(format!("{} answers and has branch {branch}", service.repository))
+        }
+        Step::Ended { code: NO_SUCH_REF, .. } => {
+            let detail = format!("{} has no branch {branch}", service.repository);
+            Finding::bad(detail, Some("push the branch, or name another default branch"))
+        }
+        Step::Ended { said, .. } => Finding::bad(command::why_unreachable(&said, service), None),
+        Step::Stopped(_) => Finding::advice(format!("{} did not answer in time", service.repository), None),
+    })
 }
 
 /// The variables of git, or what is wrong with a file that the operator named.

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Event, Events, Executor, Outcome, Run};
-use crate::domain::{Commit, Reason, ServiceId, Step};
+use super::{Error, Event, Events, Executor, Outcome, Run, Settled};
+use crate::domain::{Clock, Commit, DeploymentId, Finding, Reason, Service, ServiceId, Step};
 
 use clone::Cloned;
 use command::{CommandLine, Environment};
@@ -25,6 +25,8 @@ pub use process::supervise;
 
 /// Most output of one step that is passed on, in bytes: 256 MiB.
 const MAX_OUTPUT: u64 = 256 * 1_024 * 1_024;
+/// Longest time that a look at a repository may take.
+const LOOK_LIMIT: Duration = Duration::from_secs(30);
 /// Time between asking a step to end and ending it.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -53,6 +55,39 @@ impl LocalExecutor {
     /// Where the folders cannot be made.
     pub fn with_grace(data_dir: &Path, program: PathBuf, grace: Duration) -> io::Result<Self> {
         Ok(Self { folders: Folders::open(data_dir)?, supervisor: Supervisor { program, grace } })
+    }
+
+    /// Looks at a service's repository in a workspace of its own.
+    async fn look(&self, service: &Service) -> Result<Finding, Error> {
+        let run = Run {
+            deployment: DeploymentId::generate(Clock::System.now()),
+            branch: service.default_branch.clone(),
+            service: service.clone(),
+            commit: None,
+            clear_cache: false,
+            cluster: None,
+        };
+        let (folders, name) = (self.folders.clone(), run.deployment.run_name());
+        let workspace = on_disk(move || folders.workspace(&name)).await?;
+        let (events, stop) = (tokio::sync::mpsc::channel(1).0, CancellationToken::new());
+        let running = Running { run: &run, workspace: &workspace, events: &events, stop: &stop };
+        let found = {
+            let looked = clone::check(&self.supervisor, &self.folders, &running);
+            tokio::pin!(looked);
+            tokio::select! {
+                found = &mut looked => found,
+                () = tokio::time::sleep(LOOK_LIMIT) => {
+                    stop.cancel();
+                    looked.await
+                }
+            }
+        };
+        on_disk(move || {
+            drop(workspace);
+            Ok(())
+        })
+        .await?;
+        found
     }
 
     async fn steps(&self, running: &Running<'_>) -> Result<Outcome, Error> {
@@ -170,7 +205,28 @@ impl<'a> Running<'a> {
 }
 
 impl Executor for LocalExecutor {
-    const SURVIVES_RESTART: bool = false;
+    fn survives_restart(&self) -> bool {
+        false
+    }
+
+    async fn probe(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// A local run has ended once [`run`](Executor::run) has returned or its server is gone.
+    async fn settle(&self, _id: &DeploymentId) -> Result<Settled, Error> {
+        Ok(Settled::Absent)
+    }
+
+    async fn delete(&self, _id: &DeploymentId) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn check(&self, service: &Service) -> Vec<Finding> {
+        let unknown =
+            |error: Error| Finding::advice(format!("the repository was not looked at: {error}"), None);
+        vec![self.look(service).await.unwrap_or_else(unknown)]
+    }
 
     async fn run(&self, run: &Run, events: &Events, stop: &CancellationToken) -> Result<Outcome, Error> {
         let (folders, name) = (self.folders.clone(), run.deployment.run_name());

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use kube::Client;
 use kube::api::{DynamicObject, PostParams, Request};
+use kube::{Client, ResourceExt};
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -114,10 +114,15 @@ async fn create(client: &Client, namespace: &str, object: &Value) -> Result<Dyna
 
 /// Made by this installation for this deployment. Its spec may differ: the service may have been edited since.
 fn is_ours(found: &DynamicObject, wanted: &Value) -> bool {
-    let label = found.metadata.labels.as_ref().and_then(|labels| labels.get(INSTANCE)).map(String::as_str);
-    let id = found.metadata.annotations.as_ref().and_then(|all| all.get(DEPLOYMENT)).map(String::as_str);
-    label == wanted["metadata"]["labels"][INSTANCE].as_str()
-        && id == wanted["metadata"]["annotations"][DEPLOYMENT].as_str()
+    let text = |pointer: &Value| pointer.as_str().unwrap_or_default().to_owned();
+    let (labels, annotations) = (&wanted["metadata"]["labels"], &wanted["metadata"]["annotations"]);
+    is_made_by(found, &text(&labels[INSTANCE]), &text(&annotations[DEPLOYMENT]))
+}
+
+/// Whether that installation made the object for that deployment.
+pub(super) fn is_made_by(found: &DynamicObject, instance: &str, deployment: &str) -> bool {
+    found.labels().get(INSTANCE).is_some_and(|own| own == instance)
+        && found.annotations().get(DEPLOYMENT).is_some_and(|own| own == deployment)
 }
 
 fn refused(refusal: &Refusal) -> String {

@@ -8,7 +8,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::{Commit, Step};
-use crate::executor::{ClusterRun, Run};
+use crate::executor::{ClusterRun, KeptImage, Run};
 
 use super::names::{
     BRANCH, BUILD_TASK, BUILDER, COMMIT, COMMIT_RESULT, DEPLOY_TASK, DEPLOYER, DEPLOYMENT, DIGEST_RESULT,
@@ -148,10 +148,10 @@ fn spec(run: &Run, cluster: &ClusterRun, common: &Common) -> Value {
 
 /// Parameters rather than plain text in the steps, so that `kubectl` and Tekton's own tools show what a run is about.
 fn params(run: &Run, cluster: &ClusterRun) -> Vec<(&'static str, String)> {
-    let image = cluster.settings.image.to_string();
-    if let Some(kept) = &cluster.kept {
-        return vec![("image", image), ("tag", kept.tag.to_string())];
+    if let Some(KeptImage { image, .. }) = &cluster.kept {
+        return vec![("image", image.repository.to_string()), ("tag", image.tag().to_string())];
     }
+    let image = cluster.settings.image.to_string();
     let commit = run.commit.as_ref().map(ToString::to_string).unwrap_or_default();
     vec![
         ("repository", run.service.repository.to_string()),
@@ -188,7 +188,7 @@ mod tests {
 
     use super::super::testing::{common, run};
     use super::*;
-    use crate::domain::{DeploymentId, ImageDigest, Repository};
+    use crate::domain::{BuiltImage, DeploymentId, ImageDigest, Repository};
     use crate::executor::KeptImage;
 
     const GOLDEN: &str = include_str!("../../../tests/data/tekton/pipeline_run.json");
@@ -212,9 +212,13 @@ mod tests {
 
     fn rollback() -> Run {
         let mut run = full();
+        let repository = run.cluster.as_ref().unwrap().settings.image.clone();
         run.cluster.as_mut().unwrap().kept = Some(KeptImage {
-            tag: DeploymentId::parse("dep_00000000aaaaaaaaaaaa").unwrap().run_name(),
-            digest: ImageDigest::parse(&format!("sha256:{}", "5".repeat(64))).unwrap(),
+            image: BuiltImage {
+                repository,
+                built_by: DeploymentId::parse("dep_00000000aaaaaaaaaaaa").unwrap(),
+                digest: ImageDigest::parse(&format!("sha256:{}", "5".repeat(64))).unwrap(),
+            },
             commit: Commit::parse(&"4".repeat(40)).unwrap(),
         });
         run

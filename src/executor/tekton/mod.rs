@@ -28,12 +28,12 @@ pub mod types;
 mod verdict;
 
 use kube::Client;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Preconditions};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{DeploymentId, Reason, ServiceId};
+use crate::domain::{DeploymentId, Finding, Reason, Service, ServiceId};
 
-use super::{Error, Event, Events, Executor, Outcome, Run};
+use super::{Error, Event, Events, Executor, Outcome, Run, Settled};
 
 use api::pipeline_runs;
 use client::{RefusalKind, answer};
@@ -48,72 +48,17 @@ pub struct TektonExecutor {
     common: Common,
 }
 
-/// What became of a run of which the server knows no end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
-    /// It is not there.
-    Absent,
-    /// It has ended.
-    Ended,
-    /// It was asked to end; look again.
-    Ending,
-}
-
 impl TektonExecutor {
     /// An executor that has not asked the cluster anything.
     pub fn new(client: Client, common: Common) -> Self {
         Self { client, common }
     }
-
-    /// Asks whether the cluster answers and knows runs. While it does not, nothing should be claimed.
-    ///
-    /// # Errors
-    /// Says why not, for people.
-    pub async fn probe(&self) -> Result<(), String> {
-        let runs = pipeline_runs(&self.client, &self.common.namespace);
-        answer(runs.list_metadata(&ListParams::default().limit(1)))
-            .await
-            .map(drop)
-            .map_err(|refusal| refusal.text)
-    }
-
-    /// Ends a run whose deployment is final although it is not known whether the run exists: its creation may have been
-    /// done after nobody waited for it any more. To be called until it is absent or ended.
-    ///
-    /// # Errors
-    /// Where the cluster does not tell.
-    pub async fn settle(&self, id: &DeploymentId) -> Result<Settled, Error> {
-        let (namespace, name) = (&self.common.namespace, id.run_name());
-        let run = match answer(pipeline_runs(&self.client, namespace).get(name.as_str())).await {
-            Ok(run) => run,
-            Err(refusal) if refusal.kind == RefusalKind::Missing => return Ok(Settled::Absent),
-            Err(refusal) => return Err(Error(refusal.text)),
-        };
-        let run = types::pipeline_run(&run).map_err(Error)?;
-        let observed = conditions::Observed { run: Some(run), ..conditions::Observed::default() };
-        if conditions::view(&observed).end.is_some() {
-            return Ok(Settled::Ended);
-        }
-        follow::cancel(&self.client, namespace, name.as_str()).await.map_err(Error)?;
-        Ok(Settled::Ending)
-    }
-
-    /// Deletes a run with its TaskRuns and pods; one that is not there is as good. For runs whose log is stored.
-    ///
-    /// # Errors
-    /// Where the cluster does not do it.
-    pub async fn delete(&self, id: &DeploymentId) -> Result<(), Error> {
-        let runs = pipeline_runs(&self.client, &self.common.namespace);
-        match answer(runs.delete(id.run_name().as_str(), &DeleteParams::background())).await {
-            Ok(_) => Ok(()),
-            Err(refusal) if refusal.kind == RefusalKind::Missing => Ok(()),
-            Err(refusal) => Err(Error(refusal.text)),
-        }
-    }
 }
 
 impl Executor for TektonExecutor {
-    const SURVIVES_RESTART: bool = true;
+    fn survives_restart(&self) -> bool {
+        true
+    }
 
     async fn run(&self, run: &Run, events: &Events, stop: &CancellationToken) -> Result<Outcome, Error> {
         let Some(cluster) = &run.cluster else {
@@ -140,11 +85,62 @@ impl Executor for TektonExecutor {
         Ok(Box::pin(followed.follow()).await)
     }
 
+    async fn probe(&self) -> Result<(), String> {
+        let runs = pipeline_runs(&self.client, &self.common.namespace);
+        answer(runs.list_metadata(&ListParams::default().limit(1)))
+            .await
+            .map(drop)
+            .map_err(|refusal| refusal.text)
+    }
+
+    async fn settle(&self, id: &DeploymentId) -> Result<Settled, Error> {
+        let Some(run) = self.own(id).await? else { return Ok(Settled::Absent) };
+        let run = types::pipeline_run(&run).map_err(Error)?;
+        let observed = conditions::Observed { run: Some(run), ..conditions::Observed::default() };
+        if conditions::view(&observed).end.is_some() {
+            return Ok(Settled::Ended);
+        }
+        let (namespace, name) = (&self.common.namespace, id.run_name());
+        follow::cancel(&self.client, namespace, name.as_str()).await.map_err(Error)?;
+        Ok(Settled::Ending)
+    }
+
+    async fn delete(&self, id: &DeploymentId) -> Result<(), Error> {
+        let Some(run) = self.own(id).await? else { return Ok(()) };
+        let exactly = Preconditions { uid: run.metadata.uid, ..Preconditions::default() };
+        let how = DeleteParams::background().preconditions(exactly);
+        let runs = pipeline_runs(&self.client, &self.common.namespace);
+        match answer(runs.delete(id.run_name().as_str(), &how)).await {
+            Ok(_) => Ok(()),
+            Err(refusal) if refusal.kind == RefusalKind::Missing => Ok(()),
+            Err(refusal) => Err(Error(refusal.text)),
+        }
+    }
+
+    async fn check(&self, service: &Service) -> Vec<Finding> {
+        match &service.tekton {
+            Some(settings) => preflight::service(&self.client, &self.common.namespace, settings).await,
+            None => vec![Finding::bad("the service has no settings for executor tekton", None)],
+        }
+    }
+
     /// Nothing is kept beside runs, which retention deletes, and images, which are the registry's.
     async fn forget(&self, _service: &ServiceId) {}
 }
 
 impl TektonExecutor {
+    /// The run of a deployment, where this server made it. One of the same name that somebody else made is none of ours.
+    async fn own(&self, id: &DeploymentId) -> Result<Option<DynamicObject>, Error> {
+        let runs = pipeline_runs(&self.client, &self.common.namespace);
+        match answer(runs.get(id.run_name().as_str())).await {
+            Ok(run) => {
+                Ok(Some(run).filter(|run| create::is_made_by(run, &self.common.instance, id.as_str())))
+            }
+            Err(refusal) if refusal.kind == RefusalKind::Missing => Ok(None),
+            Err(refusal) => Err(Error(refusal.text)),
+        }
+    }
+
     async fn make(
         &self,
         run: &Run,

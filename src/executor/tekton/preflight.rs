@@ -8,10 +8,11 @@ use k8s_openapi::api::core::v1 as core;
 use kube::Client;
 use kube::api::{Api, ListParams, PostParams};
 
-use crate::domain::Workload;
+use crate::domain::{Finding, TektonSettings, Workload};
 
 use super::api::pipeline_runs;
 use super::client::{RefusalKind, answer};
+use super::names::DEPLOYER;
 use super::rollout_judge::target;
 
 /// Admission policies are stable from here on.
@@ -27,63 +28,79 @@ const RIGHTS: &[(&str, &str, &str, &[&str])] = &[
     ("", "events", "", &["list"]),
 ];
 
-/// How much something matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weight {
-    /// As it should be.
-    Good,
-    /// Works, and could work better.
-    Advice,
-    /// Deployments will fail.
-    Bad,
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// How much it matters.
-    pub weight: Weight,
-    /// What was found.
-    pub text: String,
-    /// What to do, where something is to be done.
-    pub fix: Option<String>,
-}
-
-impl Finding {
-    fn new(weight: Weight, text: impl Into<String>, fix: Option<&str>) -> Self {
-        Self { weight, text: text.into(), fix: fix.map(str::to_owned) }
-    }
-
-    fn good(text: impl Into<String>) -> Self {
-        Self::new(Weight::Good, text, None)
-    }
-}
-
 /// Looks at version, Tekton, rights and settings of a cluster.
 pub async fn cluster(client: &Client, build_namespace: &str) -> Vec<Finding> {
     let version = match answer(client.apiserver_version()).await {
         Ok(version) => version,
         Err(refusal) => {
             let text = format!("the cluster does not answer: {}", refusal.text);
-            return vec![Finding::new(Weight::Bad, text, Some("check address, network and credentials"))];
+            return vec![Finding::bad(text, Some("check address, network and credentials"))];
         }
     };
     let mut findings = vec![judge_version(&version.major, &version.minor)];
     let runs = pipeline_runs(client, build_namespace);
     findings.push(match answer(runs.list_metadata(&ListParams::default().limit(1))).await {
-        Err(refusal) if refusal.kind == RefusalKind::Missing => Finding::new(
-            Weight::Bad,
-            "Tekton Pipelines is not installed",
-            Some("install Tekton Pipelines 1.9 or newer"),
-        ),
-        Err(refusal) => {
-            Finding::new(Weight::Bad, refusal.text, Some("apply the output of stackblaze manifests"))
+        Err(refusal) if refusal.kind == RefusalKind::Missing => {
+            Finding::bad("Tekton Pipelines is not installed", Some("install Tekton Pipelines 1.9 or newer"))
         }
+        Err(refusal) => Finding::bad(refusal.text, Some("apply the output of stackblaze manifests")),
         Ok(_) => Finding::good("Tekton's PipelineRuns can be listed"),
     });
     findings.extend(rights(client, build_namespace).await);
     findings.extend(flags(client).await);
     findings
+}
+
+/// Looks at what deployments of a service need: its workload, the right to change it, and its Secrets.
+pub async fn service(client: &Client, build_namespace: &str, settings: &TektonSettings) -> Vec<Finding> {
+    let mut findings = workload(client, &settings.workload).await;
+    findings.extend(deployer(client, build_namespace, &settings.workload).await);
+    for name in [&settings.git_secret, &settings.registry_secret].into_iter().flatten() {
+        findings.extend(secret(client, build_namespace, name).await);
+    }
+    findings
+}
+
+/// Whether the account of the deploy step may patch the workload; nothing where that cannot be known.
+async fn deployer(client: &Client, build_namespace: &str, workload: &Workload) -> Option<Finding> {
+    let attributes = authorization::ResourceAttributes {
+        namespace: Some(workload.namespace.clone()),
+        group: Some("apps".to_owned()),
+        resource: Some("deployments".to_owned()),
+        name: Some(workload.deployment.clone()),
+        verb: Some("patch".to_owned()),
+        ..authorization::ResourceAttributes::default()
+    };
+    let review = authorization::SubjectAccessReview {
+        spec: authorization::SubjectAccessReviewSpec {
+            user: Some(format!("system:serviceaccount:{build_namespace}:{DEPLOYER}")),
+            resource_attributes: Some(attributes),
+            ..authorization::SubjectAccessReviewSpec::default()
+        },
+        ..authorization::SubjectAccessReview::default()
+    };
+    let reviews = Api::<authorization::SubjectAccessReview>::all(client.clone());
+    let status = answer(reviews.create(&PostParams::default(), &review)).await.ok()?.status?;
+    let whole = format!("{}/{}", workload.namespace, workload.deployment);
+    Some(if status.allowed {
+        Finding::good(format!("the deploy step may change {whole}"))
+    } else {
+        let fix = format!("apply the output of stackblaze manifests --workload {whole}");
+        Finding::bad(format!("the deploy step may not change {whole}"), Some(&fix))
+    })
+}
+
+/// Whether a Secret is there; its content is not fetched. Nothing where that cannot be known.
+async fn secret(client: &Client, build_namespace: &str, name: &str) -> Option<Finding> {
+    let secrets = Api::<core::Secret>::namespaced(client.clone(), build_namespace);
+    match answer(secrets.get_metadata(name)).await {
+        Ok(_) => Some(Finding::good(format!("Secret {name} is there"))),
+        Err(refusal) if refusal.kind == RefusalKind::Missing => {
+            let fix = format!("kubectl -n {build_namespace} create secret … {name}");
+            Some(Finding::bad(format!("there is no Secret {name} in {build_namespace}"), Some(&fix)))
+        }
+        Err(_) => None,
+    }
 }
 
 /// Looks at a service's workload.
@@ -93,11 +110,7 @@ pub async fn workload(client: &Client, workload: &Workload) -> Vec<Finding> {
         Ok(found) => judge_workload(&found, workload.container.as_deref()),
         Err(refusal) if refusal.kind == RefusalKind::Missing => {
             let text = format!("there is no Deployment {}/{}", workload.namespace, workload.deployment);
-            vec![Finding::new(
-                Weight::Bad,
-                text,
-                Some("create it, with any image, before the first deployment"),
-            )]
+            vec![Finding::bad(text, Some("create it, with any image, before the first deployment"))]
         }
         Err(refusal) if refusal.kind == RefusalKind::Forbidden => {
             let text = format!(
@@ -107,9 +120,9 @@ pub async fn workload(client: &Client, workload: &Workload) -> Vec<Finding> {
                 "apply the output of stackblaze manifests --workload {}/{}",
                 workload.namespace, workload.deployment
             );
-            vec![Finding::new(Weight::Advice, text, Some(&fix))]
+            vec![Finding::advice(text, Some(&fix))]
         }
-        Err(refusal) => vec![Finding::new(Weight::Advice, format!("not known: {}", refusal.text), None)],
+        Err(refusal) => vec![Finding::advice(format!("not known: {}", refusal.text), None)],
     }
 }
 
@@ -129,16 +142,12 @@ async fn rights(client: &Client, namespace: &str) -> Vec<Finding> {
                 Ok(reviewed) if reviewed.status.as_ref().is_some_and(|status| status.allowed) => {}
                 Ok(_) => {
                     let text = format!("this account may not {verb} {name} in {namespace}");
-                    findings.push(Finding::new(
-                        Weight::Bad,
-                        text,
-                        Some("apply the output of stackblaze manifests"),
-                    ));
+                    findings.push(Finding::bad(text, Some("apply the output of stackblaze manifests")));
                 }
                 Err(refusal) => {
                     let text =
                         format!("whether this account may {verb} {name} is not known: {}", refusal.text);
-                    findings.push(Finding::new(Weight::Advice, text, None));
+                    findings.push(Finding::advice(text, None));
                 }
             }
         }
@@ -190,7 +199,7 @@ fn judge_version(major: &str, minor: &str) -> Finding {
     let minor_number = minor.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0);
     if major == "1" && minor_number < OLDEST_KUBERNETES {
         let text = format!("Kubernetes {major}.{minor} is older than 1.{OLDEST_KUBERNETES}");
-        return Finding::new(Weight::Bad, text, Some("upgrade the cluster: admission policies need it"));
+        return Finding::bad(text, Some("upgrade the cluster: admission policies need it"));
     }
     Finding::good(format!("Kubernetes {major}.{minor}"))
 }
@@ -200,31 +209,19 @@ fn judge_flags(flags: &BTreeMap<String, String>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if flags.get("disable-inline-spec").is_some_and(|value| value.contains("pipeline")) {
         let fix = "empty disable-inline-spec in ConfigMap feature-flags: runs hold their tasks themselves";
-        findings.push(Finding::new(Weight::Bad, "Tekton refuses runs with tasks of their own", Some(fix)));
+        findings.push(Finding::bad("Tekton refuses runs with tasks of their own", Some(fix)));
     }
     if !is("running-in-environment-with-injected-sidecars", "false") {
         let fix = "set running-in-environment-with-injected-sidecars to false, unless a service mesh puts sidecars into build pods";
-        findings.push(Finding::new(
-            Weight::Advice,
-            "each task starts about 5 s later than it could",
-            Some(fix),
-        ));
+        findings.push(Finding::advice("each task starts about 5 s later than it could", Some(fix)));
     }
     if !is("keep-pod-on-cancel", "true") {
         let fix = "set keep-pod-on-cancel to true, so that the last lines before a cancel or a timeout are not lost";
-        findings.push(Finding::new(
-            Weight::Advice,
-            "pods are deleted the moment that a run is cancelled",
-            Some(fix),
-        ));
+        findings.push(Finding::advice("pods are deleted the moment that a run is cancelled", Some(fix)));
     }
     if !is("disable-creds-init", "true") {
         let fix = "set disable-creds-init to true: StackBlaze mounts credentials itself, in the one step that needs them";
-        findings.push(Finding::new(
-            Weight::Advice,
-            "Tekton gives annotated Secrets to every step",
-            Some(fix),
-        ));
+        findings.push(Finding::advice("Tekton gives annotated Secrets to every step", Some(fix)));
     }
     if findings.is_empty() {
         findings.push(Finding::good("Tekton's feature flags are as they should be"));
@@ -236,7 +233,7 @@ fn judge_flags(flags: &BTreeMap<String, String>) -> Vec<Finding> {
 fn judge_workload(workload: &apps::Deployment, container: Option<&str>) -> Vec<Finding> {
     let target = match target(workload, container) {
         Ok(target) => target,
-        Err(text) => return vec![Finding::new(Weight::Bad, text, None)],
+        Err(text) => return vec![Finding::bad(text, None)],
     };
     let mut findings = vec![Finding::good(format!("container {} runs {}", target.container, target.image))];
     let Some(spec) = &workload.spec else { return findings };
@@ -245,12 +242,12 @@ fn judge_workload(workload: &apps::Deployment, container: Option<&str>) -> Vec<F
     if own.is_some_and(|own| own.readiness_probe.is_none()) {
         let fix =
             "give the container a readinessProbe; without it a pod counts as serving the moment it starts";
-        findings.push(Finding::new(Weight::Advice, "the container has no readiness probe", Some(fix)));
+        findings.push(Finding::advice("the container has no readiness probe", Some(fix)));
     }
     let strategy = spec.strategy.as_ref().and_then(|strategy| strategy.type_.as_deref());
     if strategy == Some("Recreate") {
         let fix = "use the strategy RollingUpdate, if two versions may run side by side";
-        findings.push(Finding::new(Weight::Advice, "old pods end before new ones start", Some(fix)));
+        findings.push(Finding::advice("old pods end before new ones start", Some(fix)));
     }
     findings
 }
@@ -260,16 +257,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::Verdict;
 
-    fn weights(findings: &[Finding]) -> Vec<Weight> {
-        findings.iter().map(|finding| finding.weight).collect()
+    fn verdicts(findings: &[Finding]) -> Vec<Verdict> {
+        findings.iter().map(|finding| finding.verdict).collect()
     }
 
     #[test]
     fn old_clusters_are_refused_and_suffixes_understood() {
-        assert_eq!(judge_version("1", "29").weight, Weight::Bad);
-        assert_eq!(judge_version("1", "30+").weight, Weight::Good);
-        assert_eq!(judge_version("2", "0").weight, Weight::Good);
+        assert_eq!(judge_version("1", "29").verdict, Verdict::Bad);
+        assert_eq!(judge_version("1", "30+").verdict, Verdict::Good);
+        assert_eq!(judge_version("2", "0").verdict, Verdict::Good);
     }
 
     #[test]
@@ -280,14 +278,14 @@ mod tests {
             )
         };
 
-        assert_eq!(weights(&flags(&[])), [Weight::Advice; 3]);
-        assert_eq!(flags(&[("disable-inline-spec", "pipelinerun")])[0].weight, Weight::Bad);
+        assert_eq!(verdicts(&flags(&[])), [Verdict::Advice; 3]);
+        assert_eq!(flags(&[("disable-inline-spec", "pipelinerun")])[0].verdict, Verdict::Bad);
         let all_set = [
             ("running-in-environment-with-injected-sidecars", "false"),
             ("keep-pod-on-cancel", "true"),
             ("disable-creds-init", "true"),
         ];
-        assert_eq!(weights(&flags(&all_set)), [Weight::Good]);
+        assert_eq!(verdicts(&flags(&all_set)), [Verdict::Good]);
     }
 
     #[test]
@@ -300,12 +298,12 @@ mod tests {
             serde_json::from_value(json!({"metadata": {"name": "api"}, "spec": all})).unwrap()
         };
 
-        assert_eq!(weights(&judge_workload(&workload(json!({})), None)), [Weight::Good]);
+        assert_eq!(verdicts(&judge_workload(&workload(json!({})), None)), [Verdict::Good]);
         let recreate = workload(json!({"strategy": {"type": "Recreate"}}));
-        assert_eq!(weights(&judge_workload(&recreate, None)), [Weight::Good, Weight::Advice]);
-        assert_eq!(judge_workload(&workload(json!({"paused": true})), None)[0].weight, Weight::Bad);
-        assert_eq!(judge_workload(&workload(json!({})), Some("db"))[0].weight, Weight::Bad);
+        assert_eq!(verdicts(&judge_workload(&recreate, None)), [Verdict::Good, Verdict::Advice]);
+        assert_eq!(judge_workload(&workload(json!({"paused": true})), None)[0].verdict, Verdict::Bad);
+        assert_eq!(judge_workload(&workload(json!({})), Some("db"))[0].verdict, Verdict::Bad);
         let bare = json!({"template": {"spec": {"containers": [{"name": "web", "image": "x"}]}}});
-        assert_eq!(weights(&judge_workload(&workload(bare), None)), [Weight::Good, Weight::Advice]);
+        assert_eq!(verdicts(&judge_workload(&workload(bare), None)), [Verdict::Good, Verdict::Advice]);
     }
 }

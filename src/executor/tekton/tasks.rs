@@ -120,7 +120,7 @@ fn build_step(settings: &TektonSettings, images: &StepImages) -> Value {
 pub(super) fn deploy(run: &Run, cluster: &ClusterRun, images: &StepImages, limit: &str) -> Value {
     let settings = &cluster.settings;
     let (digest, commit) = match &cluster.kept {
-        Some(kept) => (kept.digest.to_string(), kept.commit.to_string()),
+        Some(kept) => (kept.image.digest.to_string(), kept.commit.to_string()),
         None => (of_build(DIGEST_RESULT), of_build(COMMIT_RESULT)),
     };
     let mut params = handed(&["image", "tag"]);

@@ -36,6 +36,7 @@ pub(super) fn run() -> Run {
             timeout: Span::from_hours(1),
             url: None,
             local: LocalSettings { env: BTreeMap::new(), ..LocalSettings::default() },
+            tekton: None,
             frozen: None,
             created_at: Timestamp::from_millis(0),
         },

@@ -156,7 +156,7 @@ impl Details {
         Self {
             commit_subject: deployment.commit_subject.clone(),
             failure,
-            image_digest: None,
+            image_digest: deployment.image.as_ref().map(|image| image.digest.to_string()),
             run_name: deployment.id.run_name().to_string(),
             trigger: deployment.trigger.as_str(),
             origin: deployment.trigger.origin().cloned(),

@@ -11,7 +11,9 @@ use crate::db::audit::Actor;
 use crate::db::deployments::{Cancel, NewDeployment};
 use crate::db::queue::{self, Place};
 use crate::db::{Tx, audit, deployments, services};
-use crate::domain::{Commit, Deployment, DeploymentId, Reason, Scope, Service, Status, Timestamp, Trigger};
+use crate::domain::{
+    Commit, Deployment, DeploymentId, ExecutorKind, Reason, Scope, Service, Status, Timestamp, Trigger,
+};
 
 use super::super::auth::{self, Caller, actor};
 use super::super::error::Error;
@@ -278,10 +280,16 @@ fn new_from(
         Again::Redeploy { clear_cache } => (Trigger::Redeploy(origin.id.clone()), clear_cache),
         Again::Rollback => (Trigger::Rollback(origin.id.clone()), false),
     };
-    if matches!(how, Again::Rollback) && !origin.has_served() {
-        let detail = format!("{} never served, so there is nothing to roll back to", origin.id);
+    let is_rollback = matches!(how, Again::Rollback);
+    if is_rollback && !origin.can_serve_again(service.executor) {
+        let detail = if origin.status == Status::Succeeded {
+            format!("{} left no image, so there is nothing to roll back to", origin.id)
+        } else {
+            format!("{} never served, so there is nothing to roll back to", origin.id)
+        };
         return Err(Error::Conflict { code: "nothing_to_roll_back_to", detail });
     }
+    let image = origin.image.clone().filter(|_| is_rollback && service.executor == ExecutorKind::Tekton);
     Ok(NewDeployment {
         service_id: service.id.clone(),
         executor: service.executor,
@@ -291,6 +299,7 @@ fn new_from(
         branch: origin.branch.clone(),
         commit: origin.commit.clone(),
         clear_cache,
+        image,
         ignored_parameters: Vec::new(),
     })
 }

@@ -5,6 +5,8 @@ use poem::web::Data;
 use poem::{Request, Response, handler};
 use serde_json::json;
 
+use crate::db;
+
 use super::super::request::Query;
 use super::super::state::AppState;
 
@@ -15,9 +17,9 @@ pub(in crate::web) fn healthz() -> Response {
 }
 
 /// `GET /readyz`: 200 when the database is writable and nothing is draining; `?verbose` says more.
-#[expect(clippy::needless_pass_by_value, reason = "an extractor is passed by value")]
+/// A cluster that does not answer is said and does not turn it red: calls are still accepted and kept.
 #[handler]
-pub(in crate::web) fn readyz(request: &Request, state: Data<&AppState>) -> Response {
+pub(in crate::web) async fn readyz(request: &Request, state: Data<&AppState>) -> Response {
     let (is_writable, is_draining) = (state.db().is_ready(), state.is_draining().is_cancelled());
     let is_ready = is_writable && !is_draining;
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -28,6 +30,10 @@ pub(in crate::web) fn readyz(request: &Request, state: Data<&AppState>) -> Respo
     let available = state.settings().available;
     let executors = [("local", available.local), ("tekton", available.tekton)];
     let executors: Vec<_> = executors.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
+    let problem = match state.db().read(db::cluster_problem).await {
+        Ok(problem) => problem.filter(|_| available.tekton),
+        Err(error) => Some(format!("not known: {error}")),
+    };
     super::json(
         status,
         &json!({
@@ -36,6 +42,7 @@ pub(in crate::web) fn readyz(request: &Request, state: Data<&AppState>) -> Respo
             "diskNearlyFull": state.db().is_short_of_space(),
             "draining": is_draining,
             "executors": executors,
+            "clusterProblem": problem,
             "publicUrl": state.urls().public(),
         }),
     )

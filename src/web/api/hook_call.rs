@@ -3,12 +3,16 @@
 use std::net::IpAddr;
 
 use poem::Request;
+use poem::http::StatusCode;
 use serde::Serialize;
 
 use crate::db::deployments::NewDeployment;
 use crate::db::queue::{self, Place, Room};
-use crate::db::{self, Reader, Tx, hook_calls, hooks, idempotency, services};
-use crate::domain::{Branch, Commit, DeploymentId, Hook, HookToken, Invalid, Service, Timestamp, Trigger};
+use crate::db::{self, Reader, Tx, checks, hook_calls, hooks, idempotency, services};
+use crate::domain::{
+    Branch, Checks, Commit, DeploymentId, Hook, HookToken, Invalid, Service, Span, Timestamp, Trigger,
+    Verdict,
+};
 
 use super::super::error::Error;
 use super::super::request::{Query, address, read_branch, read_commit};
@@ -72,6 +76,7 @@ impl Call {
             branch: self.branch.clone().unwrap_or_else(|| service.default_branch.clone()),
             commit: self.commit.clone(),
             clear_cache: self.clear_cache,
+            image: None,
             ignored_parameters: self.ignored.clone(),
         }
     }
@@ -278,6 +283,26 @@ struct FailedCheck {
     detail: String,
 }
 
+impl FailedCheck {
+    /// What the call itself would be answered.
+    fn refusal(error: &Error) -> Self {
+        Self { status: error.status().as_u16(), code: error.code(), detail: error.detail() }
+    }
+}
+
+/// What would make the deployment of an accepted call fail: status 424, as its `/wait` would say.
+fn bad_checks(found: Option<Checks>, now: Timestamp) -> impl Iterator<Item = FailedCheck> {
+    found.into_iter().flat_map(move |checks| {
+        let age = Span::from_secs(now.since(checks.at).as_secs());
+        let bad = checks.findings.into_iter().filter(|finding| finding.verdict == Verdict::Bad);
+        bad.map(move |finding| FailedCheck {
+            status: StatusCode::FAILED_DEPENDENCY.as_u16(),
+            code: "check_failed",
+            detail: format!("{}, as of {age} ago", finding.detail),
+        })
+    })
+}
+
 /// Says what a call would do; stores and starts nothing.
 ///
 /// # Errors
@@ -306,6 +331,8 @@ fn look(
         Room::Joins(id) if failed.is_empty() => Some(id),
         _ => None,
     };
+    let checks = checks::find(reader, &service.id)?;
+    let failed: Vec<_> = failed.iter().map(FailedCheck::refusal).chain(bad_checks(checks, now)).collect();
     let answer = DryRun {
         is_dry: true,
         would_deploy: failed.is_empty(),
@@ -314,14 +341,7 @@ fn look(
         commit: new.commit.as_ref(),
         clear_cache: new.clear_cache,
         joins,
-        failed: failed
-            .into_iter()
-            .map(|error| FailedCheck {
-                status: error.status().as_u16(),
-                code: error.code(),
-                detail: error.detail(),
-            })
-            .collect(),
+        failed,
     };
     Ok(Some(serde_json::to_string(&answer).unwrap_or_default()))
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod audit;
 pub(super) mod backup;
+pub(super) mod checks;
 pub(super) mod deploy_hooks;
 pub(super) mod deployment_body;
 pub(super) mod deployments;
@@ -14,6 +15,7 @@ pub(super) mod operators;
 pub(super) mod problems;
 mod service_body;
 pub(super) mod services;
+mod tekton_body;
 pub(super) mod tokens;
 
 use poem::Response;

@@ -34,7 +34,11 @@ const PROBLEMS: &[(&str, &str)] = &[
     ("method_not_allowed", "The Allow header lists the methods of this address."),
     ("name_taken", "Something alive has that name already."),
     ("already_final", "The deployment has ended; its status never changes again."),
-    ("nothing_to_roll_back_to", "The deployment never served."),
+    ("nothing_to_roll_back_to", "The deployment never served, or left no image that could serve again."),
+    (
+        "check_failed",
+        "Of a dry run: the call would be accepted, and its deployment would fail, by what was found when the server looked last.",
+    ),
     ("revoked", "The hook is revoked for good; make a new one."),
     ("body_too_large", "The body is larger than 64 KiB. A hook needs none."),
     ("body_too_slow", "The body did not arrive within 10 seconds."),

@@ -12,6 +12,7 @@ use crate::domain::{
 };
 
 use super::super::request::Change;
+use super::tekton_body::{BuildArgs, TektonChanges, WorkloadBody};
 
 /// Stands for a value that is not shown.
 const HIDDEN: &str = "***";
@@ -34,6 +35,15 @@ pub(super) struct ServiceBody {
     env: Option<BTreeMap<String, Option<String>>>,
     git_token_file: Change<String>,
     git_ssh_key_file: Change<String>,
+    image: Change<String>,
+    cache_repository: Change<String>,
+    dockerfile: Change<String>,
+    context: Change<String>,
+    build_args: Change<BuildArgs>,
+    git_secret: Change<String>,
+    registry_secret: Change<String>,
+    workload: Change<WorkloadBody>,
+    rollback: Change<bool>,
     /// Read-only; accepted and ignored, so that what GET gives can be sent back.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<serde_json::Value>,
@@ -57,6 +67,7 @@ pub(super) struct Shown {
 impl Shown {
     pub(super) fn new(service: &Service) -> Self {
         let names = service.local.env.keys();
+        let tekton = TektonChanges::of(service.tekton.as_ref());
         let body = ServiceBody {
             name: Some(service.name.to_string()),
             repository: Some(service.repository.to_string()),
@@ -70,6 +81,15 @@ impl Shown {
             env: Some(names.map(|name| (name.as_str().to_owned(), Some(HIDDEN.to_owned()))).collect()),
             git_token_file: service.local.git_token_file.clone().into(),
             git_ssh_key_file: service.local.git_ssh_key_file.clone().into(),
+            image: tekton.image,
+            cache_repository: tekton.cache_repository,
+            dockerfile: tekton.dockerfile,
+            context: tekton.context,
+            build_args: tekton.build_args,
+            git_secret: tekton.git_secret,
+            registry_secret: tekton.registry_secret,
+            workload: tekton.workload,
+            rollback: tekton.rollback,
             ..ServiceBody::default()
         };
         Self {
@@ -105,6 +125,7 @@ impl ServiceBody {
             timeout: DEFAULT_TIMEOUT,
             url: None,
             local: LocalSettings::default(),
+            tekton: None,
             frozen: None,
             created_at: now,
         };
@@ -148,6 +169,18 @@ impl ServiceBody {
         local.git_token_file = self.git_token_file.apply(local.git_token_file.take());
         local.git_ssh_key_file = self.git_ssh_key_file.apply(local.git_ssh_key_file.take());
         merge_env(&mut local.env, self.env.unwrap_or_default())?;
+        let tekton = TektonChanges {
+            image: self.image,
+            cache_repository: self.cache_repository,
+            dockerfile: self.dockerfile,
+            context: self.context,
+            build_args: self.build_args,
+            git_secret: self.git_secret,
+            registry_secret: self.registry_secret,
+            workload: self.workload,
+            rollback: self.rollback,
+        };
+        service.tekton = tekton.apply(service.tekton)?;
         service.check()?;
         Ok(service)
     }
@@ -213,6 +246,25 @@ mod tests {
 
         assert_eq!(after.url, None);
         assert_eq!(after.local.env.keys().map(EnvName::as_str).collect::<Vec<_>>(), ["NEW"]);
+    }
+
+    #[test]
+    fn a_service_of_a_cluster_needs_an_image_and_a_workload() {
+        let create = |more: &str| {
+            let json = format!(r#"{{"name":"api","repository":"https://example.com/api.git"{more}}}"#);
+            read(&json).create(Available { local: true, tekton: true }, Timestamp::from_millis(0))
+        };
+
+        assert_eq!(create("").unwrap_err().field, "image");
+        assert_eq!(create(r#","executor":"local""#).unwrap().tekton, None);
+        let service = create(
+            r#","image":"registry.example.com/api","workload":{"namespace":"apps","deployment":"api"}"#,
+        );
+        assert_eq!(service.unwrap().tekton.unwrap().workload.to_string(), "apps/api");
+        let secret = create(
+            r#","image":"registry.example.com/api","workload":{"namespace":"apps","deployment":"api"},"gitSecret":"A b""#,
+        );
+        assert_eq!(secret.unwrap_err().field, "gitSecret");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Services: the user's applications.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use poem::http::StatusCode;
 use poem::web::{Data, Path};
 use poem::{Body, Request, Response, handler};
@@ -8,7 +10,8 @@ use serde::Deserialize;
 use crate::db::deployments::{Filter, NewDeployment};
 use crate::db::{Reader, audit, deployments, services};
 use crate::domain::{
-    DeploymentId, EnvName, ExecutorKind, Invalid, LocalSettings, Scope, Service, Status, Trigger,
+    DeploymentId, EnvName, ExecutorKind, Invalid, LocalSettings, Scope, Service, Status, TektonSettings,
+    Trigger,
 };
 
 use super::super::auth::{self, actor};
@@ -103,7 +106,7 @@ pub(in crate::web) async fn update(
         let before = load(tx, &name)?;
         caller.require(Scope::Admin, Some(&before.id))?;
         let after = changes.apply(before.clone(), available)?;
-        if runs_other_code_here(&before, &after) {
+        if runs_other_code_here(&before, &after) || reaches_further(&before, &after) {
             caller.require(Scope::Admin, None)?;
         }
         services::update(tx, &after)?;
@@ -122,6 +125,17 @@ fn runs_other_code_here(before: &Service, after: &Service) -> bool {
     let settings =
         |service: &Service| (service.executor, service.repository.to_string(), service.local.clone());
     after.executor == ExecutorKind::Local && settings(before) != settings(after)
+}
+
+/// Whether the change decides which workload is replaced, which Secrets are used, or where images go. Those belong to
+/// other services as well.
+fn reaches_further(before: &Service, after: &Service) -> bool {
+    let reach = |service: &Service| {
+        let settings = service.tekton.clone()?;
+        let secrets = (settings.git_secret, settings.registry_secret);
+        Some((settings.workload, secrets, settings.image, settings.cache_repository))
+    };
+    reach(before) != reach(after)
 }
 
 /// What changed, `field: old → new`; of variables the names alone.
@@ -150,7 +164,31 @@ fn differences(before: &Service, after: &Service) -> String {
     changed.extend((!old.env.iter().all(is_kept)).then(|| "variables set anew".to_owned()));
     let credentials = |local: &LocalSettings| (local.git_token_file.clone(), local.git_ssh_key_file.clone());
     changed.extend((credentials(old) != credentials(new)).then(|| "git credentials".to_owned()));
+    changed.extend(tekton_differences(before.tekton.as_ref(), after.tekton.as_ref()));
     changed.join("; ")
+}
+
+fn tekton_differences(before: Option<&TektonSettings>, after: Option<&TektonSettings>) -> Vec<String> {
+    let fields = |settings: Option<&TektonSettings>| {
+        let Some(settings) = settings else { return BTreeMap::new() };
+        let optional = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
+        BTreeMap::from([
+            ("image", settings.image.to_string()),
+            ("cacheRepository", settings.cache_repository.as_str().to_owned()),
+            ("dockerfile", settings.dockerfile.clone()),
+            ("context", settings.context.clone()),
+            ("buildArgs", settings.build_args.keys().cloned().collect::<Vec<_>>().join(" ")),
+            ("gitSecret", optional(&settings.git_secret)),
+            ("registrySecret", optional(&settings.registry_secret)),
+            ("workload", settings.workload.to_string()),
+            ("rollback", settings.rollback.to_string()),
+        ])
+    };
+    let (before, after) = (fields(before), fields(after));
+    let text = |of: &BTreeMap<&str, String>, name| of.get(name).cloned().unwrap_or_default();
+    let names: BTreeSet<_> = before.keys().chain(after.keys()).copied().collect();
+    let changed = names.into_iter().filter(|name| before.get(name) != after.get(name));
+    changed.map(|name| format!("{name}: {} → {}", text(&before, name), text(&after, name))).collect()
 }
 
 /// `DELETE /api/v1/services/{name}`: its queued deployments end, the running one is cancelled, its hooks are revoked.
@@ -301,6 +339,7 @@ pub(in crate::web) async fn deploy(
             branch: branch.unwrap_or_else(|| service.default_branch.clone()),
             commit,
             clear_cache: wanted.clear_cache,
+            image: None,
             ignored_parameters: Vec::new(),
         };
         start(tx, &own_state, &service, &new, &actor, "service.deploy", now)

@@ -58,7 +58,7 @@ pub(in crate::web) async fn show(
         queue_position: found.queue_position.and_then(|place| u64::try_from(place).ok()),
         log,
         log_end,
-        may_roll_back: found.deployment.has_served(),
+        may_roll_back: found.deployment.can_serve_again(found.deployment.executor),
         now: state.clock().now(),
     };
     let mut response = Page(DeploymentPage::new(frame, known)).into_response();

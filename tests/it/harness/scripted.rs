@@ -4,9 +4,13 @@ use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 
 use stackblaze::domain::Commit;
+use stackblaze::domain::DeploymentId;
+use stackblaze::domain::Finding;
 use stackblaze::domain::Reason;
+use stackblaze::domain::Service;
 use stackblaze::domain::ServiceId;
 use stackblaze::domain::Step;
 use stackblaze::executor::Error;
@@ -15,6 +19,7 @@ use stackblaze::executor::Events;
 use stackblaze::executor::Executor;
 use stackblaze::executor::Outcome;
 use stackblaze::executor::Run;
+use stackblaze::executor::Settled;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +42,7 @@ enum Act {
     Panic,
     Break(String),
     Fail(Reason),
+    Tell(Event),
 }
 
 /// What one run does, in order. Without a failure it succeeds.
@@ -101,6 +107,11 @@ impl Script {
         self.and(Act::Break(why.to_owned()))
     }
 
+    /// Tells what only runs in a cluster tell.
+    pub fn tells(self, event: Event) -> Self {
+        self.and(Act::Tell(event))
+    }
+
     fn and(mut self, act: Act) -> Self {
         self.0.push(act);
         self
@@ -127,21 +138,60 @@ struct Book {
     most_at_once: usize,
 }
 
+/// What an executor says of its cluster when it is asked, and what it was asked.
+pub struct Cluster {
+    pub problem: Option<String>,
+    pub settled: Result<Settled, String>,
+    pub findings: Vec<Finding>,
+    pub asked: Vec<String>,
+    pub deleted: Vec<String>,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self {
+            problem: None,
+            settled: Ok(Settled::Ended),
+            findings: vec![Finding::good("as scripted")],
+            asked: Vec::new(),
+            deleted: Vec::new(),
+        }
+    }
+}
+
 /// Cheap to clone; clones are the same executor.
 #[derive(Clone)]
 pub struct Scripted {
     book: Arc<Mutex<Book>>,
     go_on: Arc<Semaphore>,
     hanging: watch::Sender<usize>,
+    cluster: Arc<Mutex<Cluster>>,
+    survives: bool,
 }
 
 impl Default for Scripted {
     fn default() -> Self {
-        Self { book: Arc::default(), go_on: Arc::new(Semaphore::new(0)), hanging: watch::Sender::new(0) }
+        Self {
+            book: Arc::default(),
+            go_on: Arc::new(Semaphore::new(0)),
+            hanging: watch::Sender::new(0),
+            cluster: Arc::default(),
+            survives: false,
+        }
     }
 }
 
 impl Scripted {
+    /// One whose runs go on without the server.
+    pub fn surviving() -> Self {
+        Self { survives: true, ..Self::default() }
+    }
+
+    /// What it says of its cluster from now on, and what it was asked.
+    pub fn cluster(&self) -> MutexGuard<'_, Cluster> {
+        self.cluster.lock().unwrap()
+    }
+
     /// The next run without a script does this.
     pub fn next(&self, script: Script) {
         self.book.lock().unwrap().next.push_back(script);
@@ -198,13 +248,27 @@ impl Scripted {
     }
 
     async fn hang(&self, stop: &CancellationToken) -> bool {
-        self.hanging.send_modify(|hanging| *hanging += 1);
-        let went_on = tokio::select! {
+        let _hanging = Hanging::new(&self.hanging);
+        tokio::select! {
             permit = self.go_on.acquire() => { permit.unwrap().forget(); true }
             () = stop.cancelled() => false,
-        };
-        self.hanging.send_modify(|hanging| *hanging -= 1);
-        went_on
+        }
+    }
+}
+
+/// Counts while it lives, also where the run is left.
+struct Hanging<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Hanging<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|hanging| *hanging += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Hanging<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|hanging| *hanging -= 1);
     }
 }
 
@@ -221,7 +285,28 @@ impl Drop for Place {
 }
 
 impl Executor for Scripted {
-    const SURVIVES_RESTART: bool = false;
+    fn survives_restart(&self) -> bool {
+        self.survives
+    }
+
+    async fn probe(&self) -> Result<(), String> {
+        self.cluster.lock().unwrap().problem.clone().map_or(Ok(()), Err)
+    }
+
+    async fn settle(&self, id: &DeploymentId) -> Result<Settled, Error> {
+        let mut cluster = self.cluster.lock().unwrap();
+        cluster.asked.push(id.to_string());
+        cluster.settled.clone().map_err(Error)
+    }
+
+    async fn delete(&self, id: &DeploymentId) -> Result<(), Error> {
+        self.cluster.lock().unwrap().deleted.push(id.to_string());
+        Ok(())
+    }
+
+    async fn check(&self, _: &Service) -> Vec<Finding> {
+        self.cluster.lock().unwrap().findings.clone()
+    }
 
     async fn run(&self, run: &Run, events: &Events, stop: &CancellationToken) -> Result<Outcome, Error> {
         let (script, _place) = self.begin(run);
@@ -242,6 +327,7 @@ impl Executor for Scripted {
                 Act::Panic => panic!("on purpose"),
                 Act::Break(why) => return Err(Error(why)),
                 Act::Fail(reason) => return Ok(failed(reason)),
+                Act::Tell(event) => event,
             };
             events.send(event).await.unwrap();
         }

@@ -15,6 +15,7 @@ use stackblaze::dispatch;
 use stackblaze::dispatch::Dispatcher;
 use stackblaze::domain::ApiToken;
 use stackblaze::domain::Clock;
+use stackblaze::domain::DeploymentId;
 use stackblaze::domain::Scope;
 use stackblaze::domain::Timestamp;
 use stackblaze::domain::TokenKey;
@@ -54,8 +55,10 @@ pub struct Options {
     pub queue_timeout: Duration,
     pub kept: logs::Kept,
     pub min_free_bytes: u64,
-    /// Whether the server can run anything.
+    /// Whether the server can run anything on its host.
     pub has_executor: bool,
+    /// Whether it has a cluster; see [`TestServer::cluster`].
+    pub has_cluster: bool,
     pub trusted_proxies: Vec<&'static str>,
 }
 
@@ -70,12 +73,18 @@ impl Default for Options {
             kept: logs::Kept { head: 1024 * 1024, tail: 4 * 1024 * 1024 },
             min_free_bytes: 0,
             has_executor: true,
+            has_cluster: false,
             trusted_proxies: Vec::new(),
         }
     }
 }
 
 impl Options {
+    /// With a cluster, which is what new services get.
+    pub fn with_cluster() -> Self {
+        Self { has_cluster: true, ..Self::default() }
+    }
+
     /// Room for any number of calls.
     pub fn roomy() -> Self {
         Self { hook_rate: 1_000_000, hook_burst: 1_000_000, queue_limit: 1_000_000, ..Self::default() }
@@ -86,10 +95,12 @@ pub struct TestServer {
     pub address: SocketAddr,
     pub clock: Clock,
     pub executor: Scripted,
+    /// What stands for a cluster.
+    pub cluster: Scripted,
     pub state: AppState,
     /// As an API token that may do everything.
     pub admin: Api,
-    dispatcher: Dispatcher<Scripted>,
+    dispatcher: Dispatcher<Scripted, Scripted>,
     is_draining: CancellationToken,
     stop: CancellationToken,
     front: JoinHandle<()>,
@@ -103,20 +114,26 @@ impl TestServer {
 
     pub async fn with(options: Options) -> Self {
         let dir = TempDir::new().unwrap();
-        Self::open(options, dir, Clock::fixed(BEGINNING), Scripted::default()).await
+        let executors = (Scripted::default(), Scripted::surviving());
+        Self::open(options, dir, Clock::fixed(BEGINNING), executors).await
     }
 
-    async fn open(options: Options, dir: TempDir, clock: Clock, executor: Scripted) -> Self {
+    async fn open(
+        options: Options,
+        dir: TempDir,
+        clock: Clock,
+        (executor, cluster): (Scripted, Scripted),
+    ) -> Self {
         let db = Arc::new(Db::open(dir.path(), options.min_free_bytes).unwrap());
         let key = key(dir.path());
         let token = admin_token(&db, &key, clock.now()).await;
-        let settings = dispatch::Settings {
-            concurrency: options.concurrency,
-            queue_timeout: options.queue_timeout,
-            logs: options.kept,
+        let executors = dispatch::Executors {
+            local: options.has_executor.then(|| executor.clone()),
+            tekton: options.has_cluster.then(|| cluster.clone()),
         };
-        let local = options.has_executor.then(|| executor.clone());
-        let dispatcher = Dispatcher::new(Arc::clone(&db), clock.clone(), settings, local);
+        let dispatcher =
+            Dispatcher::new(Arc::clone(&db), clock.clone(), dispatch_settings(&options), executors);
+        dispatcher.probe().await.unwrap();
         let is_draining = CancellationToken::new();
         let settings = web::Settings {
             hook_rate: NonZeroU32::new(options.hook_rate).unwrap(),
@@ -132,17 +149,17 @@ impl TestServer {
         let stop = CancellationToken::new();
         let front = tokio::spawn(front.serve_tcp(listener, stop.clone()));
         let admin = Api::new(address, Some(token));
-        Self { address, clock, executor, state, admin, dispatcher, is_draining, stop, front, dir }
+        Self { address, clock, executor, cluster, state, admin, dispatcher, is_draining, stop, front, dir }
     }
 
     /// Ends in order and starts again on the same files with other options. What was running stays as a killed
     /// process leaves it only where the test made it so; see [`TestServer::claim_without_run`].
     pub async fn restart_with(self, options: Options) -> Self {
-        let (executor, clock) = (self.executor.clone(), self.clock.clone());
+        let (executors, clock) = ((self.executor.clone(), self.cluster.clone()), self.clock.clone());
         self.drain().await;
         let dir = self.close().await;
-        let server = Self::open(options, dir, clock, executor).await;
-        server.recover().await;
+        let server = Self::open(options, dir, clock, executors).await;
+        soon(server.dispatcher.recover()).await.unwrap();
         server
     }
 
@@ -172,23 +189,24 @@ impl TestServer {
         dir
     }
 
-    /// What a starting server does with rows of a former process. A dispatcher that is told to end before it begins
-    /// does that and nothing else.
-    async fn recover(&self) {
-        let settings = dispatch::Settings {
-            concurrency: 1,
-            queue_timeout: Duration::from_hours(24),
-            logs: logs::Kept { head: 1, tail: 1 },
-        };
-        let db = Arc::clone(self.state.db());
-        let recovery = Dispatcher::new(db, self.clock.clone(), settings, Some(self.executor.clone()));
-        recovery.drain().await;
-        soon(recovery.run()).await.unwrap();
-    }
-
     /// One look of the dispatcher at the tables.
     pub async fn tick(&self) {
         soon(self.dispatcher.tick()).await.unwrap();
+    }
+
+    /// Asks the cluster whether it can be used.
+    pub async fn probe(&self) {
+        soon(self.dispatcher.probe()).await.unwrap();
+    }
+
+    /// One look at runs of final deployments; true where one is still open.
+    pub async fn reconcile(&self) -> bool {
+        soon(self.dispatcher.reconcile()).await.unwrap()
+    }
+
+    /// Looks at what services need.
+    pub async fn check(&self) {
+        soon(self.dispatcher.check()).await.unwrap();
     }
 
     /// Waits until nothing runs.
@@ -196,11 +214,13 @@ impl TestServer {
         soon(self.dispatcher.idle()).await;
     }
 
-    /// Ticks until nothing is queued and nothing runs.
+    /// Ticks until nothing is queued and nothing runs, here or in the cluster.
     pub async fn run_all(&self) {
         loop {
+            self.reconcile().await;
             self.tick().await;
-            if self.executor.running() == 0 && self.count("queued").await + self.count("building").await == 0
+            if self.executor.running() + self.cluster.running() == 0
+                && self.count("queued").await + self.count("building").await == 0
             {
                 break;
             }
@@ -241,6 +261,18 @@ impl TestServer {
     /// The object of a deployment, as anybody sees it.
     pub async fn deployment(&self, id: &str) -> serde_json::Value {
         self.anyone().get(&format!("/deployments/{id}")).await.json()
+    }
+
+    /// Waits until a deployment says this about itself.
+    pub async fn wait_for_message(&self, id: &str, message: Option<&str>) {
+        let own = DeploymentId::parse(id).unwrap();
+        let mut changed = self.state.db().deployment_changed(&own);
+        soon(async {
+            while self.deployment(id).await["message"].as_str() != message {
+                changed.changed().await.unwrap();
+            }
+        })
+        .await;
     }
 
     /// Status and reason of a deployment, `failed/timeout`.
@@ -302,6 +334,16 @@ impl Drop for TestServer {
         if !std::thread::panicking() {
             assert_eq!(self.executor.running(), 0, "a run is left running");
         }
+    }
+}
+
+fn dispatch_settings(options: &Options) -> dispatch::Settings {
+    dispatch::Settings {
+        concurrency: options.concurrency,
+        queue_timeout: options.queue_timeout,
+        logs: options.kept,
+        runs: (Duration::from_hours(24), 2),
+        page_of: Arc::new(|id| format!("{DASHBOARD}/deploys/{id}")),
     }
 }
 

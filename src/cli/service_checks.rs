@@ -1,0 +1,42 @@
+//! What the server found when it last looked at what a service needs.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::client::{Session, path};
+use super::failure::{FAILED, Failure};
+use super::output::{Style, age, has_colour, text};
+
+/// Shows it; exit code 1 where something would make deployments fail.
+pub(super) async fn show(session: &Session, name: &str) -> Result<ExitCode, Failure> {
+    let found = session.client.get(&path(&["api", "v1", "services", name, "checks"])).await?;
+    let checks = found["checks"].as_array().map_or(&[][..], Vec::as_slice);
+    let is_bad = checks.iter().any(|check| check["verdict"] == "bad");
+    let code = if is_bad { ExitCode::from(FAILED) } else { ExitCode::SUCCESS };
+    if session.out.printed_as_json(&found) {
+        return Ok(code);
+    }
+    if found["checkedAt"].is_null() {
+        session.out.note("The server has not looked since the service was changed; try again in a moment.");
+        return Ok(code);
+    }
+    let has_colour = has_colour(&std::io::stdout());
+    for check in checks {
+        print(session, check, has_colour);
+    }
+    session.out.note(&format!("Looked at {}.", age(&found, "checkedAt")));
+    Ok(code)
+}
+
+fn print(session: &Session, check: &Value, has_colour: bool) {
+    let mark = match text(check, "verdict").as_str() {
+        "good" => Style::Good.paint("✓", has_colour),
+        "bad" => Style::Bad.paint("✗", has_colour),
+        _ => "!".to_owned(),
+    };
+    session.out.line(&format!("{mark} {}", text(check, "detail")));
+    if !check["fix"].is_null() {
+        session.out.line(&format!("  fix: {}", text(check, "fix")));
+    }
+}

@@ -1,0 +1,147 @@
+//! The table of checks: what the dispatcher found when it last looked at what a service needs.
+
+use std::time::Duration;
+
+use rusqlite::named_params;
+
+use super::sql_types::{text, time};
+use super::{Error, Reader, Tx, services};
+use crate::domain::{Checks, Finding, Service, ServiceId, Timestamp, Verdict};
+
+const TABLE: &str = "checks";
+
+/// What was found last; none where nobody has looked since the service was changed.
+pub fn find(reader: &Reader<'_>, service: &ServiceId) -> Result<Option<Checks>, Error> {
+    const SQL: &str = "
+        SELECT verdict, detail, fix, checked_at_ms
+          FROM checks
+         WHERE service_id = :service_id
+         ORDER BY place";
+    let mut statement = reader.conn().prepare_cached(SQL)?;
+    let rows = statement.query_map(named_params! { ":service_id": service.as_str() }, |row| {
+        let finding = Finding {
+            verdict: text(row, TABLE, "verdict", Verdict::parse)?,
+            detail: row.get("detail")?,
+            fix: row.get("fix")?,
+        };
+        Ok((time(row, "checked_at_ms")?, finding))
+    })?;
+    let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+    let Some(&(at, _)) = rows.first() else { return Ok(None) };
+    Ok(Some(Checks { at, findings: rows.into_iter().map(|(_, finding)| finding).collect() }))
+}
+
+/// Stores what was found, unless the service was changed or deleted while somebody looked.
+pub fn store(tx: &Tx<'_>, looked_at: &Service, findings: &[Finding], now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "
+        INSERT INTO checks (service_id, place, verdict, detail, fix, checked_at_ms)
+        VALUES (:service_id, :place, :verdict, :detail, :fix, :now)";
+    let settings = |service: &Service| {
+        (service.repository.to_string(), service.default_branch.clone(), service.tekton.clone())
+    };
+    if services::find(tx, &looked_at.id)?.is_none_or(|now| settings(&now) != settings(looked_at)) {
+        return Ok(());
+    }
+    forget(tx, &looked_at.id)?;
+    let mut statement = tx.conn().prepare_cached(SQL)?;
+    for (place, finding) in (0_i64..).zip(findings) {
+        statement.execute(named_params! {
+            ":service_id": looked_at.id.as_str(),
+            ":place": place,
+            ":verdict": finding.verdict.as_str(),
+            ":detail": finding.detail,
+            ":fix": finding.fix,
+            ":now": now.as_millis(),
+        })?;
+    }
+    Ok(())
+}
+
+/// Forgets what was found; somebody will look again.
+pub(super) fn forget(tx: &Tx<'_>, service: &ServiceId) -> Result<(), Error> {
+    const SQL: &str = "DELETE FROM checks WHERE service_id = :service_id";
+    tx.conn().prepare_cached(SQL)?.execute(named_params! { ":service_id": service.as_str() })?;
+    Ok(())
+}
+
+/// How long what was found counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Ages {
+    /// Where nothing is wrong.
+    pub good: Duration,
+    /// Where something is.
+    pub bad: Duration,
+}
+
+/// At most 20 services that have to be looked at.
+pub fn due(reader: &Reader<'_>, ages: Ages, now: Timestamp) -> Result<Vec<Service>, Error> {
+    const SQL: &str = "
+        SELECT id
+          FROM services
+         WHERE deleted_at_ms IS NULL
+           AND NOT EXISTS (SELECT 1
+                             FROM checks
+                            WHERE service_id = services.id
+                            GROUP BY service_id
+                           HAVING min(checked_at_ms) > iif(max(verdict = 'bad'), :bad, :good))
+         LIMIT 20";
+    let mut statement = reader.conn().prepare_cached(SQL)?;
+    let params = named_params! {
+        ":good": now.minus(ages.good).as_millis(),
+        ":bad": now.minus(ages.bad).as_millis(),
+    };
+    let rows = statement.query_map(params, |row| text(row, "services", "id", ServiceId::parse))?;
+    let ids: Vec<ServiceId> = rows.collect::<Result<_, _>>()?;
+    ids.iter().filter_map(|id| services::find(reader, id).transpose()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::testing::{Bench, T0};
+    use crate::domain::Branch;
+
+    const LATER: Timestamp = Timestamp::from_millis(1_700_000_060_000);
+
+    #[test]
+    fn a_look_replaces_the_one_before() {
+        let bench = Bench::core();
+        let service = bench.service("api");
+
+        store(&bench.tx(), &service, &[Finding::good("one"), Finding::bad("two", Some("mend it"))], T0)
+            .unwrap();
+        store(&bench.tx(), &service, &[Finding::advice("three", None)], LATER).unwrap();
+
+        let found = find(&bench.tx(), &service.id).unwrap().unwrap();
+        assert_eq!((found.at, found.findings), (LATER, vec![Finding::advice("three", None)]));
+    }
+
+    #[test]
+    fn a_service_is_due_until_it_was_looked_at_and_again_once_it_was_changed() {
+        const AGES: Ages = Ages { good: Duration::from_mins(1), bad: Duration::from_secs(5) };
+        let bench = Bench::core();
+        let service = bench.service("api");
+        let due = |after| due(&bench.tx(), AGES, T0.plus(Duration::from_secs(after))).unwrap().len();
+
+        assert_eq!(due(0), 1);
+        store(&bench.tx(), &service, &[Finding::good("one")], T0).unwrap();
+        assert_eq!([0, 59, 60].map(due), [0, 0, 1]);
+        store(&bench.tx(), &service, &[Finding::good("one"), Finding::bad("two", None)], T0).unwrap();
+        assert_eq!([0, 4, 5].map(due), [0, 0, 1]);
+        services::update(&bench.tx(), &service).unwrap();
+
+        assert_eq!(due(0), 1);
+    }
+
+    #[test]
+    fn what_was_found_about_other_settings_is_not_stored() {
+        let bench = Bench::core();
+        let before = bench.service("api");
+        let after = Service { default_branch: Branch::parse("trunk").unwrap(), ..before.clone() };
+        services::update(&bench.tx(), &after).unwrap();
+
+        store(&bench.tx(), &before, &[Finding::good("one")], T0).unwrap();
+
+        assert!(find(&bench.tx(), &before.id).unwrap().is_none());
+    }
+}

@@ -1,0 +1,53 @@
+//! Looks at what services need, now and then, and writes down what was found; the API and the pages read it.
+
+use std::time::Duration;
+
+use crate::db::{self, checks};
+use crate::domain::{ExecutorKind, Finding, Service};
+use crate::executor::Executor;
+
+use super::Dispatcher;
+
+/// Time between two looks for services that are due; a changed one is due at once.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// What was found counts this long where nothing is wrong, and this long where something is.
+const AGES: checks::Ages = checks::Ages { good: Duration::from_hours(1), bad: Duration::from_mins(5) };
+
+impl<L: Executor, T: Executor> Dispatcher<L, T> {
+    /// Looks at services until the drain.
+    pub(super) async fn check_on(&self) {
+        while !self.inner.is_draining.is_cancelled() {
+            tokio::select! {
+                looked = self.check() => if let Err(error) = looked {
+                    tracing::warn!(error = %error, "services could not be looked at; trying again");
+                },
+                () = self.inner.is_draining.cancelled() => return,
+            }
+            self.pause(INTERVAL).await;
+        }
+    }
+
+    /// Looks at the services that are due.
+    ///
+    /// # Errors
+    /// Where the database does not answer.
+    pub async fn check(&self) -> Result<(), db::Error> {
+        let now = self.inner.clock.now();
+        for service in self.inner.db.read(move |reader| checks::due(reader, AGES, now)).await? {
+            let findings = self.look_at(&service).await;
+            let now = self.inner.clock.now();
+            self.inner.db.write(move |tx| checks::store(tx, &service, &findings, now)).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_at(&self, service: &Service) -> Vec<Finding> {
+        let (executors, kind) = (&self.inner.executors, service.executor);
+        let found = match (kind, &executors.local, &executors.tekton) {
+            (ExecutorKind::Local, Some(local), _) => local.check(service).await,
+            (ExecutorKind::Tekton, _, Some(tekton)) => tekton.check(service).await,
+            _ => vec![Finding::bad(format!("this server has no executor {}", kind.as_str()), None)],
+        };
+        if found.is_empty() { vec![Finding::good("nothing to look at")] } else { found }
+    }
+}

@@ -1,0 +1,55 @@
+//! The file of the server key.
+
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::db::{self, Db, hooks};
+use crate::domain::TokenKey;
+
+/// Reads the server key, or makes it at the first start. There is no default key.
+pub(super) async fn load(db: &Db, path: &Path) -> Result<TokenKey> {
+    let (stored, is_needed) =
+        db.read(|reader| Ok::<_, db::Error>((db::fingerprint(reader)?, hooks::any(reader)?))).await?;
+    let key = match std::fs::read_to_string(path) {
+        Ok(text) => {
+            let mode = std::fs::metadata(path)?.permissions().mode();
+            if mode & 0o077 != 0 {
+                bail!("{} can be read by others; run: chmod 600 {}", path.display(), path.display());
+            }
+            TokenKey::parse(&text).with_context(|| format!("{}", path.display()))?
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_needed => {
+            bail!(
+                "{} is missing, and hooks exist that it made; put it back, or name it by --secret-key-file",
+                path.display()
+            )
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key = TokenKey::generate();
+            write_secret(path, &key.to_text())?;
+            key
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let fingerprint = key.fingerprint();
+    match stored {
+        Some(stored) if stored != fingerprint && is_needed => {
+            bail!("{} is another key than the one that made the hooks in this database", path.display())
+        }
+        Some(stored) if stored == fingerprint => {}
+        _ => db.write(move |tx| db::set_fingerprint(tx, &fingerprint)).await?,
+    }
+    Ok(key)
+}
+
+/// Writes a new file that nobody else can read.
+pub(super) fn write_secret(path: &Path, text: &str) -> Result<()> {
+    let options = || std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = options().with_context(|| format!("cannot write {}", path.display()))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    Ok(())
+}
