@@ -77,20 +77,9 @@ pub struct Config {
     /// Run builds on this host although the listener is not loopback: trusted code only
     #[arg(long, env = "STACKBLAZE_ALLOW_HOST_BUILDS")]
     pub allow_host_builds: bool,
-    /// Kubeconfig of the cluster [default: the pod that the server runs in]
-    #[arg(long, env = "STACKBLAZE_KUBECONFIG", value_name = "FILE", requires = "kube_context")]
-    pub kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig; one that merely lies there is never used
-    #[arg(long, env = "STACKBLAZE_KUBE_CONTEXT", value_name = "NAME")]
-    pub kube_context: Option<String>,
-    /// Namespace of the cluster in which deployments run
-    #[arg(
-        long,
-        env = "STACKBLAZE_BUILD_NAMESPACE",
-        value_name = "NAME",
-        default_value = "stackblaze-builds"
-    )]
-    pub build_namespace: String,
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: ClusterFlags,
     /// Image that a step runs in: clone, build and deploy; repeatable
     #[arg(long, env = "STACKBLAZE_STEP_IMAGE", value_name = "STEP=IMAGE", value_delimiter = ',')]
     pub step_image: Vec<StepImage>,
@@ -175,14 +164,6 @@ impl Config {
         self.listen.ip().is_loopback()
     }
 
-    /// Where the cluster is; none where there is none to be used.
-    pub fn cluster(&self) -> Option<ClusterAt<'_>> {
-        match &self.kube_context {
-            Some(context) => Some(ClusterAt::Context { file: self.kubeconfig.as_deref(), context }),
-            None => variable("KUBERNETES_SERVICE_HOST").map(|_| ClusterAt::OwnPod),
-        }
-    }
-
     /// The image of a step, where one was named.
     pub fn image_of(&self, step: Step) -> Option<&str> {
         self.step_image.iter().rev().find(|named| named.step == step).map(|named| named.image.as_str())
@@ -191,6 +172,35 @@ impl Config {
     /// Whether builds may run on this host.
     pub fn has_local_executor(&self) -> bool {
         self.is_loopback() || self.allow_host_builds
+    }
+}
+
+/// Which cluster, and where in it.
+#[derive(Debug, Clone, Args)]
+pub struct ClusterFlags {
+    /// Kubeconfig of the cluster [default: the pod that the server runs in]
+    #[arg(long, env = "STACKBLAZE_KUBECONFIG", value_name = "FILE", requires = "kube_context")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig; one that merely lies there is never used
+    #[arg(long, env = "STACKBLAZE_KUBE_CONTEXT", value_name = "NAME")]
+    pub kube_context: Option<String>,
+    /// Namespace of the cluster in which deployments run
+    #[arg(
+        long,
+        env = "STACKBLAZE_BUILD_NAMESPACE",
+        value_name = "NAME",
+        default_value = "stackblaze-builds"
+    )]
+    pub build_namespace: String,
+}
+
+impl ClusterFlags {
+    /// Where the cluster is; none where there is none to be used.
+    pub fn at(&self) -> Option<ClusterAt<'_>> {
+        match &self.kube_context {
+            Some(context) => Some(ClusterAt::Context { file: self.kubeconfig.as_deref(), context }),
+            None => variable("KUBERNETES_SERVICE_HOST").map(|_| ClusterAt::OwnPod),
+        }
     }
 }
 

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::config::{DataDir, KEY_FILE};
+use crate::config::{ClusterAt, ClusterFlags, DataDir, KEY_FILE};
 use crate::db::backup::{self, Health};
-use crate::domain::{Clock, Timestamp, TokenKey};
+use crate::domain::{Clock, Finding, Timestamp, TokenKey, Verdict};
+use crate::executor::tekton::{client, preflight};
 
 use super::client::Client;
 use super::demo::git_version;
@@ -25,17 +26,21 @@ const EARLIEST_MS: i64 = 1_767_225_600_000;
 /// Oldest git that is known to fetch a single commit well.
 const OLDEST_GIT: (u32, u32) = (2, 25);
 
-/// Check data folder, disk, database, key, git, server and clock
+/// Check data folder, disk, database, key, git, server, clock and cluster
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   stackblaze doctor
   stackblaze doctor --data-dir /var/lib/stackblaze --json
+  stackblaze doctor --kube-context prod
 
-Exits 1 if anything is wrong, and says how to mend it; it mends nothing itself.")]
+A cluster is looked at in a pod of it, or by a context that is named; ! marks
+what works and could work better. Exits 1 if anything is wrong, and says how to mend it; it mends nothing itself.")]
 pub(super) struct Doctor {
     /// File of the server key [default: secret.key in the data folder]
     #[arg(long, env = "STACKBLAZE_SECRET_KEY_FILE", value_name = "FILE")]
     secret_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    cluster: ClusterFlags,
     #[command(flatten)]
     output: Output,
 }
@@ -45,15 +50,29 @@ struct Check {
     name: &'static str,
     /// What is right, or what is wrong and how to mend it.
     verdict: Result<String, (String, String)>,
+    /// Works, and could work better: shown, and no failure.
+    is_advice: bool,
 }
 
 impl Check {
     fn ok(name: &'static str, detail: impl Into<String>) -> Self {
-        Self { name, verdict: Ok(detail.into()) }
+        Self { name, verdict: Ok(detail.into()), is_advice: false }
     }
 
     fn wrong(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { name, verdict: Err((detail.into(), fix.into())) }
+        Self { name, verdict: Err((detail.into(), fix.into())), is_advice: false }
+    }
+}
+
+impl From<Finding> for Check {
+    fn from(finding: Finding) -> Self {
+        const NAME: &str = "cluster";
+        let fix = finding.fix.unwrap_or_else(|| "none is known".to_owned());
+        match finding.verdict {
+            Verdict::Good => Self::ok(NAME, finding.detail),
+            Verdict::Bad => Self::wrong(NAME, finding.detail, fix),
+            Verdict::Advice => Self { is_advice: true, ..Self::wrong(NAME, finding.detail, fix) },
+        }
     }
 }
 
@@ -73,7 +92,8 @@ impl Doctor {
         } else {
             checks.push(git());
         }
-        let is_ok = checks.iter().all(|check| check.verdict.is_ok());
+        checks.extend(cluster(&self.cluster).await);
+        let is_ok = checks.iter().all(|check| check.verdict.is_ok() || check.is_advice);
         self.print(&checks, is_ok);
         Ok(if is_ok { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
     }
@@ -93,7 +113,8 @@ impl Doctor {
                 }
                 Ok(_) => {}
                 Err((detail, fix)) => {
-                    let mark = Style::Bad.paint("✗", has_colour);
+                    let mark =
+                        if check.is_advice { "!".to_owned() } else { Style::Bad.paint("✗", has_colour) };
                     self.output.line(&format!("{mark} {:12} {detail}", check.name));
                     self.output.line(&format!("  {:12} fix: {fix}", ""));
                 }
@@ -107,7 +128,22 @@ fn to_json(check: &Check) -> Value {
         Ok(detail) => (detail, None),
         Err((detail, fix)) => (detail, Some(fix)),
     };
-    json!({ "name": check.name, "ok": check.verdict.is_ok(), "detail": detail, "fix": fix })
+    let is_ok = check.verdict.is_ok() || check.is_advice;
+    json!({ "name": check.name, "ok": is_ok, "detail": detail, "fix": fix })
+}
+
+/// The cluster, where there is one to be used.
+async fn cluster(flags: &ClusterFlags) -> Vec<Check> {
+    let client = match flags.at() {
+        None => return Vec::new(),
+        Some(ClusterAt::OwnPod) => client::in_cluster(),
+        Some(ClusterAt::Context { file, context }) => client::by_context(file, context).await,
+    };
+    let findings = match client {
+        Ok(client) => preflight::cluster(&client, &flags.build_namespace).await,
+        Err(why) => vec![Finding::bad(why, Some("check --kubeconfig and --kube-context"))],
+    };
+    findings.into_iter().map(Check::from).collect()
 }
 
 fn folder(dir: &Path) -> Check {

@@ -84,7 +84,7 @@ fn banner(config: &Config, dir: &str, server: &OwnServer) {
         eprintln!("setup      {url}   (one use, 1 h)");
     }
     if available.tekton {
-        eprintln!("cluster    runs are made in namespace {}", config.build_namespace);
+        eprintln!("cluster    runs are made in namespace {}", config.cluster.build_namespace);
     }
     if !available.local && !available.tekton {
         eprintln!(

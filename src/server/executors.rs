@@ -24,7 +24,7 @@ pub(super) fn local(data_dir: &Path) -> Result<LocalExecutor> {
 /// # Errors
 /// Where the settings lack an image or the cluster's address cannot be read.
 pub(super) async fn tekton(config: &Config, instance: String) -> Result<Option<TektonExecutor>> {
-    let Some(at) = config.cluster() else { return Ok(None) };
+    let Some(at) = config.cluster.at() else { return Ok(None) };
     let image = |step: Step| {
         let missing = || format!("--step-image {}=IMAGE is missing, and the cluster needs it", step.as_str());
         config.image_of(step).map(str::to_owned).with_context(missing)
@@ -41,6 +41,6 @@ pub(super) async fn tekton(config: &Config, instance: String) -> Result<Option<T
         ClusterAt::Context { file, context } => client::by_context(file, context).await,
     };
     let client = client.map_err(anyhow::Error::msg)?;
-    let common = Common { namespace: config.build_namespace.clone(), instance, images };
+    let common = Common { namespace: config.cluster.build_namespace.clone(), instance, images };
     Ok(Some(TektonExecutor::new(client, common)))
 }
