@@ -2,10 +2,13 @@
 //! stands still unless a test moves it, and nothing runs unless a test asks for a tick.
 
 pub mod build;
+pub mod cluster;
 pub mod curl;
 pub mod fault_proxy;
+pub mod following;
 pub mod git;
 pub mod http;
+pub mod kubelet;
 pub mod log;
 pub mod process;
 pub mod scripted;
@@ -15,6 +18,7 @@ use std::time::Duration;
 
 pub use build::Hook;
 pub use build::Service;
+pub use cluster::Stage;
 pub use curl::curl;
 pub use http::Answer;
 pub use log::Lines;

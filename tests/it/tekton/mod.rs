@@ -1,0 +1,52 @@
+//! Executor `tekton` before a real API server and a real Tekton; the tests play kubelet. `tests/cluster/run` runs them.
+
+mod ends;
+
+use stackblaze::domain::Reason;
+use stackblaze::executor::{Event, Outcome};
+
+use crate::harness::Stage;
+use crate::harness::kubelet::Kubelet;
+
+const COMMIT: &str = "4444444444444444444444444444444444444444";
+const DIGEST: &str = "sha256:5555555555555555555555555555555555555555555555555555555555555555";
+
+/// Clone and build end well.
+async fn builds(kubelet: &Kubelet) {
+    clones(kubelet).await;
+    kubelet.ends("build", 0, &[("digest", DIGEST)]).await;
+}
+
+/// Clone ends well; build has its turn.
+async fn clones(kubelet: &Kubelet) {
+    kubelet.starts("clone").await;
+    kubelet.ends("clone", 0, &[("commit", COMMIT), ("subject", "Say hello")]).await;
+}
+
+/// Everything ends well.
+async fn succeeds(kubelet: &Kubelet) {
+    builds(kubelet).await;
+    kubelet.starts("rollout").await;
+    kubelet.ends("rollout", 0, &[("previous-image", "x:1")]).await;
+}
+
+/// Reason and message of a failure.
+fn failure(outcome: &Outcome) -> (Reason, &str) {
+    match outcome {
+        Outcome::Failed { reason, message } => (*reason, message),
+        Outcome::Succeeded => panic!("it succeeded"),
+    }
+}
+
+/// The hints, in order.
+fn hints(events: &[Event]) -> Vec<&str> {
+    let hint = |event: &'_ Event| matches!(event, Event::Waiting(Some(_)));
+    let hints = events.iter().filter(|event| hint(event));
+    hints.filter_map(|event| if let Event::Waiting(Some(text)) = event { Some(text.as_str()) } else { None }).collect()
+}
+
+/// How often our server asked for a run to be created.
+fn creations(stage: &Stage) -> usize {
+    let posts = |method: &str, target: &str| method == "POST" && target.contains("/pipelineruns");
+    stage.proxy.journal().iter().filter(|call| posts(&call.method, &call.target)).count()
+}
