@@ -37,6 +37,8 @@ pub(super) struct Followed<'a> {
 /// What was told already.
 #[derive(Default)]
 struct Told {
+    /// The last step that was said to have begun.
+    step: Option<Step>,
     commit: bool,
     image: bool,
     waiting: Option<String>,
@@ -61,6 +63,7 @@ impl Followed<'_> {
             if !self.reach(step, &mut moments, &mut told).await {
                 continue;
             }
+            told.step = Some(step);
             self.send(Event::StepStarted(step)).await;
             let position = match &logged {
                 Some(logged) if logged.step() == step => Some(logged.clone()),
@@ -138,12 +141,15 @@ impl Followed<'_> {
         }
     }
 
+    /// One moment may show several steps at once; what a step left is told only after the step was.
     async fn tell(&self, moment: &Moment, told: &mut Told) {
-        if let Some((commit, subject)) = moment.view.commit.clone().filter(|_| !told.commit) {
+        let has_begun = |step| told.step >= Some(step);
+        let (is_cloning, is_building) = (has_begun(Step::Clone), has_begun(Step::Build));
+        if let Some((commit, subject)) = moment.view.commit.clone().filter(|_| is_cloning && !told.commit) {
             told.commit = true;
             self.send(Event::Commit { commit, subject }).await;
         }
-        if let Some(digest) = moment.view.digest.clone().filter(|_| !told.image) {
+        if let Some(digest) = moment.view.digest.clone().filter(|_| is_building && !told.image) {
             told.image = true;
             self.send(Event::Image(digest)).await;
         }

@@ -74,6 +74,11 @@ impl Stage {
         Following::begin(self.executor.clone(), self.run.clone())
     }
 
+    /// Takes a new deployment.
+    pub fn another(&mut self) {
+        self.run.deployment = run().deployment;
+    }
+
     /// As a server after this one, which has stored what this one told it.
     pub fn begin_with_uid(&self, uid: &str) -> Following {
         let mut run = self.run.clone();

@@ -77,14 +77,18 @@ impl Kubelet {
         self.tell(&pod, json!({ "phase": "Failed", "reason": "Evicted", "message": message })).await;
     }
 
-    /// The image of the step is not there; the others would be.
-    pub async fn cannot_pull(&self, step: &str, message: &str) {
+    /// The step's container does not come up, for a reason that kubelet gives; the others would.
+    pub async fn cannot_begin(&self, step: &str, reason: &str, message: &str) {
         let pod = self.pod_of(step).await;
         let containers = self.containers(&pod).await;
         let states = containers.iter().map(|name| {
-            let reason =
-                if *name == format!("step-{step}") { "ImagePullBackOff" } else { "PodInitializing" };
-            container(name, &json!({ "waiting": { "reason": reason, "message": message } }))
+            let is_own = *name == format!("step-{step}");
+            let waiting = if is_own {
+                json!({ "reason": reason, "message": message })
+            } else {
+                json!({ "reason": "PodInitializing" })
+            };
+            container(name, &json!({ "waiting": waiting }))
         });
         self.tell(&pod, json!({ "phase": "Pending", "containerStatuses": states.collect::<Vec<_>>() })).await;
     }

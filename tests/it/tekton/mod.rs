@@ -2,8 +2,8 @@
 
 mod ends;
 
-use stackblaze::domain::Reason;
-use stackblaze::executor::{Event, Outcome};
+use stackblaze::domain::{Commit, DeploymentId, ImageDigest, Reason};
+use stackblaze::executor::{Event, KeptImage, Outcome};
 
 use crate::harness::Stage;
 use crate::harness::kubelet::Kubelet;
@@ -28,6 +28,15 @@ async fn succeeds(kubelet: &Kubelet) {
     builds(kubelet).await;
     kubelet.starts("rollout").await;
     kubelet.ends("rollout", 0, &[("previous-image", "x:1")]).await;
+}
+
+/// What an earlier deployment pushed.
+fn kept() -> KeptImage {
+    KeptImage {
+        tag: DeploymentId::parse("dep_00000000aaaaaaaaaaaa").unwrap().run_name(),
+        digest: ImageDigest::parse(DIGEST).unwrap(),
+        commit: Commit::parse(COMMIT).unwrap(),
+    }
 }
 
 /// Reason and message of a failure.
