@@ -17,9 +17,6 @@ use super::log_position::Position;
 use super::logs::Follower;
 use super::observe::{Moment, Watched};
 
-/// A run that was asked to end and is not known to have ended after this is left to the reconcile list; within the 15 s
-/// of the executor's contract.
-const STOP_LIMIT: Duration = Duration::from_secs(13);
 /// Pause before a cancel is asked for again.
 const STOP_RETRY: Duration = Duration::from_secs(1);
 
@@ -52,7 +49,7 @@ impl Followed<'_> {
         let watched = Watched { client, namespace, name, uid };
         tokio::select! {
             outcome = self.drive(moments) => outcome,
-            outcome = self.end_when_asked() => outcome,
+            () = self.end_when_asked() => failed(Reason::Internal, "the run is not observed any more"),
             () = watched.observe(&sender) => failed(Reason::Internal, "the run is not observed any more"),
         }
     }
@@ -165,17 +162,13 @@ impl Followed<'_> {
         drop(self.events.send(event).await);
     }
 
-    /// Asks the run to end once that is wanted, and gives it a while.
-    async fn end_when_asked(&self) -> Outcome {
+    /// Asks the run to end once that is wanted, until the cluster has heard it; what then comes of it is observed.
+    async fn end_when_asked(&self) {
         self.stop.cancelled().await;
-        let asked = async {
-            while cancel(self.client, self.namespace, self.name).await.is_err() {
-                tokio::time::sleep(STOP_RETRY).await;
-            }
-            std::future::pending::<()>().await;
-        };
-        drop(tokio::time::timeout(STOP_LIMIT, asked).await);
-        failed(Reason::Cancelled, "it was asked to end; the cluster has not confirmed that it did")
+        while cancel(self.client, self.namespace, self.name).await.is_err() {
+            tokio::time::sleep(STOP_RETRY).await;
+        }
+        std::future::pending().await
     }
 }
 
