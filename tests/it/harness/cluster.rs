@@ -5,14 +5,14 @@ use std::sync::{Arc, LazyLock};
 
 use k8s_openapi::api::core::v1 as core;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams};
+use kube::runtime::wait::await_condition;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use stackblaze::domain::{
     Branch, DeploymentId, ExecutorKind, ImageRepository, LocalSettings, QueuePolicy, Repository, Service,
     ServiceId, ServiceName, Span, TektonSettings, Timestamp, Workload,
 };
-use stackblaze::executor::tekton::TektonExecutor;
-use stackblaze::executor::tekton::client;
+use stackblaze::executor::tekton::{Settled, TektonExecutor, client};
 use stackblaze::executor::tekton::manifest::{Common, StepImages};
 use stackblaze::executor::{ClusterRun, Run};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
@@ -20,6 +20,7 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use super::fault_proxy::{FaultProxy, Upstream};
 use super::following::Following;
 use super::kubelet::Kubelet;
+use super::soon;
 
 /// Who breaks the cluster itself has it alone.
 static CLUSTER: LazyLock<Arc<RwLock<()>>> = LazyLock::new(Arc::default);
@@ -65,7 +66,7 @@ impl Stage {
         let admin = Client::try_default().await.expect("run by `tests/cluster/cluster exec`");
         let namespace = namespace(&admin, level).await;
         let proxy = FaultProxy::start(Upstream::cluster()).await;
-        let executor = TektonExecutor::new(through(&proxy).await, common(&namespace));
+        let executor = TektonExecutor::new(through(&proxy, None).await, common(&namespace));
         Self { admin, proxy, executor, namespace, run: run(), _share: share }
     }
 
@@ -84,6 +85,15 @@ impl Stage {
         let mut run = self.run.clone();
         run.cluster.as_mut().unwrap().uid = Some(uid.to_owned());
         Following::begin(self.executor.clone(), run)
+    }
+
+    /// The executor with the rights of another account.
+    pub async fn as_account(&self, token: &str) -> TektonExecutor {
+        TektonExecutor::new(through(&self.proxy, Some(token)).await, common(&self.namespace))
+    }
+
+    pub async fn settle(&self) -> Settled {
+        self.executor.settle(&self.run.deployment).await.unwrap()
     }
 
     pub fn name(&self) -> String {
@@ -110,6 +120,17 @@ impl Stage {
         all.items.into_iter().map(|run| run.uid().unwrap()).collect()
     }
 
+    /// Waits until Tekton has ended the run; the reason of its condition.
+    pub async fn is_over(&self) -> String {
+        let condition = |run: Option<&DynamicObject>| {
+            let condition = run?.data.pointer("/status/conditions/0")?.clone();
+            (condition["status"] != "Unknown").then(|| condition["reason"].as_str().unwrap().to_owned())
+        };
+        let is_over = |run: Option<&DynamicObject>| condition(run).is_some();
+        let run = soon(await_condition(self.pipeline_runs(), &self.name(), is_over)).await.unwrap();
+        condition(run.as_ref()).unwrap()
+    }
+
     fn tekton(&self, kind: &str) -> Api<DynamicObject> {
         let kind = GroupVersionKind::gvk("tekton.dev", "v1", kind);
         Api::namespaced_with(self.admin.clone(), &self.namespace, &ApiResource::from_gvk(&kind))
@@ -117,10 +138,10 @@ impl Stage {
 }
 
 /// A client as the product makes one, through the proxy.
-async fn through(proxy: &FaultProxy) -> Client {
+async fn through(proxy: &FaultProxy, token: Option<&str>) -> Client {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kubeconfig");
-    proxy.write_kubeconfig(&file, None);
+    proxy.write_kubeconfig(&file, token);
     client::by_context(Some(&file), "proxy").await.unwrap()
 }
 

@@ -46,6 +46,8 @@ pub enum Fault {
     CutBody(usize),
     /// The request reaches the API server only after this time.
     Delay(Duration),
+    /// This body, as if it were the API server's; the API server sees nothing.
+    Body(String),
 }
 
 /// Which calls a fault hits: all of a method and a path, or some of them, counted from when the fault was added.
@@ -160,6 +162,8 @@ struct Shared {
     faults: Mutex<Vec<(Calls, Fault)>>,
     journal: Mutex<Vec<Entry>>,
     cut: watch::Sender<()>,
+    /// Says that the journal has grown.
+    seen: watch::Sender<()>,
 }
 
 /// Ends with the value.
@@ -185,6 +189,7 @@ impl FaultProxy {
             faults: Mutex::default(),
             journal: Mutex::default(),
             cut: watch::Sender::new(()),
+            seen: watch::Sender::new(()),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Self { address, shared, accepting }
@@ -219,6 +224,15 @@ impl FaultProxy {
     /// Ends every open connection in the middle of whatever it does.
     pub fn cut_all(&self) {
         self.shared.cut.send_replace(());
+    }
+
+    /// Waits for a request of a method to a path with this piece.
+    pub async fn has_seen(&self, method: &str, piece: &str) {
+        let mut seen = self.shared.seen.subscribe();
+        let fits = |entry: &Entry| entry.method == method && entry.target.contains(piece);
+        while !self.journal().iter().any(fits) {
+            seen.changed().await.expect("the proxy lives");
+        }
     }
 
     pub fn journal(&self) -> Vec<Entry> {
@@ -282,10 +296,12 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<R
         journal.push(entry);
         journal.len() - 1
     };
-    match fault {
+    shared.seen.send_replace(());
+    match fault.clone() {
         Some(Fault::Status(code, retry_after)) => return Ok(refusal(code, retry_after)),
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Cut) => return Err(cut()),
+        Some(Fault::Body(text)) => return Ok(Response::new(text.into())),
         Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
         _ => {}
     }

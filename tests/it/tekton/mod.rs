@@ -1,8 +1,12 @@
 //! Executor `tekton` before a real API server and a real Tekton; the tests play kubelet. `tests/cluster/run` runs them.
 
+mod creation;
 mod ends;
+mod probe;
+mod restarts;
+mod stop;
 
-use stackblaze::domain::{Commit, DeploymentId, ImageDigest, Reason};
+use stackblaze::domain::{Commit, DeploymentId, ImageDigest, Reason, Step};
 use stackblaze::executor::{Event, KeptImage, Outcome};
 
 use crate::harness::Stage;
@@ -48,10 +52,9 @@ fn failure(outcome: &Outcome) -> (Reason, &str) {
 }
 
 /// The hints, in order.
-fn hints(events: &[Event]) -> Vec<&str> {
-    let hint = |event: &'_ Event| matches!(event, Event::Waiting(Some(_)));
-    let hints = events.iter().filter(|event| hint(event));
-    hints.filter_map(|event| if let Event::Waiting(Some(text)) = event { Some(text.as_str()) } else { None }).collect()
+fn hints(events: &[Event]) -> Vec<String> {
+    let hint = |event: &Event| if let Event::Waiting(hint) = event { hint.clone() } else { None };
+    events.iter().filter_map(hint).collect()
 }
 
 /// How often our server asked for a run to be created.
