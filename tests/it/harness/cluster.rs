@@ -12,8 +12,8 @@ use stackblaze::domain::{
     Branch, DeploymentId, ExecutorKind, ImageRepository, LocalSettings, QueuePolicy, Repository, Service,
     ServiceId, ServiceName, Span, TektonSettings, Timestamp, Workload,
 };
-use stackblaze::executor::tekton::{Settled, TektonExecutor, client};
 use stackblaze::executor::tekton::manifest::{Common, StepImages};
+use stackblaze::executor::tekton::{Settled, TektonExecutor, client};
 use stackblaze::executor::{ClusterRun, Run};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
@@ -78,6 +78,11 @@ impl Stage {
     /// Takes a new deployment.
     pub fn another(&mut self) {
         self.run.deployment = run().deployment;
+    }
+
+    /// Another deployment beside.
+    pub fn begin_another(&self) -> Following {
+        Following::begin(self.executor.clone(), run())
     }
 
     /// As a server after this one, which has stored what this one told it.

@@ -20,8 +20,7 @@ pub struct Kubelet {
 
 impl Kubelet {
     pub fn new(client: Client, namespace: &str, run: &str) -> Self {
-        let (pods, events) =
-            (Api::namespaced(client.clone(), namespace), Api::namespaced(client, namespace));
+        let (pods, events) = (Api::namespaced(client.clone(), namespace), Api::namespaced(client, namespace));
         Self { pods, events, run: run.to_owned() }
     }
 

@@ -10,6 +10,7 @@ pub mod git;
 pub mod http;
 pub mod kubelet;
 pub mod log;
+pub mod outage;
 pub mod process;
 pub mod scripted;
 pub mod server;
