@@ -1,5 +1,6 @@
 //! One run from its creation to its end: moments become events, in order.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use kube::Client;
@@ -49,7 +50,7 @@ impl Followed<'_> {
         let watched = Watched { client, namespace, name, uid };
         tokio::select! {
             outcome = self.drive(moments) => outcome,
-            () = self.end_when_asked() => failed(Reason::Internal, "the run is not observed any more"),
+            never = self.end_when_asked() => match never {},
             () = watched.observe(&sender) => failed(Reason::Internal, "the run is not observed any more"),
         }
     }
@@ -163,7 +164,7 @@ impl Followed<'_> {
     }
 
     /// Asks the run to end once that is wanted, until the cluster has heard it; what then comes of it is observed.
-    async fn end_when_asked(&self) {
+    async fn end_when_asked(&self) -> Infallible {
         self.stop.cancelled().await;
         while cancel(self.client, self.namespace, self.name).await.is_err() {
             tokio::time::sleep(STOP_RETRY).await;

@@ -125,10 +125,8 @@ impl Executor for TektonExecutor {
         let Some(cluster) = &run.cluster else {
             return Err(Error("the service has no settings for executor tekton".to_owned()));
         };
-        // Two watches and a log stream are large, and every layer above would carry them.
-        let ended = Box::pin(self.make_and_follow(run, cluster, events, stop));
         tokio::select! {
-            outcome = ended => Ok(outcome),
+            outcome = self.make_and_follow(run, cluster, events, stop) => Ok(outcome),
             () = overdue(stop) => Ok(Outcome::Failed {
                 reason: Reason::Cancelled,
                 message: "it was asked to end; the cluster has not confirmed that it did".to_owned(),
@@ -171,7 +169,8 @@ impl TektonExecutor {
             events,
             stop,
         };
-        followed.follow().await
+        // Two watches and a log stream are large, and every layer above would carry them.
+        Box::pin(followed.follow()).await
     }
 
     async fn make(

@@ -63,6 +63,8 @@ impl Stage {
 
     async fn build(share: Share, level: &str) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
+        let level_here = variable("CLUSTER_LEVEL");
+        assert_eq!(level_here, "L1", "a real kubelet would speak against the one of the tests");
         let admin = Client::try_default().await.expect("run by `tests/cluster/cluster exec`");
         let namespace = namespace(&admin, level).await;
         let proxy = FaultProxy::start(Upstream::cluster()).await;
@@ -78,11 +80,6 @@ impl Stage {
     /// Takes a new deployment.
     pub fn another(&mut self) {
         self.run.deployment = run().deployment;
-    }
-
-    /// Another deployment beside.
-    pub fn begin_another(&self) -> Following {
-        Following::begin(self.executor.clone(), run())
     }
 
     /// As a server after this one, which has stored what this one told it.
@@ -132,7 +129,7 @@ impl Stage {
             (condition["status"] != "Unknown").then(|| condition["reason"].as_str().unwrap().to_owned())
         };
         let is_over = |run: Option<&DynamicObject>| condition(run).is_some();
-        let run = soon(await_condition(self.pipeline_runs(), &self.name(), is_over)).await.unwrap();
+        let run = soon(Box::pin(await_condition(self.pipeline_runs(), &self.name(), is_over))).await.unwrap();
         condition(run.as_ref()).unwrap()
     }
 
@@ -140,6 +137,12 @@ impl Stage {
         let kind = GroupVersionKind::gvk("tekton.dev", "v1", kind);
         Api::namespaced_with(self.admin.clone(), &self.namespace, &ApiResource::from_gvk(&kind))
     }
+}
+
+/// One of the variables that `tests/cluster/cluster exec` sets.
+#[expect(clippy::disallowed_methods, reason = "where the cluster lies is no setting of the product")]
+pub fn variable(name: &str) -> String {
+    std::env::var(name).expect("run by `tests/cluster/cluster exec`")
 }
 
 /// A client as the product makes one, through the proxy.

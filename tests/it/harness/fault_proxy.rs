@@ -29,6 +29,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::cluster::variable;
+
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
@@ -116,17 +118,15 @@ pub struct Upstream {
 
 impl Upstream {
     /// The cluster of `tests/cluster/cluster exec`, by its variables.
-    #[expect(clippy::disallowed_methods, reason = "where the cluster lies is no setting of the product")]
     pub fn cluster() -> Self {
-        let named = |name: &str| std::env::var(name).expect("run by `tests/cluster/cluster exec`");
-        let [ca, certificate, key] = ["CLUSTER_CA", "CLUSTER_ADMIN_CERT", "CLUSTER_ADMIN_KEY"].map(named);
+        let [ca, certificate, key] = ["CLUSTER_CA", "CLUSTER_ADMIN_CERT", "CLUSTER_ADMIN_KEY"].map(variable);
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
         let chain = vec![CertificateDer::from_pem_file(certificate).unwrap()];
         let key = PrivateKeyDer::from_pem_file(key).unwrap();
         let admin = tls(roots.clone()).with_client_auth_cert(chain, key).unwrap();
         let bearer = tls(roots).with_no_client_auth();
-        Self { base: named("CLUSTER_API"), admin: client(admin), bearer: client(bearer) }
+        Self { base: variable("CLUSTER_API"), admin: client(admin), bearer: client(bearer) }
     }
 
     /// A server that speaks plain HTTP.

@@ -87,7 +87,7 @@ impl Following {
     }
 
     /// The server dies: the call is dropped wherever it is.
-    pub async fn is_killed(mut self) {
+    pub async fn dies(mut self) {
         self.task.abort();
         assert!(soon(&mut self.task).await.unwrap_err().is_cancelled(), "it still went on");
     }

@@ -29,7 +29,7 @@ impl Kubelet {
         let task = if step == "rollout" { "deploy" } else { "build" };
         let name = format!("{}-{task}-pod", self.run);
         let exists = |pod: Option<&core::Pod>| pod.is_some();
-        soon(await_condition(self.pods.clone(), &name, exists)).await.unwrap();
+        soon(Box::pin(await_condition(self.pods.clone(), &name, exists))).await.unwrap();
         name
     }
 
@@ -52,8 +52,7 @@ impl Kubelet {
     pub async fn ends_as(&self, step: &str, exit_code: i32, reason: &str, results: &[(&str, &str)]) {
         let pod = self.pod_of(step).await;
         let status = self.pods.get(&pod).await.unwrap().status.unwrap();
-        let mut states = serde_json::to_value(status.container_statuses.unwrap()).unwrap();
-        let all = states.as_array_mut().unwrap();
+        let mut all: Vec<Value> = status.container_statuses.unwrap().iter().map(|one| json!(one)).collect();
         let own = all.iter().position(|state| state["name"] == format!("step-{step}")).unwrap();
         all[own]["state"] = ended(exit_code, reason, results);
         if exit_code != 0 {

@@ -30,7 +30,7 @@ impl Outage {
     }
 
     /// The process is back, and the API server answers.
-    pub async fn is_over(self) {
+    pub async fn ends(self) {
         tokio::task::spawn_blocking(move || drop(self)).await.unwrap();
         let client = Client::try_default().await.unwrap();
         let ready = async {

@@ -30,19 +30,19 @@ fn uids_told(events: &[Event]) -> Vec<String> {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_lost_reply_is_followed_by_adoption() {
     one_run_in_spite_of(1, Fault::LoseReply).await;
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_reply_that_breaks_off_is_followed_by_adoption() {
     one_run_in_spite_of(1, Fault::CutBody(20)).await;
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_reply_that_never_comes_is_followed_by_adoption() {
     let hints = one_run_in_spite_of(1, Fault::HangReply).await;
 
@@ -50,19 +50,19 @@ async fn a_reply_that_never_comes_is_followed_by_adoption() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_cluster_that_hangs_is_asked_again() {
     one_run_in_spite_of(1, Fault::Hang).await;
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn cut_connections_are_tried_again() {
     one_run_in_spite_of(2, Fault::Cut).await;
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn answers_that_say_later_are_tried_again() {
     for code in [500, 503, 504] {
         let hints = one_run_in_spite_of(1, Fault::Status(code, None)).await;
@@ -71,7 +71,7 @@ async fn answers_that_say_later_are_tried_again() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_missing_right_or_kind_is_waited_for() {
     for code in [401, 403, 404] {
         one_run_in_spite_of(1, Fault::Status(code, None)).await;
@@ -79,7 +79,7 @@ async fn a_missing_right_or_kind_is_waited_for() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn the_pause_that_the_cluster_asks_for_is_kept() {
     let hints = one_run_in_spite_of(1, Fault::Status(429, Some(6))).await;
 
@@ -89,7 +89,7 @@ async fn the_pause_that_the_cluster_asks_for_is_kept() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn an_answer_that_will_not_change_is_not_asked_for_again() {
     let stage = Stage::new().await;
     stage.proxy.inject(Calls::to("POST", "/pipelineruns"), Fault::Status(422, None));
@@ -101,7 +101,7 @@ async fn an_answer_that_will_not_change_is_not_asked_for_again() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_run_of_this_name_that_somebody_else_made_is_left_alone() {
     let stage = Stage::new().await;
     let step = json!({ "name": "s", "image": "x", "command": ["x"] });
@@ -122,7 +122,7 @@ async fn a_run_of_this_name_that_somebody_else_made_is_left_alone() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_field_that_tekton_does_not_know_would_be_refused() {
     let stage = Stage::new().await;
     stage.begin().created().await;

@@ -11,7 +11,7 @@ use crate::executor_contract::outline;
 use crate::harness::cluster::read;
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_good_run_tells_commit_digest_and_steps_in_order() {
     let stage = Stage::new().await;
     let run = stage.begin();
@@ -37,7 +37,7 @@ async fn a_good_run_tells_commit_digest_and_steps_in_order() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_rollback_only_deploys() {
     let mut stage = Stage::new().await;
     stage.run.cluster.as_mut().unwrap().kept = Some(kept());
@@ -75,7 +75,7 @@ async fn codes_mean(step: &str, codes: &[(u8, Reason)]) {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn each_exit_code_of_clone_has_its_reason() {
     codes_mean(
         "clone",
@@ -90,7 +90,7 @@ async fn each_exit_code_of_clone_has_its_reason() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn each_exit_code_of_build_has_its_reason() {
     codes_mean(
         "build",
@@ -104,7 +104,7 @@ async fn each_exit_code_of_build_has_its_reason() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn each_exit_code_of_deploy_has_its_reason() {
     codes_mean(
         "rollout",
@@ -120,7 +120,7 @@ async fn each_exit_code_of_deploy_has_its_reason() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_build_out_of_memory_says_so() {
     let stage = Stage::new().await;
     let run = stage.begin();
@@ -134,7 +134,7 @@ async fn a_build_out_of_memory_says_so() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn an_evicted_build_fails_and_an_evicted_deploy_may_have_changed_something() {
     let mut stage = Stage::new().await;
     let (run, kubelet) = (stage.begin(), stage.kubelet());
@@ -154,7 +154,7 @@ async fn an_evicted_build_fails_and_an_evicted_deploy_may_have_changed_something
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_pod_that_somebody_removes_is_made_again_by_tekton() {
     let stage = Stage::new().await;
     let run = stage.begin();
@@ -170,7 +170,7 @@ async fn a_pod_that_somebody_removes_is_made_again_by_tekton() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn an_image_that_cannot_be_fetched_fails_the_step_that_needs_it() {
     let mut stage = Stage::new().await;
     let (run, kubelet) = (stage.begin(), stage.kubelet());
@@ -190,7 +190,7 @@ async fn an_image_that_cannot_be_fetched_fails_the_step_that_needs_it() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_container_that_cannot_be_made_fails_the_run() {
     let stage = Stage::new().await;
     let run = stage.begin();
@@ -202,7 +202,7 @@ async fn a_container_that_cannot_be_made_fails_the_run() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_pod_that_pod_security_refuses_is_an_invalid_pipeline() {
     let stage = Stage::at_level("restricted").await;
 
@@ -214,7 +214,7 @@ async fn a_pod_that_pod_security_refuses_is_an_invalid_pipeline() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_missing_account_is_an_invalid_pipeline() {
     let stage = Stage::new().await;
     let accounts = Api::<core::ServiceAccount>::namespaced(stage.admin.clone(), &stage.namespace);
@@ -228,7 +228,7 @@ async fn a_missing_account_is_an_invalid_pipeline() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_build_without_a_digest_deploys_nothing() {
     let stage = Stage::new().await;
     let run = stage.begin();
@@ -242,7 +242,7 @@ async fn a_build_without_a_digest_deploys_nothing() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_run_that_takes_too_long_ends_as_timeout_wherever_it_is() {
     for begins in [false, true] {
         let mut stage = Stage::new().await;
@@ -260,7 +260,7 @@ async fn a_run_that_takes_too_long_ends_as_timeout_wherever_it_is() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_run_that_somebody_cancels_with_kubectl_ends_as_cancelled() {
     let mut stage = Stage::new().await;
     for word in ["Cancelled", "CancelledRunFinally", "StoppedRunFinally"] {
@@ -280,7 +280,7 @@ async fn a_run_that_somebody_cancels_with_kubectl_ends_as_cancelled() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_run_that_somebody_deletes_ends_as_run_deleted() {
     let stage = Stage::new().await;
     let mut run = stage.begin();
@@ -295,7 +295,7 @@ async fn a_run_that_somebody_deletes_ends_as_run_deleted() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_full_quota_is_waited_for_and_ends_by_itself() {
     let stage = Stage::new().await;
     let quotas = Api::<core::ResourceQuota>::namespaced(stage.admin.clone(), &stage.namespace);

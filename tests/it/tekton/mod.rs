@@ -1,13 +1,13 @@
 //! Executor `tekton` before a real API server and a real Tekton; the tests play kubelet. `tests/cluster/run` runs them.
 
 mod broken_cluster;
+mod broken_watches;
 mod creation;
 mod ends;
 mod probe;
 mod restarts;
 mod stop;
 mod waits;
-mod watches;
 
 use stackblaze::domain::{Commit, DeploymentId, ImageDigest, Reason, Step};
 use stackblaze::executor::{Event, KeptImage, Outcome};

@@ -10,7 +10,7 @@ use crate::harness::cluster::read;
 use crate::harness::fault_proxy::{Calls, Fault};
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_cluster_that_answers_and_knows_runs_is_good() {
     let stage = Stage::new().await;
 
@@ -18,7 +18,7 @@ async fn a_cluster_that_answers_and_knows_runs_is_good() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_cluster_that_does_not_know_runs_is_not() {
     let stage = Stage::new().await;
     stage.proxy.inject(Calls::to("GET", "/pipelineruns"), Fault::Status(404, None));
@@ -27,7 +27,7 @@ async fn a_cluster_that_does_not_know_runs_is_not() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_cluster_that_does_not_answer_is_not_and_is_given_up_in_time() {
     let stage = Stage::new().await;
     stage.proxy.inject(Calls::to("GET", "/pipelineruns").first(1), Fault::Cut);
@@ -42,7 +42,7 @@ async fn a_cluster_that_does_not_answer_is_not_and_is_given_up_in_time() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn an_account_without_rights_is_told_which() {
     let stage = Stage::new().await;
     let accounts = Api::<core::ServiceAccount>::namespaced(stage.admin.clone(), &stage.namespace);

@@ -8,13 +8,13 @@ use crate::harness::fault_proxy::{Calls, Fault};
 use crate::harness::soon;
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_server_that_died_before_it_created_leaves_nothing() {
     let stage = Stage::new().await;
     stage.proxy.inject(Calls::to("POST", "/pipelineruns").first(1), Fault::Hang);
     let first = stage.begin();
     soon(stage.proxy.has_seen("POST", "/pipelineruns")).await;
-    first.is_killed().await;
+    first.dies().await;
     assert_eq!(stage.uids().await, [""; 0]);
 
     let run = stage.begin();
@@ -25,13 +25,13 @@ async fn a_server_that_died_before_it_created_leaves_nothing() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_server_that_died_before_it_knew_is_followed_by_adoption() {
     let stage = Stage::new().await;
     stage.proxy.inject(Calls::to("POST", "/pipelineruns").first(1), Fault::HangReply);
     let first = stage.begin();
     clones(&stage.kubelet()).await;
-    first.is_killed().await;
+    first.dies().await;
     let before = stage.uids().await;
 
     let mut run = stage.begin();
@@ -45,14 +45,14 @@ async fn a_server_that_died_before_it_knew_is_followed_by_adoption() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_server_that_died_later_is_followed_by_one_that_attaches() {
     let stage = Stage::new().await;
     let mut first = stage.begin();
     let uid = first.created().await;
     clones(&stage.kubelet()).await;
     first.sees(&Event::StepStarted(Step::Build)).await;
-    first.is_killed().await;
+    first.dies().await;
     let creations_before = creations(&stage);
 
     let run = stage.begin_with_uid(&uid);
@@ -68,12 +68,12 @@ async fn a_server_that_died_later_is_followed_by_one_that_attaches() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_run_that_ended_while_no_server_was_there_is_read_to_its_end() {
     let stage = Stage::new().await;
     let mut first = stage.begin();
     let uid = first.created().await;
-    first.is_killed().await;
+    first.dies().await;
     succeeds(&stage.kubelet()).await;
     stage.is_over().await;
 
@@ -86,12 +86,12 @@ async fn a_run_that_ended_while_no_server_was_there_is_read_to_its_end() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_run_that_is_known_and_gone_is_never_made_again() {
     let stage = Stage::new().await;
     let mut first = stage.begin();
     let uid = first.created().await;
-    first.is_killed().await;
+    first.dies().await;
     drop(stage.pipeline_runs().delete(&stage.name(), &DeleteParams::background()).await.unwrap());
     let creations_before = creations(&stage);
 
@@ -102,7 +102,7 @@ async fn a_run_that_is_known_and_gone_is_never_made_again() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn another_run_of_the_same_name_is_not_this_one() {
     let stage = Stage::new().await;
     let mut run = stage.begin();

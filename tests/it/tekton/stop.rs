@@ -24,7 +24,7 @@ async fn stopped_in_time(run: crate::harness::following::Following) -> (Reason, 
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_stopped_run_ends_in_the_cluster_too() {
     let stage = Stage::new().await;
     let mut run = stage.begin();
@@ -38,7 +38,7 @@ async fn a_stopped_run_ends_in_the_cluster_too() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_run_that_waits_for_its_pod_can_be_stopped() {
     let stage = Stage::new().await;
     let mut run = stage.begin();
@@ -51,7 +51,7 @@ async fn a_run_that_waits_for_its_pod_can_be_stopped() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_run_that_could_not_be_created_yet_is_not_created_any_more() {
     let stage = Stage::new().await;
     stage.proxy.inject(Calls::to("POST", "/pipelineruns"), Fault::Status(403, None));
@@ -66,7 +66,7 @@ async fn a_run_that_could_not_be_created_yet_is_not_created_any_more() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_stop_during_a_creation_that_succeeds_late_ends_the_run() {
     let stage = Stage::new().await;
     stage.proxy.inject(Calls::to("POST", "/pipelineruns"), Fault::Delay(Duration::from_secs(4)));
@@ -79,7 +79,7 @@ async fn a_stop_during_a_creation_that_succeeds_late_ends_the_run() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn everything_that_a_stop_waits_for_together_is_in_time() {
     let stage = Stage::new().await;
     stage.proxy.inject(Calls::to("POST", "/pipelineruns"), Fault::Delay(Duration::from_secs(8)));
@@ -94,7 +94,7 @@ async fn everything_that_a_stop_waits_for_together_is_in_time() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_stop_is_asked_for_again_until_the_cluster_hears_it() {
     let stage = Stage::new().await;
     stage.proxy.inject(Calls::to("PATCH", "/pipelineruns").first(2), Fault::Status(503, None));
@@ -108,7 +108,7 @@ async fn a_stop_is_asked_for_again_until_the_cluster_hears_it() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_stop_while_the_cluster_hangs_returns_and_the_run_is_settled_later() {
     let stage = Stage::new().await;
     let mut run = stage.begin();
@@ -130,7 +130,7 @@ async fn a_stop_while_the_cluster_hangs_returns_and_the_run_is_settled_later() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_creation_that_lands_after_everybody_left_is_settled() {
     let stage = Stage::new().await;
     assert_eq!(stage.settle().await, Settled::Absent);
@@ -148,7 +148,7 @@ async fn a_creation_that_lands_after_everybody_left_is_settled() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_run_that_ended_well_is_settled_without_a_cancel() {
     let stage = Stage::new().await;
     let run = stage.begin();
@@ -161,7 +161,7 @@ async fn a_run_that_ended_well_is_settled_without_a_cancel() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_deleted_run_takes_everything_with_it_and_can_be_deleted_again() {
     let stage = Stage::new().await;
     let run = stage.begin();
@@ -176,7 +176,7 @@ async fn a_deleted_run_takes_everything_with_it_and_can_be_deleted_again() {
     for task in tasks {
         let (name, uid) = (task.metadata.name.unwrap(), task.metadata.uid.unwrap());
         let gone = await_condition(stage.task_runs(), &name, conditions::is_deleted(&uid));
-        soon(gone).await.unwrap();
+        soon(Box::pin(gone)).await.unwrap();
     }
     stage.executor.delete(&stage.run.deployment).await.unwrap();
     assert_eq!(stage.settle().await, Settled::Absent);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_pod_that_no_node_has_room_for_is_said_with_the_warning() {
     let stage = Stage::new().await;
     let mut run = stage.begin();
@@ -18,7 +18,7 @@ async fn a_pod_that_no_node_has_room_for_is_said_with_the_warning() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_missing_secret_is_said_with_the_warning() {
     let mut stage = Stage::new().await;
     stage.run.cluster.as_mut().unwrap().settings.git_secret = Some("git-token".to_owned());
@@ -32,7 +32,7 @@ async fn a_missing_secret_is_said_with_the_warning() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn a_warning_is_gone_once_the_pod_works() {
     let stage = Stage::new().await;
     let mut run = stage.begin();
@@ -47,7 +47,7 @@ async fn a_warning_is_gone_once_the_pod_works() {
 }
 
 #[tokio::test]
-#[ignore = "needs the test cluster"]
+#[ignore = "needs the test cluster, L1"]
 async fn the_deploy_pod_is_waited_for_as_well() {
     let stage = Stage::new().await;
     let mut run = stage.begin();
