@@ -57,6 +57,8 @@ type Change = watcher::Result<Event<DynamicObject>>;
 struct Known {
     observed: Observed,
     is_gone: bool,
+    /// Whether the run has ended and its TaskRuns were read after that. Nothing changes any more.
+    is_final: bool,
     problem: Option<String>,
 }
 
@@ -70,7 +72,9 @@ impl Moment {
 impl Known {
     fn moment(&self) -> Moment {
         let pods = Step::ALL.map(|step| self.observed.pod_of(step).map(str::to_owned));
-        Moment { view: view(&self.observed), pods, is_gone: self.is_gone, problem: self.problem.clone() }
+        let mut view = view(&self.observed);
+        view.end = view.end.filter(|_| self.is_final);
+        Moment { view, pods, is_gone: self.is_gone, problem: self.problem.clone() }
     }
 
     fn run(&mut self, object: &DynamicObject, uid: &str) {
@@ -124,7 +128,13 @@ impl Watched<'_> {
                 _ = resync.tick() => self.look(&mut known).await,
                 _ = hints.tick() => self.hint(&mut known).await,
             }
+            if view(&known.observed).end.is_some() {
+                known.is_final = self.tasks(&mut known).await;
+            }
             moments.send_replace(known.moment());
+            if known.is_final {
+                return std::future::pending().await;
+            }
         }
     }
 
@@ -166,10 +176,24 @@ impl Watched<'_> {
             Err(refusal) if is_absence(&refusal) => known.is_gone = true,
             Err(refusal) => return known.refused(&refusal),
         }
+        self.tasks(known).await;
+    }
+
+    /// Reads the TaskRuns as they are now; false where that is worth another try.
+    ///
+    /// The two watches know nothing of each other: the run's end may be seen while its cause is not, or is seen as it was
+    /// before. So the end counts only after this.
+    async fn tasks(&self, known: &mut Known) -> bool {
         let of_run = ListParams::default().labels(&format!("{OF_PIPELINE_RUN}={}", self.name));
         match answer(task_runs(self.client, self.namespace).list(&of_run)).await {
-            Ok(tasks) => tasks.items.iter().for_each(|task| known.task(task)),
-            Err(refusal) => known.refused(&refusal),
+            Ok(tasks) => {
+                tasks.items.iter().for_each(|task| known.task(task));
+                true
+            }
+            Err(refusal) => {
+                known.refused(&refusal);
+                !matches!(refusal.kind, RefusalKind::Busy(_))
+            }
         }
     }
 

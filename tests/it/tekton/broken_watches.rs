@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::executor_contract::outline;
 use crate::harness::fault_proxy::{Calls, Fault};
 use crate::harness::soon;
 
@@ -88,6 +89,23 @@ async fn silent_watches_are_made_up_for_by_looking() {
 
     run.sees(&Event::StepStarted(Step::Deploy)).await;
     assert_eq!(run.ends().await.1, Outcome::Succeeded);
+}
+
+#[tokio::test]
+#[ignore = "needs the test cluster, L1"]
+async fn an_end_that_is_seen_before_its_cause_waits_for_the_cause() {
+    let stage = Stage::new().await;
+    stage.proxy.inject(Calls::to("GET", TASK_WATCH), Fault::Hang);
+    let run = stage.begin();
+    soon(stage.proxy.has_seen("GET", "/taskruns?")).await;
+
+    clones(&stage.kubelet()).await;
+    stage.proxy.inject(Calls::to("GET", "/taskruns?").first(1), Fault::Status(503, None));
+    stage.kubelet().ends("build", 91, &[("message", "the registry said no")]).await;
+
+    let (events, outcome) = run.ends().await;
+    assert_eq!(failure(&outcome), (Reason::PushFailed, "the registry said no"));
+    assert_eq!(outline(&events).last().unwrap(), "build finished false Some(91)");
 }
 
 #[tokio::test]
