@@ -95,8 +95,9 @@ impl TektonExecutor {
             Err(refusal) if refusal.kind == RefusalKind::Missing => return Ok(Settled::Absent),
             Err(refusal) => return Err(Error(refusal.text)),
         };
-        let run = types::pipeline_run(&run).map_err(Error)?;
-        let observed = conditions::Observed { run: Some(run), ..conditions::Observed::default() };
+        // One that cannot be read may go on.
+        let run = types::pipeline_run(&run).ok();
+        let observed = conditions::Observed { run, ..conditions::Observed::default() };
         if conditions::view(&observed).end.is_some() {
             return Ok(Settled::Ended);
         }

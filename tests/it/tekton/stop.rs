@@ -149,6 +149,20 @@ async fn a_creation_that_lands_after_everybody_left_is_settled() {
 
 #[tokio::test]
 #[ignore = "needs the test cluster, L1"]
+async fn a_run_that_cannot_be_read_is_told_to_end_all_the_same() {
+    let stage = Stage::new().await;
+    stage.begin().created().await;
+    let poison = r#"{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","metadata":{},"spec":{},"status":7}"#;
+    stage.proxy.inject(Calls::to("GET", &stage.name()).first(1), Fault::Body(poison.to_owned()));
+
+    assert_eq!(stage.settle().await, Settled::Ending);
+
+    assert_eq!(stage.is_over().await, "Cancelled");
+    assert_eq!(stage.settle().await, Settled::Ended);
+}
+
+#[tokio::test]
+#[ignore = "needs the test cluster, L1"]
 async fn a_run_that_ended_well_is_settled_without_a_cancel() {
     let stage = Stage::new().await;
     let run = stage.begin();
