@@ -108,12 +108,12 @@ impl Stage {
 
     /// PipelineRuns of the namespace, past the proxy.
     pub fn pipeline_runs(&self) -> Api<DynamicObject> {
-        self.tekton("PipelineRun")
+        runs_of(self.admin.clone(), &self.namespace)
     }
 
     /// TaskRuns of the namespace, past the proxy.
     pub fn task_runs(&self) -> Api<DynamicObject> {
-        self.tekton("TaskRun")
+        tekton("TaskRun", self.admin.clone(), &self.namespace)
     }
 
     /// The uids of all PipelineRuns that are there.
@@ -132,11 +132,16 @@ impl Stage {
         let run = soon(Box::pin(await_condition(self.pipeline_runs(), &self.name(), is_over))).await.unwrap();
         condition(run.as_ref()).unwrap()
     }
+}
 
-    fn tekton(&self, kind: &str) -> Api<DynamicObject> {
-        let kind = GroupVersionKind::gvk("tekton.dev", "v1", kind);
-        Api::namespaced_with(self.admin.clone(), &self.namespace, &ApiResource::from_gvk(&kind))
-    }
+/// PipelineRuns of a namespace.
+pub fn runs_of(client: Client, namespace: &str) -> Api<DynamicObject> {
+    tekton("PipelineRun", client, namespace)
+}
+
+fn tekton(kind: &str, client: Client, namespace: &str) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("tekton.dev", "v1", kind);
+    Api::namespaced_with(client, namespace, &ApiResource::from_gvk(&kind))
 }
 
 /// One of the variables that `tests/cluster/cluster exec` sets.
@@ -146,7 +151,7 @@ pub fn variable(name: &str) -> String {
 }
 
 /// A client as the product makes one, through the proxy.
-async fn through(proxy: &FaultProxy, token: Option<&str>) -> Client {
+pub async fn through(proxy: &FaultProxy, token: Option<&str>) -> Client {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kubeconfig");
     proxy.write_kubeconfig(&file, token);
@@ -172,7 +177,8 @@ pub fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
 
-fn common(namespace: &str) -> Common {
+/// What all runs in this namespace have in common.
+pub fn common(namespace: &str) -> Common {
     let image = |name: &str| format!("registry.example.com/{name}:1");
     let images = StepImages {
         clone: image("stackblaze-builder"),

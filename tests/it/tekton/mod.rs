@@ -6,6 +6,7 @@ mod creation;
 mod ends;
 mod probe;
 mod restarts;
+mod rights;
 mod stop;
 mod waits;
 
