@@ -28,5 +28,6 @@ mod routes;
 mod secrets;
 mod services;
 mod startup;
+mod tekton;
 mod tokens;
 mod trigger;

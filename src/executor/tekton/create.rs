@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use kube::api::{DynamicObject, PostParams, Request};
+use kube::client::Body;
+use kube::core::Status;
 use kube::{Client, ResourceExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +40,7 @@ enum Tried {
 
 /// Creates the object, or adopts the one that a lost answer left behind, until it is clear that there is one or none.
 pub(super) async fn make(client: &Client, object: &Value, events: &Events, stop: &CancellationToken) -> Made {
-    let (mut pause, mut refused_since) = (PAUSES.0, None);
+    let (mut pause, mut refused_since, mut may_exist) = (PAUSES.0, None, false);
     loop {
         let refusal = match try_once(client, object).await {
             Tried::Exists(uid) => return Made::Exists(uid),
@@ -50,6 +52,7 @@ pub(super) async fn make(client: &Client, object: &Value, events: &Events, stop:
             }
             Tried::Refused(refusal) => refusal,
         };
+        may_exist |= matches!(refusal.kind, RefusalKind::Busy(_));
         match refusal.kind {
             RefusalKind::Invalid => return failed(Reason::InvalidPipeline, &refusal.text),
             RefusalKind::Missing | RefusalKind::Forbidden => {
@@ -70,7 +73,7 @@ pub(super) async fn make(client: &Client, object: &Value, events: &Events, stop:
         drop(events.send(Event::Waiting(Some(text))).await);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = stop.cancelled() => return failed(Reason::Cancelled, "it was stopped before its run was created"),
+            () = stop.cancelled() => return failed(Reason::Cancelled, stopped(may_exist)),
         }
         pause = (pause * 2).min(PAUSES.1);
     }
@@ -92,7 +95,8 @@ async fn try_once(client: &Client, object: &Value) -> Tried {
     }
 }
 
-/// `Api::create` cannot ask for strict validation, without which an unknown field is dropped in silence.
+/// `Api::create` cannot ask for strict validation, without which an unknown field is dropped in silence, and it does not
+/// hear `Retry-After`, which the API server's own throttle says in the header only.
 async fn create(client: &Client, namespace: &str, object: &Value) -> Result<DynamicObject, kube::Error> {
     let body = serde_json::to_vec(object).map_err(kube::Error::SerdeError)?;
     let mut request = Request::new(url(namespace))
@@ -109,7 +113,25 @@ async fn create(client: &Client, namespace: &str, object: &Value) -> Result<Dyna
     if let Ok(strict) = format!("{address}{joint}fieldValidation=Strict").parse() {
         *request.uri_mut() = strict;
     }
-    client.request(request).await
+    let answer = client.send(request.map(Body::from)).await?;
+    let code = answer.status();
+    let after = answer.headers().get("retry-after").and_then(|after| after.to_str().ok()?.parse().ok());
+    let body = answer.into_body().collect_bytes().await?;
+    if code.is_success() {
+        return serde_json::from_slice(&body).map_err(kube::Error::SerdeError);
+    }
+    Err(kube::Error::Api(Box::new(status(code.as_u16(), &body, after))))
+}
+
+/// What a refusal says, in the API server's own form or as plain text.
+fn status(code: u16, body: &[u8], retry_after_seconds: Option<u32>) -> Status {
+    let mut status = serde_json::from_slice::<Status>(body)
+        .unwrap_or_else(|_| Status::failure(String::from_utf8_lossy(body).trim(), ""));
+    status.code = code;
+    let details = retry_after_seconds
+        .and_then(|seconds| serde_json::from_value(json!({"retryAfterSeconds": seconds})).ok());
+    status.details = details.or(status.details);
+    status
 }
 
 /// Made by this installation for this deployment. Its spec may differ: the service may have been edited since.
@@ -131,6 +153,14 @@ fn refused(refusal: &Refusal) -> String {
         _ => "apply stackblaze manifests",
     };
     format!("{}; {hint}", refusal.text)
+}
+
+const fn stopped(may_exist: bool) -> &'static str {
+    if may_exist {
+        "it was stopped; whether its run was created before is not known"
+    } else {
+        "it was stopped before its run was created"
+    }
 }
 
 const fn asked_pause(refusal: &Refusal) -> Option<Duration> {

@@ -1,5 +1,6 @@
 //! One run from its creation to its end: moments become events, in order.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use kube::Client;
@@ -17,9 +18,6 @@ use super::log_position::Position;
 use super::logs::Follower;
 use super::observe::{Moment, Watched};
 
-/// A run that was asked to end and is not known to have ended after this is left to the reconcile list; within the 15 s
-/// of the executor's contract.
-const STOP_LIMIT: Duration = Duration::from_secs(13);
 /// Pause before a cancel is asked for again.
 const STOP_RETRY: Duration = Duration::from_secs(1);
 
@@ -37,6 +35,8 @@ pub(super) struct Followed<'a> {
 /// What was told already.
 #[derive(Default)]
 struct Told {
+    /// The last step that was said to have begun.
+    step: Option<Step>,
     commit: bool,
     image: bool,
     waiting: Option<String>,
@@ -50,7 +50,7 @@ impl Followed<'_> {
         let watched = Watched { client, namespace, name, uid };
         tokio::select! {
             outcome = self.drive(moments) => outcome,
-            outcome = self.end_when_asked() => outcome,
+            never = self.end_when_asked() => match never {},
             () = watched.observe(&sender) => failed(Reason::Internal, "the run is not observed any more"),
         }
     }
@@ -61,6 +61,7 @@ impl Followed<'_> {
             if !self.reach(step, &mut moments, &mut told).await {
                 continue;
             }
+            told.step = Some(step);
             self.send(Event::StepStarted(step)).await;
             let position = match &logged {
                 Some(logged) if logged.step() == step => Some(logged.clone()),
@@ -138,12 +139,15 @@ impl Followed<'_> {
         }
     }
 
+    /// One moment may show several steps at once; what a step left is told only after the step was.
     async fn tell(&self, moment: &Moment, told: &mut Told) {
-        if let Some((commit, subject)) = moment.view.commit.clone().filter(|_| !told.commit) {
+        let has_begun = |step| told.step >= Some(step);
+        let (is_cloning, is_building) = (has_begun(Step::Clone), has_begun(Step::Build));
+        if let Some((commit, subject)) = moment.view.commit.clone().filter(|_| is_cloning && !told.commit) {
             told.commit = true;
             self.send(Event::Commit { commit, subject }).await;
         }
-        if let Some(digest) = moment.view.digest.clone().filter(|_| !told.image) {
+        if let Some(digest) = moment.view.digest.clone().filter(|_| is_building && !told.image) {
             told.image = true;
             self.send(Event::Image(digest)).await;
         }
@@ -159,17 +163,13 @@ impl Followed<'_> {
         drop(self.events.send(event).await);
     }
 
-    /// Asks the run to end once that is wanted, and gives it a while.
-    async fn end_when_asked(&self) -> Outcome {
+    /// Asks the run to end once that is wanted, until the cluster has heard it; what then comes of it is observed.
+    async fn end_when_asked(&self) -> Infallible {
         self.stop.cancelled().await;
-        let asked = async {
-            while cancel(self.client, self.namespace, self.name).await.is_err() {
-                tokio::time::sleep(STOP_RETRY).await;
-            }
-            std::future::pending::<()>().await;
-        };
-        drop(tokio::time::timeout(STOP_LIMIT, asked).await);
-        failed(Reason::Cancelled, "it was asked to end; the cluster has not confirmed that it did")
+        while cancel(self.client, self.namespace, self.name).await.is_err() {
+            tokio::time::sleep(STOP_RETRY).await;
+        }
+        std::future::pending().await
     }
 }
 

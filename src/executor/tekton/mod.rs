@@ -27,6 +27,8 @@ mod testing;
 pub mod types;
 mod verdict;
 
+use std::time::Duration;
+
 use kube::Client;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Preconditions};
 use tokio_util::sync::CancellationToken;
@@ -40,6 +42,10 @@ use client::{RefusalKind, answer};
 use create::Made;
 use follow::Followed;
 use manifest::Common;
+
+/// A run that was asked to end and is not known to have ended after this is left to the reconcile list; within the 15 s
+/// of the executor's contract.
+const STOP_LIMIT: Duration = Duration::from_secs(13);
 
 /// Runs deployments in one build namespace of one cluster. Cheap to clone.
 #[derive(Clone)]
@@ -64,25 +70,13 @@ impl Executor for TektonExecutor {
         let Some(cluster) = &run.cluster else {
             return Err(Error("the service has no settings for executor tekton".to_owned()));
         };
-        let (namespace, name) = (self.common.namespace.as_str(), run.deployment.run_name());
-        let uid = match &cluster.uid {
-            Some(uid) => uid.clone(),
-            None => match self.make(run, cluster, events, stop).await {
-                Made::Exists(uid) => uid,
-                Made::Ended(outcome) => return Ok(outcome),
-            },
-        };
-        let followed = Followed {
-            client: &self.client,
-            namespace,
-            name: name.as_str(),
-            uid: &uid,
-            log_mark: cluster.log_mark.as_deref(),
-            events,
-            stop,
-        };
-        // Two watches and a log stream are large, and every layer above would carry them.
-        Ok(Box::pin(followed.follow()).await)
+        tokio::select! {
+            outcome = self.make_and_follow(run, cluster, events, stop) => Ok(outcome),
+            () = overdue(stop) => Ok(Outcome::Failed {
+                reason: Reason::Cancelled,
+                message: "it was asked to end; the cluster has not confirmed that it did".to_owned(),
+            }),
+        }
     }
 
     async fn probe(&self) -> Result<(), String> {
@@ -95,9 +89,11 @@ impl Executor for TektonExecutor {
 
     async fn settle(&self, id: &DeploymentId) -> Result<Settled, Error> {
         let Some(run) = self.own(id).await? else { return Ok(Settled::Absent) };
-        let run = types::pipeline_run(&run).map_err(Error)?;
-        let observed = conditions::Observed { run: Some(run), ..conditions::Observed::default() };
-        if conditions::view(&observed).end.is_some() {
+        // One that cannot be read may go on, unless it has a time at which it ended.
+        let has_ended = run.data.pointer("/status/completionTime").is_some_and(|at| !at.is_null());
+        let observed =
+            conditions::Observed { run: types::pipeline_run(&run).ok(), ..conditions::Observed::default() };
+        if has_ended || conditions::view(&observed).end.is_some() {
             return Ok(Settled::Ended);
         }
         let (namespace, name) = (&self.common.namespace, id.run_name());
@@ -128,7 +124,41 @@ impl Executor for TektonExecutor {
     async fn forget(&self, _service: &ServiceId) {}
 }
 
+/// One limit for all that a stop may wait for: an answer to the creation, the cancel, the end itself.
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(STOP_LIMIT).await;
+}
+
 impl TektonExecutor {
+    async fn make_and_follow(
+        &self,
+        run: &Run,
+        cluster: &super::ClusterRun,
+        events: &Events,
+        stop: &CancellationToken,
+    ) -> Outcome {
+        let name = run.deployment.run_name();
+        let uid = match &cluster.uid {
+            Some(uid) => uid.clone(),
+            None => match self.make(run, cluster, events, stop).await {
+                Made::Exists(uid) => uid,
+                Made::Ended(outcome) => return outcome,
+            },
+        };
+        let followed = Followed {
+            client: &self.client,
+            namespace: &self.common.namespace,
+            name: name.as_str(),
+            uid: &uid,
+            log_mark: cluster.log_mark.as_deref(),
+            events,
+            stop,
+        };
+        // Two watches and a log stream are large, and every layer above would carry them.
+        Box::pin(followed.follow()).await
+    }
+
     /// The run of a deployment, where this server made it. One of the same name that somebody else made is none of ours.
     async fn own(&self, id: &DeploymentId) -> Result<Option<DynamicObject>, Error> {
         let runs = pipeline_runs(&self.client, &self.common.namespace);

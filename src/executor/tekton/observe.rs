@@ -17,15 +17,16 @@ use tokio::time::MissedTickBehavior;
 use crate::domain::Step;
 
 use super::api::{pipeline_runs, task_runs};
-use super::client::{Refusal, RefusalKind, answer, refusal};
+use super::client::{Refusal, RefusalKind, answer};
 use super::conditions::{Observed, View, view};
 use super::names::{BUILD_TASK, DEPLOY_TASK, OF_PIPELINE_RUN, OF_PIPELINE_TASK};
 use super::types;
 
 /// Time between two looks at everything, should a watch be silent.
 const RESYNC: Duration = Duration::from_mins(1);
-/// Time between two looks for warnings about a pod that is waited for.
-const WARNINGS: Duration = Duration::from_secs(5);
+/// Time between two looks for what people should know: warnings about a pod that is waited for, and whether the cluster
+/// answers again.
+const HINTS: Duration = Duration::from_secs(5);
 
 /// One moment of a run.
 #[derive(Debug, Clone)]
@@ -56,6 +57,8 @@ type Change = watcher::Result<Event<DynamicObject>>;
 struct Known {
     observed: Observed,
     is_gone: bool,
+    /// Whether the run has ended and its TaskRuns were read after that. Nothing changes any more.
+    is_final: bool,
     problem: Option<String>,
 }
 
@@ -69,7 +72,9 @@ impl Moment {
 impl Known {
     fn moment(&self) -> Moment {
         let pods = Step::ALL.map(|step| self.observed.pod_of(step).map(str::to_owned));
-        Moment { view: view(&self.observed), pods, is_gone: self.is_gone, problem: self.problem.clone() }
+        let mut view = view(&self.observed);
+        view.end = view.end.filter(|_| self.is_final);
+        Moment { view, pods, is_gone: self.is_gone, problem: self.problem.clone() }
     }
 
     fn run(&mut self, object: &DynamicObject, uid: &str) {
@@ -112,18 +117,24 @@ impl Watched<'_> {
         let runs = changes(pipeline_runs(client, namespace), &format!("metadata.name={name}"), "");
         let tasks = changes(task_runs(client, namespace), "", &format!("{OF_PIPELINE_RUN}={name}"));
         futures_util::pin_mut!(runs, tasks);
-        let (mut resync, mut warnings) = (tokio::time::interval(RESYNC), tokio::time::interval(WARNINGS));
+        let (mut resync, mut hints) = (tokio::time::interval(RESYNC), tokio::time::interval(HINTS));
         resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        warnings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        hints.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut known = Known::default();
         loop {
             tokio::select! {
                 Some(event) = runs.next() => self.run_event(&mut known, event).await,
-                Some(event) = tasks.next() => task_event(&mut known, event),
+                Some(event) = tasks.next() => self.task_event(&mut known, event).await,
                 _ = resync.tick() => self.look(&mut known).await,
-                _ = warnings.tick() => self.warn(&mut known).await,
+                _ = hints.tick() => self.hint(&mut known).await,
+            }
+            if view(&known.observed).end.is_some() {
+                known.is_final = self.tasks(&mut known).await;
             }
             moments.send_replace(known.moment());
+            if known.is_final {
+                return std::future::pending().await;
+            }
         }
     }
 
@@ -139,27 +150,59 @@ impl Watched<'_> {
                 self.look(known).await;
             }
             Ok(Event::Init) => {}
-            Err(error) => known.refused(&watch_refusal(&error)),
+            Err(_) => self.look(known).await,
         }
     }
 
-    /// Reads everything as it is now.
+    async fn task_event(&self, known: &mut Known, event: Change) {
+        match event {
+            Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                known.problem = None;
+                known.task(&object);
+            }
+            // A TaskRun that is deleted leaves what was known of it; its run tells what follows.
+            Ok(Event::Delete(_) | Event::Init | Event::InitDone) => {}
+            Err(_) => self.look(known).await,
+        }
+    }
+
+    /// Reads everything as it is now. A watch that broke is a problem only where this fails as well: a watch says that
+    /// it broke, but not that it goes on.
     async fn look(&self, known: &mut Known) {
+        known.problem = None;
         match answer(pipeline_runs(self.client, self.namespace).get(self.name)).await {
             Ok(object) if object.metadata.uid.as_deref() == Some(self.uid) => known.run(&object, self.uid),
             Ok(_) => known.is_gone = true,
             Err(refusal) if is_absence(&refusal) => known.is_gone = true,
             Err(refusal) => return known.refused(&refusal),
         }
+        self.tasks(known).await;
+    }
+
+    /// Reads the TaskRuns as they are now; false where that is worth another try.
+    ///
+    /// The two watches know nothing of each other: the run's end may be seen while its cause is not, or is seen as it was
+    /// before. So the end counts only after this.
+    async fn tasks(&self, known: &mut Known) -> bool {
         let of_run = ListParams::default().labels(&format!("{OF_PIPELINE_RUN}={}", self.name));
         match answer(task_runs(self.client, self.namespace).list(&of_run)).await {
-            Ok(tasks) => tasks.items.iter().for_each(|task| known.task(task)),
-            Err(refusal) => known.refused(&refusal),
+            Ok(tasks) => {
+                tasks.items.iter().for_each(|task| known.task(task));
+                true
+            }
+            Err(refusal) => {
+                known.refused(&refusal);
+                !matches!(refusal.kind, RefusalKind::Busy(_))
+            }
         }
     }
 
-    /// The last warning about the pod that is waited for. A hint: without the right to read events there is none.
-    async fn warn(&self, known: &mut Known) {
+    /// Looks again while something is wrong, else for the last warning about the pod that is waited for. Without the right
+    /// to read events there is none.
+    async fn hint(&self, known: &mut Known) {
+        if known.problem.is_some() {
+            return self.look(known).await;
+        }
         known.observed.warning = None;
         let pod = known.observed.pod_of(Step::Deploy).or_else(|| known.observed.pod_of(Step::Build));
         let is_waiting = view(&known.observed).waiting.is_some();
@@ -187,28 +230,7 @@ fn changes(api: Api<DynamicObject>, fields: &str, labels: &str) -> impl Stream<I
     watcher(api, config).default_backoff()
 }
 
-fn task_event(known: &mut Known, event: Change) {
-    match event {
-        Ok(Event::Apply(object) | Event::InitApply(object)) => known.task(&object),
-        // A TaskRun that is deleted leaves what was known of it; its run tells what follows.
-        Ok(Event::Delete(_) | Event::Init | Event::InitDone) => {}
-        Err(error) => known.refused(&watch_refusal(&error)),
-    }
-}
-
 /// 404 with a name in it is this object's absence; without, the kind or the namespace is missing.
 fn is_absence(refusal: &Refusal) -> bool {
     refusal.kind == RefusalKind::Missing && refusal.text.contains('"')
-}
-
-fn watch_refusal(error: &watcher::Error) -> Refusal {
-    match error {
-        watcher::Error::InitialListFailed(inner)
-        | watcher::Error::WatchStartFailed(inner)
-        | watcher::Error::WatchFailed(inner) => refusal(inner),
-        watcher::Error::WatchError(status) => refusal(&kube::Error::Api(status.clone())),
-        watcher::Error::NoResourceVersion => {
-            Refusal { kind: RefusalKind::Busy(None), text: error.to_string() }
-        }
-    }
 }

@@ -88,12 +88,14 @@ def tekton():
                 "PROBES_PORT": probes, "METRICS_PROMETHEUS_PORT": metrics, "PROFILING_PORT": profiling}
 
     kubeconfig = STATE / "conf/admin.kubeconfig"
+    # Tests that run side by side should not wait for the controller's own throttle; a full cluster keeps the real one.
+    pace = ["-kube-api-qps", "200", "-kube-api-burst", "200"] if (STATE / "api-only").exists() else []
     return {
         "tekton-controller": ([
             TEKTON / "bin/controller", "-kubeconfig", kubeconfig, "-entrypoint-image", image("entrypoint"),
             "-nop-image", image("nop"), "-workingdirinit-image", image("workingdirinit"),
             "-sidecarlogresults-image", image("nop"), "-shell-image", image("busybox"),
-            "-shell-image-win", image("busybox"), "-disable-ha"], env("controller", "8081", "9091", "8018")),
+            "-shell-image-win", image("busybox"), "-disable-ha", *pace], env("controller", "8081", "9091", "8018")),
         "tekton-webhook": ([TEKTON / "bin/webhook", "-kubeconfig", kubeconfig], {
             **env("webhook", "8082", "9092", "8028"), "WEBHOOK_SERVICE_NAME": "tekton-pipelines-webhook",
             "WEBHOOK_SECRET_NAME": "webhook-certs", "WEBHOOK_PORT": "8443",

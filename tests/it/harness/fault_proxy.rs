@@ -29,6 +29,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::stage::variable;
+
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
@@ -46,6 +48,8 @@ pub enum Fault {
     CutBody(usize),
     /// The request reaches the API server only after this time.
     Delay(Duration),
+    /// This body, as if it were the API server's; the API server sees nothing.
+    Body(String),
 }
 
 /// Which calls a fault hits: all of a method and a path, or some of them, counted from when the fault was added.
@@ -114,17 +118,15 @@ pub struct Upstream {
 
 impl Upstream {
     /// The cluster of `tests/cluster/cluster exec`, by its variables.
-    #[expect(clippy::disallowed_methods, reason = "where the cluster lies is no setting of the product")]
     pub fn cluster() -> Self {
-        let named = |name: &str| std::env::var(name).expect("run by `tests/cluster/cluster exec`");
-        let [ca, certificate, key] = ["CLUSTER_CA", "CLUSTER_ADMIN_CERT", "CLUSTER_ADMIN_KEY"].map(named);
+        let [ca, certificate, key] = ["CLUSTER_CA", "CLUSTER_ADMIN_CERT", "CLUSTER_ADMIN_KEY"].map(variable);
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
         let chain = vec![CertificateDer::from_pem_file(certificate).unwrap()];
         let key = PrivateKeyDer::from_pem_file(key).unwrap();
         let admin = tls(roots.clone()).with_client_auth_cert(chain, key).unwrap();
         let bearer = tls(roots).with_no_client_auth();
-        Self { base: named("CLUSTER_API"), admin: client(admin), bearer: client(bearer) }
+        Self { base: variable("CLUSTER_API"), admin: client(admin), bearer: client(bearer) }
     }
 
     /// A server that speaks plain HTTP.
@@ -160,6 +162,8 @@ struct Shared {
     faults: Mutex<Vec<(Calls, Fault)>>,
     journal: Mutex<Vec<Entry>>,
     cut: watch::Sender<()>,
+    /// Says that the journal has grown.
+    seen: watch::Sender<()>,
 }
 
 /// Ends with the value.
@@ -185,6 +189,7 @@ impl FaultProxy {
             faults: Mutex::default(),
             journal: Mutex::default(),
             cut: watch::Sender::new(()),
+            seen: watch::Sender::new(()),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Self { address, shared, accepting }
@@ -219,6 +224,15 @@ impl FaultProxy {
     /// Ends every open connection in the middle of whatever it does.
     pub fn cut_all(&self) {
         self.shared.cut.send_replace(());
+    }
+
+    /// Waits for a request of a method to a path with this piece.
+    pub async fn has_seen(&self, method: &str, piece: &str) {
+        let mut seen = self.shared.seen.subscribe();
+        let fits = |entry: &Entry| entry.method == method && entry.target.contains(piece);
+        while !self.journal().iter().any(fits) {
+            seen.changed().await.expect("the proxy lives");
+        }
     }
 
     pub fn journal(&self) -> Vec<Entry> {
@@ -282,10 +296,12 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<R
         journal.push(entry);
         journal.len() - 1
     };
-    match fault {
+    shared.seen.send_replace(());
+    match fault.clone() {
         Some(Fault::Status(code, retry_after)) => return Ok(refusal(code, retry_after)),
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Cut) => return Err(cut()),
+        Some(Fault::Body(text)) => return Ok(Response::new(text.into())),
         Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
         _ => {}
     }

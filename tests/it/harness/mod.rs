@@ -4,12 +4,16 @@
 pub mod build;
 pub mod curl;
 pub mod fault_proxy;
+pub mod following;
 pub mod git;
 pub mod http;
+pub mod kubelet;
 pub mod log;
+pub mod outage;
 pub mod process;
 pub mod scripted;
 pub mod server;
+pub mod stage;
 
 use std::time::Duration;
 
@@ -21,6 +25,7 @@ pub use log::Lines;
 pub use scripted::Script;
 pub use server::Options;
 pub use server::TestServer;
+pub use stage::Stage;
 
 /// Nothing here takes this long; a test that waits longer has failed.
 pub const PATIENCE: Duration = Duration::from_mins(1);

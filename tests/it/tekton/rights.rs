@@ -1,0 +1,106 @@
+//! What `stackblaze manifests` grants: enough for everything that the server does, and no more than that.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use k8s_openapi::api::authentication::v1 as authentication;
+use k8s_openapi::api::core::v1 as core;
+use kube::api::{Api, PostParams};
+use serde_json::json;
+use stackblaze::domain::Workload;
+use stackblaze::executor::Executor as _;
+use stackblaze::executor::Settled;
+use stackblaze::executor::tekton::TektonExecutor;
+use stackblaze::executor::tekton::manifests::{ManifestSettings, render};
+
+use super::*;
+use crate::harness::following::Following;
+use crate::harness::soon;
+use crate::harness::stage::{common, read, runs_of, through};
+
+/// Time between two looks whether the policy is in force.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Installs what the product prints, with the stage as build namespace; a token of the server's account.
+async fn install(stage: &Stage) -> String {
+    let settings = ManifestSettings {
+        image: "registry.example.com/stackblaze:1".to_owned(),
+        builder_image: "registry.example.com/stackblaze-builder:1".to_owned(),
+        namespace: format!("{}-server", stage.namespace),
+        build_namespace: stage.namespace.clone(),
+        workloads: vec![Workload::parse("apps/api").unwrap()],
+    };
+    apply(&render(&settings).unwrap());
+    let accounts = Api::<core::ServiceAccount>::namespaced(stage.admin.clone(), &settings.namespace);
+    let request: authentication::TokenRequest = read(json!({
+        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] },
+    }));
+    let token = accounts.create_token_request("stackblaze", &PostParams::default(), &request).await.unwrap();
+    token.status.unwrap().token
+}
+
+fn apply(text: &str) {
+    let arguments = ["apply", "--server-side", "--force-conflicts", "--filename", "-"];
+    let mut kubectl =
+        Command::new("kubectl").args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    kubectl.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(kubectl.wait().unwrap().success());
+}
+
+/// Waits until the admission policy refuses what it should.
+async fn policy_is_in_force(stage: &Stage, token: &str) {
+    let runs = runs_of(through(&stage.proxy, Some(token)).await, &stage.namespace);
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    let wrong = json!({
+        "apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": { "name": "wrong" },
+        "spec": { "pipelineRef": { "name": "x" } },
+    });
+    while runs.create(&dry_run, &read(wrong.clone())).await.is_ok() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the test cluster, L1"]
+async fn the_rights_of_our_manifests_are_enough_and_their_policy_keeps_others_out() {
+    let mut stage = Stage::new().await;
+    let token = install(&stage).await;
+    soon(policy_is_in_force(&stage, &token)).await;
+    let begun = stage.proxy.journal().len();
+    let server = stage.as_account(&token).await;
+
+    assert_eq!(server.probe().await, Ok(()));
+    let run = Following::begin(server.clone(), stage.run.clone());
+    succeeds(&stage.kubelet()).await;
+    assert_eq!(run.ends().await.1, Outcome::Succeeded);
+
+    stage.another();
+    let mut run = Following::begin(server.clone(), stage.run.clone());
+    stage.kubelet().warns("clone", "FailedMount", "no such secret").await;
+    run.waits_for("FailedMount: no such secret").await;
+    run.stop.cancel();
+    assert_eq!(failure(&run.ends().await.1).0, Reason::Cancelled);
+    assert_eq!(server.settle(&stage.run.deployment).await.unwrap(), Settled::Ended);
+    server.delete(&stage.run.deployment).await.unwrap();
+    assert_eq!(server.settle(&stage.run.deployment).await.unwrap(), Settled::Absent);
+
+    stage.another();
+    stage.run.cluster.as_mut().unwrap().kept = Some(kept());
+    let run = Following::begin(server, stage.run.clone());
+    stage.kubelet().starts("rollout").await;
+    stage.kubelet().ends("rollout", 0, &[]).await;
+    assert_eq!(run.ends().await.1, Outcome::Succeeded, "a rollback");
+    let journal = stage.proxy.journal().split_off(begun);
+    let refused = journal.iter().filter(|call| matches!(call.status, Some(401 | 403)));
+    assert_eq!(refused.map(|call| &call.target).collect::<Vec<_>>(), Vec::<&String>::new());
+
+    stage.another();
+    let mut elsewhere = common(&stage.namespace);
+    elsewhere.images.deploy = "registry.example.com/other:1".to_owned();
+    let other = TektonExecutor::new(through(&stage.proxy, Some(&token)).await, elsewhere);
+    let (_, outcome) = Following::begin(other, stage.run.clone()).ends().await;
+    let (reason, message) = failure(&outcome);
+    assert_eq!(reason, Reason::InvalidPipeline);
+    assert!(message.contains("runs stackblaze rollout in StackBlaze's own image"), "{message}");
+}
