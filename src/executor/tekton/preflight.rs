@@ -210,11 +210,11 @@ fn judge_flags(flags: &BTreeMap<String, String>) -> Vec<Finding> {
             Some(fix),
         ));
     }
-    if !is("keep-pod-on-cancel", "true") {
-        let fix = "set keep-pod-on-cancel to true, so that the last lines before a cancel or a timeout are not lost";
+    if is("keep-pod-on-cancel", "true") {
+        let fix = "set keep-pod-on-cancel to false: the log is stored while it runs, and a deleted pod's steps get 30 s to tidy up";
         findings.push(Finding::new(
             Weight::Advice,
-            "pods are deleted the moment that a run is cancelled",
+            "a rollout that is cancelled or times out is killed before it can put the old version back",
             Some(fix),
         ));
     }
@@ -280,11 +280,12 @@ mod tests {
             )
         };
 
-        assert_eq!(weights(&flags(&[])), [Weight::Advice; 3]);
+        assert_eq!(weights(&flags(&[])), [Weight::Advice; 2]);
+        assert_eq!(weights(&flags(&[("keep-pod-on-cancel", "true")])), [Weight::Advice; 3]);
         assert_eq!(flags(&[("disable-inline-spec", "pipelinerun")])[0].weight, Weight::Bad);
         let all_set = [
             ("running-in-environment-with-injected-sidecars", "false"),
-            ("keep-pod-on-cancel", "true"),
+            ("keep-pod-on-cancel", "false"),
             ("disable-creds-init", "true"),
         ];
         assert_eq!(weights(&flags(&all_set)), [Weight::Good]);
