@@ -27,6 +27,8 @@ const RETRY: Duration = Duration::from_millis(500);
 const LAST_SILENCE: Duration = Duration::from_secs(3);
 /// Times that the log of an ended step is asked for where the cluster does not answer.
 const LAST_TRIES: u32 = 5;
+/// What kubelet writes instead of lines once it has removed the container; no line of the step.
+const NO_LOG: &[u8] = b"unable to retrieve container logs for ";
 /// Stands where lines are missing.
 const GAP: &[u8] = b"[stackblaze: the log stream broke here, some lines may be missing]\n";
 
@@ -136,7 +138,9 @@ impl Follower<'_> {
         let split = line.iter().position(|byte| *byte == b' ');
         let at = split.and_then(|at| std::str::from_utf8(&line[..at]).ok()?.parse::<Timestamp>().ok());
         let (Some(at), Some(split)) = (at, split) else {
-            batch.extend_from_slice(line);
+            if !line.starts_with(NO_LOG) {
+                batch.extend_from_slice(line);
+            }
             return;
         };
         match self.position.take(at) {

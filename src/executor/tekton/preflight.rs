@@ -215,9 +215,12 @@ fn judge_flags(flags: &BTreeMap<String, String>) -> Vec<Finding> {
         let fix = "set running-in-environment-with-injected-sidecars to false, unless a service mesh puts sidecars into build pods";
         findings.push(Finding::advice("each task starts about 5 s later than it could", Some(fix)));
     }
-    if !is("keep-pod-on-cancel", "true") {
-        let fix = "set keep-pod-on-cancel to true, so that the last lines before a cancel or a timeout are not lost";
-        findings.push(Finding::advice("pods are deleted the moment that a run is cancelled", Some(fix)));
+    if is("keep-pod-on-cancel", "true") {
+        let fix = "set keep-pod-on-cancel to false: the log is stored while it runs, and a deleted pod's steps get 30 s to tidy up";
+        findings.push(Finding::advice(
+            "a rollout that is cancelled or times out is killed before it can put the old version back",
+            Some(fix),
+        ));
     }
     if !is("disable-creds-init", "true") {
         let fix = "set disable-creds-init to true: StackBlaze mounts credentials itself, in the one step that needs them";
@@ -278,11 +281,12 @@ mod tests {
             )
         };
 
-        assert_eq!(verdicts(&flags(&[])), [Verdict::Advice; 3]);
+        assert_eq!(verdicts(&flags(&[])), [Verdict::Advice; 2]);
+        assert_eq!(verdicts(&flags(&[("keep-pod-on-cancel", "true")])), [Verdict::Advice; 3]);
         assert_eq!(flags(&[("disable-inline-spec", "pipelinerun")])[0].verdict, Verdict::Bad);
         let all_set = [
             ("running-in-environment-with-injected-sidecars", "false"),
-            ("keep-pod-on-cancel", "true"),
+            ("keep-pod-on-cancel", "false"),
             ("disable-creds-init", "true"),
         ];
         assert_eq!(verdicts(&flags(&all_set)), [Verdict::Good]);

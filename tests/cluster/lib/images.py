@@ -2,7 +2,7 @@
 import hashlib, json, re, shutil, subprocess
 
 from .build import apt_get
-from .common import IMAGES, KUBE, TEKTON, run, say
+from .common import IMAGES, KUBE, PRIVATE_REGISTRY, REGISTRY, TEKTON, run, say
 
 # `builder-base`: what clone and build need. `minimal`: what a Rust program linked to glibc needs.
 BUILDER = ["dash", "coreutils", "sed", "grep", "tar", "gzip", "findutils", "git", "ca-certificates", "buildah", "uidmap"]
@@ -72,6 +72,11 @@ def build_all():
     builder = debian_root(work / "builder", [d for d in debs if not SKIP.match(d.name.split("_")[0])])
     for name in ("subuid", "subgid"):  # without CAP_SYS_ADMIN buildah works in a user namespace
         (builder / "etc" / name).write_text("root:100000:65536\n")
+    # The cluster's registries speak http, and the build step has no flag for that.
+    conf = builder / "etc/containers/registries.conf.d"
+    conf.mkdir(parents=True, exist_ok=True)
+    (conf / "cluster.conf").write_text("".join(
+        f'[[registry]]\nlocation = "{address}"\ninsecure = true\n' for address in (REGISTRY, PRIVATE_REGISTRY)))
     image("builder-base", builder, Cmd=["/bin/sh"])
     minimal = debian_root(work / "minimal", [d for d in debs if d.name.split("_")[0] in MINIMAL])
     image("minimal", minimal, User="65532")

@@ -4,7 +4,7 @@ import base64, json, os, re
 from .common import GIT_PASSWORD, GIT_USER, PRIVATE_REGISTRY, REGISTRY, REGISTRY_PASSWORD, REGISTRY_USER, STATE, \
     TEKTON, Fail
 
-FLAGS = {"running-in-environment-with-injected-sidecars": "false", "keep-pod-on-cancel": "true"}
+FLAGS = {"running-in-environment-with-injected-sidecars": "false"}
 VOLUMES = 2
 PROBE = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "probe", "namespace": "default"},
          "spec": {"pipelineSpec": {"tasks": [{"name": "t", "taskSpec": {
