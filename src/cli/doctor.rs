@@ -79,7 +79,8 @@ impl From<Finding> for Check {
 impl Doctor {
     pub(super) async fn run(self, data_dir: &DataDir) -> Result<ExitCode, Failure> {
         let dir = data_dir.path();
-        let mut checks = vec![folder(&dir)];
+        let is_pod = self.cluster.at() == Some(ClusterAt::OwnPod);
+        let mut checks = vec![if is_pod { volume(&dir) } else { folder(&dir) }];
         if dir.is_dir() {
             let health = backup::health(&dir);
             let key = self.secret_key_file.clone().unwrap_or_else(|| dir.join(KEY_FILE));
@@ -87,10 +88,10 @@ impl Doctor {
             checks.extend(database(&dir, &health));
             checks.push(server_key(&key, &health));
             checks.push(clock(&dir));
-            checks.push(git());
+            checks.extend((!is_pod).then(git));
             checks.extend(server(&dir, &health).await?);
         } else {
-            checks.push(git());
+            checks.extend((!is_pod).then(git));
         }
         checks.extend(cluster(&self.cluster).await);
         let is_ok = checks.iter().all(|check| check.verdict.is_ok() || check.is_advice);
@@ -168,6 +169,19 @@ fn folder(dir: &Path) -> Check {
         return Check::wrong(NAME, detail, format!("chmod 700 {shown}"));
     }
     Check::ok(NAME, format!("{shown}, mode {mode:o}"))
+}
+
+/// In a pod the folder is a volume of its own: whose it is and its mode are the cluster's business.
+fn volume(dir: &Path) -> Check {
+    const NAME: &str = "data folder";
+    let shown = dir.display();
+    match rustix::fs::access(dir, rustix::fs::Access::WRITE_OK) {
+        Ok(()) => Check::ok(NAME, format!("{shown} can be written")),
+        Err(error) => {
+            let fix = "set fsGroup in the pod's securityContext, as stackblaze manifests does";
+            Check::wrong(NAME, format!("{shown} cannot be written: {error}"), fix)
+        }
+    }
 }
 
 fn disk(health: &Health) -> Check {

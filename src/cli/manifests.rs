@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::config::base_url;
 use crate::domain::{Invalid, Workload};
 use crate::executor::tekton::manifests::{ManifestSettings, render};
 
@@ -14,7 +15,10 @@ const USAGE: u8 = 64;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   stackblaze manifests --image registry.example.com/stackblaze:1 \\
-    --builder-image registry.example.com/stackblaze-builder:1 --workload apps/api | kubectl apply -f -")]
+    --builder-image registry.example.com/stackblaze-builder:1 --workload apps/api | kubectl apply -f -
+
+An ingress that leads to Service stackblaze, and --public-url with its address, make
+hook URLs work outside of the cluster.")]
 pub(super) struct ManifestsArgs {
     /// Image of the server and of the deploy step
     #[arg(long, value_name = "IMAGE")]
@@ -25,6 +29,9 @@ pub(super) struct ManifestsArgs {
     /// A Deployment that may be deployed to; repeatable
     #[arg(long = "workload", value_name = "NS/DEPLOYMENT", value_parser = workload)]
     workloads: Vec<Workload>,
+    /// Base of hook URLs, API and pages, as callers reach them [default: the server's address inside the cluster]
+    #[arg(long, value_name = "URL", value_parser = base_url)]
+    public_url: Option<String>,
     /// Namespace of the server
     #[arg(long, value_name = "NAME", default_value = "stackblaze")]
     namespace: String,
@@ -43,6 +50,7 @@ impl ManifestsArgs {
         let settings = ManifestSettings {
             image: self.image,
             builder_image: self.builder_image,
+            public_url: self.public_url,
             namespace: self.namespace,
             build_namespace: self.build_namespace,
             workloads: self.workloads,

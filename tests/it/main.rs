@@ -9,6 +9,7 @@ mod architecture;
 mod branches;
 mod cli;
 mod cluster_runs;
+mod cluster_server;
 mod crash;
 mod dispatch;
 mod executor_contract;

@@ -16,6 +16,8 @@ pub struct ManifestSettings {
     pub image: String,
     /// The image of the clone and build steps.
     pub builder_image: String,
+    /// How callers reach the server; none for its address inside the cluster.
+    pub public_url: Option<String>,
     /// Where the server runs.
     pub namespace: String,
     /// Where runs are created.
@@ -37,11 +39,18 @@ pub fn render(settings: &ManifestSettings) -> Result<String, Invalid> {
         Workload::parse(&format!("{name}/x"))
             .map_err(|_| Invalid::new(field, "is 1 to 63 of a-z, 0-9 and -"))?;
     }
+    let public_url = match &settings.public_url {
+        Some(url) => url.clone(),
+        None => format!("http://stackblaze.{}.svc", settings.namespace),
+    };
+    if !public_url.bytes().all(|b| b.is_ascii_alphanumeric() || b"./:-[]".contains(&b)) {
+        return Err(Invalid::new("publicUrl", "must be like https://deploy.example.com"));
+    }
     let mut by_namespace = BTreeMap::<&str, BTreeSet<&str>>::new();
     for workload in &settings.workloads {
         by_namespace.entry(&workload.namespace).or_default().insert(&workload.deployment);
     }
-    let mut text = fill(BASE, settings, &[]);
+    let mut text = fill(BASE, settings, &[("public_url", &public_url)]);
     for (app, deployments) in by_namespace {
         let deployments = deployments.into_iter().collect::<Vec<_>>().join(", ");
         text.push_str(&fill(WORKLOADS, settings, &[("app", app), ("deployments", &deployments)]));
@@ -87,6 +96,7 @@ mod tests {
         ManifestSettings {
             image: "registry.example.com/stackblaze:1".to_owned(),
             builder_image: "registry.example.com/stackblaze-builder:1".to_owned(),
+            public_url: None,
             namespace: "stackblaze".to_owned(),
             build_namespace: "stackblaze-builds".to_owned(),
             workloads: ["apps/api", "apps/web", "shop/cart"]
@@ -141,6 +151,8 @@ mod tests {
 
         let broken = ManifestSettings { image: "x'; y".to_owned(), ..settings() };
         assert_eq!(render(&broken).unwrap_err().field, "image");
+        let broken = ManifestSettings { public_url: Some("https://a\"b".to_owned()), ..settings() };
+        assert_eq!(render(&broken).unwrap_err().field, "publicUrl");
         let broken = ManifestSettings { namespace: "a b".to_owned(), ..settings() };
         assert_eq!(render(&broken).unwrap_err().field, "namespace");
     }

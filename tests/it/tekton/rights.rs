@@ -27,6 +27,7 @@ async fn install(stage: &Stage) -> String {
     let settings = ManifestSettings {
         image: "registry.example.com/stackblaze:1".to_owned(),
         builder_image: "registry.example.com/stackblaze-builder:1".to_owned(),
+        public_url: None,
         namespace: format!("{}-server", stage.namespace),
         build_namespace: stage.namespace.clone(),
         workloads: vec![Workload::parse("apps/api").unwrap()],

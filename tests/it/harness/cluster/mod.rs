@@ -3,6 +3,7 @@
 
 mod app;
 mod poll;
+mod server;
 
 use std::path::Path;
 use std::process::Stdio;
@@ -35,6 +36,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use app::App;
 pub use poll::Poll;
+pub use server::InCluster;
+pub use server::until_ready;
 
 /// Nothing in the cluster takes this long, also when the machine is busy.
 pub const LONG: Duration = Duration::from_mins(5);
@@ -44,7 +47,33 @@ pub const BUILDS: &str = "stackblaze-builds";
 pub const APPS: &str = "apps";
 /// Every Deployment that a test deploys to; the manifests grant rights on exactly these.
 const WORKLOADS: &[&str] = &[
-    "api", "attached", "broken", "cache", "cancel", "chatty", "deadline", "kept", "late", "public", "rolls",
+    "hook-good",
+    "hook-fails",
+    "hook-stops",
+    "hook-killed",
+    "hook-cache",
+    "quick",
+    "burst-0",
+    "burst-1",
+    "burst-2",
+    "burst-3",
+    "burst-4",
+    "burst-5",
+    "burst-6",
+    "burst-7",
+    "burst-8",
+    "burst-9",
+    "api",
+    "attached",
+    "broken",
+    "cache",
+    "cancel",
+    "chatty",
+    "deadline",
+    "kept",
+    "late",
+    "public",
+    "rolls",
     "stays",
 ];
 /// A Secret with credentials that the private registry does not know.
@@ -245,6 +274,7 @@ async fn install() -> Installed {
     let settings = ManifestSettings {
         image: image.clone(),
         builder_image: builder.clone(),
+        public_url: None,
         namespace: SERVER.to_owned(),
         build_namespace: BUILDS.to_owned(),
         workloads: WORKLOADS.iter().map(|name| Workload::parse(&format!("{APPS}/{name}")).unwrap()).collect(),

@@ -1,0 +1,5 @@
+//! From the POST to what serves: the server as `stackblaze manifests` installs it, in a pod of the full test cluster.
+
+mod burst;
+mod hooks;
+mod quick_start;
