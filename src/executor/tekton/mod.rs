@@ -16,6 +16,7 @@ pub mod manifest;
 pub mod manifests;
 mod names;
 mod observe;
+mod paced_output;
 pub mod preflight;
 mod process;
 pub mod rollout;

@@ -4,6 +4,14 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use super::paced_output::pass_on;
+
+/// How long the rest of the output is waited for: what a program leaves behind may hold its output open for ever.
+const REST: Duration = Duration::from_secs(2);
 
 /// A program with its arguments; never a shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,9 +38,19 @@ pub(super) struct Ended {
 }
 
 impl Program {
-    /// Runs it with the step's own output, which is the log.
+    /// Runs it; its output goes to the step's own, which is the log.
     pub(super) fn show(&self) -> io::Result<Option<i32>> {
-        Ok(self.command().status()?.code())
+        let (output, input) = io::pipe()?;
+        // The command holds both ends that write; they have to be gone before the end of the output can be seen.
+        let mut child = self.command().stdout(input.try_clone()?).stderr(input).spawn()?;
+        let (ended, shown) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            drop(pass_on(output, io::stdout()));
+            drop(ended);
+        });
+        let status = child.wait()?;
+        shown.recv_timeout(REST).ok();
+        Ok(status.code())
     }
 
     /// Runs it and keeps its output.
@@ -58,4 +76,17 @@ impl Program {
 /// Writes a result of the task. A lost sentence does no harm; a lost commit or digest is an error of the step.
 pub(super) fn leave(file: &Path, text: &str) -> Result<(), String> {
     std::fs::write(file, text).map_err(|error| format!("{} cannot be written: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_ends_with_its_first_process_and_not_with_its_output() {
+        let arguments = ["-c", "sleep 5 & exit 7"].map(Into::into).into();
+        let program = Program { name: "sh", arguments, environment: Vec::new(), folder: None };
+
+        assert_eq!(program.show().unwrap(), Some(7));
+    }
 }
