@@ -8,6 +8,7 @@
 mod architecture;
 mod branches;
 mod cli;
+mod cluster_runs;
 mod crash;
 mod dispatch;
 mod executor_contract;

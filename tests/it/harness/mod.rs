@@ -2,6 +2,7 @@
 //! stands still unless a test moves it, and nothing runs unless a test asks for a tick.
 
 pub mod build;
+pub mod cluster;
 pub mod curl;
 pub mod fault_proxy;
 pub mod git;

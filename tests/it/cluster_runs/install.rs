@@ -1,0 +1,104 @@
+//! What `stackblaze manifests` prints, applied to a real API server.
+
+use serde_json::Value;
+use serde_json::json;
+use stackblaze::domain::ImageDigest;
+use stackblaze::executor::KeptImage;
+use stackblaze::executor::Run;
+use stackblaze::executor::tekton::manifest::pipeline_run;
+
+use crate::harness::cluster::App;
+use crate::harness::cluster::Cluster;
+use crate::harness::cluster::SERVER;
+use crate::harness::cluster::admitted;
+use crate::harness::cluster::get;
+use crate::harness::cluster::head;
+use crate::harness::cluster::kubectl;
+use crate::harness::cluster::page;
+
+const BUILD: &str = "/spec/pipelineSpec/tasks/0/taskSpec";
+const DEPLOY_STEP: &str = "/spec/pipelineSpec/tasks/1/taskSpec/steps/0";
+
+/// The run with one value set, given by the object that holds it and its key.
+fn with(run: &Value, place: &str, key: &str, value: Value) -> Value {
+    let mut run = run.clone();
+    run.pointer_mut(place).unwrap()[key] = value;
+    run
+}
+
+#[tokio::test]
+#[ignore = "needs the full test cluster"]
+async fn the_server_gets_ready_in_a_restricted_namespace() {
+    Cluster::connect().await;
+    kubectl(&["-n", SERVER, "rollout", "status", "statefulset/stackblaze", "--timeout=5m"], "")
+        .await
+        .unwrap();
+
+    let pod = get(SERVER, "pod/stackblaze-0").await;
+    let claim = get(SERVER, "pvc/data-stackblaze-0").await;
+
+    let address = pod["status"]["podIP"].as_str().unwrap();
+    assert!(page(&format!("http://{address}:8080/readyz")).await.is_some());
+    assert_eq!(claim["status"]["phase"], "Bound");
+    assert_eq!(pod["spec"]["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(pod["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"], true);
+}
+
+#[tokio::test]
+#[ignore = "needs the full test cluster"]
+async fn the_policy_admits_what_the_server_makes() {
+    let (cluster, app) = (Cluster::connect().await, App { name: "api" });
+    let mut back: Run = app.deploys("main");
+    back.cluster.as_mut().unwrap().kept = Some(KeptImage {
+        tag: back.deployment.run_name(),
+        digest: ImageDigest::parse(&format!("sha256:{}", "5".repeat(64))).unwrap(),
+        commit: head("main").await,
+    });
+
+    for run in [app.deploys("main"), back] {
+        let made = pipeline_run(&run, run.cluster.as_ref().unwrap(), &cluster.common).unwrap();
+        admitted(&made).await.unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the full test cluster"]
+async fn the_policy_refuses_everything_else() {
+    let (cluster, run) = (Cluster::connect().await, App { name: "api" }.deploys("main"));
+    let made = pipeline_run(&run, run.cluster.as_ref().unwrap(), &cluster.common).unwrap();
+    let build_step = &format!("{BUILD}/steps/1");
+    let pod = "/spec/taskRunSpecs/0/podTemplate";
+    let host = json!([{"name": "x", "hostPath": {"path": "/"}}]);
+    let step = json!([{"name": "x", "image": "x", "command": ["x"]}]);
+    for (changed, why) in [
+        (with(&made, build_step, "script", json!("id")), "steps have no script"),
+        (with(&made, BUILD, "stepTemplate", json!({"image": "x"})), "no template"),
+        (with(&made, BUILD, "sidecars", step.clone()), "no sidecar"),
+        (with(&made, BUILD, "volumes", host.clone()), "volumes are empty folders and Secrets"),
+        (with(&made, build_step, "securityContext", json!({"privileged": true})), "no privileges"),
+        (
+            with(&made, build_step, "securityContext", json!({"capabilities": {"add": ["SYS_ADMIN"]}})),
+            "no privileges",
+        ),
+        (with(&made, pod, "hostNetwork", json!(true)), "no host network"),
+        (with(&made, pod, "volumes", host), "no volumes of their own"),
+        (
+            with(&made, "/spec/taskRunSpecs/0", "serviceAccountName", json!("deployer")),
+            "only the task deploy",
+        ),
+        (
+            with(&made, "/spec/taskRunTemplate", "serviceAccountName", json!("default")),
+            "uses the account builder",
+        ),
+        (with(&made, DEPLOY_STEP, "image", json!("registry.example.com/other:1")), "own image"),
+        (with(&made, DEPLOY_STEP, "command", json!(["sh"])), "own image"),
+        (with(&made, "/spec", "workspaces", json!([{"name": "x", "emptyDir": {}}])), "no workspaces"),
+        (
+            with(&made, "/spec/pipelineSpec", "finally", json!([{"name": "x", "taskSpec": {"steps": step}}])),
+            "no finally",
+        ),
+    ] {
+        let refused = admitted(&changed).await.expect_err(why);
+        assert!(refused.contains("stackblaze-runs") && refused.contains(why), "{why}: {refused}");
+    }
+}

@@ -1,0 +1,303 @@
+//! The full test cluster with StackBlaze's own manifests applied. Runs are created by the token of the server's account,
+//! under its rights and its admission policy; what a test looks at, it reads as admin.
+
+mod app;
+mod poll;
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+use stackblaze::domain::Commit;
+use stackblaze::domain::Step;
+use stackblaze::domain::Workload;
+use stackblaze::executor::Event;
+use stackblaze::executor::Executor;
+use stackblaze::executor::Outcome;
+use stackblaze::executor::Run;
+use stackblaze::executor::tekton::TektonExecutor;
+use stackblaze::executor::tekton::client;
+use stackblaze::executor::tekton::manifest::Common;
+use stackblaze::executor::tekton::manifest::StepImages;
+use stackblaze::executor::tekton::manifests::ManifestSettings;
+use stackblaze::executor::tekton::manifests::render;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+use tokio::sync::RwLock;
+use tokio::sync::RwLockReadGuard;
+use tokio::sync::RwLockWriteGuard;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub use app::App;
+pub use poll::Poll;
+
+/// Nothing in the cluster takes this long, also when the machine is busy.
+pub const LONG: Duration = Duration::from_mins(5);
+/// Where the server and the runs are.
+pub const SERVER: &str = "stackblaze";
+pub const BUILDS: &str = "stackblaze-builds";
+pub const APPS: &str = "apps";
+/// Every Deployment that a test deploys to; the manifests grant rights on exactly these.
+const WORKLOADS: &[&str] = &[
+    "api", "attached", "broken", "cache", "cancel", "chatty", "deadline", "kept", "late", "public", "rolls",
+    "stays",
+];
+/// A Secret with credentials that the private registry does not know.
+pub const WRONG_REGISTRY_SECRET: &str = "registry-wrong";
+
+static INSTALLED: OnceCell<Installed> = OnceCell::const_new();
+
+/// Who may have runs now.
+static TURNS: RwLock<()> = RwLock::const_new(());
+
+enum Turn {
+    Shared(#[expect(dead_code, reason = "held")] RwLockReadGuard<'static, ()>),
+    Alone(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'static, ()>),
+}
+
+/// What is done once for all tests.
+struct Installed {
+    image: String,
+    builder: String,
+    token: String,
+}
+
+/// A variable that `tests/cluster/cluster exec` sets.
+#[expect(clippy::disallowed_methods, reason = "where the cluster lies is no setting of the product")]
+pub fn variable(name: &str) -> String {
+    std::env::var(name).expect("run by `tests/cluster/cluster exec`")
+}
+
+/// Waits for something in the cluster that is sure to come.
+pub async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LONG, what).await.expect("it happens in time")
+}
+
+/// Runs kubectl as admin with `input`; what it printed, or what it complained about.
+pub async fn kubectl(words: &[&str], input: &str) -> Result<String, String> {
+    let mut child = Command::new("kubectl")
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
+    let output = in_time(child.wait_with_output()).await.unwrap();
+    if output.status.success() {
+        return Ok(String::from_utf8(output.stdout).unwrap());
+    }
+    Err(String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// An object as it is now.
+pub async fn get(namespace: &str, what: &str) -> Value {
+    let text = kubectl(&["-n", namespace, "get", what, "-o", "json"], "").await.unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Whether the server's account may create this; nothing is created.
+pub async fn admitted(run: &Value) -> Result<String, String> {
+    let account = format!("--as=system:serviceaccount:{SERVER}:stackblaze");
+    kubectl(&["create", "--dry-run=server", "-f", "-", &account], &run.to_string()).await
+}
+
+/// The run's object as it is now.
+pub async fn object_of(run: &Run) -> Value {
+    get(BUILDS, &format!("pipelinerun/{}", run.deployment.run_name())).await
+}
+
+/// The answer of a web server in the cluster; None where there is no good one.
+pub async fn page(address: &str) -> Option<String> {
+    let http =
+        reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(Duration::from_secs(5));
+    let answer = http.build().unwrap().get(address).send().await.ok()?;
+    if answer.status() == 200 { answer.text().await.ok() } else { None }
+}
+
+/// The commit at the head of a branch of the sample repository.
+pub async fn head(branch: &str) -> Commit {
+    let (daemon, name) = (variable("CLUSTER_GIT_DAEMON"), format!("refs/heads/{branch}"));
+    let output = Command::new("git").args(["ls-remote", &daemon, &name]).output().await.unwrap();
+    Commit::parse(String::from_utf8(output.stdout).unwrap().get(..40).unwrap()).unwrap()
+}
+
+/// The cluster, and an executor that speaks as the server.
+pub struct Cluster {
+    pub executor: TektonExecutor,
+    pub common: Common,
+    _turn: Turn,
+    _folder: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// Applies the manifests once, and connects.
+    pub async fn connect() -> Self {
+        Self::connect_with(Turn::Shared(TURNS.read().await)).await
+    }
+
+    /// The same, while no other test has runs.
+    pub async fn alone() -> Self {
+        Self::connect_with(Turn::Alone(TURNS.write().await)).await
+    }
+
+    async fn connect_with(turn: Turn) -> Self {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let installed = INSTALLED.get_or_init(install).await;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kubeconfig");
+        write_kubeconfig(&file, &installed.token);
+        let client = client::by_context(Some(&file), "server").await.unwrap();
+        let images = StepImages {
+            clone: installed.builder.clone(),
+            build: installed.builder.clone(),
+            deploy: installed.image.clone(),
+        };
+        let common = Common { namespace: BUILDS.to_owned(), instance: "test".to_owned(), images };
+        Self { executor: TektonExecutor::new(client, common.clone()), common, _turn: turn, _folder: folder }
+    }
+
+    /// Starts a run, or attaches to it.
+    pub fn start(&self, run: Run) -> Running {
+        let (events, inbox) = mpsc::channel(16);
+        let (executor, stop) = (self.executor.clone(), CancellationToken::new());
+        let asked = stop.clone();
+        let task = tokio::spawn(async move { executor.run(&run, &events, &asked).await.unwrap() });
+        Running { inbox, events: Vec::new(), stop, task }
+    }
+
+    /// Runs to the end.
+    pub async fn run(&self, run: &Run) -> (Vec<Event>, Outcome) {
+        self.start(run.clone()).end().await
+    }
+}
+
+/// A run that goes on.
+pub struct Running {
+    inbox: mpsc::Receiver<Event>,
+    pub events: Vec<Event>,
+    stop: CancellationToken,
+    task: JoinHandle<Outcome>,
+}
+
+impl Running {
+    /// Takes events until one fits.
+    pub async fn until(&mut self, fits: impl Fn(&Event) -> bool) {
+        in_time(async {
+            loop {
+                let event = self.inbox.recv().await.expect("the event comes before the run's end");
+                let is_it = fits(&event);
+                self.events.push(event);
+                if is_it {
+                    return;
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Waits until the run says that it waits for `what`.
+    pub async fn waits_for(&mut self, what: &str) {
+        self.until(|event| matches!(event, Event::Waiting(Some(text)) if text.contains(what))).await;
+    }
+
+    /// Waits until a step's log has this line, or the beginning of one.
+    pub async fn says(&mut self, step: Step, line: &str) {
+        let mut log = String::from("\n");
+        while !log.contains(&format!("\n{line}")) {
+            self.until(|event| matches!(event, Event::Log { step: of, .. } if *of == step)).await;
+            if let Some(Event::Log { bytes, .. }) = self.events.last() {
+                log.push_str(&String::from_utf8_lossy(bytes));
+            }
+        }
+    }
+
+    /// Asks the run to end, as the dispatcher does.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// The server dies; the run goes on in the cluster.
+    pub fn abandon(self) -> Vec<Event> {
+        self.task.abort();
+        self.events
+    }
+
+    /// All events and the outcome.
+    pub async fn end(mut self) -> (Vec<Event>, Outcome) {
+        in_time(async {
+            while let Some(event) = self.inbox.recv().await {
+                self.events.push(event);
+            }
+        })
+        .await;
+        (self.events, in_time(self.task).await.unwrap())
+    }
+}
+
+async fn install() -> Installed {
+    let [image, builder] = [pushed("stackblaze").await, pushed("stackblaze-builder").await];
+    let settings = ManifestSettings {
+        image: image.clone(),
+        builder_image: builder.clone(),
+        namespace: SERVER.to_owned(),
+        build_namespace: BUILDS.to_owned(),
+        workloads: WORKLOADS.iter().map(|name| Workload::parse(&format!("{APPS}/{name}")).unwrap()).collect(),
+    };
+    kubectl(&["apply", "-f", "-"], &render(&settings).unwrap()).await.unwrap();
+    for secret in ["git-private", "registry-private"] {
+        let mut found = get("builds", &format!("secret/{secret}")).await;
+        found["metadata"] = json!({"name": secret, "namespace": BUILDS});
+        kubectl(&["apply", "-f", "-"], &found.to_string()).await.unwrap();
+    }
+    let (registry, auth) = (variable("CLUSTER_PRIVATE_REGISTRY"), "bm9ib2R5Om5vdGhpbmc=");
+    let wrong = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"name": WRONG_REGISTRY_SECRET, "namespace": BUILDS},
+        "stringData": {".dockerconfigjson": json!({"auths": {registry: {"auth": auth}}}).to_string()}});
+    kubectl(&["apply", "-f", "-"], &wrong.to_string()).await.unwrap();
+    until_policed(&image).await;
+    let token = kubectl(&["-n", SERVER, "create", "token", "stackblaze"], "").await.unwrap();
+    Installed { image, builder, token: token.trim().to_owned() }
+}
+
+/// The API server takes up a policy a moment after it was applied.
+async fn until_policed(image: &str) {
+    let run = |image: &str| {
+        let step = json!({"name": "rollout", "image": image, "command": ["stackblaze", "rollout"]});
+        json!({"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "probe", "namespace": BUILDS},
+            "spec": {"taskRunTemplate": {"serviceAccountName": "builder"},
+                "pipelineSpec": {"tasks": [{"name": "deploy", "taskSpec": {"steps": [step]}}]}}})
+    };
+    in_time(async {
+        while admitted(&run("x")).await.is_ok() {}
+        while admitted(&run(image)).await.is_err() {}
+    })
+    .await;
+}
+
+/// One of the project's own images by its digest, since a node keeps what a tag named before.
+async fn pushed(name: &str) -> String {
+    let registry = variable("CLUSTER_REGISTRY");
+    let address = format!("http://{registry}/v2/{name}/manifests/test");
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let accept = "application/vnd.oci.image.manifest.v1+json";
+    let answer = http.head(address).header("Accept", accept).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{name}:test is in no registry; see tests/cluster/README.md, Images");
+    format!("{registry}/{name}@{}", answer.headers()["docker-content-digest"].to_str().unwrap())
+}
+
+fn write_kubeconfig(file: &Path, token: &str) {
+    let cluster = json!({"server": variable("CLUSTER_API"), "certificate-authority": variable("CLUSTER_CA")});
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config",
+        "clusters": [{"name": "server", "cluster": cluster}],
+        "users": [{"name": "server", "user": {"token": token}}],
+        "contexts": [{"name": "server", "context": {"cluster": "server", "user": "server"}}],
+    });
+    std::fs::write(file, config.to_string()).unwrap();
+}
