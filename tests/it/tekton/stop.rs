@@ -163,6 +163,22 @@ async fn a_run_that_cannot_be_read_is_told_to_end_all_the_same() {
 
 #[tokio::test]
 #[ignore = "needs the test cluster, L1"]
+async fn a_stop_that_comes_after_the_end_changes_nothing() {
+    let stage = Stage::new().await;
+    let mut first = stage.begin();
+    let uid = first.created().await;
+    first.dies().await;
+    succeeds(&stage.kubelet()).await;
+    assert_eq!(stage.is_over().await, "Succeeded");
+
+    let run = stage.begin_with_uid(&uid);
+    run.stop.cancel();
+
+    assert_eq!(run.ends().await.1, Outcome::Succeeded);
+}
+
+#[tokio::test]
+#[ignore = "needs the test cluster, L1"]
 async fn a_run_that_ended_well_is_settled_without_a_cancel() {
     let stage = Stage::new().await;
     let run = stage.begin();
