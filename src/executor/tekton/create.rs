@@ -39,10 +39,13 @@ enum Tried {
 }
 
 /// Creates the object, or adopts the one that a lost answer left behind, until it is clear that there is one or none.
+/// Once it is stopped it creates none, but adopts one that is there, so that it is stopped as well.
 pub(super) async fn make(client: &Client, object: &Value, events: &Events, stop: &CancellationToken) -> Made {
     let (mut pause, mut refused_since, mut may_exist) = (PAUSES.0, None, false);
     loop {
-        let refusal = match try_once(client, object).await {
+        let is_stopped = stop.is_cancelled();
+        let tried = if is_stopped { find(client, object).await } else { try_once(client, object).await };
+        let refusal = match tried {
             Tried::Exists(uid) => return Made::Exists(uid),
             Tried::Foreign => {
                 return failed(
@@ -53,6 +56,9 @@ pub(super) async fn make(client: &Client, object: &Value, events: &Events, stop:
             Tried::Refused(refusal) => refusal,
         };
         may_exist |= matches!(refusal.kind, RefusalKind::Busy(_));
+        if is_stopped {
+            return failed(Reason::Cancelled, stopped(may_exist));
+        }
         match refusal.kind {
             RefusalKind::Invalid => return failed(Reason::InvalidPipeline, &refusal.text),
             RefusalKind::Missing | RefusalKind::Forbidden => {
@@ -73,26 +79,32 @@ pub(super) async fn make(client: &Client, object: &Value, events: &Events, stop:
         drop(events.send(Event::Waiting(Some(text))).await);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = stop.cancelled() => return failed(Reason::Cancelled, stopped(may_exist)),
+            () = stop.cancelled() => {}
         }
         pause = (pause * 2).min(PAUSES.1);
     }
 }
 
 async fn try_once(client: &Client, object: &Value) -> Tried {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-    match answer(create(client, namespace, object)).await {
+    match answer(create(client, text(object, "/metadata/namespace"), object)).await {
         Ok(made) => Tried::Exists(made.metadata.uid.unwrap_or_default()),
-        Err(refusal) if refusal.kind == RefusalKind::Conflict => {
-            match answer(pipeline_runs(client, namespace).get(name)).await {
-                Ok(found) if is_ours(&found, object) => Tried::Exists(found.metadata.uid.unwrap_or_default()),
-                Ok(_) => Tried::Foreign,
-                Err(refusal) => Tried::Refused(refusal),
-            }
-        }
+        Err(refusal) if refusal.kind == RefusalKind::Conflict => find(client, object).await,
         Err(refusal) => Tried::Refused(refusal),
     }
+}
+
+/// Looks whether the object is there already.
+async fn find(client: &Client, object: &Value) -> Tried {
+    let runs = pipeline_runs(client, text(object, "/metadata/namespace"));
+    match answer(runs.get(text(object, "/metadata/name"))).await {
+        Ok(found) if is_ours(&found, object) => Tried::Exists(found.metadata.uid.unwrap_or_default()),
+        Ok(_) => Tried::Foreign,
+        Err(refusal) => Tried::Refused(refusal),
+    }
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// `Api::create` cannot ask for strict validation, without which an unknown field is dropped in silence, and it does not
@@ -172,8 +184,10 @@ const fn asked_pause(refusal: &Refusal) -> Option<Duration> {
 
 /// Up to a half more, by the object's name, so that runs which failed together do not come back together.
 fn spread(pause: Duration, object: &Value) -> Duration {
-    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-    let share = name.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % 50;
+    let share = text(object, "/metadata/name")
+        .bytes()
+        .fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)))
+        % 50;
     pause.min(PAUSES.1) * (100 + share) / 100
 }
 

@@ -62,8 +62,13 @@ impl Following {
 
     /// Waits for a hint that holds this text; all of it.
     pub async fn waits_for(&mut self, text: &str) -> String {
+        self.waits_for_all(&[text]).await
+    }
+
+    /// Waits for a hint that holds all of these; all of it.
+    pub async fn waits_for_all(&mut self, texts: &[&str]) -> String {
         self.until(|event| match event {
-            Event::Waiting(Some(hint)) if hint.contains(text) => Some(hint.clone()),
+            Event::Waiting(Some(hint)) if texts.iter().all(|text| hint.contains(text)) => Some(hint.clone()),
             _ => None,
         })
         .await

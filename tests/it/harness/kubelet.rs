@@ -33,6 +33,19 @@ impl Kubelet {
         name
     }
 
+    /// The uid of the step's pod, once Tekton has made it.
+    pub async fn uid_of(&self, step: &str) -> String {
+        self.pods.get(&self.pod_of(step).await).await.unwrap().metadata.uid.unwrap()
+    }
+
+    /// Waits until Tekton has made another pod in place of this one.
+    pub async fn sees_another(&self, step: &str, uid: &str) {
+        let name = self.pod_of(step).await;
+        let is_another =
+            |pod: Option<&core::Pod>| pod.is_some_and(|pod| pod.metadata.uid.as_deref() != Some(uid));
+        soon(Box::pin(await_condition(self.pods.clone(), &name, is_another))).await.unwrap();
+    }
+
     /// The pod of the step begins, with all its containers.
     pub async fn starts(&self, step: &str) {
         let pod = self.pod_of(step).await;

@@ -110,21 +110,24 @@ async fn an_end_that_is_seen_before_its_cause_waits_for_the_cause() {
 
 #[tokio::test]
 #[ignore = "needs the test cluster, L1"]
-async fn a_cluster_that_does_not_answer_is_said_and_forgotten_when_it_does() {
-    let stage = Stage::new().await;
-    let mut run = stage.begin();
-    clones(&stage.kubelet()).await;
-    run.sees(&Event::StepStarted(Step::Build)).await;
-    stage.proxy.inject(Calls::to("*", "/"), Fault::Status(503, None));
-    stage.proxy.cut_all();
-    let hint = run.waits_for("the cluster does not tell").await;
-    assert_eq!(hint, "the cluster does not tell: refused by the test (503)");
+async fn a_cluster_that_does_not_tell_is_a_hint_and_forgotten_when_it_does() {
+    // Without a name, 404 is no absence of the run.
+    for code in [503, 403, 404] {
+        let stage = Stage::new().await;
+        let mut run = stage.begin();
+        clones(&stage.kubelet()).await;
+        run.sees(&Event::StepStarted(Step::Build)).await;
+        stage.proxy.inject(Calls::to("*", "/"), Fault::Status(code, None));
+        stage.proxy.cut_all();
+        let hint = run.waits_for("the cluster does not tell").await;
+        assert_eq!(hint, format!("the cluster does not tell: refused by the test ({code})"));
 
-    stage.proxy.heal();
+        stage.proxy.heal();
 
-    run.works().await;
-    stage.kubelet().ends("build", 90, &[]).await;
-    assert_eq!(failure(&run.ends().await.1).0, Reason::BuildFailed);
+        run.works().await;
+        stage.kubelet().ends("build", 90, &[]).await;
+        assert_eq!(failure(&run.ends().await.1).0, Reason::BuildFailed);
+    }
 }
 
 #[tokio::test]

@@ -171,6 +171,24 @@ async fn a_pod_that_somebody_removes_is_made_again_by_tekton() {
 
 #[tokio::test]
 #[ignore = "needs the test cluster, L1"]
+async fn a_task_that_somebody_deletes_is_made_again_by_tekton() {
+    let stage = Stage::new().await;
+    let mut run = stage.begin();
+    clones(&stage.kubelet()).await;
+    run.sees(&Event::StepStarted(Step::Build)).await;
+
+    let (name, pod) = (format!("{}-build", stage.name()), stage.kubelet().uid_of("build").await);
+    drop(stage.task_runs().delete(&name, &DeleteParams::foreground()).await.unwrap());
+    stage.kubelet().sees_another("build", &pod).await;
+    succeeds(&stage.kubelet()).await;
+
+    let (events, outcome) = run.ends().await;
+    assert_eq!(outcome, Outcome::Succeeded);
+    assert_eq!(outline(&events).last().unwrap(), "deploy finished true Some(0)");
+}
+
+#[tokio::test]
+#[ignore = "needs the test cluster, L1"]
 async fn an_image_that_cannot_be_fetched_fails_the_step_that_needs_it() {
     let mut stage = Stage::new().await;
     let (run, kubelet) = (stage.begin(), stage.kubelet());

@@ -68,6 +68,32 @@ async fn a_run_that_could_not_be_created_yet_is_not_created_any_more() {
 
 #[tokio::test]
 #[ignore = "needs the test cluster, L1"]
+async fn a_run_that_is_stopped_before_it_begins_is_not_created() {
+    let stage = Stage::new().await;
+
+    let (reason, message) = stopped_in_time(stage.begin()).await;
+
+    let told = "it was stopped before its run was created";
+    assert_eq!((reason, message.as_str()), (Reason::Cancelled, told));
+    assert_eq!((creations(&stage), stage.uids().await.len()), (0, 0));
+}
+
+#[tokio::test]
+#[ignore = "needs the test cluster, L1"]
+async fn a_run_that_an_earlier_server_made_unknown_to_this_one_is_stopped_too() {
+    let stage = Stage::new().await;
+    let mut first = stage.begin();
+    first.created().await;
+    first.dies().await;
+
+    let (_, message) = stopped_in_time(stage.begin()).await;
+
+    assert_eq!(message, "the run was cancelled");
+    assert_eq!((creations(&stage), stage.is_over().await.as_str()), (1, "Cancelled"));
+}
+
+#[tokio::test]
+#[ignore = "needs the test cluster, L1"]
 async fn a_stop_during_a_creation_that_succeeds_late_ends_the_run() {
     let stage = Stage::new().await;
     stage.proxy.inject(Calls::to("POST", "/pipelineruns"), Fault::Delay(Duration::from_secs(4)));
@@ -132,16 +158,32 @@ async fn a_stop_while_the_cluster_hangs_returns_and_the_run_is_settled_later() {
 
 #[tokio::test]
 #[ignore = "needs the test cluster, L1"]
-async fn a_creation_that_lands_after_everybody_left_is_settled() {
+async fn a_creation_whose_answer_was_lost_is_found_and_ended() {
     let stage = Stage::new().await;
-    assert_eq!(stage.settle().await, Settled::Absent);
     stage.proxy.inject(Calls::to("POST", "/pipelineruns"), Fault::HangReply);
     let run = stage.begin();
     stage.kubelet().pod_of("clone").await;
 
     let (reason, message) = stopped_in_time(run).await;
+
+    assert_eq!((reason, message.as_str()), (Reason::Cancelled, "the run was cancelled"));
+    assert_eq!(stage.is_over().await, "Cancelled");
+}
+
+#[tokio::test]
+#[ignore = "needs the test cluster, L1"]
+async fn a_creation_of_which_nothing_is_known_is_settled_later() {
+    let stage = Stage::new().await;
+    assert_eq!(stage.settle().await, Settled::Absent);
+    stage.proxy.inject(Calls::to("POST", "/pipelineruns"), Fault::LoseReply);
+    stage.proxy.inject(Calls::to("GET", "/pipelineruns"), Fault::Status(503, None));
+    let mut run = stage.begin();
+    run.waits_for("could not be created").await;
+
+    let (reason, message) = stopped_in_time(run).await;
     let told = "it was stopped; whether its run was created before is not known";
     assert_eq!((reason, message.as_str()), (Reason::Cancelled, told));
+    stage.proxy.heal();
 
     assert_eq!(stage.settle().await, Settled::Ending);
     assert_eq!(stage.is_over().await, "Cancelled");
@@ -160,6 +202,22 @@ async fn a_run_that_cannot_be_read_is_told_to_end_all_the_same() {
 
     assert_eq!(stage.is_over().await, "Cancelled");
     assert_eq!(stage.settle().await, Settled::Ended);
+}
+
+#[tokio::test]
+#[ignore = "needs the test cluster, L1"]
+async fn a_stop_that_comes_after_the_end_changes_nothing() {
+    let stage = Stage::new().await;
+    let mut first = stage.begin();
+    let uid = first.created().await;
+    first.dies().await;
+    succeeds(&stage.kubelet()).await;
+    assert_eq!(stage.is_over().await, "Succeeded");
+
+    let run = stage.begin_with_uid(&uid);
+    run.stop.cancel();
+
+    assert_eq!(run.ends().await.1, Outcome::Succeeded);
 }
 
 #[tokio::test]
