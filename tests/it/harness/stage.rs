@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use k8s_openapi::api::authentication::v1 as authentication;
 use k8s_openapi::api::core::v1 as core;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams};
 use kube::runtime::wait::await_condition;
@@ -94,6 +95,16 @@ impl Stage {
     /// The executor with the rights of another account.
     pub async fn as_account(&self, token: &str) -> TektonExecutor {
         TektonExecutor::new(through(&self.proxy, Some(token)).await, common(&self.namespace))
+    }
+
+    /// A token of an account, by which the executor can speak as it.
+    pub async fn token_of(&self, namespace: &str, account: &str) -> String {
+        let accounts = Api::<core::ServiceAccount>::namespaced(self.admin.clone(), namespace);
+        let request: authentication::TokenRequest = read(json!({
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] },
+        }));
+        let made = accounts.create_token_request(account, &PostParams::default(), &request).await.unwrap();
+        made.status.unwrap().token
     }
 
     pub async fn settle(&self) -> Settled {

@@ -1,15 +1,9 @@
 //! Whether the cluster is fit, asked before anything is claimed.
 
-use k8s_openapi::api::authentication::v1 as authentication;
-use k8s_openapi::api::core::v1 as core;
-use kube::api::{Api, PostParams};
-use serde_json::json;
-
 use super::*;
 use stackblaze::executor::Executor as _;
 
 use crate::harness::fault_proxy::{Calls, Fault};
-use crate::harness::stage::read;
 
 #[tokio::test]
 #[ignore = "needs the test cluster, L1"]
@@ -47,13 +41,9 @@ async fn a_cluster_that_does_not_answer_is_not_and_is_given_up_in_time() {
 #[ignore = "needs the test cluster, L1"]
 async fn an_account_without_rights_is_told_which() {
     let stage = Stage::new().await;
-    let accounts = Api::<core::ServiceAccount>::namespaced(stage.admin.clone(), &stage.namespace);
-    let request: authentication::TokenRequest = read(json!({
-        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] },
-    }));
-    let token = accounts.create_token_request("builder", &PostParams::default(), &request).await.unwrap();
+    let token = stage.token_of(&stage.namespace, "builder").await;
 
-    let refusal = stage.as_account(&token.status.unwrap().token).await.probe().await.unwrap_err();
+    let refusal = stage.as_account(&token).await.probe().await.unwrap_err();
 
     assert!(refusal.contains("cannot list resource \"pipelineruns\""), "{refusal}");
 }

@@ -4,9 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use k8s_openapi::api::authentication::v1 as authentication;
-use k8s_openapi::api::core::v1 as core;
-use kube::api::{Api, PostParams};
+use kube::api::PostParams;
 use serde_json::json;
 use stackblaze::domain::Workload;
 use stackblaze::executor::Executor as _;
@@ -33,12 +31,7 @@ async fn install(stage: &Stage) -> String {
         workloads: vec![Workload::parse("apps/api").unwrap()],
     };
     apply(&render(&settings).unwrap());
-    let accounts = Api::<core::ServiceAccount>::namespaced(stage.admin.clone(), &settings.namespace);
-    let request: authentication::TokenRequest = read(json!({
-        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] },
-    }));
-    let token = accounts.create_token_request("stackblaze", &PostParams::default(), &request).await.unwrap();
-    token.status.unwrap().token
+    stage.token_of(&settings.namespace, "stackblaze").await
 }
 
 fn apply(text: &str) {
