@@ -3,8 +3,11 @@
 use tokio::process::Command;
 
 use crate::harness::cluster::App;
+use crate::harness::cluster::BUILDS;
 use crate::harness::cluster::Cluster;
 use crate::harness::cluster::in_time;
+use crate::harness::cluster::kubectl;
+use crate::harness::cluster::stackblaze;
 use crate::harness::cluster::until_ready;
 use crate::harness::cluster::variable;
 
@@ -51,6 +54,9 @@ fn lacks_names_only(command: &str, printed: &str) -> bool {
 async fn the_commands_lead_from_an_empty_cluster_to_a_deployment() {
     let (cluster, app) = (Cluster::alone().await, App::start("quick", 60).await);
     until_ready().await;
+    // An earlier run of the tests may have left them.
+    drop(stackblaze(&["service", "rm", "api", "--yes"]).await);
+    drop(kubectl(&["-n", BUILDS, "delete", "secret", "registry"], "").await);
     let commands = commands();
     assert!(commands.len() >= 6, "{commands:?}");
 

@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 pub use app::App;
 pub use poll::Poll;
 pub use server::InCluster;
+pub use server::stackblaze;
 pub use server::until_ready;
 
 /// Nothing in the cluster takes this long, also when the machine is busy.

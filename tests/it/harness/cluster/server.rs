@@ -6,6 +6,7 @@ use tokio::sync::OnceCell;
 
 use super::APPS;
 use super::App;
+use super::BUILDS;
 use super::Cluster;
 use super::SERVER;
 use super::get;
@@ -59,6 +60,7 @@ impl InCluster {
     /// A service that is built from the private repository and deployed to this workload, and a hook of it.
     pub async fn hook(&self, app: &App) -> Hook {
         let name = app.name;
+        self.forget(name).await;
         let service = ServiceBuilder::new(self.admin.clone(), name)
             .with("repository", json!(variable("CLUSTER_GIT_PRIVATE")))
             .with("image", json!(format!("{}/{name}", variable("CLUSTER_PRIVATE_REGISTRY"))))
@@ -66,6 +68,13 @@ impl InCluster {
             .with("gitSecret", json!("git-private"))
             .with("registrySecret", json!("registry-private"));
         service.create().await.hook("ci").await
+    }
+
+    /// Removes what an earlier run of the tests left.
+    async fn forget(&self, name: &str) {
+        self.admin.delete(&format!("/api/v1/services/{name}")).await;
+        let label = format!("stackblaze.dev/service={name}");
+        kubectl(&["-n", BUILDS, "delete", "pipelineruns", "-l", &label], "").await.unwrap();
     }
 
     /// Waits for the end of a deployment; its object with all details.
@@ -113,5 +122,7 @@ pub async fn stackblaze(words: &[&str]) -> Result<String, String> {
 }
 
 async fn token() -> String {
+    // An earlier run of the tests may have left one.
+    drop(stackblaze(&["token", "revoke", "tests", "--yes"]).await);
     stackblaze(&["token", "create", "tests", "--scope", "admin"]).await.unwrap().trim().to_owned()
 }
