@@ -1,16 +1,22 @@
 //! What the server found when it last looked at what a service needs.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::client::{Session, path};
 use super::failure::{FAILED, Failure};
 use super::output::{Style, age, has_colour, text};
 
+/// How long a look is waited for, and the time between two questions.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// Shows it; exit code 1 where something would make deployments fail.
 pub(super) async fn show(session: &Session, name: &str) -> Result<ExitCode, Failure> {
-    let found = session.client.get(&path(&["api", "v1", "services", name, "checks"])).await?;
+    let found = looked_at(session, name).await?;
     let checks = found["checks"].as_array().map_or(&[][..], Vec::as_slice);
     let is_bad = checks.iter().any(|check| check["verdict"] == "bad");
     let code = if is_bad { ExitCode::from(FAILED) } else { ExitCode::SUCCESS };
@@ -27,6 +33,18 @@ pub(super) async fn show(session: &Session, name: &str) -> Result<ExitCode, Fail
     }
     session.out.note(&format!("Looked at {}.", age(&found, "checkedAt")));
     Ok(code)
+}
+
+/// What was found; waited for a while where the service is new or was changed just now.
+async fn looked_at(session: &Session, name: &str) -> Result<Value, Failure> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let found = session.client.get(&path(&["api", "v1", "services", name, "checks"])).await?;
+        if !found["checkedAt"].is_null() || Instant::now() >= deadline {
+            return Ok(found);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 fn print(session: &Session, check: &Value, has_colour: bool) {

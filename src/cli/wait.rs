@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::domain::{Span, Status, Timestamp};
@@ -34,6 +36,8 @@ pub(super) struct Patience {
 /// Code 2 where the time is up or the server stays away, 130 after Ctrl-C; the deployment goes on.
 pub(super) async fn until_ended(session: &Session, id: &str, patience: Patience) -> Result<Value, Failure> {
     let how_to_go_on = format!("go on waiting: stackblaze deployment wait {id}{}", session.place);
+    // Before anything is said: whoever reads it may press Ctrl-C at once.
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
     tokio::select! {
         ended = look_until_ended(session, id) => ended.map_err(|failure| match failure.code {
             UNKNOWN => failure.hint(how_to_go_on),
@@ -43,7 +47,7 @@ pub(super) async fn until_ended(session: &Session, id: &str, patience: Patience)
             let text = format!("{id} has not ended within {}", patience.timeout);
             Err(Failure::new(UNKNOWN, text).hint(how_to_go_on))
         }
-        _ = tokio::signal::ctrl_c() => {
+        _ = interrupt.recv() => {
             let text = format!("stopped waiting; {id} goes on");
             Err(Failure::new(INTERRUPTED, text).hint(how_to_go_on))
         }

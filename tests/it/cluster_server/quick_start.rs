@@ -60,9 +60,14 @@ async fn the_commands_lead_from_an_empty_cluster_to_a_deployment() {
     let commands = commands();
     assert!(commands.len() >= 6, "{commands:?}");
 
+    let mut printed = Vec::new();
     for command in &commands {
-        println!("{command}\n{}", run(command, &cluster).await);
+        printed.push(run(command, &cluster).await);
     }
+    cluster.apply_again().await;
+
+    let checks = printed.iter().find(|text| text.contains("container quick runs")).unwrap();
+    assert!(!checks.contains('✗'), "{checks}");
 
     let pages = app.pages("/").await;
     assert!(pages.len() == 2 && pages.iter().all(|page| page.starts_with("sample main ")), "{pages:?}");

@@ -192,6 +192,11 @@ impl Cluster {
         Self { executor: TektonExecutor::new(client, common.clone()), common, _turn: turn, _folder: folder }
     }
 
+    /// Applies the manifests again, after a test that applied others.
+    pub async fn apply_again(&self) {
+        apply(&self.common.images.deploy, &self.common.images.build).await;
+    }
+
     /// Starts a run, or attaches to it.
     pub fn start(&self, run: Run) -> Running {
         let (events, inbox) = mpsc::channel(16);
@@ -272,15 +277,7 @@ impl Running {
 
 async fn install() -> Installed {
     let [image, builder] = [pushed("stackblaze").await, pushed("stackblaze-builder").await];
-    let settings = ManifestSettings {
-        image: image.clone(),
-        builder_image: builder.clone(),
-        public_url: None,
-        namespace: SERVER.to_owned(),
-        build_namespace: BUILDS.to_owned(),
-        workloads: WORKLOADS.iter().map(|name| Workload::parse(&format!("{APPS}/{name}")).unwrap()).collect(),
-    };
-    kubectl(&["apply", "-f", "-"], &render(&settings).unwrap()).await.unwrap();
+    apply(&image, &builder).await;
     for secret in ["git-private", "registry-private"] {
         let mut found = get("builds", &format!("secret/{secret}")).await;
         found["metadata"] = json!({"name": secret, "namespace": BUILDS});
@@ -294,6 +291,19 @@ async fn install() -> Installed {
     until_policed(&image).await;
     let token = kubectl(&["-n", SERVER, "create", "token", "stackblaze"], "").await.unwrap();
     Installed { image, builder, token: token.trim().to_owned() }
+}
+
+/// Applies our own manifests with rights on the workload of every test.
+async fn apply(image: &str, builder_image: &str) {
+    let settings = ManifestSettings {
+        image: image.to_owned(),
+        builder_image: builder_image.to_owned(),
+        public_url: None,
+        namespace: SERVER.to_owned(),
+        build_namespace: BUILDS.to_owned(),
+        workloads: WORKLOADS.iter().map(|name| Workload::parse(&format!("{APPS}/{name}")).unwrap()).collect(),
+    };
+    kubectl(&["apply", "-f", "-"], &render(&settings).unwrap()).await.unwrap();
 }
 
 /// The API server takes up a policy a moment after it was applied.
