@@ -7,6 +7,7 @@ mod ends;
 mod probe;
 mod restarts;
 mod rights;
+mod server;
 mod stop;
 mod waits;
 
