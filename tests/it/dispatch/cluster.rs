@@ -119,11 +119,32 @@ async fn what_a_run_waits_for_is_said_until_it_waits_no_more() {
 
     server.tick().await;
     server.cluster.hangs(1).await;
-    server.wait_for_message(&id, Some("no node has room")).await;
+    server.until(&id, |found| found["message"] == "no node has room").await;
     server.cluster.go_on();
 
-    server.wait_for_message(&id, None).await;
+    server.until(&id, |found| found["message"].is_null()).await;
     server.cluster.go_on();
+    server.idle().await;
+}
+
+#[tokio::test]
+async fn why_it_was_cancelled_is_not_talked_over() {
+    let server = server().await;
+    let hook = service(&server, "api").await.hook("ci").await;
+    let script = Script::default().hangs().tells(Event::Waiting(Some("no node has room".to_owned())));
+    server.cluster.next(script.begins(Step::Clone).hangs());
+    let id = hook.post("").await.id();
+    server.tick().await;
+    server.cluster.hangs(1).await;
+
+    server.admin.post(&format!("/deployments/{id}/cancel"), json!({})).await;
+    let before = server.deployment(&id).await["message"].clone();
+    server.cluster.go_on();
+    server.until(&id, |found| found["steps"][0]["status"] == "running").await;
+
+    assert!(before.is_string());
+    assert_eq!(server.deployment(&id).await["message"], before);
+    server.tick().await;
     server.idle().await;
 }
 
@@ -268,6 +289,38 @@ async fn old_runs_are_deleted_from_the_cluster_and_the_deployments_stay() {
     let deleted: BTreeSet<_> = server.cluster.cluster().deleted.iter().cloned().collect();
     assert_eq!(server.end_of(&ids[0]).await, "succeeded");
     assert_eq!(deleted, ids.into_iter().collect());
+}
+
+#[tokio::test]
+async fn a_run_whose_log_is_not_stored_stays_in_the_cluster() {
+    let server = server().await;
+    let hook = service(&server, "api").await.hook("ci").await;
+    let id = hook.post("").await.id();
+    server.run_all().await;
+    server.clock.advance(Duration::from_hours(25));
+
+    server.damage_logs("UPDATE logs SET is_complete = 0");
+    server.reconcile().await;
+    let before = server.cluster.cluster().deleted.clone();
+    server.damage_logs("UPDATE logs SET is_complete = 1");
+    server.reconcile().await;
+
+    assert_eq!((before, server.cluster.cluster().deleted.clone()), (Vec::new(), vec![id]));
+}
+
+#[tokio::test]
+async fn a_rollback_does_not_join_a_build_of_the_same_commit() {
+    let server = server().await;
+    let hook = service(&server, "api").await.hook("ci").await;
+    server.cluster.next(pushing());
+    let first = hook.post("").await.id();
+    server.run_all().await;
+
+    let rebuilt = hook.post(&format!("commit={HEAD}")).await.id();
+    let back = server.admin.post(&format!("/deployments/{first}/rollback"), json!({})).await.id();
+    let again = hook.post(&format!("commit={HEAD}")).await.id();
+
+    assert!(rebuilt != back && back != again);
 }
 
 #[tokio::test]

@@ -263,12 +263,12 @@ impl TestServer {
         self.anyone().get(&format!("/deployments/{id}")).await.json()
     }
 
-    /// Waits until a deployment says this about itself.
-    pub async fn wait_for_message(&self, id: &str, message: Option<&str>) {
+    /// Waits until a deployment's object fits.
+    pub async fn until(&self, id: &str, fits: impl Fn(&serde_json::Value) -> bool) {
         let own = DeploymentId::parse(id).unwrap();
         let mut changed = self.state.db().deployment_changed(&own);
         soon(async {
-            while self.deployment(id).await["message"].as_str() != message {
+            while !fits(&self.deployment(id).await) {
                 changed.changed().await.unwrap();
             }
         })
@@ -296,6 +296,14 @@ impl TestServer {
             file.query_row(&sql, [], |row| row.get(0)).unwrap()
         };
         tokio::task::spawn_blocking(query).await.unwrap()
+    }
+
+    /// Changes the log file behind the server's back.
+    pub fn damage_logs(&self, sql: &str) {
+        let (path, flags) =
+            (self.dir.path().join(db::LOGS_FILE), rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE);
+        let file = rusqlite::Connection::open_with_flags(path, flags).unwrap();
+        file.execute(sql, []).unwrap();
     }
 
     /// Where the files are.
