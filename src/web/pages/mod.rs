@@ -8,6 +8,7 @@ pub mod errors;
 pub mod format;
 pub mod log_lines;
 pub mod log_view;
+pub mod service_head;
 pub(in crate::web) mod session;
 pub mod session_view;
 mod steps_view;
@@ -17,7 +18,9 @@ use askama::Template;
 use poem::http::{StatusCode, header};
 use poem::{IntoResponse, Response};
 
+use super::auth::Caller;
 use super::error::Error;
+use super::state::AppState;
 use errors::ErrorPage;
 
 /// Shown where a template fails, which none does with the values it is given.
@@ -81,12 +84,23 @@ pub struct Frame {
     pub operator: Option<String>,
     /// Whether this server runs builds itself; said on every page.
     pub host_builds: bool,
+    /// The entry of the menu that the page belongs to; empty for none.
+    pub here: &'static str,
 }
 
 impl Frame {
     /// The frame for nobody in particular.
     pub fn signed_out() -> Self {
         Self::default()
+    }
+
+    /// The frame of a page below this entry of the menu, for whoever asks.
+    pub(super) fn of(caller: &Caller, state: &AppState, here: &'static str) -> Self {
+        let operator = match caller {
+            Caller::Operator { operator, .. } => Some(operator.name.clone()),
+            _ => None,
+        };
+        Self { operator, host_builds: state.settings().available.local, here }
     }
 
     /// This program's version.

@@ -63,7 +63,7 @@ pub struct HomePage {
 impl HomePage {
     /// The page for this operator.
     pub fn new(operator: String, host_builds: bool) -> Self {
-        Self { frame: Frame { operator: Some(operator), host_builds } }
+        Self { frame: Frame { operator: Some(operator), host_builds, here: "" } }
     }
 }
 

@@ -163,7 +163,7 @@ impl Case {
             may_roll_back: self.may_roll_back,
             now: at(72),
         };
-        let frame = Frame { operator: self.operator.clone(), host_builds: true };
+        let frame = Frame { operator: self.operator.clone(), host_builds: true, here: "/services" };
         DeploymentPage::new(frame, known).render().unwrap()
     }
 }
