@@ -7,6 +7,7 @@
 
 mod architecture;
 mod branches;
+mod browser;
 mod cli;
 mod cluster_runs;
 mod cluster_server;

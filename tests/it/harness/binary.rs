@@ -107,7 +107,7 @@ impl Running {
     #[track_caller]
     pub fn end(mut self) -> Ran {
         let stdout = rest(&self.stdout);
-        let stderr = std::mem::take(&mut self.seen) + &rest(&self.stderr);
+        let stderr = std::mem::take(&mut self.seen) + rest(&self.stderr).as_str();
         // Both pipes are closed, so it has ended or is about to.
         let code = self.child.wait().unwrap().code().unwrap_or(-1);
         Ran { code, stdout, stderr }

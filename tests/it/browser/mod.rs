@@ -1,0 +1,60 @@
+//! The dashboard in Debian's Chromium, with scripts and without.
+
+mod looks;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::harness::browser::Browser;
+use crate::harness::git::GitRepo;
+use crate::harness::process::Server;
+
+/// The real program with a repository to deploy, and a browser whose user has signed in.
+struct Desk {
+    server: Server,
+    browser: Browser,
+    repo: GitRepo,
+    _data: TempDir,
+}
+
+impl Desk {
+    async fn new(scripts: bool) -> Self {
+        let (data, repo) = (TempDir::new().unwrap(), GitRepo::new());
+        repo.commit("hello", "one\n", "Say hello");
+        let server = Server::start(data.path(), &[]);
+        let browser = if scripts { Browser::start().await } else { Browser::without_scripts().await };
+        let desk = Self { server, browser, repo, _data: data };
+        desk.sign_in().await;
+        desk
+    }
+
+    async fn sign_in(&self) {
+        self.server.api("POST", "/api/v1/operators", Some(json!({ "name": "mira" }))).await;
+        let link = self.server.api("POST", "/api/v1/operators/mira/login-link", None).await;
+        self.browser.open(link["url"].as_str().unwrap()).await;
+        self.browser.press("Sign in").await;
+        self.browser.shows("Sign out mira").await;
+    }
+
+    /// Opens a path of the server.
+    async fn open(&self, path: &str) {
+        self.browser.open(&format!("{}{path}", self.server.url)).await;
+    }
+
+    /// A service with a build that succeeds, and the path of its hook.
+    async fn service(&self, name: &str, build: &str) -> String {
+        let service = json!({ "name": name, "repository": self.repo.url(), "buildCommand": build });
+        self.server.hook(service).await
+    }
+
+    /// POSTs to a hook and waits for the end; the id.
+    async fn deploy(&self, hook: &str) -> String {
+        let url = format!("{}{hook}", self.server.url);
+        let answer = crate::harness::process::client().post(url).send().await.unwrap();
+        let body: serde_json::Value = answer.json().await.unwrap();
+        let id = body["deploymentId"].as_str().unwrap().to_owned();
+        let url = format!("{}/deployments/{id}/wait", self.server.url);
+        while crate::harness::process::client().get(&url).send().await.unwrap().status() == 503 {}
+        id
+    }
+}

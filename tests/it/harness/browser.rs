@@ -1,0 +1,182 @@
+//! Debian's Chromium with its driver, and what a page is looked at for.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use thirtyfour::prelude::*;
+
+use super::soon;
+
+/// Ends the line in which the driver says where it listens.
+const LISTENS: &str = "was started successfully on port ";
+
+/// What a page is looked at in.
+#[derive(Clone, Copy, Debug)]
+pub enum Theme {
+    Light,
+    Dark,
+}
+
+impl Theme {
+    pub const BOTH: [Self; 2] = [Self::Light, Self::Dark];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+}
+
+/// A browser of its own for one test.
+pub struct Browser {
+    pub driver: WebDriver,
+    process: Child,
+}
+
+impl Browser {
+    pub async fn start() -> Self {
+        Self::with_scripts(true).await
+    }
+
+    /// One whose user has switched scripts off.
+    pub async fn without_scripts() -> Self {
+        Self::with_scripts(false).await
+    }
+
+    async fn with_scripts(scripts: bool) -> Self {
+        super::process::install_tls();
+        let (process, port) = driver();
+        let mut wanted = DesiredCapabilities::chrome();
+        for argument in
+            ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"]
+        {
+            wanted.add_arg(argument).unwrap();
+        }
+        if !scripts {
+            let off = json!({ "profile.managed_default_content_settings.javascript": 2 });
+            wanted.add_experimental_option("prefs", off).unwrap();
+        }
+        let driver = soon(WebDriver::new(format!("http://127.0.0.1:{port}"), wanted)).await.unwrap();
+        Self { driver, process }
+    }
+
+    /// Opens an address.
+    pub async fn open(&self, url: &str) {
+        soon(self.driver.goto(url)).await.unwrap();
+    }
+
+    /// Turns to a theme and a width in pixels.
+    pub async fn looks(&self, theme: Theme, width: u32) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": theme.word() }]);
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+        let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600 });
+        self.devtools("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) {
+        soon(self.driver.cdp().send_raw(command, parameters)).await.unwrap();
+    }
+
+    /// The first element that fits, which has to be there.
+    pub async fn find(&self, css: &str) -> WebElement {
+        let query = self.driver.query(By::Css(css));
+        soon(query.first()).await.unwrap_or_else(|error| panic!("{css}: {error}"))
+    }
+
+    /// Clicks the button with these words.
+    pub async fn press(&self, words: &str) {
+        self.click(&format!("//button[contains(normalize-space(.), '{words}') and not(@hidden)]")).await;
+    }
+
+    /// Follows the link with these words.
+    pub async fn follow(&self, words: &str) {
+        self.click(&format!("//a[contains(normalize-space(.), '{words}')]")).await;
+    }
+
+    async fn click(&self, path: &str) {
+        let query = self.driver.query(By::XPath(path));
+        let found = soon(query.first()).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        soon(found.click()).await.unwrap();
+    }
+
+    /// Types into a field, in place of what is there.
+    pub async fn fill(&self, css: &str, text: &str) {
+        let field = self.find(css).await;
+        soon(field.clear()).await.unwrap();
+        soon(field.send_keys(text)).await.unwrap();
+    }
+
+    /// All text that is shown.
+    pub async fn text(&self) -> String {
+        soon(self.find("body").await.text()).await.unwrap()
+    }
+
+    /// Waits until the page shows this.
+    pub async fn shows(&self, words: &str) {
+        let path = format!("//body[contains(normalize-space(.), '{words}')]");
+        let query = self.driver.query(By::XPath(path));
+        let waited = query.wait(super::PATIENCE, std::time::Duration::from_millis(100)).first().await;
+        assert!(waited.is_ok(), "\"{words}\" is not shown in: {}", self.text().await);
+    }
+
+    /// Pixels by which the page is wider than the window.
+    pub async fn overhang(&self) -> i64 {
+        let script = "const e = document.documentElement; return e.scrollWidth - e.clientWidth";
+        soon(self.driver.execute(script, Vec::new())).await.unwrap().json().as_i64().unwrap()
+    }
+
+    /// What axe-core finds wrong: rule and element, one a line. The file is named by `STACKBLAZE_TEST_AXE`.
+    pub async fn axe(&self) -> String {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "where the test's own tool lies is no setting of the product"
+        )]
+        let file = std::env::var("STACKBLAZE_TEST_AXE").expect("names axe.min.js; ./test sets it");
+        let source = std::fs::read_to_string(file).unwrap();
+        soon(self.driver.execute(&source, Vec::new())).await.unwrap();
+        let script = "const done = arguments[arguments.length - 1];
+            axe.run(document, { resultTypes: ['violations'] }).then(r => done(r.violations.map(v =>
+                v.id + ': ' + v.nodes.map(n => n.html.slice(0, 200) + ' | ' + n.failureSummary).join('; ')).join('\\n')))";
+        let found = soon(self.driver.execute_async(script, Vec::new())).await.unwrap();
+        found.json().as_str().unwrap().to_owned()
+    }
+
+    /// Keeps a picture of the whole page where CI can find it.
+    pub async fn picture(&self, name: &str) {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        let script = "return [document.documentElement.clientWidth, document.documentElement.scrollHeight]";
+        let size = soon(self.driver.execute(script, Vec::new())).await.unwrap().json().clone();
+        let whole = json!({ "width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", whole).await;
+        soon(self.driver.screenshot(&folder.join(format!("{name}.png")))).await.unwrap();
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Asked to end, the driver ends its browsers too.
+        if let Some(pid) = Pid::from_raw(i32::try_from(self.process.id()).unwrap()) {
+            kill_process(pid, Signal::TERM).ok();
+        }
+        self.process.wait().ok();
+    }
+}
+
+fn driver() -> (Child, u16) {
+    let mut process = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver is there; on Debian: apt-get install chromium-driver");
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let port = lines
+        .find_map(|line| Some(line.split_once(LISTENS)?.1.trim_end_matches('.').parse().unwrap()))
+        .expect("the driver says where it listens");
+    (process, port)
+}
