@@ -12,7 +12,11 @@ use super::assets;
 use super::auth;
 use super::error::Error;
 use super::pages::{self, deployments as deployment_pages, session};
+use super::request::prefers;
 use super::state::AppState;
+
+/// What begins the addresses that programs call; their errors are never pages.
+const PROGRAMS: [&str; 5] = ["/api/", "/deploy-hooks", "/deployments/", "/static/", "/problems/"];
 
 /// Who may use an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +54,24 @@ pub fn app(state: AppState) -> impl Endpoint<Output = Response> {
     let routes = resources(&state)
         .into_iter()
         .fold(Route::new(), |route, resource| route.at(resource.path, resource.endpoint));
-    routes.data(state).catch_all_error(|error: poem::Error| async move { outermost(error) })
+    routes.data(state).around(answer_error)
+}
+
+/// An error that no handler answered is a page for whoever looks at pages, unless a program's address was called.
+async fn answer_error<E: Endpoint>(endpoint: std::sync::Arc<E>, request: Request) -> poem::Result<Response> {
+    let is_program = PROGRAMS.iter().any(|prefix| request.uri().path().starts_with(prefix));
+    let is_page = !is_program && prefers(request.headers(), "text/html");
+    Ok(match endpoint.call(request).await {
+        Ok(answer) => answer.into_response(),
+        Err(error) if is_page && error.status() == StatusCode::NOT_FOUND => {
+            pages::error_page(&nothing_here())
+        }
+        Err(error) => outermost(error),
+    })
+}
+
+fn nothing_here() -> Error {
+    Error::NotFound("page or resource at this address".to_owned())
 }
 
 /// What no handler answered: an address that is not there, or an extractor's refusal.
@@ -59,7 +80,7 @@ fn outermost(error: poem::Error) -> Response {
         return error.into_response();
     }
     let error = match error.status() {
-        StatusCode::NOT_FOUND => Error::NotFound("page or resource at this address".to_owned()),
+        StatusCode::NOT_FOUND => nothing_here(),
         StatusCode::INTERNAL_SERVER_ERROR => Error::Internal(error.to_string()),
         _ => crate::domain::Invalid::new("request", error.to_string()).into(),
     };

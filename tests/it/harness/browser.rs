@@ -159,7 +159,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Asked to end, the driver ends its browsers too.
+        // Asked to end, the driver ends its browsers too; the session must not wait for it then.
+        self.driver.clone().leak().ok();
         if let Some(pid) = Pid::from_raw(i32::try_from(self.process.id()).unwrap()) {
             kill_process(pid, Signal::TERM).ok();
         }
