@@ -48,11 +48,11 @@ pub(in crate::web) struct ServiceBody {
     pub(in crate::web) rollback: Change<bool>,
     /// Read-only; accepted and ignored, so that what GET gives can be sent back.
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<serde_json::Value>,
+    pub(in crate::web) id: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    frozen: Option<serde_json::Value>,
+    pub(in crate::web) frozen: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    created_at: Option<serde_json::Value>,
+    pub(in crate::web) created_at: Option<serde_json::Value>,
 }
 
 /// A service as it is shown.
