@@ -52,8 +52,16 @@
       m.el.textContent = ms > -60000 ? m.text + ", " + ago(Math.max(ms, 0)) : m.text;
     });
   }
+  // In lists the distance stands first and the server has told it already.
+  var counted = $("time[data-count]");
+  function countOn() {
+    counted.forEach(function (el) {
+      var ms = Date.now() - Date.parse(el.dateTime);
+      if (ms > -60000) el.firstChild.nodeValue = ago(Math.max(ms, 0));
+    });
+  }
   tellAgo();
-  setInterval(tellAgo, 30000);
+  setInterval(function () { tellAgo(); countOn(); }, 30000);
 
   // How long the running step has run. Counted from what the server said, since the two clocks may differ.
   function two(n) { return (n < 10 ? "0" : "") + n; }

@@ -73,19 +73,13 @@ pub fn find(reader: &Reader<'_>, id: &DeploymentId) -> Result<Option<Deployment>
     Ok(found.optional()?)
 }
 
-/// The id of the deployment that was accepted last.
-pub fn newest(reader: &Reader<'_>) -> Result<Option<DeploymentId>, Error> {
-    const SQL: &str = "SELECT id FROM deployments ORDER BY sequence DESC LIMIT 1";
-    let found =
-        reader.conn().prepare_cached(SQL)?.query_row([], |row| text(row, TABLE, "id", DeploymentId::parse));
-    Ok(found.optional()?)
-}
-
 /// Which deployments a list shows.
 #[derive(Debug, Default)]
 pub struct Filter {
-    /// Only this status.
-    pub status: Option<Status>,
+    /// Only these statuses; none named: all.
+    pub statuses: Vec<Status>,
+    /// Only those whose branch, id or hook's name has this text in it, or whose commit begins with it; in any case.
+    pub text: Option<String>,
     /// Only this branch.
     pub branch: Option<Branch>,
     /// Only those accepted before this one.
@@ -103,7 +97,12 @@ pub fn list_for_service(
     let sql = format!(
         "{SELECT}
           WHERE d.service_id = :service_id
-            AND (:status IS NULL OR d.status = :status)
+            AND (:statuses = '[]' OR d.status IN (SELECT value FROM json_each(:statuses)))
+            AND (:text IS NULL
+                 OR instr(lower(d.branch), :text) > 0
+                 OR instr(d.id, :text) > 0
+                 OR instr(lower(ifnull(h.name, '')), :text) > 0
+                 OR substr(ifnull(d.commit_id, ''), 1, length(:text)) = :text)
             AND (:branch IS NULL OR d.branch = :branch)
             AND (:before IS NULL OR d.sequence < (SELECT sequence FROM deployments WHERE id = :before))
           ORDER BY d.sequence DESC
@@ -112,7 +111,8 @@ pub fn list_for_service(
     let mut statement = reader.conn().prepare_cached(&sql)?;
     let params = named_params! {
         ":service_id": service.as_str(),
-        ":status": filter.status.map(Status::as_str),
+        ":statuses": list(filter.statuses.iter().map(|status| status.as_str())),
+        ":text": filter.text.as_ref().map(|text| text.to_ascii_lowercase()),
         ":branch": filter.branch.as_ref().map(Branch::as_str),
         ":before": filter.before.as_ref().map(DeploymentId::as_str),
         ":limit": filter.limit,

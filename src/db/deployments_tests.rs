@@ -196,7 +196,26 @@ fn a_page_shows_the_newest_first_and_only_what_its_filter_lets_through() {
     let all = || Filter { limit: 10, ..Filter::default() };
 
     assert_eq!(page(all()), [ids[2].clone(), ids[1].clone(), ids[0].clone()]);
-    assert_eq!(page(Filter { status: Some(Status::Failed), ..all() }), [ids[0].clone()]);
+    assert_eq!(page(Filter { statuses: vec![Status::Failed], ..all() }), [ids[0].clone()]);
     assert_eq!(page(Filter { branch: Branch::parse("a").ok(), ..all() }), [ids[2].clone(), ids[0].clone()]);
     assert_eq!(page(Filter { before: Some(ids[2].clone()), limit: 1, ..all() }), [ids[1].clone()]);
+}
+
+#[test]
+fn a_text_finds_branch_id_and_the_beginning_of_a_commit_and_is_no_pattern() {
+    let bench = Bench::core();
+    let service = bench.service("api");
+    let ids = ["feat/New-UI", "main", "a%b"].map(|branch| bench.queued(&service, branch, T0));
+    let commit = Commit::parse("4f2c1d7e8b9a0c1d2e3f4a5b6c7d8e9f0a1b2c3d").unwrap();
+    set_commit(&bench.tx(), &ids[1], &commit, "subject").unwrap();
+    let found = |text: &str| -> Vec<_> {
+        let filter = Filter { text: Some(text.to_owned()), limit: 10, ..Filter::default() };
+        list_for_service(&bench.tx(), &service.id, &filter).unwrap().into_iter().map(|d| d.id).collect()
+    };
+
+    assert_eq!(found("new-ui"), [ids[0].clone()]);
+    assert_eq!(found("4F2C1D7"), [ids[1].clone()]);
+    assert_eq!(found(ids[2].as_str()), [ids[2].clone()]);
+    assert_eq!(found("%"), [ids[2].clone()]);
+    assert_eq!(found("2c1d7").len() + found("subject").len(), 0, "and nothing else");
 }

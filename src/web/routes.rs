@@ -11,7 +11,9 @@ use super::api::{
 use super::assets;
 use super::auth;
 use super::error::Error;
-use super::pages::{self, deployments as deployment_pages, session};
+use super::pages::{
+    self, deployments as deployment_pages, service_settings, services as service_pages, session,
+};
 use super::request::prefers;
 use super::state::AppState;
 
@@ -44,6 +46,7 @@ pub struct Resource {
 pub fn resources(state: &AppState) -> Vec<Resource> {
     let mut all = public_resources();
     all.extend(page_resources(state));
+    all.extend(service_page_resources(state));
     all.extend(hook_resources());
     all.extend(operator_resources(state));
     all
@@ -142,6 +145,29 @@ fn page_resources(state: &AppState) -> Vec<Resource> {
         operator("/deploys/:id/rollback", POST, poem::post(deployment_pages::rollback)),
         public("/static/:file", GET, assets::endpoint()),
         public("/robots.txt", GET, assets::robots()),
+    ]
+}
+
+/// The pages of services; their settings of hooks are elsewhere.
+fn service_page_resources(state: &AppState) -> Vec<Resource> {
+    let operator = |path, allow, methods| as_page(guarded(state, path, allow, methods));
+    vec![
+        operator("/services", GET_POST, poem::get(service_pages::index).post(service_settings::create)),
+        operator("/services/new", GET, poem::get(service_settings::new)),
+        operator("/services/:name", GET, poem::get(service_pages::show)),
+        operator("/services/:name/deploy", POST, poem::post(service_pages::deploy)),
+        operator("/services/:name/freeze", POST, poem::post(service_pages::freeze)),
+        operator("/services/:name/unfreeze", POST, poem::post(service_pages::unfreeze)),
+        operator(
+            "/services/:name/settings",
+            GET_POST,
+            poem::get(service_settings::edit).post(service_settings::update),
+        ),
+        operator(
+            "/services/:name/delete",
+            GET_POST,
+            poem::get(service_settings::confirm).post(service_settings::delete),
+        ),
     ]
 }
 

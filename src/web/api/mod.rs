@@ -13,9 +13,10 @@ pub(super) mod hooks;
 pub(super) mod logs;
 pub(super) mod operators;
 pub(super) mod problems;
-mod service_body;
+pub(super) mod service_body;
+mod service_changes;
 pub(super) mod services;
-mod tekton_body;
+pub(super) mod tekton_body;
 pub(super) mod tokens;
 
 use poem::Response;

@@ -16,41 +16,43 @@ use super::tekton_body::{BuildArgs, TektonChanges, WorkloadBody};
 
 /// Stands for a value that is not shown.
 const HIDDEN: &str = "***";
+/// A service of this name would have its pages where the dashboard has another one.
+const RESERVED: &str = "new";
 /// A run's timeout where nothing is said.
-const DEFAULT_TIMEOUT: Span = Span::from_hours(1);
+pub(in crate::web) const DEFAULT_TIMEOUT: Span = Span::from_hours(1);
 
 /// The writable part, all of it optional so that one shape serves POST and PATCH.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(super) struct ServiceBody {
-    pub(super) name: Option<String>,
-    repository: Option<String>,
-    default_branch: Option<String>,
-    executor: Option<String>,
-    queue_policy: Option<String>,
-    timeout: Option<String>,
-    url: Change<String>,
-    build_command: Option<String>,
-    deploy_command: Option<String>,
-    env: Option<BTreeMap<String, Option<String>>>,
-    git_token_file: Change<String>,
-    git_ssh_key_file: Change<String>,
-    image: Change<String>,
-    cache_repository: Change<String>,
-    dockerfile: Change<String>,
-    context: Change<String>,
-    build_args: Change<BuildArgs>,
-    git_secret: Change<String>,
-    registry_secret: Change<String>,
-    workload: Change<WorkloadBody>,
-    rollback: Change<bool>,
+pub(in crate::web) struct ServiceBody {
+    pub(in crate::web) name: Option<String>,
+    pub(in crate::web) repository: Option<String>,
+    pub(in crate::web) default_branch: Option<String>,
+    pub(in crate::web) executor: Option<String>,
+    pub(in crate::web) queue_policy: Option<String>,
+    pub(in crate::web) timeout: Option<String>,
+    pub(in crate::web) url: Change<String>,
+    pub(in crate::web) build_command: Option<String>,
+    pub(in crate::web) deploy_command: Option<String>,
+    pub(in crate::web) env: Option<BTreeMap<String, Option<String>>>,
+    pub(in crate::web) git_token_file: Change<String>,
+    pub(in crate::web) git_ssh_key_file: Change<String>,
+    pub(in crate::web) image: Change<String>,
+    pub(in crate::web) cache_repository: Change<String>,
+    pub(in crate::web) dockerfile: Change<String>,
+    pub(in crate::web) context: Change<String>,
+    pub(in crate::web) build_args: Change<BuildArgs>,
+    pub(in crate::web) git_secret: Change<String>,
+    pub(in crate::web) registry_secret: Change<String>,
+    pub(in crate::web) workload: Change<WorkloadBody>,
+    pub(in crate::web) rollback: Change<bool>,
     /// Read-only; accepted and ignored, so that what GET gives can be sent back.
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<serde_json::Value>,
+    pub(in crate::web) id: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    frozen: Option<serde_json::Value>,
+    pub(in crate::web) frozen: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    created_at: Option<serde_json::Value>,
+    pub(in crate::web) created_at: Option<serde_json::Value>,
 }
 
 /// A service as it is shown.
@@ -114,6 +116,12 @@ impl ServiceBody {
         let need = |field: &str, value: &Option<String>| {
             value.clone().ok_or_else(|| Invalid::new(field, "is missing"))
         };
+        if self.name.as_deref() == Some(RESERVED) {
+            return Err(Invalid::new(
+                "name",
+                "\"new\" is the address of the form for new services; take another name",
+            ));
+        }
         let executor = if available.tekton { ExecutorKind::Tekton } else { ExecutorKind::Local };
         let service = Service {
             id: ServiceId::generate(),
@@ -272,6 +280,7 @@ mod tests {
         let field = |json: &str| read(json).create(BOTH, Timestamp::from_millis(0)).unwrap_err().field;
 
         assert_eq!(field("{}"), "name");
+        assert_eq!(field(r#"{"name":"new","repository":"/x"}"#), "name");
         assert_eq!(field(r#"{"name":"api"}"#), "repository");
         assert_eq!(field(r#"{"name":"api","repository":"/x","executor":"tekton"}"#), "executor");
         assert_eq!(field(r#"{"name":"api","repository":"/x","queuePolicy":"all"}"#), "queuePolicy");

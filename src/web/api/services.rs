@@ -1,26 +1,23 @@
 //! Services: the user's applications.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use poem::http::StatusCode;
 use poem::web::{Data, Path};
 use poem::{Body, Request, Response, handler};
 use serde::Deserialize;
 
+use crate::db::audit::Actor;
 use crate::db::deployments::{Filter, NewDeployment};
 use crate::db::{Reader, audit, deployments, services};
-use crate::domain::{
-    DeploymentId, EnvName, ExecutorKind, Invalid, LocalSettings, Scope, Service, Status, TektonSettings,
-    Trigger,
-};
+use crate::domain::{DeploymentId, Invalid, Scope, Service, Status, Trigger};
 
-use super::super::auth::{self, actor};
+use super::super::auth::{self, Caller, actor};
 use super::super::error::Error;
 use super::super::request::{Query, json, read_branch, read_commit};
 use super::super::state::AppState;
 use super::deployment_body::{DeploymentBody, complete};
-use super::deployments::start;
+use super::deployments::{Started, start};
 use super::service_body::{ServiceBody, Shown};
+use super::service_changes::{differences, reaches_further, runs_other_code_here};
 use super::{List, accepted, limit, no_content};
 
 /// Longest reason of a freeze or pause, in characters.
@@ -63,10 +60,24 @@ pub(in crate::web) async fn create(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let caller = auth::caller(request)?;
+    let service = create_as(&state, json(body).await?, &caller, actor(&caller, request)).await?;
+    Ok(super::json(StatusCode::CREATED, &Shown::new(&service)))
+}
+
+/// Stores a new service for a caller, with its audit row.
+///
+/// # Errors
+/// 403, 400 that names the field, or 409 where the name is taken.
+pub(in crate::web) async fn create_as(
+    state: &AppState,
+    body: ServiceBody,
+    caller: &Caller,
+    actor: Actor,
+) -> Result<Service, Error> {
     caller.require(Scope::Admin, None)?;
     let now = state.clock().now();
-    let service = json::<ServiceBody>(body).await?.create(state.settings().available, now)?;
-    let (actor, stored) = (actor(&caller, request), service.clone());
+    let service = body.create(state.settings().available, now)?;
+    let stored = service.clone();
     let write = move |tx: &crate::db::Tx<'_>| {
         if !services::insert(tx, &stored)? {
             return Err(Error::taken(&format!("service {}", stored.name)));
@@ -75,7 +86,7 @@ pub(in crate::web) async fn create(
         Ok(audit::record(tx, &actor, "service.create", &format!("service {}", stored.name), &detail, now)?)
     };
     state.db().try_write(write).await?;
-    Ok(super::json(StatusCode::CREATED, &Shown::new(&service)))
+    Ok(service)
 }
 
 /// `GET /api/v1/services/{name}`.
@@ -100,8 +111,22 @@ pub(in crate::web) async fn update(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let caller = auth::caller(request)?;
-    let changes: ServiceBody = json(body).await?;
-    let (available, now, actor) = (state.settings().available, state.clock().now(), actor(&caller, request));
+    let service = update_as(&state, name, json(body).await?, caller.clone(), actor(&caller, request)).await?;
+    Ok(super::json(StatusCode::OK, &Shown::new(&service)))
+}
+
+/// Changes a service for a caller, with its audit row.
+///
+/// # Errors
+/// 403, 404, or 400 that names the field.
+pub(in crate::web) async fn update_as(
+    state: &AppState,
+    name: String,
+    changes: ServiceBody,
+    caller: Caller,
+    actor: Actor,
+) -> Result<Service, Error> {
+    let (available, now) = (state.settings().available, state.clock().now());
     let write = move |tx: &crate::db::Tx<'_>| {
         let before = load(tx, &name)?;
         caller.require(Scope::Admin, Some(&before.id))?;
@@ -116,79 +141,7 @@ pub(in crate::web) async fn update(
         }
         Ok::<_, Error>(after)
     };
-    let service = state.db().try_write(write).await?;
-    Ok(super::json(StatusCode::OK, &Shown::new(&service)))
-}
-
-/// Whether the change decides what runs on this host, as the user of this server: whoever may, may do anything here.
-fn runs_other_code_here(before: &Service, after: &Service) -> bool {
-    let settings =
-        |service: &Service| (service.executor, service.repository.to_string(), service.local.clone());
-    after.executor == ExecutorKind::Local && settings(before) != settings(after)
-}
-
-/// Whether the change decides which workload is replaced, which Secrets are used, or where images go. Those belong to
-/// other services as well.
-fn reaches_further(before: &Service, after: &Service) -> bool {
-    let reach = |service: &Service| {
-        let settings = service.tekton.clone()?;
-        let secrets = (settings.git_secret, settings.registry_secret);
-        Some((settings.workload, secrets, settings.image, settings.cache_repository))
-    };
-    reach(before) != reach(after)
-}
-
-/// What changed, `field: old → new`; of variables the names alone.
-fn differences(before: &Service, after: &Service) -> String {
-    let none = || "none".to_owned();
-    let variables =
-        |service: &Service| service.local.env.keys().map(|name| name.as_str().to_owned()).collect::<Vec<_>>();
-    let pairs = [
-        ("repository", before.repository.to_string(), after.repository.to_string()),
-        ("defaultBranch", before.default_branch.to_string(), after.default_branch.to_string()),
-        ("executor", before.executor.as_str().to_owned(), after.executor.as_str().to_owned()),
-        ("queuePolicy", before.queue_policy.as_str().to_owned(), after.queue_policy.as_str().to_owned()),
-        ("timeout", before.timeout.to_string(), after.timeout.to_string()),
-        ("url", before.url.clone().unwrap_or_else(none), after.url.clone().unwrap_or_else(none)),
-        ("buildCommand", before.local.build_command.clone(), after.local.build_command.clone()),
-        ("deployCommand", before.local.deploy_command.clone(), after.local.deploy_command.clone()),
-        ("env", variables(before).join(" "), variables(after).join(" ")),
-    ];
-    let mut changed: Vec<String> = pairs
-        .into_iter()
-        .filter(|(_, old, new)| old != new)
-        .map(|(field, old, new)| format!("{field}: {old} → {new}"))
-        .collect();
-    let (old, new) = (&before.local, &after.local);
-    let is_kept = |(name, value): (&EnvName, &String)| new.env.get(name).is_none_or(|other| other == value);
-    changed.extend((!old.env.iter().all(is_kept)).then(|| "variables set anew".to_owned()));
-    let credentials = |local: &LocalSettings| (local.git_token_file.clone(), local.git_ssh_key_file.clone());
-    changed.extend((credentials(old) != credentials(new)).then(|| "git credentials".to_owned()));
-    changed.extend(tekton_differences(before.tekton.as_ref(), after.tekton.as_ref()));
-    changed.join("; ")
-}
-
-fn tekton_differences(before: Option<&TektonSettings>, after: Option<&TektonSettings>) -> Vec<String> {
-    let fields = |settings: Option<&TektonSettings>| {
-        let Some(settings) = settings else { return BTreeMap::new() };
-        let optional = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
-        BTreeMap::from([
-            ("image", settings.image.to_string()),
-            ("cacheRepository", settings.cache_repository.as_str().to_owned()),
-            ("dockerfile", settings.dockerfile.clone()),
-            ("context", settings.context.clone()),
-            ("buildArgs", settings.build_args.keys().cloned().collect::<Vec<_>>().join(" ")),
-            ("gitSecret", optional(&settings.git_secret)),
-            ("registrySecret", optional(&settings.registry_secret)),
-            ("workload", settings.workload.to_string()),
-            ("rollback", settings.rollback.to_string()),
-        ])
-    };
-    let (before, after) = (fields(before), fields(after));
-    let text = |of: &BTreeMap<&str, String>, name| of.get(name).cloned().unwrap_or_default();
-    let names: BTreeSet<_> = before.keys().chain(after.keys()).copied().collect();
-    let changed = names.into_iter().filter(|name| before.get(name) != after.get(name));
-    changed.map(|name| format!("{name}: {} → {}", text(&before, name), text(&after, name))).collect()
+    state.db().try_write(write).await
 }
 
 /// `DELETE /api/v1/services/{name}`: its queued deployments end, the running one is cancelled, its hooks are revoked.
@@ -199,15 +152,28 @@ pub(in crate::web) async fn delete(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let caller = auth::caller(request)?;
-    let (actor, now) = (actor(&caller, request), state.clock().now());
+    delete_as(&state, name, caller.clone(), actor(&caller, request)).await?;
+    Ok(no_content())
+}
+
+/// Deletes a service for a caller, with its audit row.
+///
+/// # Errors
+/// 403 or 404.
+pub(in crate::web) async fn delete_as(
+    state: &AppState,
+    name: String,
+    caller: Caller,
+    actor: Actor,
+) -> Result<(), Error> {
+    let now = state.clock().now();
     let write = move |tx: &crate::db::Tx<'_>| {
         let service = load(tx, &name)?;
         caller.require(Scope::Admin, Some(&service.id))?;
         services::delete(tx, &service.id, now)?;
         Ok::<_, Error>(audit::record(tx, &actor, "service.delete", &format!("service {name}"), "", now)?)
     };
-    state.db().try_write(write).await?;
-    Ok(no_content())
+    state.db().try_write(write).await
 }
 
 /// Why a service is frozen or a hook paused.
@@ -225,11 +191,10 @@ pub(in crate::web) async fn freeze(
     body: Body,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
+    let caller = auth::caller(request)?;
     let reason = json::<ReasonBody>(body).await?.reason.unwrap_or_default();
-    if reason.trim().is_empty() || reason.chars().count() > REASON_MAX {
-        return Err(Invalid::new("reason", "is needed, in at most 500 characters: callers read it").into());
-    }
-    set_frozen(request, &state, name, Some(reason)).await
+    let service = set_frozen_as(&state, name, Some(reason), caller.clone(), actor(&caller, request)).await?;
+    Ok(super::json(StatusCode::OK, &Shown::new(&service)))
 }
 
 /// `DELETE /api/v1/services/{name}/freeze`.
@@ -239,17 +204,26 @@ pub(in crate::web) async fn unfreeze(
     Path(name): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    set_frozen(request, &state, name, None).await
+    let caller = auth::caller(request)?;
+    let service = set_frozen_as(&state, name, None, caller.clone(), actor(&caller, request)).await?;
+    Ok(super::json(StatusCode::OK, &Shown::new(&service)))
 }
 
-async fn set_frozen(
-    request: &Request,
+/// Freezes a service for a reason, or lifts the freeze, for a caller, with its audit row.
+///
+/// # Errors
+/// 403, 404, or 400 for a reason that will not do.
+pub(in crate::web) async fn set_frozen_as(
     state: &AppState,
     name: String,
     reason: Option<String>,
-) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let (actor, now) = (actor(&caller, request), state.clock().now());
+    caller: Caller,
+    actor: Actor,
+) -> Result<Service, Error> {
+    if reason.as_ref().is_some_and(|text| text.trim().is_empty() || text.chars().count() > REASON_MAX) {
+        return Err(Invalid::new("reason", "is needed, in at most 500 characters: callers read it").into());
+    }
+    let now = state.clock().now();
     let write = move |tx: &crate::db::Tx<'_>| {
         let mut service = load(tx, &name)?;
         caller.require(Scope::Admin, Some(&service.id))?;
@@ -260,8 +234,7 @@ async fn set_frozen(
         service.frozen = reason;
         Ok::<_, Error>(service)
     };
-    let service = state.db().try_write(write).await?;
-    Ok(super::json(StatusCode::OK, &Shown::new(&service)))
+    state.db().try_write(write).await
 }
 
 /// `GET /api/v1/services/{name}/deployments`, newest first.
@@ -298,7 +271,8 @@ fn filter(query: &Query) -> Result<Filter, Invalid> {
         DeploymentId::parse(text).ok_or_else(|| Invalid::new("after", "must be the id of a deployment"))
     });
     Ok(Filter {
-        status: status.transpose()?,
+        statuses: status.transpose()?.into_iter().collect(),
+        text: None,
         branch: read_branch(query.get("branch"))?,
         before: before.transpose()?,
         limit: 0,
@@ -309,10 +283,10 @@ fn filter(query: &Query) -> Result<Filter, Invalid> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[derive(Default)]
-struct DeployBody {
-    branch: Option<String>,
-    commit: Option<String>,
-    clear_cache: bool,
+pub(in crate::web) struct DeployBody {
+    pub(in crate::web) branch: Option<String>,
+    pub(in crate::web) commit: Option<String>,
+    pub(in crate::web) clear_cache: bool,
 }
 
 /// `POST /api/v1/services/{name}/deployments`: deploy now.
@@ -324,9 +298,23 @@ pub(in crate::web) async fn deploy(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let caller = auth::caller(request)?;
-    let wanted: DeployBody = json(body).await?;
+    let started = deploy_as(&state, name, json(body).await?, caller.clone(), actor(&caller, request)).await?;
+    Ok(accepted(&started.id, started.body))
+}
+
+/// Queues a deployment of a service for a caller, with its audit row.
+///
+/// # Errors
+/// 403, 404, 400 that names the field, and what [`start`] refuses.
+pub(in crate::web) async fn deploy_as(
+    state: &AppState,
+    name: String,
+    wanted: DeployBody,
+    caller: Caller,
+    actor: Actor,
+) -> Result<Started, Error> {
     let (branch, commit) = (read_branch(wanted.branch.as_deref())?, read_commit(wanted.commit.as_deref())?);
-    let (actor, own_state, now) = (actor(&caller, request), (*state).clone(), state.clock().now());
+    let (own_state, now) = (state.clone(), state.clock().now());
     let write = move |tx: &crate::db::Tx<'_>| {
         let service = load(tx, &name)?;
         caller.require(Scope::Deploy, Some(&service.id))?;
@@ -344,6 +332,5 @@ pub(in crate::web) async fn deploy(
         };
         start(tx, &own_state, &service, &new, &actor, "service.deploy", now)
     };
-    let started = state.db().try_write(write).await?;
-    Ok(accepted(&started.id, started.body))
+    state.db().try_write(write).await
 }

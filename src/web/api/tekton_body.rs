@@ -11,14 +11,21 @@ use super::super::request::Change;
 /// What serves.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WorkloadBody {
+pub(in crate::web) struct WorkloadBody {
     namespace: String,
     deployment: String,
     container: Option<String>,
 }
 
+impl From<Workload> for WorkloadBody {
+    fn from(workload: Workload) -> Self {
+        let Workload { namespace, deployment, container } = workload;
+        Self { namespace, deployment, container }
+    }
+}
+
 /// Changes of build arguments: null removes one, anything else sets it.
-pub(super) type BuildArgs = BTreeMap<String, Option<String>>;
+pub(in crate::web) type BuildArgs = BTreeMap<String, Option<String>>;
 
 /// All fields of this part.
 #[derive(Debug, Default)]
@@ -47,7 +54,6 @@ impl TektonChanges {
     /// What GET shows.
     pub(super) fn of(settings: Option<&TektonSettings>) -> Self {
         let Some(settings) = settings else { return Self::default() };
-        let workload = settings.workload.clone();
         let args = settings.build_args.iter().map(|(name, value)| (name.clone(), Some(value.clone())));
         let cache = Some(settings.cache_repository.as_str().to_owned()).filter(|text| !text.is_empty());
         Self {
@@ -58,11 +64,7 @@ impl TektonChanges {
             build_args: Change::Set(args.collect()),
             git_secret: settings.git_secret.clone().into(),
             registry_secret: settings.registry_secret.clone().into(),
-            workload: Change::Set(WorkloadBody {
-                namespace: workload.namespace,
-                deployment: workload.deployment,
-                container: workload.container,
-            }),
+            workload: Change::Set(settings.workload.clone().into()),
             rollback: Change::Set(settings.rollback),
         }
     }

@@ -74,13 +74,18 @@ pub fn short(commit: &Commit) -> String {
     commit.as_str().chars().take(SHORT_COMMIT).collect()
 }
 
+/// The text with a capital first.
+pub fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    first + chars.as_str()
+}
+
 /// The text as a sentence: a capital first, a full stop last.
 pub fn sentence(text: &str) -> String {
     let text = text.trim();
-    let mut chars = text.chars();
-    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     let stop = if text.ends_with(['.', '!', '?', '…']) { "" } else { "." };
-    format!("{first}{}{stop}", chars.as_str())
+    capital(text) + stop
 }
 
 /// A moment as a page shows it: for people and, in `datetime`, for programs.

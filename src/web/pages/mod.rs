@@ -2,16 +2,25 @@
 //! same path; what a page shows is decided here, how it looks is decided there.
 
 pub mod ansi;
+mod deployment_row;
 pub mod deployment_view;
 pub(in crate::web) mod deployments;
 pub mod errors;
 pub mod format;
+mod fuse;
 pub mod log_lines;
 pub mod log_view;
+mod relative;
+mod service_form;
 pub mod service_head;
+pub(in crate::web) mod service_settings;
+pub mod service_view;
+pub(in crate::web) mod services;
+pub mod services_view;
 pub(in crate::web) mod session;
 pub mod session_view;
 mod steps_view;
+mod ticks;
 mod verdict;
 
 use askama::Template;

@@ -1,6 +1,6 @@
 //! What stands above each page of a service.
 
-use crate::domain::Service;
+use crate::domain::{Invalid, Service};
 
 /// Name, actions and tabs; see `components/service_head.html`.
 #[derive(Debug, Clone)]
@@ -13,21 +13,55 @@ pub struct ServiceHead {
     pub frozen: Option<String>,
     /// Which tab is open: `deployments`, `general` or `hooks`.
     pub tab: &'static str,
+    /// What was typed into the head's forms, where one comes back.
+    pub typed: Typed,
+}
+
+/// The head's forms as they were sent.
+#[derive(Debug, Clone, Default)]
+pub struct Typed {
+    /// The branch.
+    pub branch: String,
+    /// The commit.
+    pub commit: String,
+    /// Whether to build afresh.
+    pub clear_cache: bool,
+    /// Why to freeze.
+    pub reason: String,
+    /// The field that was wrong.
+    pub error: Option<Invalid>,
 }
 
 impl ServiceHead {
     /// The head of one of the service's pages.
     pub fn new(service: &Service, tab: &'static str) -> Self {
+        let branch = service.default_branch.to_string();
         Self {
             name: service.name.to_string(),
-            default_branch: service.default_branch.to_string(),
+            default_branch: branch.clone(),
             frozen: service.frozen.clone(),
             tab,
+            typed: Typed { branch, ..Typed::default() },
         }
     }
 
     /// The address of a page or an action of the service.
     pub fn path(&self, rest: &str) -> String {
         format!("/services/{}{rest}", self.name)
+    }
+
+    /// What is wrong with this field of the head's forms, as a sentence.
+    pub fn error(&self, field: &str) -> Option<String> {
+        let error = self.typed.error.as_ref().filter(|error| error.field == field);
+        error.map(|error| super::format::sentence(&error.detail))
+    }
+    /// The id of the field that was wrong.
+    pub fn error_id(&self) -> Option<&'static str> {
+        match self.typed.error.as_ref()?.field.as_str() {
+            "branch" => Some("b"),
+            "commit" => Some("c"),
+            "reason" => Some("why"),
+            _ => None,
+        }
     }
 }

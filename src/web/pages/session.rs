@@ -10,7 +10,7 @@ use poem::{Body, IntoResponse, Request, Response, handler};
 use crate::db::audit::Actor;
 use crate::db::operators::{self, Operator};
 use crate::db::sessions::{self, Link};
-use crate::db::{Tx, audit, deployments};
+use crate::db::{Tx, audit};
 use crate::domain::{SessionToken, Timestamp, TokenHash};
 
 use super::super::api::operators::read_name;
@@ -18,9 +18,8 @@ use super::super::auth::{self, Caller};
 use super::super::error::Error;
 use super::super::request::{Query, address_text, form};
 use super::super::state::AppState;
-use super::super::urls::page_path;
 use super::errors::ErrorPage;
-use super::session_view::{HomePage, LinkPage, SetupPage, SignInPage};
+use super::session_view::{LinkPage, SetupPage, SignInPage};
 use super::{Page, redirect};
 
 /// `GET /login`: with `?once=` the button that uses the link, without it where a link comes from.
@@ -126,15 +125,11 @@ pub(in crate::web) async fn delete(request: &Request, state: Data<&AppState>) ->
         .finish())
 }
 
-/// `GET /`: the newest deployment for an operator, else what to do first; the sign-in page for others.
+/// `GET /`: the services for an operator, the sign-in page for others.
 #[handler]
-pub(in crate::web) async fn home(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
+pub(in crate::web) async fn home(request: &Request, state: Data<&AppState>) -> Response {
     let caller = auth::find(&state, request).await.ok().flatten();
-    let Some(Caller::Operator { operator, .. }) = caller else { return Ok(redirect("/login")) };
-    Ok(match state.db().read(deployments::newest).await? {
-        Some(id) => redirect(&page_path(&id)),
-        None => Page(HomePage::new(operator.name, state.settings().available.local)).into_response(),
-    })
+    redirect(if matches!(caller, Some(Caller::Operator { .. })) { "/services" } else { "/login" })
 }
 
 fn field(form: &HashMap<String, String>, name: &str) -> String {

@@ -52,21 +52,6 @@ pub struct SetupPage {
     pub checks: Vec<Check>,
 }
 
-/// Where an operator is while nothing was deployed: says what to do first.
-#[derive(Debug, Template)]
-#[template(path = "pages/session/home.html")]
-pub struct HomePage {
-    /// Around it.
-    pub frame: Frame,
-}
-
-impl HomePage {
-    /// The page for this operator.
-    pub fn new(operator: String, host_builds: bool) -> Self {
-        Self { frame: Frame { operator: Some(operator), host_builds, here: "" } }
-    }
-}
-
 /// One thing that has to be right for deployments to work.
 #[derive(Debug, Clone)]
 pub struct Check {
