@@ -35,7 +35,11 @@ pub(in crate::web) async fn show(
 ) -> Result<Response, Error> {
     let all = Query::parse(request)?.flag("all")?;
     let operator = operator(&state, request).await;
-    let frame = Frame { operator: operator.clone(), host_builds: state.settings().available.local, here: "/services" };
+    let frame = Frame {
+        operator: operator.clone(),
+        host_builds: state.settings().available.local,
+        here: "/services",
+    };
     let found = match read_id(&id) {
         Ok(id) => load(&state, &id).await,
         Err(error) => Err(error),
