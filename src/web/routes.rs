@@ -11,7 +11,7 @@ use super::api::{
 use super::assets;
 use super::auth;
 use super::error::Error;
-use super::pages::{self, deployments as deployment_pages, session};
+use super::pages::{self, deploy_hooks as hook_pages, deployments as deployment_pages, session};
 use super::state::AppState;
 
 /// Who may use an address.
@@ -40,6 +40,7 @@ pub struct Resource {
 pub fn resources(state: &AppState) -> Vec<Resource> {
     let mut all = public_resources();
     all.extend(page_resources(state));
+    all.extend(deploy_hook_pages(state));
     all.extend(hook_resources());
     all.extend(operator_resources(state));
     all
@@ -121,6 +122,41 @@ fn page_resources(state: &AppState) -> Vec<Resource> {
         operator("/deploys/:id/rollback", POST, poem::post(deployment_pages::rollback)),
         public("/static/:file", GET, assets::endpoint()),
         public("/robots.txt", GET, assets::robots()),
+    ]
+}
+
+/// Settings → Deploy Hooks.
+fn deploy_hook_pages(state: &AppState) -> Vec<Resource> {
+    let page = |path, allow, methods| as_page(guarded(state, path, allow, methods));
+    let form = |path, methods| page(path, GET_POST, methods);
+    vec![
+        form("/services/:name/settings/deploy-hooks", poem::get(hook_pages::index).post(hook_pages::create)),
+        form(
+            "/services/:name/settings/deploy-hooks/:hook/rotate",
+            poem::get(hook_pages::rotate_form).post(hook_pages::rotate),
+        ),
+        form(
+            "/services/:name/settings/deploy-hooks/:hook/end-old-url",
+            poem::get(hook_pages::end_form).post(hook_pages::end),
+        ),
+        form(
+            "/services/:name/settings/deploy-hooks/:hook/revoke",
+            poem::get(hook_pages::revoke_form).post(hook_pages::revoke),
+        ),
+        form(
+            "/services/:name/settings/deploy-hooks/:hook/rename",
+            poem::get(hook_pages::rename_form).post(hook_pages::rename),
+        ),
+        form(
+            "/services/:name/settings/deploy-hooks/:hook/edit",
+            poem::get(hook_pages::edit).post(hook_pages::update),
+        ),
+        form(
+            "/services/:name/settings/deploy-hooks/:hook/pause",
+            poem::get(hook_pages::pause_form).post(hook_pages::pause),
+        ),
+        page("/services/:name/settings/deploy-hooks/:hook/resume", POST, poem::post(hook_pages::resume)),
+        page("/services/:name/settings/deploy-hooks/:hook/test", GET, poem::get(hook_pages::test)),
     ]
 }
 

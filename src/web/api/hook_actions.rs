@@ -41,6 +41,19 @@ impl By {
         Ok(Self { caller, actor, now: state.clock().now() })
     }
 
+    /// What a path names, where the caller may change it.
+    ///
+    /// # Errors
+    /// 404 where there is no such thing, 403 where the caller may not.
+    pub(in crate::web) fn load(
+        &self,
+        reader: &Reader<'_>,
+        service: &str,
+        hook: &str,
+    ) -> Result<(Service, Hook), Error> {
+        load(reader, &self.caller, Scope::Admin, service, hook)
+    }
+
     fn record(
         &self,
         tx: &Tx<'_>,
@@ -155,7 +168,7 @@ pub(in crate::web) fn rotate(
     let token = HookToken::mint(state.key(), &service.id, &before.id);
     hooks::rotate(tx, &before.id, &token.hash(), by.now.plus(overlap.duration()), by.now)?;
     by.record(tx, "hook.rotate", &service, &before, &format!("the old URL is good for {overlap}"))?;
-    let (service, hook) = load(tx, &by.caller, Scope::Admin, service.name.as_str(), before.id.as_str())?;
+    let (service, hook) = by.load(tx, service.name.as_str(), before.id.as_str())?;
     Ok(Made { service, hook, url: state.urls().hook(&token) })
 }
 
@@ -183,7 +196,7 @@ pub(in crate::web) fn read_overlap(text: Option<&str>) -> Result<Span, Invalid> 
 }
 
 fn load_live(tx: &Tx<'_>, by: &By, service: &str, hook: &str) -> Result<(Service, Hook), Error> {
-    let (service, hook) = load(tx, &by.caller, Scope::Admin, service, hook)?;
+    let (service, hook) = by.load(tx, service, hook)?;
     if hook.revoked_at.is_some() {
         let detail = format!("hook {} is revoked; make a new one", hook.name);
         return Err(Error::Conflict { code: "revoked", detail });

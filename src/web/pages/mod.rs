@@ -2,6 +2,7 @@
 //! same path; what a page shows is decided here, how it looks is decided there.
 
 pub mod ansi;
+pub(in crate::web) mod deploy_hooks;
 pub mod deployment_view;
 pub(in crate::web) mod deployments;
 pub mod errors;
@@ -11,6 +12,7 @@ pub mod log_view;
 pub mod service_head;
 pub(in crate::web) mod session;
 pub mod session_view;
+pub mod snippets;
 mod steps_view;
 mod verdict;
 
