@@ -1,6 +1,7 @@
 //! A server in the test's own process: the real routes behind the real way in, on a real socket and real files. Time
 //! stands still unless a test moves it, and nothing runs unless a test asks for a tick.
 
+pub mod browser;
 pub mod build;
 pub mod cluster;
 pub mod curl;
