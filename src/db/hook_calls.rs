@@ -3,7 +3,7 @@
 use rusqlite::named_params;
 
 use super::{Error, Reader, Tx};
-use crate::domain::{HookId, Timestamp};
+use crate::domain::{HookId, ServiceId, Timestamp};
 
 /// A call as the hook's page and the API show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,54 @@ pub fn last(reader: &Reader<'_>, hook: &HookId, limit: u32) -> Result<Vec<Call>,
             caller: row.get(3)?,
             count: row.get(4)?,
         })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A call of one of a service's hooks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceCall {
+    /// The hook's name.
+    pub hook: String,
+    /// The branch that was asked for, where a deployment knows it.
+    pub branch: Option<String>,
+    /// The call.
+    pub call: Call,
+}
+
+/// The last calls of all hooks of a service, newest first.
+pub fn last_of_service(
+    reader: &Reader<'_>,
+    service: &ServiceId,
+    limit: u32,
+) -> Result<Vec<ServiceCall>, Error> {
+    const SQL: &str = "
+        SELECT calls.at_ms, calls.result, calls.detail, calls.caller, calls.count, hooks.name,
+               coalesce(calls.branch, (SELECT branch FROM deployments WHERE id = calls.detail)) AS branch
+          FROM (SELECT hook_id, second * 1000 AS at_ms, result, detail, caller, count, NULL AS branch
+                  FROM hook_calls
+                 WHERE hook_id IN (SELECT id FROM hooks WHERE service_id = :service_id)
+             UNION ALL
+                SELECT * FROM (SELECT hook_id, created_at_ms, 'accepted', id, caller, 1, branch
+                                 FROM deployments
+                                WHERE service_id = :service_id
+                                  AND hook_id IS NOT NULL
+                                ORDER BY sequence DESC
+                                LIMIT :limit)) AS calls
+          JOIN hooks ON hooks.id = calls.hook_id
+         ORDER BY calls.at_ms DESC
+         LIMIT :limit";
+    let mut statement = reader.conn().prepare_cached(SQL)?;
+    let params = named_params! { ":service_id": service.as_str(), ":limit": limit };
+    let rows = statement.query_map(params, |row| {
+        let call = Call {
+            at: Timestamp::from_millis(row.get(0)?),
+            result: row.get(1)?,
+            detail: row.get(2)?,
+            caller: row.get(3)?,
+            count: row.get(4)?,
+        };
+        Ok(ServiceCall { hook: row.get(5)?, branch: row.get(6)?, call })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

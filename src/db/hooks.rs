@@ -83,14 +83,14 @@ pub fn list_for_service(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The hook of that id, or the live hook of that name.
+/// The hook of that id, or else the live hook of that name.
 pub fn find_in_service(reader: &Reader<'_>, service: &ServiceId, hook: &str) -> Result<Option<Hook>, Error> {
     let sql = format!(
         "SELECT {COLUMNS}
            FROM hooks
           WHERE service_id = :service_id
             AND (id = :hook OR (name = :hook AND revoked_at_ms IS NULL))
-          ORDER BY revoked_at_ms IS NOT NULL
+          ORDER BY id <> :hook
           LIMIT 1"
     );
     let params = named_params! { ":service_id": service.as_str(), ":hook": hook };
@@ -167,6 +167,17 @@ pub fn rotate(
     Ok(())
 }
 
+/// Ends the time in which the secret before a rotation is good.
+pub fn end_grace(tx: &Tx<'_>, id: &HookId, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "
+        UPDATE hooks
+           SET previous_until_ms = :now
+         WHERE id = :id
+           AND previous_until_ms > :now";
+    tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str(), ":now": now.as_millis() })?;
+    Ok(())
+}
+
 /// Revokes a hook; no call that comes later is accepted. The row stays as a tombstone.
 pub fn revoke(tx: &Tx<'_>, id: &HookId, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "UPDATE hooks SET revoked_at_ms = :now WHERE id = :id AND revoked_at_ms IS NULL";
@@ -198,38 +209,46 @@ pub struct Usage {
     pub calls: i64,
     /// Accepted calls with the previous secret since the last rotation.
     pub calls_with_previous: i64,
+    /// Accepted calls with the present secret.
+    pub calls_with_current: i64,
+    /// Whether the last accepted call was made with a secret that is replaced.
+    pub last_was_previous: bool,
 }
 
 /// Reads a hook's usage; `since` bounds the count of calls.
 pub fn usage(reader: &Reader<'_>, hook: &Hook, since: Timestamp) -> Result<Usage, Error> {
     const LAST: &str = "
-        SELECT created_at_ms, caller, id
+        SELECT created_at_ms, caller, id, hook_generation < :generation AS was_previous
           FROM deployments
          WHERE hook_id = :hook_id
          ORDER BY sequence DESC
          LIMIT 1";
     const COUNTS: &str = "
-        SELECT count(*), count(*) FILTER (WHERE hook_generation < :generation AND created_at_ms >= :rotated_at)
+        SELECT count(*), count(*) FILTER (WHERE hook_generation < :generation AND created_at_ms >= :rotated_at),
+               count(*) FILTER (WHERE hook_generation = :generation)
           FROM deployments
          WHERE hook_id = :hook_id
            AND created_at_ms >= :since";
     let id = hook.id.as_str();
-    let last = reader
+    let found = reader
         .conn()
         .prepare_cached(LAST)?
-        .query_row(named_params! { ":hook_id": id }, |row| {
-            Ok((time(row, "created_at_ms")?, row.get(1)?, row.get(2)?))
+        .query_row(named_params! { ":hook_id": id, ":generation": hook.generation }, |row| {
+            let was_previous: Option<bool> = row.get("was_previous")?;
+            Ok(((time(row, "created_at_ms")?, row.get(1)?, row.get(2)?), was_previous.unwrap_or(false)))
         })
         .optional()?;
+    let (last, last_was_previous) = found.map_or((None, false), |(last, was)| (Some(last), was));
     let params = named_params! {
         ":hook_id": id,
         ":since": since.as_millis(),
         ":generation": hook.generation,
         ":rotated_at": hook.rotated_at.map(Timestamp::as_millis),
     };
-    let (calls, calls_with_previous) =
-        reader.conn().prepare_cached(COUNTS)?.query_row(params, |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(Usage { last, calls, calls_with_previous })
+    let mut counts = reader.conn().prepare_cached(COUNTS)?;
+    let (calls, calls_with_previous, calls_with_current) =
+        counts.query_row(params, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(Usage { last, calls, calls_with_previous, calls_with_current, last_was_previous })
 }
 
 #[cfg(test)]

@@ -67,6 +67,11 @@ impl Timestamp {
         self.to_jiff().strftime("%H:%M:%S").to_string()
     }
 
+    /// The day with its year, `24 Nov 2026`, UTC.
+    pub fn day(self) -> String {
+        self.to_jiff().strftime("%-d %b %Y").to_string()
+    }
+
     /// Day and time for people, `24 Nov, 14:30:49`, UTC.
     pub fn day_and_time(self) -> String {
         self.to_jiff().strftime("%-d %b, %H:%M:%S").to_string()

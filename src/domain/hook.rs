@@ -165,6 +165,12 @@ impl HookRules {
             || address.is_some_and(|address| self.addresses.iter().any(|range| range.contains(address)))
     }
 
+    /// The same rules without those about addresses, for a question that has none.
+    #[must_use]
+    pub fn from_anywhere(self) -> Self {
+        Self { addresses: Vec::new(), ..self }
+    }
+
     /// Tells whether the hook has ended.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at <= now)

@@ -9,6 +9,7 @@ pub mod front;
 mod headers;
 pub mod pages;
 mod request;
+mod page_routes;
 mod routes;
 mod state;
 mod urls;

@@ -8,12 +8,10 @@ use super::api::{
     audit, backup, checks, deploy_hooks, deployments, health, hooks, logs, operators, problems, services,
     tokens,
 };
-use super::assets;
 use super::auth;
 use super::error::Error;
-use super::pages::{
-    self, deployments as deployment_pages, service_settings, services as service_pages, session,
-};
+use super::page_routes;
+use super::pages;
 use super::request::prefers;
 use super::state::AppState;
 
@@ -45,8 +43,7 @@ pub struct Resource {
 /// Every address of the server.
 pub fn resources(state: &AppState) -> Vec<Resource> {
     let mut all = public_resources();
-    all.extend(page_resources(state));
-    all.extend(service_page_resources(state));
+    all.extend(page_routes::all(state));
     all.extend(hook_resources());
     all.extend(operator_resources(state));
     all
@@ -90,7 +87,7 @@ fn outermost(error: poem::Error) -> Response {
     poem::error::ResponseError::as_response(&error)
 }
 
-fn resource(path: &'static str, allow: &'static str, access: Access, methods: RouteMethod) -> Resource {
+pub(super) fn resource(path: &'static str, allow: &'static str, access: Access, methods: RouteMethod) -> Resource {
     let endpoint = methods.around(move |endpoint, request| answer_method(endpoint, request, allow));
     Resource { path, allow, access, endpoint: endpoint.map_to_response().boxed() }
 }
@@ -114,9 +111,9 @@ async fn answer_method<E: Endpoint>(
     }
 }
 
-const GET: &str = "GET, HEAD, OPTIONS";
-const POST: &str = "POST, OPTIONS";
-const GET_POST: &str = "GET, HEAD, POST, OPTIONS";
+pub(super) const GET: &str = "GET, HEAD, OPTIONS";
+pub(super) const POST: &str = "POST, OPTIONS";
+pub(super) const GET_POST: &str = "GET, HEAD, POST, OPTIONS";
 
 fn public_resources() -> Vec<Resource> {
     let public = |path, allow, methods| resource(path, allow, Access::Public, methods);
@@ -129,49 +126,7 @@ fn public_resources() -> Vec<Resource> {
     ]
 }
 
-/// What people open: errors are pages too.
-fn page_resources(state: &AppState) -> Vec<Resource> {
-    let public = |path, allow, methods| as_page(resource(path, allow, Access::Public, methods));
-    let operator = |path, allow, methods| as_page(guarded(state, path, allow, methods));
-    vec![
-        public("/", GET, poem::get(session::home)),
-        public("/login", GET_POST, poem::get(session::new).post(session::create)),
-        public("/setup", GET_POST, poem::get(session::setup).post(session::finish_setup)),
-        operator("/logout", POST, poem::post(session::delete)),
-        public("/deploys/:id", GET, poem::get(deployment_pages::show)),
-        operator("/deploys/:id/events", GET, poem::get(deployment_pages::events)),
-        operator("/deploys/:id/cancel", POST, poem::post(deployment_pages::cancel)),
-        operator("/deploys/:id/redeploy", POST, poem::post(deployment_pages::redeploy)),
-        operator("/deploys/:id/rollback", POST, poem::post(deployment_pages::rollback)),
-        public("/static/:file", GET, assets::endpoint()),
-        public("/robots.txt", GET, assets::robots()),
-    ]
-}
-
-/// The pages of services; their settings of hooks are elsewhere.
-fn service_page_resources(state: &AppState) -> Vec<Resource> {
-    let operator = |path, allow, methods| as_page(guarded(state, path, allow, methods));
-    vec![
-        operator("/services", GET_POST, poem::get(service_pages::index).post(service_settings::create)),
-        operator("/services/new", GET, poem::get(service_settings::new)),
-        operator("/services/:name", GET, poem::get(service_pages::show)),
-        operator("/services/:name/deploy", POST, poem::post(service_pages::deploy)),
-        operator("/services/:name/freeze", POST, poem::post(service_pages::freeze)),
-        operator("/services/:name/unfreeze", POST, poem::post(service_pages::unfreeze)),
-        operator(
-            "/services/:name/settings",
-            GET_POST,
-            poem::get(service_settings::edit).post(service_settings::update),
-        ),
-        operator(
-            "/services/:name/delete",
-            GET_POST,
-            poem::get(service_settings::confirm).post(service_settings::delete),
-        ),
-    ]
-}
-
-fn as_page(resource: Resource) -> Resource {
+pub(super) fn as_page(resource: Resource) -> Resource {
     let to_page = |error: poem::Error| async move {
         match error.downcast::<Error>() {
             Ok(error) => pages::error_page(&error),
@@ -240,7 +195,7 @@ fn operator_resources(state: &AppState) -> Vec<Resource> {
     all
 }
 
-fn guarded(state: &AppState, path: &'static str, allow: &'static str, methods: RouteMethod) -> Resource {
+pub(super) fn guarded(state: &AppState, path: &'static str, allow: &'static str, methods: RouteMethod) -> Resource {
     let state = state.clone();
     let endpoint = methods.around(move |endpoint, request| guard(endpoint, request, state.clone()));
     let endpoint = endpoint.around(move |endpoint, request| answer_method(endpoint, request, allow));

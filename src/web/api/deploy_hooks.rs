@@ -16,7 +16,8 @@ use super::super::front::read_limited;
 use super::super::pages;
 use super::super::request::{BODY_LIMIT, Query, address, address_text, bearer, header, prefers};
 use super::super::state::{AppState, describe_caller};
-use super::hook_call::{Call, Decision, decide, dry_run};
+use super::dry_run::dry_run;
+use super::hook_call::{Call, Decision, decide};
 use super::{json_text, no_content};
 
 /// What the resource takes.

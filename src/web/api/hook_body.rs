@@ -14,14 +14,14 @@ use super::services::REASON_MAX;
 /// The writable part of a hook; missing fields stay as they are.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(super) struct HookBody {
-    name: Option<String>,
-    branches: Option<Vec<String>>,
-    addresses: Option<Vec<String>>,
-    expires_at: Change<String>,
+pub(in crate::web) struct HookBody {
+    pub(in crate::web) name: Option<String>,
+    pub(in crate::web) branches: Option<Vec<String>>,
+    pub(in crate::web) addresses: Option<Vec<String>>,
+    pub(in crate::web) expires_at: Change<String>,
     /// A length of time from now, instead of `expiresAt`.
-    expires_in: Option<String>,
-    paused: Change<String>,
+    pub(in crate::web) expires_in: Option<String>,
+    pub(in crate::web) paused: Change<String>,
     id: Option<serde_json::Value>,
     service: Option<serde_json::Value>,
     state: Option<serde_json::Value>,

@@ -3,16 +3,12 @@
 use std::net::IpAddr;
 
 use poem::Request;
-use poem::http::StatusCode;
 use serde::Serialize;
 
 use crate::db::deployments::NewDeployment;
 use crate::db::queue::{self, Place, Room};
-use crate::db::{self, Reader, Tx, checks, hook_calls, hooks, idempotency, services};
-use crate::domain::{
-    Branch, Checks, Commit, DeploymentId, Hook, HookToken, Invalid, Service, Span, Timestamp, Trigger,
-    Verdict,
-};
+use crate::db::{self, Reader, Tx, hook_calls, hooks, idempotency, services};
+use crate::domain::{Branch, Commit, DeploymentId, Hook, HookToken, Invalid, Service, Timestamp, Trigger};
 
 use super::super::error::Error;
 use super::super::request::{Query, address, read_branch, read_commit};
@@ -35,7 +31,7 @@ pub(super) struct Call {
     branch: Option<Branch>,
     commit: Option<Commit>,
     clear_cache: bool,
-    address: Option<IpAddr>,
+    pub(super) address: Option<IpAddr>,
     key: Option<String>,
     as_sent: String,
 }
@@ -66,7 +62,8 @@ impl Call {
         })
     }
 
-    fn deployment(&self, service: &Service, verified: &hooks::Verified) -> NewDeployment {
+    /// The deployment that the call asks for.
+    pub(super) fn deployment(&self, service: &Service, verified: &hooks::Verified) -> NewDeployment {
         NewDeployment {
             service_id: service.id.clone(),
             executor: service.executor,
@@ -158,7 +155,8 @@ pub(super) fn decide(
     })
 }
 
-fn open(
+/// The hook that the call's token opens, and its service.
+pub(super) fn open(
     reader: &Reader<'_>,
     call: &Call,
     now: Timestamp,
@@ -187,21 +185,20 @@ fn replay(tx: &Tx<'_>, call: &Call, hook: &Hook, now: Timestamp) -> Result<Optio
 }
 
 /// The refusals that depend on the hook, the service and the server, in the order of the contract.
-fn refusals(
+pub(super) fn refusals(
     state: &AppState,
-    call: &Call,
+    (branch, address): (&Branch, Option<IpAddr>),
     hook: &Hook,
     service: &Service,
     room: &Room,
     is_short_of_space: bool,
 ) -> Vec<Error> {
     let mut found = Vec::new();
-    let branch = call.branch.as_ref().unwrap_or(&service.default_branch);
     if !hook.rules.allows_branch(branch) {
         let detail = format!("this hook may not deploy branch {branch}");
         found.push(Error::Forbidden { code: "branch_not_allowed", detail });
     }
-    if !hook.rules.allows_address(call.address) {
+    if !hook.rules.allows_address(address) {
         let detail = "this hook may not be called from this address".to_owned();
         found.push(Error::Forbidden { code: "address_not_allowed", detail });
     }
@@ -233,7 +230,8 @@ fn accept(
 ) -> Result<Decision, db::Error> {
     let new = call.deployment(service, verified);
     let room = queue::room(tx, &new, service.queue_policy, state.settings().queue_limit)?;
-    let refusals = refusals(state, call, &verified.hook, service, &room, tx.is_short_of_space());
+    let asked = (&new.branch, call.address);
+    let refusals = refusals(state, asked, &verified.hook, service, &room, tx.is_short_of_space());
     if let Some(first) = refusals.into_iter().next() {
         return Ok(Decision::Refused(first));
     }
@@ -258,90 +256,4 @@ fn note(tx: &Tx<'_>, call: &Call, hook: &Hook, decision: &Decision, now: Timesta
         Decision::Accepted(_) => return Ok(()),
     };
     hook_calls::count(tx, &hook.id, result, &detail, &call.caller, 1, now)
-}
-
-/// The answer to a dry run.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DryRun<'a> {
-    #[serde(rename = "dryRun")]
-    is_dry: bool,
-    would_deploy: bool,
-    service: &'a str,
-    branch: &'a Branch,
-    commit: Option<&'a Commit>,
-    clear_cache: bool,
-    joins: Option<DeploymentId>,
-    failed: Vec<FailedCheck>,
-}
-
-/// One reason for which the call would be refused.
-#[derive(Serialize)]
-struct FailedCheck {
-    status: u16,
-    code: &'static str,
-    detail: String,
-}
-
-impl FailedCheck {
-    /// What the call itself would be answered.
-    fn refusal(error: &Error) -> Self {
-        Self { status: error.status().as_u16(), code: error.code(), detail: error.detail() }
-    }
-}
-
-/// What would make the deployment of an accepted call fail: status 424, as its `/wait` would say.
-fn bad_checks(found: Option<Checks>, now: Timestamp) -> impl Iterator<Item = FailedCheck> {
-    found.into_iter().flat_map(move |checks| {
-        let age = Span::from_secs(now.since(checks.at).as_secs());
-        let bad = checks.findings.into_iter().filter(|finding| finding.verdict == Verdict::Bad);
-        bad.map(move |finding| FailedCheck {
-            status: StatusCode::FAILED_DEPENDENCY.as_u16(),
-            code: "check_failed",
-            detail: format!("{}, as of {age} ago", finding.detail),
-        })
-    })
-}
-
-/// Says what a call would do; stores and starts nothing.
-///
-/// # Errors
-/// 401 as for the call itself.
-pub(super) async fn dry_run(state: &AppState, call: Call) -> Result<String, Error> {
-    let (own, now) = (state.clone(), state.clock().now());
-    let looked = state.db().read(move |reader| look(reader, &own, &call, now)).await?;
-    looked.ok_or(Error::UnknownHook)
-}
-
-fn look(
-    reader: &Reader<'_>,
-    state: &AppState,
-    call: &Call,
-    now: Timestamp,
-) -> Result<Option<String>, db::Error> {
-    let Some((verified, service)) = open(reader, call, now)? else { return Ok(None) };
-    let new = call.deployment(&service, &verified);
-    let room = queue::room(reader, &new, service.queue_policy, state.settings().queue_limit)?;
-    let is_short_of_space = state.db().is_short_of_space();
-    let mut failed = refusals(state, call, &verified.hook, &service, &room, is_short_of_space);
-    if !state.db().is_ready() {
-        failed.push(db::Error::Unavailable("the database cannot be written").into());
-    }
-    let joins = match room {
-        Room::Joins(id) if failed.is_empty() => Some(id),
-        _ => None,
-    };
-    let checks = checks::find(reader, &service.id)?;
-    let failed: Vec<_> = failed.iter().map(FailedCheck::refusal).chain(bad_checks(checks, now)).collect();
-    let answer = DryRun {
-        is_dry: true,
-        would_deploy: failed.is_empty(),
-        service: service.name.as_str(),
-        branch: &new.branch,
-        commit: new.commit.as_ref(),
-        clear_cache: new.clear_cache,
-        joins,
-        failed,
-    };
-    Ok(Some(serde_json::to_string(&answer).unwrap_or_default()))
 }

@@ -5,27 +5,20 @@ use poem::web::{Data, Path};
 use poem::{Body, Request, Response, handler};
 use serde::{Deserialize, Serialize};
 
-use crate::db::hooks::usage;
-use crate::db::{Reader, Tx, audit, hook_calls, hooks};
-use crate::domain::{Hook, HookId, HookToken, Invalid, Scope, Service, Span, Timestamp};
+use crate::db::{Reader, Tx, hook_calls, hooks};
+use crate::domain::{Hook, HookId, Invalid, Scope, Service, Timestamp};
 
-use super::super::auth::{self, Caller, actor};
+use super::super::auth;
 use super::super::error::Error;
 use super::super::request::{Query, json};
 use super::super::state::AppState;
-use super::hook_body::{HookBody, Shown, differences, new_hook};
+use super::hook_actions::{self, By, Made, load, read_overlap, recent_usage};
+use super::hook_body::{HookBody, Shown};
 use super::services;
 use super::{List, limit, no_content};
 
-/// How long the secret before a rotation stays good where nothing is said.
-const DEFAULT_OVERLAP: Span = Span::from_hours(24);
-/// The overlaps that may be asked for.
-const OVERLAPS: [Span; 4] =
-    [Span::from_secs(0), Span::from_hours(1), Span::from_hours(24), Span::from_days(7)];
-/// Calls are counted over this time.
-const USAGE_PERIOD: Span = Span::from_days(30);
 /// Calls that are listed.
-const LAST_CALLS: u32 = 50;
+pub(in crate::web) const LAST_CALLS: u32 = 50;
 
 fn shown(
     reader: &Reader<'_>,
@@ -34,23 +27,11 @@ fn shown(
     hook: &Hook,
     now: Timestamp,
 ) -> Result<Shown, Error> {
-    let usage = usage(reader, hook, now.minus(USAGE_PERIOD.duration()))?;
-    Ok(Shown::new(state, service, hook, usage, now))
+    Ok(Shown::new(state, service, hook, recent_usage(reader, hook, now)?, now))
 }
 
-/// The service and the hook that a path names, if the caller may reach them.
-fn load(
-    reader: &Reader<'_>,
-    caller: &Caller,
-    scope: Scope,
-    service: &str,
-    hook: &str,
-) -> Result<(Service, Hook), Error> {
-    let service = services::load(reader, service)?;
-    caller.require(scope, Some(&service.id))?;
-    let found = hooks::find_in_service(reader, &service.id, hook)?;
-    let hook = found.ok_or_else(|| Error::NotFound(format!("hook {hook} of service {}", service.name)))?;
-    Ok((service, hook))
+fn shown_once(tx: &Tx<'_>, state: &AppState, made: Made, now: Timestamp) -> Result<Shown, Error> {
+    Ok(shown(tx, state, &made.service, &made.hook, now)?.with_url(made.url))
 }
 
 /// `GET /api/v1/services/{name}/hooks`, the revoked ones too.
@@ -85,26 +66,13 @@ pub(in crate::web) async fn create(
     body: Body,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
     let body: HookBody = json(body).await?;
-    let (own, now, actor) = ((*state).clone(), state.clock().now(), actor(&caller, request));
+    let (own, by) = ((*state).clone(), By::of(request, &state)?);
     let write = move |tx: &Tx<'_>| {
-        let service = services::load(tx, &name)?;
-        caller.require(Scope::Admin, Some(&service.id))?;
-        let hook = new_hook(body, &service, &actor.name, now)?;
-        let token = HookToken::mint(own.key(), &service.id, &hook.id);
-        if !hooks::insert(tx, &hook, &token.hash())? {
-            return Err(name_taken(&service, &hook));
-        }
-        audit::record(tx, &actor, "hook.create", &format!("hook {name}/{}", hook.name), "", now)?;
-        let url = own.urls().hook(&token);
-        Ok(shown(tx, &own, &service, &hook, now)?.with_url(url))
+        let made = hook_actions::create(tx, &own, &by, &name, body)?;
+        shown_once(tx, &own, made, by.now)
     };
     Ok(super::json(StatusCode::CREATED, &state.db().try_write(write).await?))
-}
-
-fn name_taken(service: &Service, hook: &Hook) -> Error {
-    Error::taken(&format!("hook {} of service {}", hook.name, service.name))
 }
 
 /// `GET /api/v1/services/{name}/hooks/{hook}`; by name or id.
@@ -131,30 +99,13 @@ pub(in crate::web) async fn update(
     body: Body,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
     let body: HookBody = json(body).await?;
-    let (own, now, actor) = ((*state).clone(), state.clock().now(), actor(&caller, request));
+    let (own, by) = ((*state).clone(), By::of(request, &state)?);
     let write = move |tx: &Tx<'_>| {
-        let (service, before) = load(tx, &caller, Scope::Admin, &name, &hook)?;
-        refuse_revoked(&before)?;
-        let after = body.apply(before.clone(), now)?;
-        if !hooks::update(tx, &after)? {
-            return Err(name_taken(&service, &after));
-        }
-        let detail = differences(&before, &after);
-        if !detail.is_empty() {
-            audit::record(tx, &actor, "hook.update", &format!("hook {name}/{}", before.name), &detail, now)?;
-        }
-        shown(tx, &own, &service, &after, now)
+        let (service, after) = hook_actions::update(tx, &by, &name, &hook, body)?;
+        shown(tx, &own, &service, &after, by.now)
     };
     Ok(super::json(StatusCode::OK, &state.db().try_write(write).await?))
-}
-
-fn refuse_revoked(hook: &Hook) -> Result<(), Error> {
-    if hook.revoked_at.is_none() {
-        return Ok(());
-    }
-    Err(Error::Conflict { code: "revoked", detail: format!("hook {} is revoked; make a new one", hook.name) })
 }
 
 /// `DELETE /api/v1/services/{name}/hooks/{hook}`: revokes it.
@@ -164,22 +115,8 @@ pub(in crate::web) async fn revoke(
     Path((name, hook)): Path<(String, String)>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let (now, actor) = (state.clock().now(), actor(&caller, request));
-    let write = move |tx: &Tx<'_>| {
-        let (_, hook) = load(tx, &caller, Scope::Admin, &name, &hook)?;
-        refuse_revoked(&hook)?;
-        hooks::revoke(tx, &hook.id, now)?;
-        Ok::<_, Error>(audit::record(
-            tx,
-            &actor,
-            "hook.revoke",
-            &format!("hook {name}/{}", hook.name),
-            "",
-            now,
-        )?)
-    };
-    state.db().try_write(write).await?;
+    let by = By::of(request, &state)?;
+    state.db().try_write(move |tx| hook_actions::revoke(tx, &by, &name, &hook)).await?;
     Ok(no_content())
 }
 
@@ -197,27 +134,13 @@ pub(in crate::web) async fn rotate(
     body: Body,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
     let overlap = read_overlap(json::<RotateBody>(body).await?.overlap.as_deref())?;
-    let (own, now, actor) = ((*state).clone(), state.clock().now(), actor(&caller, request));
+    let (own, by) = ((*state).clone(), By::of(request, &state)?);
     let write = move |tx: &Tx<'_>| {
-        let (service, before) = load(tx, &caller, Scope::Admin, &name, &hook)?;
-        refuse_revoked(&before)?;
-        let token = HookToken::mint(own.key(), &service.id, &before.id);
-        hooks::rotate(tx, &before.id, &token.hash(), now.plus(overlap.duration()), now)?;
-        let detail = format!("the old URL is good for {overlap}");
-        audit::record(tx, &actor, "hook.rotate", &format!("hook {name}/{}", before.name), &detail, now)?;
-        let (_, after) = load(tx, &caller, Scope::Admin, &name, before.id.as_str())?;
-        let url = own.urls().hook(&token);
-        Ok::<_, Error>(shown(tx, &own, &service, &after, now)?.with_url(url))
+        let made = hook_actions::rotate(tx, &own, &by, (&name, &hook), overlap)?;
+        shown_once(tx, &own, made, by.now)
     };
     Ok(super::json(StatusCode::OK, &state.db().try_write(write).await?))
-}
-
-fn read_overlap(text: Option<&str>) -> Result<Span, Invalid> {
-    let Some(text) = text else { return Ok(DEFAULT_OVERLAP) };
-    let span = text.parse::<Span>().ok().filter(|span| OVERLAPS.contains(span));
-    span.ok_or_else(|| Invalid::new("overlap", "must be 0, 1h, 24h or 7d"))
 }
 
 #[derive(Serialize)]

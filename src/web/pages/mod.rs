@@ -3,6 +3,7 @@
 
 pub mod ansi;
 mod deployment_row;
+pub(in crate::web) mod deploy_hooks;
 pub mod deployment_view;
 pub(in crate::web) mod deployments;
 pub mod errors;
@@ -19,6 +20,7 @@ pub(in crate::web) mod services;
 pub mod services_view;
 pub(in crate::web) mod session;
 pub mod session_view;
+pub mod snippets;
 mod steps_view;
 mod ticks;
 mod verdict;

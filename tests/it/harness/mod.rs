@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod curl;
 pub mod fault_proxy;
 pub mod following;
+pub mod forms;
 pub mod git;
 pub mod http;
 pub mod kubelet;

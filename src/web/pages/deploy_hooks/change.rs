@@ -1,0 +1,207 @@
+//! Renaming, rules, pausing and ending: a page that asks, and the POST that does it.
+
+use poem::web::{Data, Path};
+use poem::{Body, IntoResponse, Request, Response, handler};
+
+use super::super::super::api::hook_actions::{self, By, load, recent_usage};
+use super::super::super::api::hook_body::HookBody;
+use super::super::super::auth;
+use super::super::super::error::Error;
+use super::super::super::request::{Change, form};
+use super::super::super::state::AppState;
+use super::super::Page;
+use super::forms::{Rules, Wrong};
+use super::one_view::{EndPage, Ending, PausePage, RenamePage, RulesPage};
+use super::{done, frame, read_one, refused, subject};
+use crate::db::{Reader, Tx, deployments};
+use crate::domain::{DeploymentId, Hook, Scope, Service};
+
+/// Changes a hook as the API's PATCH does.
+async fn change(
+    request: &Request,
+    state: &AppState,
+    (name, hook): (&str, &str),
+    body: HookBody,
+) -> Result<(Service, Hook), Error> {
+    let (by, name, hook) = (By::of(request, state)?, name.to_owned(), hook.to_owned());
+    state.db().try_write(move |tx: &Tx<'_>| hook_actions::update(tx, &by, &name, &hook, body)).await
+}
+
+/// `GET …/{hook}/rename`.
+#[handler]
+pub(in crate::web) async fn rename_form(
+    request: &Request,
+    Path((name, hook)): Path<(String, String)>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let found = read_one(request, &state, name, hook).await?;
+    let (frame, subject) = (frame(request, &state)?, subject(&found));
+    let name = subject.name.clone();
+    Ok(Page(RenamePage { frame, subject, name, wrong: Wrong::default() }).into_response())
+}
+
+/// `POST …/{hook}/rename`.
+#[handler]
+pub(in crate::web) async fn rename(
+    request: &Request,
+    Path((name, hook)): Path<(String, String)>,
+    body: Body,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let typed = form(body).await?.remove("name").unwrap_or_default().trim().to_owned();
+    let mut body = HookBody::default();
+    body.name = Some(typed.clone());
+    match change(request, &state, (&name, &hook), body).await {
+        Ok((service, hook)) => Ok(done(service.name.as_str(), hook.id.as_str(), "renamed")),
+        Err(error) => {
+            let found = read_one(request, &state, name, hook).await?;
+            let (frame, subject) = (frame(request, &state)?, subject(&found));
+            refused(error, |wrong| RenamePage { frame, subject, name: typed, wrong })
+        }
+    }
+}
+
+/// `GET …/{hook}/edit`: the rules.
+#[handler]
+pub(in crate::web) async fn edit(
+    request: &Request,
+    Path((name, hook)): Path<(String, String)>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let found = read_one(request, &state, name, hook).await?;
+    let (frame, subject, rules) = (frame(request, &state)?, subject(&found), Rules::of(&found.1));
+    Ok(Page(RulesPage { frame, subject, rules, wrong: Wrong::default() }).into_response())
+}
+
+/// `POST …/{hook}/edit`.
+#[handler]
+pub(in crate::web) async fn update(
+    request: &Request,
+    Path((name, hook)): Path<(String, String)>,
+    body: Body,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let rules = Rules::read(&form(body).await?);
+    match change(request, &state, (&name, &hook), rules.body()).await {
+        Ok((service, hook)) => Ok(done(service.name.as_str(), hook.id.as_str(), "changed")),
+        Err(error) => {
+            let found = read_one(request, &state, name, hook).await?;
+            let (frame, subject) = (frame(request, &state)?, subject(&found));
+            refused(error, |wrong| RulesPage { frame, subject, rules, wrong })
+        }
+    }
+}
+
+/// `GET …/{hook}/pause`.
+#[handler]
+pub(in crate::web) async fn pause_form(
+    request: &Request,
+    Path((name, hook)): Path<(String, String)>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let found = read_one(request, &state, name, hook).await?;
+    let reason = found.1.rules.paused.clone().unwrap_or_default();
+    let (frame, subject) = (frame(request, &state)?, subject(&found));
+    Ok(Page(PausePage { frame, subject, reason, wrong: Wrong::default() }).into_response())
+}
+
+/// `POST …/{hook}/pause`.
+#[handler]
+pub(in crate::web) async fn pause(
+    request: &Request,
+    Path((name, hook)): Path<(String, String)>,
+    body: Body,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let reason = form(body).await?.remove("reason").unwrap_or_default().trim().to_owned();
+    let mut body = HookBody::default();
+    body.paused = Change::Set(reason.clone());
+    match change(request, &state, (&name, &hook), body).await {
+        Ok((service, hook)) => Ok(done(service.name.as_str(), hook.id.as_str(), "paused")),
+        Err(error) => {
+            let found = read_one(request, &state, name, hook).await?;
+            let (frame, subject) = (frame(request, &state)?, subject(&found));
+            refused(error, |wrong| PausePage { frame, subject, reason, wrong })
+        }
+    }
+}
+
+/// `POST …/{hook}/resume`.
+#[handler]
+pub(in crate::web) async fn resume(
+    request: &Request,
+    Path((name, hook)): Path<(String, String)>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let mut body = HookBody::default();
+    body.paused = Change::Empty;
+    let (service, hook) = change(request, &state, (&name, &hook), body).await?;
+    Ok(done(service.name.as_str(), hook.id.as_str(), "resumed"))
+}
+
+async fn end_page(
+    request: &Request,
+    state: &AppState,
+    (name, hook): (String, String),
+    ending: Ending,
+) -> Result<Response, Error> {
+    let (caller, now) = (auth::caller(request)?, state.clock().now());
+    let read = move |reader: &Reader<'_>| {
+        let (service, hook) = load(reader, &caller, Scope::Admin, &name, &hook)?;
+        let usage = recent_usage(reader, &hook, now)?;
+        let last = match usage.last.as_ref().and_then(|(.., id)| DeploymentId::parse(id)) {
+            Some(id) => deployments::find(reader, &id)?,
+            None => None,
+        };
+        Ok::<_, Error>((service, hook, usage, last.is_some_and(|last| !last.status.is_final())))
+    };
+    let (service, hook, usage, is_running) = state.db().read(read).await?;
+    let page = EndPage::new(frame(request, state)?, (&service, &hook), ending, (&usage, is_running), now);
+    Ok(Page(page).into_response())
+}
+
+/// `GET …/{hook}/revoke`: asks.
+#[handler]
+pub(in crate::web) async fn revoke_form(
+    request: &Request,
+    Path(names): Path<(String, String)>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    end_page(request, &state, names, Ending::Hook).await
+}
+
+/// `POST …/{hook}/revoke`.
+#[handler]
+pub(in crate::web) async fn revoke(
+    request: &Request,
+    Path((name, hook)): Path<(String, String)>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let (service, found) = read_one(request, &state, name, hook).await?;
+    let (by, names) = (By::of(request, &state)?, (service.name.to_string(), found.id.to_string()));
+    state.db().try_write(move |tx: &Tx<'_>| hook_actions::revoke(tx, &by, &names.0, &names.1)).await?;
+    Ok(done(service.name.as_str(), found.id.as_str(), "revoked"))
+}
+
+/// `GET …/{hook}/end-old-url`: asks.
+#[handler]
+pub(in crate::web) async fn end_form(
+    request: &Request,
+    Path(names): Path<(String, String)>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    end_page(request, &state, names, Ending::OldUrl).await
+}
+
+/// `POST …/{hook}/end-old-url`: ends the overlap of a rotation now.
+#[handler]
+pub(in crate::web) async fn end(
+    request: &Request,
+    Path((name, hook)): Path<(String, String)>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let (service, found) = read_one(request, &state, name, hook).await?;
+    let (by, names) = (By::of(request, &state)?, (service.name.to_string(), found.id.to_string()));
+    state.db().try_write(move |tx: &Tx<'_>| hook_actions::end_old_url(tx, &by, &names.0, &names.1)).await?;
+    Ok(done(service.name.as_str(), found.id.as_str(), "ended"))
+}

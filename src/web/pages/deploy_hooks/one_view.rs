@@ -1,0 +1,214 @@
+//! The pages of one hook: its secret, once; rotating, revoking, renaming, pausing; its rules.
+
+use askama::Template;
+
+use super::super::super::api::hook_actions::Made;
+use super::super::Frame;
+use super::super::snippets::{Part, SYSTEMS};
+use super::forms::{Rules, Wrong};
+use super::words::{When, length, network_and_program, short_id};
+use crate::db::hooks::Usage;
+use crate::domain::{Hook, Service, Timestamp};
+
+/// Which hook of which service.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    pub(super) service: String,
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) short: String,
+}
+
+impl Subject {
+    pub(super) fn new(service: &Service, hook: &Hook) -> Self {
+        Self {
+            service: service.name.to_string(),
+            id: hook.id.to_string(),
+            name: hook.name.to_string(),
+            short: hook.id.short().to_owned(),
+        }
+    }
+
+    /// The page of all hooks of the service.
+    pub(super) fn hooks(&self) -> String {
+        format!("/services/{}/settings/deploy-hooks", self.service)
+    }
+
+    /// A page or an action of the hook.
+    pub(super) fn path(&self, rest: &str) -> String {
+        format!("{}/{}/{rest}", self.hooks(), self.id)
+    }
+}
+
+/// The answer that makes a secret: the only page that shows it.
+#[derive(Debug, Template)]
+#[template(path = "pages/deploy_hooks/created.html")]
+pub(super) struct CreatedPage {
+    frame: Frame,
+    subject: Subject,
+    url: String,
+    branches: Vec<String>,
+    expires: Option<When>,
+    /// What becomes of the old URL, where there is one.
+    old_url: Option<String>,
+    snippets: Vec<Snippet>,
+}
+
+#[derive(Debug)]
+struct Snippet {
+    id: &'static str,
+    label: &'static str,
+    note: Option<&'static str>,
+    parts: Vec<Part>,
+}
+
+/// The tab that is open at first.
+const FIRST_TAB: &str = "gh";
+
+impl CreatedPage {
+    /// `base` is that of the API.
+    pub(super) fn new(frame: Frame, made: Made, base: &str, now: Timestamp) -> Self {
+        let snippet = |system: &super::super::snippets::System| Snippet {
+            id: system.id,
+            label: system.label,
+            note: system.note,
+            parts: system.snippet(base),
+        };
+        let old_url = made.hook.previous_until.map(|until| match until.since(now) {
+            span if span.is_zero() => "The old URL works no longer.".to_owned(),
+            span => format!("The old URL goes on working for {}.", length(span)),
+        });
+        let rules = &made.hook.rules;
+        Self {
+            frame,
+            subject: Subject::new(&made.service, &made.hook),
+            branches: rules.branches.iter().map(|own| own.as_str().to_owned()).collect(),
+            expires: rules.expires_at.map(|at| When::clock(at, now)),
+            old_url,
+            url: made.url,
+            snippets: SYSTEMS.iter().map(snippet).collect(),
+        }
+    }
+
+    fn is_first(&self, snippet: &Snippet) -> bool {
+        snippet.id == FIRST_TAB
+    }
+}
+
+/// Asks how long the old URL is to work.
+#[derive(Debug, Template)]
+#[template(path = "pages/deploy_hooks/rotate.html")]
+pub(super) struct RotatePage {
+    frame: Frame,
+    subject: Subject,
+    /// Which secret is replaced: the form sent twice rotates once.
+    generation: i64,
+    /// How long an earlier old URL still works.
+    rotating: Option<String>,
+    wrong: Wrong,
+}
+
+impl RotatePage {
+    pub(super) fn new(frame: Frame, service: &Service, hook: &Hook, now: Timestamp) -> Self {
+        let until = hook.previous_until.filter(|until| *until > now);
+        Self {
+            frame,
+            subject: Subject::new(service, hook),
+            generation: hook.generation,
+            rotating: until.map(|until| length(until.since(now))),
+            wrong: Wrong::default(),
+        }
+    }
+
+    /// The same with a form that was refused.
+    pub(super) fn refused(self, wrong: Wrong) -> Self {
+        Self { wrong, ..self }
+    }
+}
+
+/// What is asked before something is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The hook.
+    Hook,
+    /// The old URL of a hook that is rotated.
+    OldUrl,
+}
+
+/// Asks before a hook, or its old URL, ends.
+#[derive(Debug, Template)]
+#[template(path = "pages/deploy_hooks/revoke.html")]
+pub(super) struct EndPage {
+    frame: Frame,
+    subject: Subject,
+    ending: Ending,
+    last: Option<(When, String)>,
+    calls: i64,
+    calls_with_old_url: i64,
+    /// A deployment of this hook that has not ended: its id, and short.
+    running: Option<(String, String)>,
+}
+
+impl EndPage {
+    pub(super) fn new(
+        frame: Frame,
+        (service, hook): (&Service, &Hook),
+        ending: Ending,
+        (usage, is_running): (&Usage, bool),
+        now: Timestamp,
+    ) -> Self {
+        let from = |caller: &str| match network_and_program(caller) {
+            (network, Some(program)) => format!("from {network} with {program}"),
+            (network, None) => format!("from {network}"),
+        };
+        let last = usage.last.as_ref();
+        Self {
+            frame,
+            subject: Subject::new(service, hook),
+            ending,
+            last: last.map(|(at, caller, _)| (When::ago(*at, now), from(caller))),
+            calls: usage.calls,
+            calls_with_old_url: usage.calls_with_previous,
+            running: last
+                .filter(|_| is_running)
+                .and_then(|(.., id)| short_id(id).map(|short| (id.clone(), short))),
+        }
+    }
+
+    fn is_in_use(&self) -> bool {
+        match self.ending {
+            Ending::Hook => self.calls > 0,
+            Ending::OldUrl => self.calls_with_old_url > 0,
+        }
+    }
+}
+
+/// Asks for another name.
+#[derive(Debug, Template)]
+#[template(path = "pages/deploy_hooks/rename.html")]
+pub(super) struct RenamePage {
+    pub(super) frame: Frame,
+    pub(super) subject: Subject,
+    pub(super) name: String,
+    pub(super) wrong: Wrong,
+}
+
+/// Asks why calls are to be refused.
+#[derive(Debug, Template)]
+#[template(path = "pages/deploy_hooks/pause.html")]
+pub(super) struct PausePage {
+    pub(super) frame: Frame,
+    pub(super) subject: Subject,
+    pub(super) reason: String,
+    pub(super) wrong: Wrong,
+}
+
+/// What a call has to meet.
+#[derive(Debug, Template)]
+#[template(path = "pages/deploy_hooks/edit.html")]
+pub(super) struct RulesPage {
+    pub(super) frame: Frame,
+    pub(super) subject: Subject,
+    pub(super) rules: Rules,
+    pub(super) wrong: Wrong,
+}

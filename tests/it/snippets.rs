@@ -1,0 +1,179 @@
+//! The snippets that the page of a new hook prints, run as a CI system's shell runs them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::json;
+use stackblaze::web::pages::snippets::{SYSTEMS, System};
+use tempfile::TempDir;
+
+use crate::harness::forms::text_of;
+use crate::harness::git::GitRepo;
+use crate::harness::process::{Server, client};
+
+/// What each system sets for its jobs; `run` tells one job from another.
+fn variables(system: &str, run: &str) -> Vec<(&'static str, String)> {
+    match system {
+        "gh" => vec![("GITHUB_RUN_ID", run.to_owned()), ("GITHUB_RUN_ATTEMPT", "1".to_owned())],
+        "gl" => vec![("CI_JOB_ID", run.to_owned())],
+        "jk" => vec![("BUILD_TAG", format!("jenkins-My shop-{run}"))],
+        "cc" => vec![("CIRCLE_WORKFLOW_JOB_ID", run.to_owned())],
+        "bb" => vec![("BITBUCKET_STEP_UUID", format!("{{{run}}}"))],
+        "wp" => vec![("CI_PIPELINE_NUMBER", run.to_owned()), ("CI_STEP_NUMBER", "3".to_owned())],
+        _ => Vec::new(),
+    }
+}
+
+/// What a system itself fills in before its shell sees the text.
+fn filled(system: &System, shell: &str, run: &str, folder: &Path) -> String {
+    let shell = shell.replace("/tmp/deploy.json", &folder.join("answer.json").to_string_lossy());
+    match system.id {
+        "az" => shell.replace("$(Build.BuildId)", run).replace("$(System.JobAttempt)", "1"),
+        // In Groovy's quotes a backslash at the end of a line joins it with the next.
+        "jk" => shell.replace("\\\n", ""),
+        _ => shell,
+    }
+}
+
+fn run(system: &System, shell: &str, hook: &str, name: &str) -> Output {
+    let folder = TempDir::new().unwrap();
+    Command::new("sh")
+        .args(["-e", "-c", &filled(system, shell, name, folder.path())])
+        .current_dir(folder.path())
+        .env("STACKBLAZE_DEPLOY_HOOK", hook)
+        .envs(variables(system.id, name))
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The snippets as the page shows them, by system.
+async fn printed(server: &Server) -> BTreeMap<String, String> {
+    let operator = server.api("POST", "/api/v1/operators", Some(json!({ "name": "mira" }))).await;
+    let once = operator["signInUrl"].as_str().unwrap().split_once("once=").unwrap().1.to_owned();
+    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let form = |path: &str, body: String| {
+        let request = browser.post(format!("{}{path}", server.url)).header("origin", &server.url);
+        request.header("content-type", "application/x-www-form-urlencoded").body(body)
+    };
+    let signed_in = form("/login", format!("once={once}")).send().await.unwrap();
+    let cookie = signed_in.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let request =
+        form("/services/good/settings/deploy-hooks", "name=printed".to_owned()).header("cookie", cookie);
+    let html = request.send().await.unwrap().text().await.unwrap();
+    let block = |system: &System| {
+        let block = html.split(&format!("<pre id=\"sn-{}\"", system.id)).nth(1).unwrap();
+        let block = block.split_once('>').unwrap().1.split("</pre>").next().unwrap();
+        (system.id.to_owned(), block.to_owned())
+    };
+    SYSTEMS.iter().map(block).collect()
+}
+
+/// The HTML without what is hidden while nobody waits.
+fn without_waiting(html: &str) -> String {
+    let mut text = String::new();
+    for (index, part) in html.split("<span class=\"w\">").enumerate() {
+        let mut rest = part;
+        let mut depth = usize::from(index > 0);
+        while depth > 0 {
+            let (open, close) = (rest.find("<span"), rest.find("</span>").unwrap());
+            match open.filter(|open| *open < close) {
+                Some(open) => (depth, rest) = (depth + 1, &rest[open + "<span".len()..]),
+                None => (depth, rest) = (depth - 1, &rest[close + "</span>".len()..]),
+            }
+        }
+        text.push_str(rest);
+    }
+    text
+}
+
+/// Whether each line of the shell part is in the printed text, in order and equally indented.
+fn holds(printed: &str, shell: &str) -> bool {
+    let first = shell.lines().next().unwrap();
+    let Some(start) = printed.lines().position(|line| line.trim_start() == first) else { return false };
+    let lines: Vec<_> = printed.lines().skip(start).collect();
+    let indent = lines[0].len() - first.len();
+    shell.lines().enumerate().all(|(at, line)| lines.get(at).and_then(|own| own.get(indent..)) == Some(line))
+}
+
+#[tokio::test]
+async fn every_printed_snippet_deploys_and_tells_the_end_by_its_exit_code() {
+    let (data, repo) = (TempDir::new().unwrap(), GitRepo::new());
+    repo.commit("hello", "one\n", "Say hello");
+    let server = Server::start(data.path(), &["--concurrency", "2"]);
+    let mut hooks = Vec::new();
+    for (name, build) in [("good", "true"), ("bad", "false")] {
+        let service =
+            json!({ "name": name, "repository": repo.url(), "buildCommand": build, "queuePolicy": "every" });
+        hooks.push(format!("{}{}", server.url, server.hook(service).await));
+    }
+    let pages = printed(&server).await;
+
+    for system in &SYSTEMS {
+        let (quick, waiting) = (system.shell(&server.url, false), system.shell(&server.url, true));
+        let page = &pages[system.id];
+        assert!(holds(&text_of(page), &waiting), "{}: {}", system.id, text_of(page));
+        assert!(
+            holds(&text_of(&without_waiting(page)), &quick),
+            "{}: {}",
+            system.id,
+            text_of(&without_waiting(page))
+        );
+        assert!(
+            text_of(page).contains("STACKBLAZE_DEPLOY_HOOK") && !page.contains("sbhook_"),
+            "{}",
+            system.id
+        );
+
+        let accepted = run(system, &quick, &hooks[0], &format!("{}1", system.id));
+        let again = run(system, &quick, &hooks[0], &format!("{}1", system.id));
+        let serving = run(system, &waiting, &hooks[0], &format!("{}2", system.id));
+        let failed = run(system, &waiting, &hooks[1], &format!("{}3", system.id));
+
+        assert!(
+            accepted.status.success() && said(&accepted).contains("\"status\":\"queued\""),
+            "{}: {}",
+            system.id,
+            said(&accepted)
+        );
+        let is_same = accepted.stdout == again.stdout;
+        assert_eq!(is_same, system.id != "curl", "{}: a job that is tried again deploys once", system.id);
+        assert!(
+            serving.status.success() && said(&serving).contains("\"status\":\"succeeded\""),
+            "{}: {}",
+            system.id,
+            said(&serving)
+        );
+        assert!(
+            !failed.status.success() && said(&failed).contains("\"reason\":\"build_failed\""),
+            "{}: {}",
+            system.id,
+            said(&failed)
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_snippet_fails_with_the_reason_where_the_call_is_refused() {
+    let data = TempDir::new().unwrap();
+    let server = Server::start(data.path(), &[]);
+    let service = json!({ "name": "api", "repository": "https://git.example.com/api.git" });
+    let hook = format!("{}{}", server.url, server.hook(service).await);
+    server.api("PATCH", "/api/v1/services/api/hooks/ci", Some(json!({ "paused": "holidays" }))).await;
+
+    for wanted in ["holidays", "unknown_hook"] {
+        for (system, waits) in SYSTEMS.iter().flat_map(|system| [(system, false), (system, true)]) {
+            let refused = run(system, &system.shell(&server.url, waits), &hook, "1");
+
+            assert!(!refused.status.success(), "{} {waits}: {}", system.id, said(&refused));
+            assert!(said(&refused).contains(wanted), "{} {waits}: {}", system.id, said(&refused));
+            assert!(!said(&refused).contains("sbhook_"), "{} {waits}: {}", system.id, said(&refused));
+        }
+        // From now on the hook is unknown.
+        client().delete(&hook).send().await.unwrap();
+    }
+}
