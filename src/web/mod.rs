@@ -10,7 +10,9 @@ mod headers;
 pub mod pages;
 mod request;
 mod routes;
+mod sign_ins;
 mod state;
+mod streams;
 mod urls;
 
 pub use routes::{Access, Resource, app, resources};

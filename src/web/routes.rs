@@ -12,6 +12,9 @@ use super::assets;
 use super::auth;
 use super::error::Error;
 use super::pages::{self, deployments as deployment_pages, session};
+use super::pages::{
+    account, audit as audit_page, confirm, operators as operator_pages, setup, tokens as token_pages,
+};
 use super::state::AppState;
 
 /// Who may use an address.
@@ -112,8 +115,27 @@ fn page_resources(state: &AppState) -> Vec<Resource> {
     vec![
         public("/", GET, poem::get(session::home)),
         public("/login", GET_POST, poem::get(session::new).post(session::create)),
-        public("/setup", GET_POST, poem::get(session::setup).post(session::finish_setup)),
+        public("/setup", GET_POST, poem::get(setup::show).post(setup::create)),
         operator("/logout", POST, poem::post(session::delete)),
+        operator("/confirm", GET_POST, poem::get(confirm::show).post(confirm::create)),
+        operator("/account", GET, poem::get(account::show)),
+        operator("/account/password", POST, poem::post(account::update_password)),
+        operator("/account/sign-out", POST, poem::post(account::sign_out)),
+        operator("/account/sessions/:id/revoke", POST, poem::post(account::revoke_session)),
+        operator("/account/operators", POST, poem::post(operator_pages::create)),
+        operator("/account/operators/link", POST, poem::post(operator_pages::link)),
+        operator(
+            "/account/operators/remove",
+            GET_POST,
+            poem::get(operator_pages::confirm_removal).post(operator_pages::remove),
+        ),
+        operator("/audit", GET, poem::get(audit_page::index)),
+        operator("/tokens", GET_POST, poem::get(token_pages::index).post(token_pages::create)),
+        operator(
+            "/tokens/:id/revoke",
+            GET_POST,
+            poem::get(token_pages::confirm_revocation).post(token_pages::revoke),
+        ),
         public("/deploys/:id", GET, poem::get(deployment_pages::show)),
         operator("/deploys/:id/events", GET, poem::get(deployment_pages::events)),
         operator("/deploys/:id/cancel", POST, poem::post(deployment_pages::cancel)),

@@ -86,6 +86,7 @@ pub(in crate::web) async fn create(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let caller = auth::caller(request)?;
+    auth::fresh(&state, &caller, "/services")?;
     let body: HookBody = json(body).await?;
     let (own, now, actor) = ((*state).clone(), state.clock().now(), actor(&caller, request));
     let write = move |tx: &Tx<'_>| {
@@ -180,6 +181,7 @@ pub(in crate::web) async fn revoke(
         )?)
     };
     state.db().try_write(write).await?;
+    state.streams().check_now();
     Ok(no_content())
 }
 
@@ -198,6 +200,7 @@ pub(in crate::web) async fn rotate(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let caller = auth::caller(request)?;
+    auth::fresh(&state, &caller, "/services")?;
     let overlap = read_overlap(json::<RotateBody>(body).await?.overlap.as_deref())?;
     let (own, now, actor) = ((*state).clone(), state.clock().now(), actor(&caller, request));
     let write = move |tx: &Tx<'_>| {

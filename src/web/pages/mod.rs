@@ -1,17 +1,26 @@
 //! The dashboard's pages: display values in, HTML out. Each page is a struct beside its handler and a template of the
 //! same path; what a page shows is decided here, how it looks is decided there.
 
+pub(in crate::web) mod account;
+pub mod account_view;
 pub mod ansi;
+pub(in crate::web) mod audit;
+pub mod audit_view;
+pub(in crate::web) mod confirm;
 pub mod deployment_view;
 pub(in crate::web) mod deployments;
 pub mod errors;
 pub mod format;
 pub mod log_lines;
 pub mod log_view;
+pub(in crate::web) mod operators;
 pub mod service_head;
 pub(in crate::web) mod session;
 pub mod session_view;
+pub(in crate::web) mod setup;
 mod steps_view;
+pub(in crate::web) mod tokens;
+pub mod tokens_view;
 mod verdict;
 
 use askama::Template;
@@ -40,6 +49,9 @@ fn redirect(path: &str) -> Response {
 /// An error as a page, for addresses that people open.
 pub(super) fn error_page(error: &Error) -> Response {
     error.log();
+    if let Error::Unconfirmed { back } = error {
+        return redirect(&confirm::path(back));
+    }
     let mut page = ErrorPage::new(Frame::signed_out(), error.status(), heading(error));
     page.detail = Some(format::sentence(&error.detail()));
     if matches!(error, Error::Unauthenticated(_)) {
