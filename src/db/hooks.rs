@@ -62,6 +62,19 @@ pub fn verify(reader: &Reader<'_>, token: &HookToken, now: Timestamp) -> Result<
     Ok((is_open && (is_current || is_previous)).then_some(Verified { hook, generation }))
 }
 
+/// Whether a hook is neither revoked, expired nor paused.
+pub fn is_live(reader: &Reader<'_>, id: &HookId, now: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "
+        SELECT EXISTS (SELECT 1
+                         FROM hooks
+                        WHERE id = :id
+                          AND revoked_at_ms IS NULL
+                          AND paused IS NULL
+                          AND (expires_at_ms IS NULL OR expires_at_ms > :now))";
+    let params = named_params! { ":id": id.as_str(), ":now": now.as_millis() };
+    Ok(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
+}
+
 /// The live and the revoked hooks of a service, oldest first, those after `after`.
 pub fn list_for_service(
     reader: &Reader<'_>,

@@ -11,8 +11,11 @@ const CORE_APPLICATION_ID: i32 = 0x5342_686b;
 const LOGS_APPLICATION_ID: i32 = 0x5342_6c67;
 
 /// The steps of the core file; append only.
-const CORE: &[&str] =
-    &[include_str!("migrations/0001_init.sql"), include_str!("migrations/0002_cluster.sql")];
+const CORE: &[&str] = &[
+    include_str!("migrations/0001_init.sql"),
+    include_str!("migrations/0002_cluster.sql"),
+    include_str!("migrations/0003_passwords.sql"),
+];
 /// The steps of the log file; append only.
 const LOGS: &[&str] =
     &[include_str!("migrations/logs/0001_init.sql"), include_str!("migrations/logs/0002_mark.sql")];

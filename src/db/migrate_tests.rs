@@ -12,6 +12,7 @@ use crate::domain::{DeploymentId, Timestamp, TokenHash};
 const CORE_ROWS: &[&str] = &[
     include_str!("../../tests/data/migrations/0001.sql"),
     include_str!("../../tests/data/migrations/0002.sql"),
+    include_str!("../../tests/data/migrations/0003.sql"),
 ];
 const LOGS_ROWS: &[&str] = &[
     include_str!("../../tests/data/migrations/logs/0001.sql"),
@@ -133,11 +134,30 @@ fn sessions_tokens_and_acts_of_old_files_are_read() {
     let (reader, at) = (Reader::new(&conn), Timestamp::from_millis(1_700_000_000_001));
     let hash = TokenHash::from_bytes(&[0xab; 32]).unwrap();
 
-    assert_eq!(db::sessions::find(&reader, &hash, at).unwrap().unwrap().0.name, "mira");
+    assert_eq!(db::sessions::find(&reader, &hash, at).unwrap().unwrap().operator.name, "mira");
     assert!(db::sessions::find_link(&reader, &hash, at).unwrap().is_some());
     assert_eq!(db::tokens::list(&reader).unwrap().len(), 2);
     assert_eq!(db::audit::list(&reader, None, 10).unwrap()[0].action, "service.create");
     assert_eq!(db::fingerprint(&reader).unwrap().as_deref(), Some("0123456789abcdef"));
+}
+
+#[test]
+fn passwords_are_read_and_older_operators_and_sessions_have_none_of_it() {
+    let (_dir, conn) = filled(Role::Core, CORE_ROWS);
+    let (reader, at) = (Reader::new(&conn), Timestamp::from_millis(1_700_000_000_001));
+    let sessions = |byte| {
+        let hash = TokenHash::from_bytes(&[byte; 32]).unwrap();
+        db::sessions::find(&reader, &hash, at).unwrap().unwrap()
+    };
+
+    let (old, new) = (sessions(0xab), sessions(0xcd));
+
+    assert!(!old.has_password && new.has_password);
+    assert_eq!((old.confirmed_at.as_millis(), new.confirmed_at.as_millis()), (0, 1_700_000_000_000));
+    assert!(db::operators::password(&reader, "mira").unwrap().is_none());
+    assert!(db::operators::password(&reader, "theo").unwrap().is_some());
+    let listed = db::sessions::list(&reader, &new.operator, at).unwrap();
+    assert_eq!((listed[0].address.as_str(), listed[0].user_agent.as_str()), ("203.0.113.7", "Mozilla/5.0"));
 }
 
 #[test]

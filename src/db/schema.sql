@@ -133,7 +133,8 @@ CREATE TABLE hook_calls (
 CREATE TABLE operators (
   id            INTEGER PRIMARY KEY,
   name          TEXT    NOT NULL UNIQUE,
-  created_at_ms INTEGER NOT NULL
+  created_at_ms INTEGER NOT NULL,
+  password      TEXT
 ) STRICT;
 
 CREATE TABLE sessions (
@@ -141,7 +142,10 @@ CREATE TABLE sessions (
   operator_id     INTEGER NOT NULL REFERENCES operators (id) ON DELETE CASCADE,
   created_at_ms   INTEGER NOT NULL,
   last_used_at_ms INTEGER NOT NULL,
-  expires_at_ms   INTEGER NOT NULL
+  expires_at_ms   INTEGER NOT NULL,
+  address         TEXT    NOT NULL DEFAULT '',
+  user_agent      TEXT    NOT NULL DEFAULT '',
+  confirmed_at_ms INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 -- One-time links; without an operator it is the setup link, which makes the first one.

@@ -16,14 +16,23 @@ const LIFETIME: Duration = Duration::from_hours(168);
 /// A use is stored again only after this long, so that reading pages does not write.
 const USE_RESOLUTION: Duration = Duration::from_mins(1);
 
-/// The operator of a session that is still good, and whether its use should be stored anew.
-pub fn find(
-    reader: &Reader<'_>,
-    hash: &TokenHash,
-    now: Timestamp,
-) -> Result<Option<(Operator, bool)>, Error> {
+/// A session that is still good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Whose it is.
+    pub operator: Operator,
+    /// Whether its operator has a password.
+    pub has_password: bool,
+    /// When its operator last signed in or gave the password.
+    pub confirmed_at: Timestamp,
+    /// Whether its use should be stored anew.
+    pub is_stale: bool,
+}
+
+/// The session of that hash, if it is still good.
+pub fn find(reader: &Reader<'_>, hash: &TokenHash, now: Timestamp) -> Result<Option<Found>, Error> {
     const SQL: &str = "
-        SELECT o.id, o.name, s.last_used_at_ms
+        SELECT o.id, o.name, o.password IS NOT NULL AS has_password, s.last_used_at_ms, s.confirmed_at_ms
           FROM sessions AS s
           JOIN operators AS o ON o.id = s.operator_id
          WHERE s.hash = :hash
@@ -35,23 +44,126 @@ pub fn find(
         ":idle": now.minus(IDLE).as_millis(),
     };
     let found = reader.conn().prepare_cached(SQL)?.query_row(params, |row| {
-        let is_stale = now.since(time(row, "last_used_at_ms")?) > USE_RESOLUTION;
-        Ok((Operator { id: row.get(0)?, name: row.get(1)? }, is_stale))
+        Ok(Found {
+            operator: Operator { id: row.get(0)?, name: row.get(1)? },
+            has_password: row.get("has_password")?,
+            confirmed_at: time(row, "confirmed_at_ms")?,
+            is_stale: now.since(time(row, "last_used_at_ms")?) > USE_RESOLUTION,
+        })
     });
     Ok(found.optional()?)
 }
 
+/// Where a session was begun.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Client {
+    /// The address of the client.
+    pub address: String,
+    /// What its browser calls itself.
+    pub user_agent: String,
+}
+
 /// Begins a session.
-pub fn insert(tx: &Tx<'_>, hash: &TokenHash, operator: &Operator, now: Timestamp) -> Result<(), Error> {
+pub fn insert(
+    tx: &Tx<'_>,
+    hash: &TokenHash,
+    operator: &Operator,
+    client: Client,
+    now: Timestamp,
+) -> Result<(), Error> {
     const SQL: &str = "
-        INSERT INTO sessions (hash, operator_id, created_at_ms, last_used_at_ms, expires_at_ms)
-        VALUES (:hash, :operator_id, :now, :now, :expires_at_ms)";
+        INSERT INTO sessions (hash, operator_id, created_at_ms, last_used_at_ms, expires_at_ms, address,
+                              user_agent, confirmed_at_ms)
+        VALUES (:hash, :operator_id, :now, :now, :expires_at_ms, :address, :user_agent, :now)";
     tx.conn().prepare_cached(SQL)?.execute(named_params! {
         ":hash": hash.as_bytes(),
         ":operator_id": operator.id,
         ":now": now.as_millis(),
         ":expires_at_ms": now.plus(LIFETIME).as_millis(),
+        ":address": client.address,
+        ":user_agent": client.user_agent,
     })?;
+    Ok(())
+}
+
+/// Stores that a session's operator gave the password.
+pub fn confirm(tx: &Tx<'_>, hash: &TokenHash, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "UPDATE sessions SET confirmed_at_ms = :now WHERE hash = :hash";
+    tx.conn()
+        .prepare_cached(SQL)?
+        .execute(named_params! { ":hash": hash.as_bytes(), ":now": now.as_millis() })?;
+    Ok(())
+}
+
+/// A session as its operator is shown it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Names it in a form; opens nothing.
+    pub id: String,
+    /// When it was begun.
+    pub created_at: Timestamp,
+    /// About when it was last used.
+    pub last_used_at: Timestamp,
+    /// The address that began it; empty where that was not stored.
+    pub address: String,
+    /// What the browser called itself.
+    pub user_agent: String,
+}
+
+/// What names a session in a form: half of its stored hash, from which nobody comes back to the secret.
+pub fn public_id(hash: &TokenHash) -> String {
+    use std::fmt::Write as _;
+    hash.as_bytes()[..16].iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The sessions of an operator that are still good, the last used first.
+pub fn list(reader: &Reader<'_>, operator: &Operator, now: Timestamp) -> Result<Vec<Listed>, Error> {
+    const SQL: &str = "
+        SELECT lower(hex(substr(hash, 1, 16))) AS id, created_at_ms, last_used_at_ms, address, user_agent
+          FROM sessions
+         WHERE operator_id = :operator_id
+           AND expires_at_ms > :now
+           AND last_used_at_ms > :idle
+         ORDER BY last_used_at_ms DESC, created_at_ms DESC
+         LIMIT 100";
+    let mut statement = reader.conn().prepare_cached(SQL)?;
+    let params = named_params! {
+        ":operator_id": operator.id,
+        ":now": now.as_millis(),
+        ":idle": now.minus(IDLE).as_millis(),
+    };
+    let rows = statement.query_map(params, |row| {
+        Ok(Listed {
+            id: row.get("id")?,
+            created_at: time(row, "created_at_ms")?,
+            last_used_at: time(row, "last_used_at_ms")?,
+            address: row.get("address")?,
+            user_agent: row.get("user_agent")?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Ends the operator's session that a form names so; false where there is none.
+pub fn delete_listed(tx: &Tx<'_>, operator: &Operator, id: &str) -> Result<bool, Error> {
+    const SQL: &str = "
+        DELETE FROM sessions
+         WHERE operator_id = :operator_id
+           AND lower(hex(substr(hash, 1, 16))) = :id";
+    let params = named_params! { ":operator_id": operator.id, ":id": id };
+    Ok(tx.conn().prepare_cached(SQL)?.execute(params)? > 0)
+}
+
+/// Ends all sessions of an operator but this one, and all unused links.
+pub fn delete_others(tx: &Tx<'_>, operator: &Operator, kept: &TokenHash) -> Result<(), Error> {
+    const SESSIONS: &str = "DELETE FROM sessions WHERE operator_id = :operator_id AND hash <> :kept";
+    const LINKS: &str = "DELETE FROM login_links WHERE operator_id = :operator_id";
+    let params = named_params! { ":operator_id": operator.id, ":kept": kept.as_bytes() };
+    tx.conn().prepare_cached(SESSIONS)?.execute(params)?;
+    tx.conn().prepare_cached(LINKS)?.execute(named_params! { ":operator_id": operator.id })?;
     Ok(())
 }
 

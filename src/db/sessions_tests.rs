@@ -9,7 +9,7 @@ fn signed_in() -> (Bench, Operator, TokenHash) {
     let bench = Bench::core();
     let mira = operators::insert(&bench.tx(), "mira", T0).unwrap().unwrap();
     let hash = SessionToken::mint().hash();
-    insert(&bench.tx(), &hash, &mira, T0).unwrap();
+    insert(&bench.tx(), &hash, &mira, Client::default(), T0).unwrap();
     (bench, mira, hash)
 }
 
@@ -23,7 +23,8 @@ fn a_session_is_its_operators_and_no_other_secret_opens_it() {
 
     let found = find(&bench.tx(), &hash, T0).unwrap();
 
-    assert_eq!(found, Some((mira, false)));
+    let wanted = Found { operator: mira, has_password: false, confirmed_at: T0, is_stale: false };
+    assert_eq!(found, Some(wanted));
     assert!(!is_good(&bench, &SessionToken::mint().hash(), T0));
 }
 
@@ -49,7 +50,7 @@ fn use_keeps_a_session_up_to_its_lifetime() {
 #[test]
 fn a_use_is_stored_anew_once_a_minute() {
     let (bench, _, hash) = signed_in();
-    let is_stale = |at| find(&bench.tx(), &hash, at).unwrap().unwrap().1;
+    let is_stale = |at| find(&bench.tx(), &hash, at).unwrap().unwrap().is_stale;
 
     assert!(!is_stale(T0.plus(USE_RESOLUTION)) && is_stale(T0.plus(USE_RESOLUTION).plus(MS)));
 }
@@ -69,7 +70,7 @@ fn all_sessions_and_links_of_one_operator_end_together() {
     let tx = bench.tx();
     let other = operators::insert(&tx, "noor", T0).unwrap().unwrap();
     let (foreign, link) = (SessionToken::mint().hash(), LinkToken::mint().hash());
-    insert(&tx, &foreign, &other, T0).unwrap();
+    insert(&tx, &foreign, &other, Client::default(), T0).unwrap();
     insert_link(&tx, &link, Some(&mira), T0, T0.plus(IDLE)).unwrap();
 
     delete_all_of(&tx, &mira).unwrap();
@@ -104,4 +105,47 @@ fn a_new_setup_link_takes_the_place_of_the_old_one_alone() {
     assert_eq!(find_link(&tx, &old, T0).unwrap(), None);
     assert_eq!(find_link(&tx, &new, T0).unwrap(), Some((Link::Setup, end)));
     assert!(find_link(&tx, &sign_in, T0).unwrap().is_some());
+}
+
+#[test]
+fn giving_the_password_is_kept_with_the_session() {
+    let (bench, _, hash) = signed_in();
+
+    confirm(&bench.tx(), &hash, T0.plus(MS)).unwrap();
+
+    assert_eq!(find(&bench.tx(), &hash, T0.plus(MS)).unwrap().unwrap().confirmed_at, T0.plus(MS));
+}
+
+#[test]
+fn sessions_are_listed_while_they_are_good_and_ended_by_the_name_that_the_list_gives() {
+    let (bench, mira, hash) = signed_in();
+    let tx = bench.tx();
+    let other = operators::insert(&tx, "noor", T0).unwrap().unwrap();
+    let later = SessionToken::mint().hash();
+    let from = Client { address: "203.0.113.7".into(), user_agent: "Mozilla/5.0".into() };
+    insert(&tx, &later, &mira, from, T0.plus(MS)).unwrap();
+
+    let listed = list(&tx, &mira, T0.plus(MS)).unwrap();
+
+    let ids: Vec<_> = listed.iter().map(|one| one.id.clone()).collect();
+    assert_eq!(ids, [public_id(&later), public_id(&hash)]);
+    assert_eq!((listed[0].address.as_str(), listed[1].address.as_str()), ("203.0.113.7", ""));
+    assert!(!delete_listed(&tx, &other, &ids[0]).unwrap(), "it is not hers");
+    assert!(delete_listed(&tx, &mira, &ids[0]).unwrap() && !delete_listed(&tx, &mira, &ids[0]).unwrap());
+    assert_eq!(list(&tx, &mira, T0).unwrap().len(), 1);
+    assert!(list(&tx, &mira, T0.plus(IDLE)).unwrap().is_empty());
+}
+
+#[test]
+fn all_sessions_and_links_but_one_session_end_together() {
+    let (bench, mira, hash) = signed_in();
+    let tx = bench.tx();
+    let (other, link) = (SessionToken::mint().hash(), LinkToken::mint().hash());
+    insert(&tx, &other, &mira, Client::default(), T0).unwrap();
+    insert_link(&tx, &link, Some(&mira), T0, T0.plus(IDLE)).unwrap();
+
+    delete_others(&tx, &mira, &hash).unwrap();
+
+    assert!(is_good(&bench, &hash, T0) && !is_good(&bench, &other, T0));
+    assert!(find_link(&tx, &link, T0).unwrap().is_none());
 }

@@ -8,7 +8,7 @@ use crate::domain::{ApiToken, Scope, ServiceId, Timestamp, TokenHash};
 
 const SELECT: &str = "
     SELECT t.id, t.name, t.hash, t.scope, t.service_id, s.name AS service, t.created_at_ms, t.created_by,
-           t.last_used_at_ms, t.expires_at_ms
+           t.last_used_at_ms, t.expires_at_ms, t.revoked_at_ms
       FROM tokens AS t
  LEFT JOIN services AS s ON s.id = t.service_id";
 const TABLE: &str = "tokens";
@@ -72,6 +72,47 @@ pub fn list(reader: &Reader<'_>) -> Result<Vec<TokenRow>, Error> {
     let mut statement = reader.conn().prepare_cached(&sql)?;
     let rows = statement.query_map([], from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether the token of that id is neither revoked nor expired.
+pub fn is_live(reader: &Reader<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "
+        SELECT EXISTS (SELECT 1
+                         FROM tokens
+                        WHERE id = :id
+                          AND revoked_at_ms IS NULL
+                          AND (expires_at_ms IS NULL OR expires_at_ms > :now))";
+    let params = named_params! { ":id": id, ":now": now.as_millis() };
+    Ok(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
+}
+
+/// A token as a page lists it: also one that is revoked.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The token.
+    pub token: TokenRow,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// The newest tokens, live ones before revoked ones.
+pub fn list_all(reader: &Reader<'_>, limit: u32) -> Result<Vec<Listed>, Error> {
+    let sql = format!(
+        "{SELECT}
+          ORDER BY t.revoked_at_ms IS NOT NULL, t.sequence DESC
+          LIMIT :limit"
+    );
+    let mut statement = reader.conn().prepare_cached(&sql)?;
+    let rows = statement.query_map(named_params! { ":limit": limit }, |row| {
+        Ok(Listed { token: from_row(row)?, revoked_at: optional_time(row, "revoked_at_ms")? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The live token of that id.
+pub fn find(reader: &Reader<'_>, id: &str) -> Result<Option<TokenRow>, Error> {
+    let sql = format!("{SELECT} WHERE t.id = :id AND t.revoked_at_ms IS NULL");
+    Ok(reader.conn().prepare_cached(&sql)?.query_row(named_params! { ":id": id }, from_row).optional()?)
 }
 
 /// Stores a new token with the hash of its secret; false where a live one has that name.
@@ -168,7 +209,11 @@ mod tests {
         assert!(insert(&bench.tx(), &ending, &token.hash()).unwrap());
         let is_open = |at| verify(&bench.tx(), &token, at).unwrap().is_some();
 
-        assert!(is_open(end.minus(Duration::from_millis(1))) && !is_open(end));
+        let is_good = |at| is_live(&bench.tx(), &token.id, at).unwrap();
+
+        for is_open in [&is_open as &dyn Fn(Timestamp) -> bool, &is_good] {
+            assert!(is_open(end.minus(Duration::from_millis(1))) && !is_open(end));
+        }
     }
 
     #[test]
@@ -182,6 +227,22 @@ mod tests {
         assert_eq!((is_new, revoked), (false, [Some("ci".to_owned()), None]));
         assert!(verify(&bench.tx(), &token, T0).unwrap().is_none() && list(&bench.tx()).unwrap().is_empty());
         assert!(insert(&bench.tx(), &row(&second, "ci"), &second.hash()).unwrap());
+    }
+
+    #[test]
+    fn a_page_lists_the_live_ones_first_and_the_revoked_ones_as_such() {
+        let (bench, token) = stored();
+        revoke(&bench.tx(), "ci", T0).unwrap();
+        let second = ApiToken::mint(&key());
+        assert!(insert(&bench.tx(), &row(&second, "ci"), &second.hash()).unwrap());
+
+        let listed = list_all(&bench.tx(), 10).unwrap();
+
+        let ends: Vec<_> = listed.iter().map(|one| (one.token.id.clone(), one.revoked_at)).collect();
+        assert_eq!(ends, [(second.id.clone(), None), (token.id.clone(), Some(T0))]);
+        assert!(!is_live(&bench.tx(), &token.id, T0).unwrap());
+        assert!(find(&bench.tx(), &token.id).unwrap().is_none());
+        assert_eq!(find(&bench.tx(), &second.id).unwrap().unwrap().name, "ci");
     }
 
     #[test]

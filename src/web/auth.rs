@@ -1,13 +1,16 @@
 //! Who calls: an operator's session, the socket, an API token, or the hook token that started a deployment.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use poem::Request;
 use poem::http::Method;
 
 use crate::db::audit::Actor;
 use crate::db::{operators::Operator, sessions, tokens};
-use crate::domain::{ApiToken, Deployment, HookId, HookToken, Scope, ServiceId, TokenHash, Trigger};
+use crate::domain::{
+    ApiToken, Deployment, HookId, HookToken, Scope, ServiceId, Timestamp, TokenHash, Trigger,
+};
 
 use super::error::Error;
 use super::front::Peer;
@@ -19,15 +22,19 @@ const SECURE_COOKIE: &str = "__Host-stackblaze";
 /// Name of it over plain http, where browsers refuse the prefix.
 const PLAIN_COOKIE: &str = "stackblaze";
 
+/// How long after signing in, or giving the password, a session may make secrets.
+const FRESH: Duration = Duration::from_mins(10);
+
 /// A caller whose credential is good.
 #[derive(Debug, Clone)]
 pub(super) enum Caller {
     /// Through the socket in the data directory; the file's permissions are the credential.
     Socket,
-    /// An operator's session.
-    Operator { operator: Operator, session: [u8; 32] },
+    /// An operator's session. `confirmed_at` is when they last signed in or gave their password; none where they have
+    /// no password.
+    Operator { operator: Operator, session: [u8; 32], confirmed_at: Option<Timestamp> },
     /// An API token.
-    Token { name: String, scope: Scope, service: Option<ServiceId> },
+    Token { id: String, name: String, scope: Scope, service: Option<ServiceId> },
     /// A hook token; good for the deployments that it started.
     Hook { hook: HookId },
 }
@@ -40,6 +47,16 @@ impl Caller {
             Self::Operator { operator, .. } => format!("operator {}", operator.name),
             Self::Token { name, .. } => format!("token {name}"),
             Self::Hook { hook } => format!("hook …{}", hook.short()),
+        }
+    }
+
+    /// What tells this credential from every other; no secret.
+    pub(super) fn credential(&self) -> String {
+        match self {
+            Self::Socket => "socket".to_owned(),
+            Self::Operator { session, .. } => format!("session {session:02x?}"),
+            Self::Token { id, .. } => format!("token {id}"),
+            Self::Hook { hook } => format!("hook {}", hook.as_str()),
         }
     }
 
@@ -127,6 +144,61 @@ pub(super) fn caller(request: &Request) -> Result<Caller, Error> {
     request.data::<Caller>().cloned().ok_or(Error::Unauthenticated("this needs a credential"))
 }
 
+/// An operator's own session; others have none.
+///
+/// # Errors
+/// 403.
+pub(super) fn own_session(caller: &Caller) -> Result<(Operator, TokenHash), Error> {
+    if let Caller::Operator { operator, session, .. } = caller
+        && let Some(hash) = TokenHash::from_bytes(session)
+    {
+        return Ok((operator.clone(), hash));
+    }
+    let detail = "this is for an operator's own session".to_owned();
+    Err(Error::Forbidden { code: "session_needed", detail })
+}
+
+/// Whether the caller may make a secret now: everybody but a session whose operator has a password and gave it, or
+/// signed in, more than 10 minutes ago.
+pub(super) fn is_fresh(state: &AppState, caller: &Caller) -> bool {
+    match caller {
+        Caller::Operator { confirmed_at: Some(at), .. } => state.clock().now().since(*at) < FRESH,
+        _ => true,
+    }
+}
+
+/// Refuses to make a secret (a hook URL, an API token, a sign-in link) for a session that is not fresh. To be called
+/// first in the handler of the POST:
+///
+/// `auth::fresh(&state, &caller, "/services/api/settings/deploy-hooks")?;`
+///
+/// A page's answer leads to `/confirm`, which asks for the password and leads back to `back`, the path of the form;
+/// what was posted is given again there. An endpoint for programs answers 403 `unconfirmed`.
+///
+/// # Errors
+/// Where the password has to be given first.
+pub(super) fn fresh(state: &AppState, caller: &Caller, back: &str) -> Result<(), Error> {
+    if is_fresh(state, caller) {
+        return Ok(());
+    }
+    Err(Error::Unconfirmed { back: back.to_owned() })
+}
+
+/// Whether a credential that was good still is. A database that does not answer ends nothing.
+pub(super) async fn is_good(state: &AppState, caller: &Caller) -> bool {
+    let (caller, now) = (caller.clone(), state.clock().now());
+    let look = move |reader: &crate::db::Reader<'_>| match &caller {
+        Caller::Socket => Ok(true),
+        Caller::Operator { session, .. } => match TokenHash::from_bytes(session) {
+            Some(hash) => sessions::find(reader, &hash, now).map(|found| found.is_some()),
+            None => Ok(false),
+        },
+        Caller::Token { id, .. } => tokens::is_live(reader, id, now),
+        Caller::Hook { hook } => crate::db::hooks::is_live(reader, hook, now),
+    };
+    state.db().read(look).await.unwrap_or(true)
+}
+
 async fn from_token(state: &AppState, text: &str, from: Option<IpAddr>) -> Result<Caller, Error> {
     const UNKNOWN: Error = Error::Unauthenticated("unknown, revoked or expired token");
     let now = state.clock().now();
@@ -145,7 +217,7 @@ async fn from_token(state: &AppState, text: &str, from: Option<IpAddr>) -> Resul
         let id = row.id.clone();
         noted(state.db().try_write(move |tx| tokens::touch(tx, &id, now)).await);
     }
-    Ok(Caller::Token { name: row.name, scope: row.scope, service: row.service.map(|(id, _)| id) })
+    Ok(Caller::Token { id: row.id, name: row.name, scope: row.scope, service: row.service.map(|(id, _)| id) })
 }
 
 async fn from_session(state: &AppState, request: &Request) -> Result<Option<Caller>, Error> {
@@ -153,15 +225,14 @@ async fn from_session(state: &AppState, request: &Request) -> Result<Option<Call
     let (hash, now) = (TokenHash::of(secret), state.clock().now());
     let session = *hash.as_bytes();
     let wanted = hash.clone();
-    let Some((operator, is_stale)) =
-        state.db().read(move |reader| sessions::find(reader, &wanted, now)).await?
-    else {
+    let Some(found) = state.db().read(move |reader| sessions::find(reader, &wanted, now)).await? else {
         return Ok(None);
     };
-    if is_stale {
+    if found.is_stale {
         noted(state.db().try_write(move |tx| sessions::touch(tx, &hash, now)).await);
     }
-    Ok(Some(Caller::Operator { operator, session }))
+    let confirmed_at = found.has_password.then_some(found.confirmed_at);
+    Ok(Some(Caller::Operator { operator: found.operator, session, confirmed_at }))
 }
 
 /// A use that could not be stored keeps nobody from reading.

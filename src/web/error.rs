@@ -30,6 +30,9 @@ pub(super) enum Error {
     /// A credential that does not reach so far, or a rule of the hook.
     #[error("{detail}")]
     Forbidden { code: &'static str, detail: String },
+    /// A secret is to be made, and the last sign-in is too long ago. Pages lead to `/confirm` and from there to `back`.
+    #[error("this makes a secret and needs your password: give it at /confirm, then send this again")]
+    Unconfirmed { back: String },
     /// A parameter, header or field is wrong.
     #[error("{0}")]
     Invalid(#[from] Invalid),
@@ -123,7 +126,7 @@ impl Error {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::UnknownHook | Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::Forbidden { .. } | Self::Unconfirmed { .. } => StatusCode::FORBIDDEN,
             Self::Invalid(_) | Self::Body(BodyError::Broken) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -144,6 +147,7 @@ impl Error {
         match self {
             Self::UnknownHook => "unknown_hook",
             Self::Unauthenticated(_) => "unauthenticated",
+            Self::Unconfirmed { .. } => "unconfirmed",
             Self::Invalid(_) => "invalid_parameter",
             Self::NotFound(_) => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",

@@ -7,11 +7,13 @@ mod auth;
 mod error;
 pub mod front;
 mod headers;
+mod page_routes;
 pub mod pages;
 mod request;
-mod page_routes;
 mod routes;
+mod sign_ins;
 mod state;
+mod streams;
 mod urls;
 
 pub use routes::{Access, Resource, app, resources};

@@ -53,11 +53,7 @@ fn of_accounts(state: &AppState) -> Vec<Resource> {
         ),
         operator("/audit", GET, poem::get(audit::index)),
         operator("/tokens", GET_POST, poem::get(tokens::index).post(tokens::create)),
-        operator(
-            "/tokens/:id/revoke",
-            GET_POST,
-            poem::get(tokens::confirm_revocation).post(tokens::revoke),
-        ),
+        operator("/tokens/:id/revoke", GET_POST, poem::get(tokens::confirm_revocation).post(tokens::revoke)),
     ]
 }
 
@@ -88,7 +84,10 @@ fn of_hooks(state: &AppState) -> Vec<Resource> {
     let page = |path, allow, methods| as_page(guarded(state, path, allow, methods));
     let form = |path, methods| page(path, GET_POST, methods);
     vec![
-        form("/services/:name/settings/deploy-hooks", poem::get(deploy_hooks::index).post(deploy_hooks::create)),
+        form(
+            "/services/:name/settings/deploy-hooks",
+            poem::get(deploy_hooks::index).post(deploy_hooks::create),
+        ),
         form(
             "/services/:name/settings/deploy-hooks/:hook/rotate",
             poem::get(deploy_hooks::rotate_form).post(deploy_hooks::rotate),

@@ -87,7 +87,12 @@ fn outermost(error: poem::Error) -> Response {
     poem::error::ResponseError::as_response(&error)
 }
 
-pub(super) fn resource(path: &'static str, allow: &'static str, access: Access, methods: RouteMethod) -> Resource {
+pub(super) fn resource(
+    path: &'static str,
+    allow: &'static str,
+    access: Access,
+    methods: RouteMethod,
+) -> Resource {
     let endpoint = methods.around(move |endpoint, request| answer_method(endpoint, request, allow));
     Resource { path, allow, access, endpoint: endpoint.map_to_response().boxed() }
 }
@@ -195,7 +200,12 @@ fn operator_resources(state: &AppState) -> Vec<Resource> {
     all
 }
 
-pub(super) fn guarded(state: &AppState, path: &'static str, allow: &'static str, methods: RouteMethod) -> Resource {
+pub(super) fn guarded(
+    state: &AppState,
+    path: &'static str,
+    allow: &'static str,
+    methods: RouteMethod,
+) -> Resource {
     let state = state.clone();
     let endpoint = methods.around(move |endpoint, request| guard(endpoint, request, state.clone()));
     let endpoint = endpoint.around(move |endpoint, request| answer_method(endpoint, request, allow));

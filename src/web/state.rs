@@ -12,6 +12,8 @@ use crate::db::queue::Available;
 use crate::db::{self, Db, hook_calls};
 use crate::domain::{Clock, HookId, TokenKey};
 
+use super::sign_ins::SignIns;
+use super::streams::Streams;
 use super::urls::Urls;
 
 /// What an operator may set, and what the server is.
@@ -39,6 +41,8 @@ struct Inner {
     settings: Settings,
     budgets: DefaultKeyedRateLimiter<HookId>,
     over_budget: Mutex<HashMap<HookId, (String, i64)>>,
+    sign_ins: SignIns,
+    streams: Streams,
     is_draining: CancellationToken,
 }
 
@@ -55,7 +59,19 @@ impl AppState {
         let quota = Quota::per_minute(settings.hook_rate).allow_burst(settings.hook_burst);
         let budgets = RateLimiter::keyed(quota);
         let over_budget = Mutex::new(HashMap::new());
-        Self(Arc::new(Inner { db, key, clock, urls, settings, budgets, over_budget, is_draining }))
+        let (sign_ins, streams) = (SignIns::new(), Streams::new());
+        Self(Arc::new(Inner {
+            db,
+            key,
+            clock,
+            urls,
+            settings,
+            budgets,
+            over_budget,
+            sign_ins,
+            streams,
+            is_draining,
+        }))
     }
 
     /// The database.
@@ -81,6 +97,16 @@ impl AppState {
     /// What an operator set.
     pub fn settings(&self) -> Settings {
         self.0.settings
+    }
+
+    /// Tries of passwords, and their hashing.
+    pub(super) fn sign_ins(&self) -> &SignIns {
+        &self.0.sign_ins
+    }
+
+    /// Open log streams.
+    pub(super) fn streams(&self) -> &Streams {
+        &self.0.streams
     }
 
     /// Cancelled once the server is going down.

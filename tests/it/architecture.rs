@@ -37,6 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("governor", &["web/"]),
     ("hmac", &["domain/token.rs"]),
     ("sha2", &["domain/token.rs", "web/assets.rs"]),
+    ("argon2", &["domain/password.rs"]),
     ("getrandom", &["domain/entropy.rs"]),
     ("anyhow", &["cli/", "server.rs", "server/", "main.rs"]),
     ("reqwest", &["cli/"]),

@@ -66,6 +66,7 @@ pub(in crate::web) async fn create(
     body: Body,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
+    auth::fresh(&state, &auth::caller(request)?, "/services")?;
     let body: HookBody = json(body).await?;
     let (own, by) = ((*state).clone(), By::of(request, &state)?);
     let write = move |tx: &Tx<'_>| {
@@ -117,6 +118,7 @@ pub(in crate::web) async fn revoke(
 ) -> Result<Response, Error> {
     let by = By::of(request, &state)?;
     state.db().try_write(move |tx| hook_actions::revoke(tx, &by, &name, &hook)).await?;
+    state.streams().check_now();
     Ok(no_content())
 }
 
@@ -134,6 +136,7 @@ pub(in crate::web) async fn rotate(
     body: Body,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
+    auth::fresh(&state, &auth::caller(request)?, "/services")?;
     let overlap = read_overlap(json::<RotateBody>(body).await?.overlap.as_deref())?;
     let (own, by) = ((*state).clone(), By::of(request, &state)?);
     let write = move |tx: &Tx<'_>| {

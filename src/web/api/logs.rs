@@ -18,6 +18,7 @@ use super::super::auth;
 use super::super::error::Error;
 use super::super::request::{Query, header, prefers};
 use super::super::state::AppState;
+use super::super::streams::{self, Place};
 use super::deployments::{load, not_found, read_id};
 
 /// Pieces read at a time; a piece has at most 64 KiB.
@@ -47,10 +48,10 @@ pub(in crate::web) async fn show(
         return Err(Error::BeyondEnd(log.bytes));
     }
     if wants_events {
-        return Ok(events(&state, id, from));
+        return Ok(events(&state, id, from, streams::open(&state, &caller)?));
     }
-    let follow = query.flag("follow")?;
-    Ok(text(&state, id, from, follow))
+    let place = if query.flag("follow")? { Some(streams::open(&state, &caller)?) } else { None };
+    Ok(text(&state, id, from, place))
 }
 
 pub(in crate::web) fn start(request: &Request, query: &Query, wants_events: bool) -> Result<u64, Error> {
@@ -63,11 +64,15 @@ pub(in crate::web) fn start(request: &Request, query: &Query, wants_events: bool
     Ok(query.number("from", 0..=largest)?.unwrap_or(0))
 }
 
-fn text(state: &AppState, id: DeploymentId, from: u64, follow: bool) -> Response {
-    let parts = Follow::new(state, id, from, follow).into_stream();
+/// The kept log, or with a place among the open streams all of it to its end.
+fn text(state: &AppState, id: DeploymentId, from: u64, place: Option<Place>) -> Response {
+    let parts = Follow::new(state, id, from, place.is_some()).into_stream();
     let bytes = parts.map(|part| part.map(|part| part.text.into_bytes()).map_err(std::io::Error::other));
-    let mut response =
-        Response::builder().content_type("text/plain; charset=utf-8").body(Body::from_bytes_stream(bytes));
+    let body = match place {
+        Some(place) => Body::from_bytes_stream(place.hold(bytes)),
+        None => Body::from_bytes_stream(bytes),
+    };
+    let mut response = Response::builder().content_type("text/plain; charset=utf-8").body(body);
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
@@ -81,7 +86,7 @@ struct LogEvent<'a> {
     text: &'a str,
 }
 
-fn events(state: &AppState, id: DeploymentId, from: u64) -> Response {
+fn events(state: &AppState, id: DeploymentId, from: u64, place: Place) -> Response {
     let parts = Follow::new(state, id.clone(), from, true).into_stream();
     let log = parts.filter_map(|part| async move {
         let part = part.ok()?;
@@ -96,7 +101,7 @@ fn events(state: &AppState, id: DeploymentId, from: u64) -> Response {
     let own_state = state.clone();
     let end = stream::once(async move { end_event(own_state.db(), &id).await })
         .filter_map(|event| async move { event });
-    SSE::new(log.chain(end)).keep_alive(KEEP_ALIVE).into_response()
+    SSE::new(place.hold(log.chain(end)).boxed()).keep_alive(KEEP_ALIVE).into_response()
 }
 
 /// The last event: the final status. None where the stream ends because the server goes down, so that the reader

@@ -7,11 +7,12 @@ use poem::web::{Data, Path};
 use poem::{Body, Request, Response, handler};
 use serde::{Deserialize, Serialize};
 
+use crate::db::audit::Actor;
 use crate::db::operators::{self, Operator};
-use crate::db::{self, Tx, audit, sessions};
+use crate::db::{self, Reader, Tx, audit, sessions};
 use crate::domain::{Invalid, LinkToken, Scope, Timestamp};
 
-use super::super::auth::{self, actor};
+use super::super::auth::{self, Caller, actor};
 use super::super::error::Error;
 use super::super::request::json;
 use super::super::state::AppState;
@@ -19,6 +20,9 @@ use super::{List, is_name};
 
 /// How long a sign-in link is good.
 pub(in crate::web) const LINK_LIFETIME: Duration = Duration::from_mins(15);
+
+/// Where a page makes operators and links.
+const ACCOUNT: &str = "/account";
 
 #[derive(Serialize)]
 struct Shown {
@@ -40,12 +44,13 @@ struct OperatorBody {
     name: Option<String>,
 }
 
+/// An operator and their new one-time link, which is a secret.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct WithLink {
-    name: String,
-    sign_in_url: String,
-    expires_at: Timestamp,
+pub(in crate::web) struct WithLink {
+    pub(in crate::web) name: String,
+    pub(in crate::web) sign_in_url: String,
+    pub(in crate::web) expires_at: Timestamp,
 }
 
 /// Reads an operator's name.
@@ -73,16 +78,32 @@ pub(in crate::web) async fn create(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let caller = auth::caller(request)?;
+    let name = json::<OperatorBody>(body).await?.name.unwrap_or_default();
+    let made = create_as(&state, &caller, actor(&caller, request), &name).await?;
+    Ok(super::json(StatusCode::CREATED, &made))
+}
+
+/// Makes an operator for a caller, with a first link and an audit row.
+///
+/// # Errors
+/// 403, 400 for the name, 409 where it is taken.
+pub(in crate::web) async fn create_as(
+    state: &AppState,
+    caller: &Caller,
+    actor: Actor,
+    name: &str,
+) -> Result<WithLink, Error> {
     caller.require(Scope::Admin, None)?;
-    let name = read_name(&json::<OperatorBody>(body).await?.name.unwrap_or_default())?;
-    let (own, now, actor) = ((*state).clone(), state.clock().now(), actor(&caller, request));
+    auth::fresh(state, caller, ACCOUNT)?;
+    let name = read_name(name)?;
+    let (own, now) = (state.clone(), state.clock().now());
     let write = move |tx: &Tx<'_>| {
         let taken = || Error::taken(&format!("operator {name}"));
         let operator = operators::insert(tx, &name, now)?.ok_or_else(taken)?;
         audit::record(tx, &actor, "operator.create", &format!("operator {name}"), "", now)?;
         Ok::<_, Error>(link(tx, &own, operator, now)?)
     };
-    Ok(super::json(StatusCode::CREATED, &state.db().try_write(write).await?))
+    state.db().try_write(write).await
 }
 
 /// `POST /api/v1/operators/{name}/login-link`: a one-time sign-in link.
@@ -92,37 +113,81 @@ pub(in crate::web) async fn login_link(
     Path(name): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    fresh_link(request, &state, name, false).await
+    let caller = auth::caller(request)?;
+    let made = link_as(&state, &caller, actor(&caller, request), name, false).await?;
+    Ok(super::json(StatusCode::OK, &made))
 }
 
-/// `POST /api/v1/operators/{name}/reset`: ends all sessions and links, then makes one link.
+/// `POST /api/v1/operators/{name}/reset`: ends all sessions and links, takes the password away, then makes one link.
 #[handler]
 pub(in crate::web) async fn reset(
     request: &Request,
     Path(name): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    fresh_link(request, &state, name, true).await
+    let caller = auth::caller(request)?;
+    let made = link_as(&state, &caller, actor(&caller, request), name, true).await?;
+    Ok(super::json(StatusCode::OK, &made))
 }
 
-async fn fresh_link(
-    request: &Request,
+/// Makes a new link of an operator for a caller, with its audit row; a reset ends everything before it.
+///
+/// # Errors
+/// 403, or 404 where nobody has the name.
+pub(in crate::web) async fn link_as(
     state: &AppState,
+    caller: &Caller,
+    actor: Actor,
     name: String,
     is_reset: bool,
-) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
+) -> Result<WithLink, Error> {
     caller.require(Scope::Admin, None)?;
-    let (own, now, actor) = (state.clone(), state.clock().now(), actor(&caller, request));
+    auth::fresh(state, caller, ACCOUNT)?;
+    let (own, now) = (state.clone(), state.clock().now());
     let write = move |tx: &Tx<'_>| {
-        let found = operators::find(tx, &name)?;
-        let operator = found.ok_or_else(|| Error::NotFound(format!("operator {name}")))?;
+        let operator = load(tx, &name)?;
         if is_reset {
             sessions::delete_all_of(tx, &operator)?;
+            operators::set_password(tx, &operator, None)?;
         }
         let verb = if is_reset { "operator.reset" } else { "operator.login-link" };
         audit::record(tx, &actor, verb, &format!("operator {name}"), "", now)?;
         Ok::<_, Error>(link(tx, &own, operator, now)?)
     };
-    Ok(super::json(StatusCode::OK, &state.db().try_write(write).await?))
+    let made = state.db().try_write(write).await?;
+    state.streams().check_now();
+    Ok(made)
+}
+
+/// Removes an operator for a caller, with their sessions and links.
+///
+/// # Errors
+/// 403, 404, or 409 where nobody else could sign in.
+pub(in crate::web) async fn remove_as(
+    state: &AppState,
+    caller: &Caller,
+    actor: Actor,
+    name: String,
+) -> Result<(), Error> {
+    caller.require(Scope::Admin, None)?;
+    let now = state.clock().now();
+    let write = move |tx: &Tx<'_>| {
+        let operator = load(tx, &name)?;
+        if !operators::delete(tx, &operator)? {
+            let detail = format!("{name} is the last operator; add another one first");
+            return Err(Error::Conflict { code: "last_operator", detail });
+        }
+        Ok(audit::record(tx, &actor, "operator.delete", &format!("operator {name}"), "", now)?)
+    };
+    state.db().try_write(write).await?;
+    state.streams().check_now();
+    Ok(())
+}
+
+/// The operator of that name.
+///
+/// # Errors
+/// 404.
+pub(in crate::web) fn load(reader: &Reader<'_>, name: &str) -> Result<Operator, Error> {
+    operators::find(reader, name)?.ok_or_else(|| Error::NotFound(format!("operator {name}")))
 }

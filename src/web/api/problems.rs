@@ -15,6 +15,11 @@ const PROBLEMS: &[(&str, &str)] = &[
     ("scope", "The token's scope or service does not reach so far."),
     ("branch_not_allowed", "The hook has branch patterns and none of them matches."),
     ("address_not_allowed", "The hook has address ranges and the caller is in none of them."),
+    ("session_needed", "This is for an operator's own session; a token has none."),
+    (
+        "unconfirmed",
+        "A session makes secrets within 10 minutes of signing in or of giving the password at /confirm.",
+    ),
     ("foreign_origin", "A browser sent this form for a page of another site."),
     (
         "invalid_parameter",
@@ -48,6 +53,12 @@ const PROBLEMS: &[(&str, &str)] = &[
     ("service_frozen", "An operator has frozen the service; the detail says why."),
     ("hook_paused", "An operator has paused the hook; the detail says why."),
     ("hook_budget", "The hook is called more often than it may; Retry-After says when to come back."),
+    (
+        "too_many_streams",
+        "The credential has as many open log streams as it may; close one or come back later.",
+    ),
+    ("no_stream_left", "The server has as many open log streams as it may; come back later."),
+    ("last_operator", "The last operator cannot be removed: nobody could sign in any more."),
     ("queue_full", "The service has as many queued deployments as it may."),
     (
         "database_unavailable",
@@ -82,6 +93,8 @@ mod tests {
             include_str!("deploy_hooks.rs"),
             include_str!("hooks.rs"),
             include_str!("../auth.rs"),
+            include_str!("../streams.rs"),
+            include_str!("operators.rs"),
             include_str!("../front/guard.rs"),
         ];
         let codes =

@@ -5,23 +5,25 @@ use poem::web::{Data, Path};
 use poem::{Body, Request, Response, handler};
 use serde::{Deserialize, Serialize};
 
+use crate::db::audit::Actor;
 use crate::db::tokens::{self, TokenRow};
 use crate::db::{Tx, audit};
 use crate::domain::{ApiToken, Invalid, Scope, Span, Timestamp};
 
-use super::super::auth::{self, actor};
+use super::super::auth::{self, Caller, actor};
 use super::super::error::Error;
 use super::super::request::json;
 use super::super::state::AppState;
 use super::{List, is_name, no_content, services};
 
+/// What a new token is to be.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct TokenBody {
-    name: Option<String>,
-    scope: Option<String>,
-    service: Option<String>,
-    expires_in: Option<String>,
+pub(in crate::web) struct TokenBody {
+    pub(in crate::web) name: Option<String>,
+    pub(in crate::web) scope: Option<String>,
+    pub(in crate::web) service: Option<String>,
+    pub(in crate::web) expires_in: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -74,8 +76,23 @@ pub(in crate::web) async fn create(
 ) -> Result<Response, Error> {
     let caller = auth::caller(request)?;
     caller.require(Scope::Admin, None)?;
-    let wanted: TokenBody = json(body).await?;
-    let (own, now, actor) = ((*state).clone(), state.clock().now(), actor(&caller, request));
+    let (row, token) = create_as(&state, &caller, actor(&caller, request), json(body).await?).await?;
+    Ok(super::json(StatusCode::CREATED, &Shown::new(row, Some(token.reveal().to_owned()))))
+}
+
+/// Makes a token for a caller, with its audit row.
+///
+/// # Errors
+/// 403, 400 for a field, 404 for the service, 409 where the name is taken.
+pub(in crate::web) async fn create_as(
+    state: &AppState,
+    caller: &Caller,
+    actor: Actor,
+    wanted: TokenBody,
+) -> Result<(TokenRow, ApiToken), Error> {
+    caller.require(Scope::Admin, None)?;
+    auth::fresh(state, caller, "/tokens")?;
+    let (own, now) = (state.clone(), state.clock().now());
     let write = move |tx: &Tx<'_>| {
         let token = ApiToken::mint(own.key());
         let service = wanted.service.as_deref().map(|name| services::load(tx, name)).transpose()?;
@@ -94,9 +111,9 @@ pub(in crate::web) async fn create(
         }
         let detail = format!("scope {}", row.scope.as_str());
         audit::record(tx, &actor, "token.create", &format!("token {}", row.name), &detail, now)?;
-        Ok(Shown::new(row, Some(token.reveal().to_owned())))
+        Ok((row, token))
     };
-    Ok(super::json(StatusCode::CREATED, &state.db().try_write(write).await?))
+    state.db().try_write(write).await
 }
 
 fn read_name(name: Option<&str>) -> Result<String, Invalid> {
@@ -126,13 +143,28 @@ pub(in crate::web) async fn revoke(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let caller = auth::caller(request)?;
+    revoke_as(&state, &caller, actor(&caller, request), token).await?;
+    Ok(no_content())
+}
+
+/// Revokes a token, named by id or name, for a caller, with its audit row.
+///
+/// # Errors
+/// 403 or 404.
+pub(in crate::web) async fn revoke_as(
+    state: &AppState,
+    caller: &Caller,
+    actor: Actor,
+    token: String,
+) -> Result<(), Error> {
     caller.require(Scope::Admin, None)?;
-    let (now, actor) = (state.clock().now(), actor(&caller, request));
+    let now = state.clock().now();
     let write = move |tx: &Tx<'_>| {
         let name =
             tokens::revoke(tx, &token, now)?.ok_or_else(|| Error::NotFound(format!("token {token}")))?;
         Ok::<_, Error>(audit::record(tx, &actor, "token.revoke", &format!("token {name}"), "", now)?)
     };
     state.db().try_write(write).await?;
-    Ok(no_content())
+    state.streams().check_now();
+    Ok(())
 }

@@ -19,6 +19,7 @@ use super::super::auth::{self, Caller, actor};
 use super::super::error::Error;
 use super::super::request::{Query, form};
 use super::super::state::AppState;
+use super::super::streams;
 use super::super::urls::page_path;
 use super::deployment_view::{DeploymentPage, Known, heading};
 use super::errors::ErrorPage;
@@ -116,10 +117,12 @@ pub(in crate::web) async fn events(
 ) -> Result<Response, Error> {
     let id = read_id(&id)?;
     let found = load(&state, &id).await?;
-    auth::caller(request)?.require(Scope::Read, Some(&found.deployment.service_id))?;
+    let caller = auth::caller(request)?;
+    caller.require(Scope::Read, Some(&found.deployment.service_id))?;
     let from = super::super::api::logs::start(request, &Query::parse(request)?, true)?;
     let line = line_at(&state, &id, from).await?;
-    let events = Live::new(&state, id, from, line).into_stream();
+    let place = streams::open(&state, &caller)?;
+    let events = place.hold(Live::new(&state, id, from, line).into_stream()).boxed();
     Ok(SSE::new(events).keep_alive(KEEP_ALIVE).into_response())
 }
 

@@ -1,9 +1,14 @@
 //! The dashboard's pages: display values in, HTML out. Each page is a struct beside its handler and a template of the
 //! same path; what a page shows is decided here, how it looks is decided there.
 
+pub(in crate::web) mod account;
+pub mod account_view;
 pub mod ansi;
-mod deployment_row;
+pub(in crate::web) mod audit;
+pub mod audit_view;
+pub(in crate::web) mod confirm;
 pub(in crate::web) mod deploy_hooks;
+mod deployment_row;
 pub mod deployment_view;
 pub(in crate::web) mod deployments;
 pub mod errors;
@@ -11,6 +16,7 @@ pub mod format;
 mod fuse;
 pub mod log_lines;
 pub mod log_view;
+pub(in crate::web) mod operators;
 mod relative;
 mod service_form;
 pub mod service_head;
@@ -20,9 +26,12 @@ pub(in crate::web) mod services;
 pub mod services_view;
 pub(in crate::web) mod session;
 pub mod session_view;
+pub(in crate::web) mod setup;
 pub mod snippets;
 mod steps_view;
 mod ticks;
+pub(in crate::web) mod tokens;
+pub mod tokens_view;
 mod verdict;
 
 use askama::Template;
@@ -51,6 +60,9 @@ fn redirect(path: &str) -> Response {
 /// An error as a page, for addresses that people open.
 pub(super) fn error_page(error: &Error) -> Response {
     error.log();
+    if let Error::Unconfirmed { back } = error {
+        return redirect(&confirm::path(back));
+    }
     let mut page = ErrorPage::new(Frame::signed_out(), error.status(), heading(error));
     page.detail = Some(format::sentence(&error.detail()));
     if matches!(error, Error::Unauthenticated(_)) {

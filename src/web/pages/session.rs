@@ -1,7 +1,8 @@
-//! Signing in by a one-time link, the setup link, signing out. A link's GET changes nothing, so that link previews
-//! cannot use it up; its POST does.
+//! Signing in by name and password or by a one-time link, and signing out. A link's GET changes nothing, so that link
+//! previews cannot use it up; its POST does.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use poem::http::{StatusCode, header};
 use poem::web::Data;
@@ -9,20 +10,23 @@ use poem::{Body, IntoResponse, Request, Response, handler};
 
 use crate::db::audit::Actor;
 use crate::db::operators::{self, Operator};
-use crate::db::sessions::{self, Link};
+use crate::db::sessions::{self, Client, Link};
 use crate::db::{Tx, audit};
-use crate::domain::{SessionToken, Timestamp, TokenHash};
+use crate::domain::{Password, SessionToken, Timestamp, TokenHash};
 
-use super::super::api::operators::read_name;
 use super::super::auth::{self, Caller};
 use super::super::error::Error;
-use super::super::request::{Query, address_text, form};
+use super::super::request::{Query, address, address_text, form, header as header_of};
+use super::super::sign_ins::{Tried, try_password};
 use super::super::state::AppState;
 use super::errors::ErrorPage;
-use super::session_view::{LinkPage, SetupPage, SignInPage};
+use super::session_view::{LinkPage, Refused, SignInPage, is_local};
 use super::{Page, redirect};
 
-/// `GET /login`: with `?once=` the button that uses the link, without it where a link comes from.
+/// Longest text that is kept of what a browser calls itself, in characters.
+const USER_AGENT_MAX: usize = 200;
+
+/// `GET /login`: asks for name and password; with `?once=` the button that uses the link.
 #[handler]
 pub(in crate::web) async fn new(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
     let query = Query::parse(request)?;
@@ -38,18 +42,7 @@ pub(in crate::web) async fn new(request: &Request, state: Data<&AppState>) -> Re
     })
 }
 
-/// `GET /setup?once=`: asks for the first operator's name.
-#[handler]
-pub(in crate::web) async fn setup(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
-    let query = Query::parse(request)?;
-    let once = query.get("once").unwrap_or_default();
-    Ok(match find_link(&state, once).await? {
-        Some((Link::Setup, ends)) => Page(SetupPage::new(once, ends, state.clock().now())).into_response(),
-        _ => not_usable(),
-    })
-}
-
-/// `POST /login`: uses a sign-in link up and begins a session.
+/// `POST /login`: begins a session by name and password, or uses a sign-in link up.
 #[handler]
 pub(in crate::web) async fn create(
     request: &Request,
@@ -57,72 +50,102 @@ pub(in crate::web) async fn create(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     auth::check_origin(&state, request)?;
-    let once = field(&form(body).await?, "once");
-    // Looked for by a reader first: what nobody made takes no place at the writer.
-    if find_link(&state, &once).await?.is_none() {
-        return Ok(not_usable());
+    let form = form(body).await?;
+    if form.contains_key("once") {
+        return by_link(request, &state, &field(&form, "once")).await;
     }
-    let (hash, session, now) = (TokenHash::of(&once), SessionToken::mint(), state.clock().now());
-    let (session_hash, address) = (session.hash(), address_text(request));
-    let write = move |tx: &Tx<'_>| {
-        let Some((Link::SignIn(operator), _)) = sessions::find_link(tx, &hash, now)? else {
-            return Ok(false);
-        };
-        begin(tx, &hash, &session_hash, &operator, address, now)?;
-        Ok::<_, Error>(true)
+    let (name, password) = (field(&form, "name"), Password::typed(&field(&form, "password")));
+    let name = name.trim().to_owned();
+    let refused = match try_password(&state, address(request), &name, password).await? {
+        Tried::Right(hash) => {
+            let session = SessionToken::mint();
+            let begin = Begin::new(request, &state, &session, "by password");
+            let own_name = name.clone();
+            let write = move |tx: &Tx<'_>| {
+                // The password may have been changed, or its operator removed, while it was looked at.
+                let is_still = operators::password(tx, &own_name)?.is_some_and(|own| own == hash);
+                let Some(operator) = operators::find(tx, &own_name)?.filter(|_| is_still) else {
+                    return Ok(false);
+                };
+                begin.run(tx, &operator)?;
+                Ok::<_, Error>(true)
+            };
+            if state.db().try_write(write).await? {
+                let next = field(&form, "next");
+                return Ok(signed_in(&state, &session, if is_local(&next) { &next } else { "/" }));
+            }
+            Refused::Wrong { left: 0 }
+        }
+        Tried::Wrong { left } => Refused::Wrong { left },
+        Tried::TooMany(wait) => Refused::TooMany { until: state.clock().now().plus(wait) },
     };
-    if !state.db().try_write(write).await? {
-        return Ok(not_usable());
-    }
-    Ok(signed_in(&state, &session))
+    let mut page = SignInPage::new(host(&state), form.get("next").map(String::as_str));
+    page.name = name;
+    Ok(refuse(&state, refused, |refusal| {
+        page.refusal = Some(refusal);
+        Page(page).into_response()
+    }))
 }
 
-/// `POST /setup`: makes the first operator and begins a session. A name that will not do leaves the link as it is.
-#[handler]
-pub(in crate::web) async fn finish_setup(
-    request: &Request,
-    body: Body,
-    state: Data<&AppState>,
-) -> Result<Response, Error> {
-    auth::check_origin(&state, request)?;
-    let form = form(body).await?;
-    let (once, name) = (field(&form, "once"), field(&form, "name"));
-    let Some((Link::Setup, ends)) = find_link(&state, &once).await? else { return Ok(not_usable()) };
-    let name = match read_name(name.trim()) {
-        Ok(name) => name,
-        Err(wrong) => {
-            let mut page = SetupPage::new(&once, ends, state.clock().now());
-            (page.name, page.error) = (name, Some(wrong.detail));
-            return Ok(Page(page).with_status(StatusCode::BAD_REQUEST).into_response());
-        }
+/// The page that asks again, with the status that fits: 429 with `Retry-After` where it is too early.
+pub(super) fn refuse(
+    state: &AppState,
+    refused: Refused,
+    page: impl FnOnce(super::session_view::Refusal) -> Response,
+) -> Response {
+    let now = state.clock().now();
+    let wait = match refused {
+        Refused::TooMany { until } => Some(until.since(now)),
+        Refused::Wrong { .. } => None,
     };
-    let (hash, session, now) = (TokenHash::of(&once), SessionToken::mint(), state.clock().now());
-    let (session_hash, address) = (session.hash(), address_text(request));
+    let mut response = page(refused.words(now));
+    let status = if wait.is_some() { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::FORBIDDEN };
+    response.set_status(status);
+    if let Some(wait) = wait {
+        let seconds = wait.saturating_add(Duration::from_millis(999)).as_secs();
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
+    }
+    response
+}
+
+async fn by_link(request: &Request, state: &AppState, once: &str) -> Result<Response, Error> {
+    // Looked for by a reader first: what nobody made takes no place at the writer.
+    if find_link(state, once).await?.is_none() {
+        return Ok(not_usable());
+    }
+    let (hash, session) = (TokenHash::of(once), SessionToken::mint());
+    let begin = Begin::new(request, state, &session, "by one-time link");
     let write = move |tx: &Tx<'_>| {
-        let Some((Link::Setup, _)) = sessions::find_link(tx, &hash, now)? else { return Ok(false) };
-        let Some(operator) = operators::insert(tx, &name, now)? else { return Ok(false) };
-        begin(tx, &hash, &session_hash, &operator, address, now)?;
+        let Some((Link::SignIn(operator), _)) = sessions::find_link(tx, &hash, begin.now)? else {
+            return Ok(false);
+        };
+        sessions::delete_link(tx, &hash)?;
+        begin.run(tx, &operator)?;
         Ok::<_, Error>(true)
     };
     if !state.db().try_write(write).await? {
         return Ok(not_usable());
     }
-    Ok(signed_in(&state, &session))
+    Ok(signed_in(state, &session, "/"))
 }
 
 /// `POST /logout`: ends the session.
 #[handler]
 pub(in crate::web) async fn delete(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
-    if let Caller::Operator { session, .. } = auth::caller(request)?
-        && let Some(hash) = TokenHash::from_bytes(&session)
-    {
+    if let Ok((_, hash)) = auth::own_session(&auth::caller(request)?) {
         state.db().try_write(move |tx| sessions::delete(tx, &hash)).await?;
+        state.streams().check_now();
     }
-    Ok(Response::builder()
-        .status(StatusCode::SEE_OTHER)
-        .header(header::LOCATION, "/login")
-        .header(header::SET_COOKIE, auth::set_cookie(&state, None))
-        .finish())
+    Ok(signed_out(&state))
+}
+
+/// The way to the sign-in page, without a session.
+pub(super) fn signed_out(state: &AppState) -> Response {
+    let mut response = redirect("/login");
+    if let Ok(cookie) = header::HeaderValue::from_str(&auth::set_cookie(state, None)) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
 }
 
 /// `GET /`: the services for an operator, the sign-in page for others.
@@ -132,46 +155,57 @@ pub(in crate::web) async fn home(request: &Request, state: Data<&AppState>) -> R
     redirect(if matches!(caller, Some(Caller::Operator { .. })) { "/services" } else { "/login" })
 }
 
-fn field(form: &HashMap<String, String>, name: &str) -> String {
+pub(super) fn field(form: &HashMap<String, String>, name: &str) -> String {
     form.get(name).cloned().unwrap_or_default()
 }
 
-fn begin(
-    tx: &Tx<'_>,
-    link: &TokenHash,
-    session: &TokenHash,
-    operator: &Operator,
+/// A session that is to begin.
+pub(super) struct Begin {
+    session: TokenHash,
+    client: Client,
     address: String,
-    now: Timestamp,
-) -> Result<(), Error> {
-    sessions::delete_link(tx, link)?;
-    sessions::insert(tx, session, operator, now)?;
-    let actor = Actor { name: format!("operator {}", operator.name), address };
-    audit::record(
-        tx,
-        &actor,
-        "session.create",
-        &format!("operator {}", operator.name),
-        "by one-time link",
-        now,
-    )?;
-    Ok(())
+    how: &'static str,
+    pub(super) now: Timestamp,
 }
 
-fn signed_in(state: &AppState, session: &SessionToken) -> Response {
+impl Begin {
+    pub(super) fn new(
+        request: &Request,
+        state: &AppState,
+        session: &SessionToken,
+        how: &'static str,
+    ) -> Self {
+        let agent = header_of(request.headers(), "user-agent").unwrap_or_default();
+        let user_agent = agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_MAX).collect();
+        let address = address_text(request);
+        let client = Client { address: address.clone(), user_agent };
+        Self { session: session.hash(), client, address, how, now: state.clock().now() }
+    }
+
+    /// Begins it, with its audit row.
+    pub(super) fn run(self, tx: &Tx<'_>, operator: &Operator) -> Result<(), Error> {
+        sessions::insert(tx, &self.session, operator, self.client, self.now)?;
+        let name = format!("operator {}", operator.name);
+        let actor = Actor { name: name.clone(), address: self.address };
+        Ok(audit::record(tx, &actor, "session.create", &name, self.how, self.now)?)
+    }
+}
+
+/// Leads a new session to `next`, a path of this server.
+pub(super) fn signed_in(state: &AppState, session: &SessionToken, next: &str) -> Response {
     Response::builder()
         .status(StatusCode::SEE_OTHER)
-        .header(header::LOCATION, "/")
+        .header(header::LOCATION, next)
         .header(header::SET_COOKIE, auth::set_cookie(state, Some(session.reveal())))
         .finish()
 }
 
-async fn find_link(state: &AppState, once: &str) -> Result<Option<(Link, Timestamp)>, Error> {
+pub(super) async fn find_link(state: &AppState, once: &str) -> Result<Option<(Link, Timestamp)>, Error> {
     let (hash, now) = (TokenHash::of(once), state.clock().now());
     Ok(state.db().read(move |reader| sessions::find_link(reader, &hash, now)).await?)
 }
 
-fn not_usable() -> Response {
+pub(super) fn not_usable() -> Response {
     Page(ErrorPage::link_not_usable()).with_status(StatusCode::NOT_FOUND).into_response()
 }
 

@@ -6,7 +6,53 @@ use super::Frame;
 use super::format::Moment;
 use crate::domain::Timestamp;
 
-/// `/login` without a link: there is no password, so it says where a link comes from.
+/// Why a password was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Name or password is wrong; which of them is not said. So many tries are left.
+    Wrong {
+        /// How many.
+        left: u32,
+    },
+    /// Too many were wrong; nothing is looked at until then.
+    TooMany {
+        /// When.
+        until: Timestamp,
+    },
+}
+
+/// The same in words.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// What happened.
+    pub what: String,
+    /// What follows from it.
+    pub then: String,
+}
+
+impl Refused {
+    /// What the page says of it.
+    pub fn words(self, now: Timestamp) -> Refusal {
+        let (what, then) = match self {
+            Self::Wrong { left: 0 } => {
+                ("Name or password is wrong.", "A pause of up to a minute comes now.".into())
+            }
+            Self::Wrong { left } => {
+                let tries = if left == 1 { "try is" } else { "tries are" };
+                let then = format!("{left} {tries} left, then a pause of up to a minute.");
+                ("Name or password is wrong.", then)
+            }
+            Self::TooMany { until } => {
+                let second = std::time::Duration::from_millis(999);
+                let text = Moment::new(until.plus(second), now).text;
+                ("Too many were wrong.", format!("Try again at {text}; a one-time link works at once."))
+            }
+        };
+        Refusal { what: what.to_owned(), then }
+    }
+}
+
+/// `/login` without a link: asks for name and password.
 #[derive(Debug, Template)]
 #[template(path = "pages/session/new.html")]
 pub struct SignInPage {
@@ -16,6 +62,10 @@ pub struct SignInPage {
     pub host: String,
     /// The page that was asked for and needs an operator.
     pub next: Option<String>,
+    /// The name as typed, where the form comes back.
+    pub name: String,
+    /// Why it comes back.
+    pub refusal: Option<Refusal>,
 }
 
 /// A sign-in link, opened: shows the button that uses it.
@@ -34,7 +84,7 @@ pub struct LinkPage {
     pub token: String,
 }
 
-/// The setup link, opened: asks for the first operator's name.
+/// The setup link, opened: asks for the first operator's name and password.
 #[derive(Debug, Template)]
 #[template(path = "pages/session/setup.html")]
 pub struct SetupPage {
@@ -48,6 +98,8 @@ pub struct SetupPage {
     pub name: String,
     /// What is wrong with the name, without a full stop.
     pub error: Option<String>,
+    /// What is wrong with the password, without a full stop. The password itself never comes back.
+    pub password_error: Option<String>,
     /// What the server found out about itself; nothing is looked up for the page.
     pub checks: Vec<Check>,
 }
@@ -67,7 +119,7 @@ impl SignInPage {
     /// `next` is shown only where it is a path of this server.
     pub fn new(host: impl Into<String>, next: Option<&str>) -> Self {
         let next = next.filter(|path| is_local(path)).map(str::to_owned);
-        Self { frame: Frame::signed_out(), host: host.into(), next }
+        Self { frame: Frame::signed_out(), host: host.into(), next, name: String::new(), refusal: None }
     }
 }
 
@@ -99,6 +151,7 @@ impl SetupPage {
             token: token.into(),
             name: String::new(),
             error: None,
+            password_error: None,
             checks: Vec::new(),
         }
     }
@@ -119,13 +172,28 @@ mod tests {
     const HOSTILE: &str = "\"><script>alert(1)</script>";
 
     #[test]
-    fn the_sign_in_page_says_where_a_link_comes_from_and_has_no_form() {
-        let html = SignInPage::new("deploy.example.com", Some("/deploys/dep_1")).render().unwrap();
+    fn the_sign_in_page_asks_for_name_and_password_and_says_where_a_link_comes_from() {
+        let mut page = SignInPage::new("deploy.example.com", Some("/deploys/dep_1"));
+        page.name = HOSTILE.into();
 
-        assert!(html.contains("stackblaze admin login-link"));
-        assert!(html.contains("deploy.example.com"));
-        assert!(html.contains("<code>/deploys/dep_1</code>"));
-        assert!(!html.contains("<form") && !html.contains("type=\"password\""));
+        let html = page.render().unwrap();
+
+        assert!(html.contains("stackblaze admin login-link") && html.contains("deploy.example.com"));
+        assert!(html.contains("<input type=\"hidden\" name=\"next\" value=\"/deploys/dep_1\">"));
+        assert!(
+            html.contains("autocomplete=\"username\"") && html.contains("autocomplete=\"current-password\"")
+        );
+        assert!(!html.contains("note-bad") && !html.contains("<script>"));
+    }
+
+    #[test]
+    fn a_refusal_says_how_many_tries_are_left_or_when_the_next_is() {
+        let words = |refused: Refused| refused.words(NOW).then;
+
+        assert!(words(Refused::Wrong { left: 4 }).starts_with("4 tries are left"));
+        assert!(words(Refused::Wrong { left: 1 }).starts_with("1 try is left"));
+        let until = NOW.plus(std::time::Duration::from_secs(41));
+        assert!(words(Refused::TooMany { until }).starts_with("Try again at 14:31:31 UTC"));
     }
 
     #[test]
@@ -149,27 +217,28 @@ mod tests {
     }
 
     #[test]
-    fn the_setup_page_asks_for_a_name_and_nothing_else() {
+    fn the_setup_page_asks_for_name_and_password() {
         let mut page = SetupPage::new("secret", NOW, NOW);
         page.checks = vec![Check { passes: false, says: "No.".into(), detail: HOSTILE.into() }];
 
         let html = page.render().unwrap();
 
         assert!(html.contains("action=\"/setup\"") && html.contains("name=\"name\""));
-        assert!(!html.contains("type=\"password\"") && !html.contains("note-bad"));
+        assert!(html.contains("minlength=\"12\"") && !html.contains("note-bad"));
         assert!(html.contains("What this server knows") && html.contains("<li class=\"miss\">"));
         assert!(!html.contains("<script>"));
     }
 
     #[test]
-    fn a_refused_name_comes_back_with_its_reason() {
+    fn a_refused_form_comes_back_with_its_reasons() {
         let mut page = SetupPage::new("secret", NOW, NOW);
         (page.name, page.error) = (HOSTILE.into(), Some("a name is 1 to 40 characters".into()));
+        page.password_error = Some("a password has 12 characters".into());
 
         let html = page.render().unwrap();
 
         assert!(html.contains("aria-invalid=\"true\"") && html.contains("<a href=\"#name\">"));
-        assert!(html.contains("A name is 1 to 40 characters."));
+        assert!(html.contains("A name is 1 to 40 characters.") && html.contains("<a href=\"#pw\">"));
         assert!(html.contains("value=\"&#34;&#62;&#60;script"));
     }
 }

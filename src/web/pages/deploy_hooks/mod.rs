@@ -58,6 +58,12 @@ async fn read_list(request: &Request, state: &AppState, name: String) -> Result<
     state.db().read(read).await
 }
 
+/// Asks for the password again where it was given too long ago for a new secret.
+fn confirm_first(request: &Request, state: &AppState, service: &str) -> Result<(), Error> {
+    let back = format!("/services/{service}/settings/deploy-hooks");
+    auth::fresh(state, &auth::caller(request)?, &back)
+}
+
 /// A hook and its service, for who may change it.
 async fn read_one(
     request: &Request,
@@ -103,6 +109,7 @@ pub(in crate::web) async fn create(
     body: Body,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
+    confirm_first(request, &state, &name)?;
     let typed = NewHook::read(&form(body).await?);
     let (own, by, body, service) = ((*state).clone(), By::of(request, &state)?, typed.body(), name.clone());
     let write = move |tx: &Tx<'_>| hook_actions::create(tx, &own, &by, &service, body);
@@ -146,6 +153,7 @@ pub(in crate::web) async fn rotate(
     body: Body,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
+    confirm_first(request, &state, &name)?;
     let typed = form(body).await?;
     let (service, found) = read_one(request, &state, name.clone(), hook.clone()).await?;
     let overlap = match read_overlap(typed.get("overlap").map(String::as_str)) {

@@ -1,0 +1,95 @@
+//! Open log streams: how many there may be, and that one ends soon after its credential does.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use tokio::sync::watch;
+
+use super::auth::{self, Caller};
+use super::error::Error;
+use super::state::AppState;
+
+/// Streams open at once.
+const IN_ALL: usize = 200;
+/// Streams of one credential open at once.
+const PER_CREDENTIAL: usize = 10;
+/// A credential is looked at again after this, also where nothing told that one ended: it may have expired.
+const CHECK_EVERY: Duration = Duration::from_mins(1);
+/// Seconds to wait where there are too many.
+const RETRY_SECONDS: u32 = 30;
+
+/// Shared by all requests.
+pub(super) struct Streams {
+    open: Mutex<HashMap<String, usize>>,
+    credentials_changed: watch::Sender<u64>,
+}
+
+impl Streams {
+    pub(super) fn new() -> Self {
+        Self { open: Mutex::default(), credentials_changed: watch::Sender::new(0) }
+    }
+
+    /// Makes every open stream look at its credential now. To be called where one was ended.
+    pub(super) fn check_now(&self) {
+        self.credentials_changed.send_modify(|count| *count += 1);
+    }
+}
+
+/// Takes a place for one more stream of the caller.
+///
+/// # Errors
+/// 429 where the credential has as many as it may, 503 where all together have.
+pub(super) fn open(state: &AppState, caller: &Caller) -> Result<Place, Error> {
+    let key = caller.credential();
+    let mut open = state.streams().open.lock().unwrap_or_else(PoisonError::into_inner);
+    if open.get(&key).is_some_and(|own| *own >= PER_CREDENTIAL) {
+        let detail = format!("this credential has {PER_CREDENTIAL} open log streams, as many as it may");
+        return Err(Error::TooMany { code: "too_many_streams", detail, retry_after: RETRY_SECONDS });
+    }
+    if open.values().sum::<usize>() >= IN_ALL {
+        let detail = format!("the server has {IN_ALL} open log streams, as many as it may");
+        return Err(Error::Unavailable { code: "no_stream_left", detail, retry_after: RETRY_SECONDS });
+    }
+    *open.entry(key.clone()).or_default() += 1;
+    drop(open);
+    Ok(Place { state: state.clone(), key, caller: caller.clone() })
+}
+
+/// The place of one open stream; given back when it is dropped.
+pub(super) struct Place {
+    state: AppState,
+    key: String,
+    caller: Caller,
+}
+
+impl Place {
+    /// The stream, for as long as the credential is good.
+    pub(super) fn hold<S: Stream + Send>(self, stream: S) -> impl Stream<Item = S::Item> + Send {
+        let mut changed = self.state.streams().credentials_changed.subscribe();
+        stream.take_until(async move {
+            loop {
+                tokio::select! {
+                    _ = changed.changed() => {}
+                    () = tokio::time::sleep(CHECK_EVERY) => {}
+                }
+                if !auth::is_good(&self.state, &self.caller).await {
+                    break;
+                }
+            }
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.state.streams().open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = open.get_mut(&self.key) {
+            *own -= 1;
+            if *own == 0 {
+                open.remove(&self.key);
+            }
+        }
+    }
+}
