@@ -28,6 +28,7 @@ mod refusals;
 mod restarts;
 mod routes;
 mod secrets;
+mod service_pages;
 mod services;
 mod startup;
 mod tekton;
