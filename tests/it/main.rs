@@ -30,6 +30,7 @@ mod refusals;
 mod restarts;
 mod routes;
 mod secrets;
+mod service_pages;
 mod services;
 mod snippets;
 mod startup;

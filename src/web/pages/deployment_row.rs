@@ -21,7 +21,7 @@ impl Beginner {
     pub(super) fn of(deployment: &Deployment) -> Self {
         let caller = deployment.caller.as_str();
         let (who, how) = match caller.split_once(' ') {
-            _ if caller == "operator on the server" => ("operator", "on the server"),
+            _ if caller == "operator on the server" => ("operator", "shell"),
             Some(("operator", name)) => (name, "dashboard"),
             Some(("token", name)) => (name, "API token"),
             _ => (caller, "deploy"),

@@ -2,6 +2,9 @@
 
 use crate::domain::{Invalid, Service};
 
+/// Longest branch that a button names, in characters.
+const BRANCH_MAX: usize = 24;
+
 /// Name, actions and tabs; see `components/service_head.html`.
 #[derive(Debug, Clone)]
 pub struct ServiceHead {
@@ -48,6 +51,15 @@ impl ServiceHead {
     /// The address of a page or an action of the service.
     pub fn path(&self, rest: &str) -> String {
         format!("/services/{}{rest}", self.name)
+    }
+
+    /// The default branch as a button names it.
+    pub fn short_branch(&self) -> String {
+        if self.default_branch.chars().count() <= BRANCH_MAX {
+            return self.default_branch.clone();
+        }
+        let head: String = self.default_branch.chars().take(BRANCH_MAX - 1).collect();
+        head + "…"
     }
 
     /// What is wrong with this field of the head's forms, as a sentence.

@@ -22,7 +22,8 @@ const NAMED: usize = 5;
 #[derive(Debug)]
 pub struct Known {
     service: Service,
-    newest: Option<Deployment>,
+    /// The one that runs, else the newest.
+    last: Option<Deployment>,
     serving: Option<Deployment>,
     /// Those that have begun, newest first.
     recent: Vec<Deployment>,
@@ -39,10 +40,12 @@ impl Known {
             deployments::list_for_service(reader, &service.id, &filter)
         };
         let begun = [Status::Building, Status::Deploying, Status::Succeeded, Status::Failed];
+        let recent = list(&begun, u32::try_from(ticks::COUNT).unwrap_or(u32::MAX))?;
+        let running = recent.first().filter(|newest| newest.status.is_running()).cloned();
         Ok(Self {
-            newest: list(&[], 1)?.pop(),
+            last: if running.is_some() { running } else { list(&[], 1)?.pop() },
             serving: list(&[Status::Succeeded], 1)?.pop(),
-            recent: list(&begun, u32::try_from(ticks::COUNT).unwrap_or(u32::MAX))?,
+            recent,
             service,
         })
     }
@@ -74,7 +77,7 @@ struct Row {
     ticks: Ticks,
 }
 
-/// The newest deployment.
+/// The last deployment.
 #[derive(Debug)]
 struct Last {
     id: DeploymentId,
@@ -86,7 +89,7 @@ struct Last {
 }
 
 impl ServicesPage {
-    /// Puts the page together; the services with the newest deployments come first.
+    /// Puts the page together; the services that were deployed last come first.
     pub fn new(
         frame: Frame,
         mut known: Vec<Known>,
@@ -94,14 +97,14 @@ impl ServicesPage {
         was_deleted: bool,
         now: Timestamp,
     ) -> Self {
-        known.sort_by_key(|known| std::cmp::Reverse(known.newest.as_ref().map(|newest| newest.sequence)));
-        let newest = || known.iter().filter_map(|known| known.newest.as_ref());
-        let running = newest().filter(|newest| newest.status.is_running()).count();
+        known.sort_by_key(|known| std::cmp::Reverse(known.last.as_ref().map(|last| last.sequence)));
+        let last = || known.iter().filter_map(|known| known.last.as_ref());
+        let running = last().filter(|last| last.status.is_running()).count();
         let needs_look = |deployment: &&Deployment| {
             deployment.status == Status::Failed && !deployment.reason.is_some_and(Reason::is_intended)
         };
         let failed: Vec<_> =
-            newest().filter(needs_look).map(|newest| (newest.service.clone(), newest.id.clone())).collect();
+            last().filter(needs_look).map(|last| (last.service.clone(), last.id.clone())).collect();
         Self {
             frame,
             heading: format::count(known.len() as u64, "service"),
@@ -134,7 +137,7 @@ impl Row {
             let since = Relative::new(serving.finished_at?, now);
             Some((serving.commit.as_ref().map(format::short)?, since))
         });
-        let last = known.newest.as_ref().map(|newest| Last {
+        let last = known.last.as_ref().map(|newest| Last {
             id: newest.id.clone(),
             shape: verdict::shape(newest),
             word: verdict::word(newest.status),

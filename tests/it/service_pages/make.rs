@@ -1,0 +1,206 @@
+//! `/services/new`.
+
+use serde_json::json;
+
+use super::*;
+use crate::harness::Options;
+
+const LOCAL: [(&str, &str); 6] = [
+    ("name", "api"),
+    ("repository", "/srv/git/api.git"),
+    ("defaultBranch", "trunk"),
+    ("executor", "local"),
+    ("timeout", "90"),
+    ("timeoutUnit", "m"),
+];
+const TEKTON: [(&str, &str); 9] = [
+    ("name", "api"),
+    ("repository", "https://git.example.com/acme/api.git"),
+    ("defaultBranch", "main"),
+    ("executor", "tekton"),
+    ("image", "registry.example.com/acme/api"),
+    ("dockerfile", "Dockerfile"),
+    ("context", "."),
+    ("timeout", "30"),
+    ("timeoutUnit", "m"),
+];
+
+fn with<'a>(base: &[(&'a str, &'a str)], more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let is_kept = |(name, _): &&(&str, &str)| !more.iter().any(|(own, _)| own == name);
+    base.iter().filter(is_kept).chain(more).copied().collect()
+}
+
+#[tokio::test]
+async fn the_form_has_the_fields_of_the_executors_that_are_there() {
+    let server = TestServer::start().await;
+    let html = Browser::of(&server).await.page("/services/new").await;
+    expect(
+        &html,
+        &[
+            "id=\"name\"",
+            "id=\"buildCommand\"",
+            "stored in clear",
+            "value=\"main\"",
+            "<input type=\"hidden\" name=\"executor\" value=\"local\">",
+            "value=\"coalesce\" checked",
+        ],
+    );
+    refuse(&html, &["id=\"image\"", "aria-invalid", "name=\"executor\" value=\"tekton\""]);
+
+    let server = TestServer::with(Options::with_cluster()).await;
+    let html = Browser::of(&server).await.page("/services/new").await;
+    expect(
+        &html,
+        &[
+            "name=\"executor\" value=\"tekton\" checked",
+            "name=\"executor\" value=\"local\">",
+            "id=\"image\"",
+            "id=\"workload\"",
+            "id=\"buildArgs\"",
+            "id=\"gitSecret\"",
+            "id=\"registrySecret\"",
+            "id=\"cacheRepository\"",
+            "name=\"rollback\" value=\"true\" checked",
+            "id=\"deployCommand\"",
+        ],
+    );
+
+    let server = TestServer::with(Options { has_executor: false, ..Options::with_cluster() }).await;
+    refuse(&Browser::of(&server).await.page("/services/new").await, &["id=\"buildCommand\"", "id=\"env\""]);
+}
+
+#[tokio::test]
+async fn a_service_of_this_host_is_made_as_typed() {
+    let server = TestServer::start().await;
+    let browser = Browser::of(&server).await;
+    let more = [
+        ("buildCommand", "make\r\nmake test\r\n"),
+        ("deployCommand", "./deploy.sh"),
+        ("env", "KEY=first=value\r\n\r\nEMPTY="),
+        ("queuePolicy", "latest"),
+        ("url", "https://api.example.com"),
+    ];
+
+    let made = place(&browser.post("/services", &with(&LOCAL, &more)).await);
+
+    assert_eq!(made, "/services/api");
+    let shown = server.admin.get("/api/v1/services/api").await.json();
+    assert_eq!(shown["buildCommand"], "make\nmake test");
+    assert_eq!((&shown["defaultBranch"], &shown["timeout"]), (&json!("trunk"), &json!("90m")));
+    assert_eq!((&shown["queuePolicy"], &shown["url"]), (&json!("latest"), &json!("https://api.example.com")));
+    assert_eq!(shown["env"], json!({ "EMPTY": "***", "KEY": "***" }));
+    assert_eq!(
+        server.audit().await[0],
+        "operator mira | service.create | service api | /srv/git/api.git, branch trunk"
+    );
+}
+
+#[tokio::test]
+async fn a_service_of_a_cluster_is_made_as_typed() {
+    let server = TestServer::with(Options::with_cluster()).await;
+    let browser = Browser::of(&server).await;
+    let more = [
+        ("workload", "shop/api/web"),
+        ("buildArgs", "MODE=fast\r\nLEVEL=2"),
+        ("gitSecret", "acme-git"),
+        ("cacheRepository", "none"),
+        ("buildCommand", "this belongs to the other executor"),
+    ];
+
+    place(&browser.post("/services", &with(&TEKTON, &more)).await);
+
+    let shown = server.admin.get("/api/v1/services/api").await.json();
+    assert_eq!(shown["workload"], json!({ "namespace": "shop", "deployment": "api", "container": "web" }));
+    assert_eq!(shown["buildArgs"], json!({ "MODE": "fast", "LEVEL": "2" }));
+    assert_eq!((&shown["gitSecret"], &shown["registrySecret"]), (&json!("acme-git"), &json!(null)));
+    assert_eq!((&shown["cacheRepository"], &shown["rollback"]), (&json!("none"), &json!(false)));
+    assert_eq!(shown["buildCommand"], "");
+}
+
+#[tokio::test]
+async fn each_error_leads_to_its_field_and_keeps_what_was_typed() {
+    let server = TestServer::with(Options::with_cluster()).await;
+    let browser = Browser::of(&server).await;
+    let hostile = format!("/srv/{HOSTILE}");
+
+    for (base, field, value, says) in [
+        (&LOCAL[..], "name", "API", "Name: A service"),
+        (&LOCAL, "name", "new", "Name: &#34;new&#34; is the address"),
+        (&LOCAL, "repository", "", "Repository: "),
+        (&LOCAL, "repository", "ext::sh -c x", "Repository: Must not contain blanks"),
+        (&LOCAL, "defaultBranch", "", "Default branch: Is missing"),
+        (&LOCAL, "defaultBranch", "a b", "Default branch: "),
+        (&LOCAL, "url", "javascript:alert(1)", "Address: Must be an http or https URL."),
+        (&LOCAL, "timeout", "0", "Time limit: Must be between"),
+        (&LOCAL, "timeout", "1.5", "Time limit: "),
+        (&LOCAL, "executor", "moon", "Where it builds: "),
+        (&LOCAL, "queuePolicy", "some", "When calls pile up: "),
+        (&LOCAL, "gitTokenFile", "relative", "Git token file: Must be an absolute path"),
+        (&LOCAL, "gitSshKeyFile", "/key", "Git key file: Works with an ssh repository only."),
+        (&LOCAL, "env", "KEY", "Variables: Line 1 has no =; write NAME=value."),
+        (&LOCAL, "env", "1KEY=x", "Variables: 1KEY: A variable"),
+        (&LOCAL, "env", "KEY=***", "Variables: KEY: *** stands"),
+        (&TEKTON, "image", "", "Image: Is missing"),
+        (&TEKTON, "image", "app", "Image: Must begin with its registry"),
+        (&TEKTON, "workload", "", "Workload: Is missing"),
+        (&TEKTON, "workload", "api", "Workload: Must be NAMESPACE/DEPLOYMENT"),
+        (&TEKTON, "workload", "Shop/api", "Workload: namespace: Is 1 to 63"),
+        (&TEKTON, "dockerfile", "../x", "Dockerfile: "),
+        (&TEKTON, "context", "/x", "Folder: "),
+        (&TEKTON, "buildArgs", "A-B=1", "Build arguments: A-B: "),
+        (&TEKTON, "gitSecret", "A b", "Git secret: "),
+        (&TEKTON, "registrySecret", "A b", "Registry secret: "),
+        (&TEKTON, "cacheRepository", "x", "Cache: "),
+        (&LOCAL, "repository", &hostile, "Repository: "),
+    ] {
+        let with_workload = if field == "workload" { vec![] } else { vec![("workload", "shop/api")] };
+        let fields = with(&with(base, &with_workload), &[(field, value)]);
+
+        let answer = browser.post("/services", &fields).await;
+
+        assert_eq!(answer.status, 400, "{field}={value}: {}", answer.text());
+        let html = answer.text().replace("&#39;", "'");
+        expect(&html, &["New service: 1 thing to fix", &format!("<a href=\"#{field}\">{says}")]);
+        expect(
+            &html,
+            &[&format!("id=\"{field}\""), "/srv/git/api.git"].map(|part| {
+                if part.starts_with("/srv") && (base.len() > 6 || field == "repository") {
+                    "<form"
+                } else {
+                    part
+                }
+            }),
+        );
+        if !["executor", "queuePolicy"].contains(&field) {
+            expect(
+                &html,
+                &[
+                    &format!("aria-invalid=\"true\" aria-describedby=\"{field}-e"),
+                    &format!("id=\"{field}-e\""),
+                ],
+            );
+        }
+        assert_eq!(html.matches("<script").count(), 1);
+    }
+    assert_eq!(server.admin.get("/api/v1/services").await.items().len(), 0);
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_is_said_at_the_name() {
+    let server = TestServer::start().await;
+    server.service("api").create().await;
+    let browser = Browser::of(&server).await;
+
+    let answer = browser.post("/services", &with(&LOCAL, &[("env", "TOKEN=typed")])).await;
+
+    assert_eq!(answer.status, 409);
+    expect(
+        &answer.text(),
+        &[
+            "<a href=\"#name\">Name: There is a service api already.",
+            "\nTOKEN=typed</textarea>",
+            "value=\"trunk\"",
+        ],
+    );
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "what was typed stays nowhere");
+}

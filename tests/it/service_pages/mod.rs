@@ -1,0 +1,143 @@
+//! The dashboard's pages of services, as an operator's browser meets them: without a script, by forms and links.
+
+mod actions;
+mod list;
+mod make;
+mod settings;
+mod show;
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::Answer;
+use crate::harness::TestServer;
+use crate::harness::http::Api;
+use crate::harness::http::Send as _;
+
+pub const HOSTILE: &str = "\"><script>alert(1)</script>";
+
+/// A browser in which an operator is signed in.
+pub struct Browser {
+    api: Api,
+    cookie: String,
+}
+
+impl Browser {
+    /// Signs in by a one-time link.
+    pub async fn of(server: &TestServer) -> Self {
+        let made = server.admin.post("/api/v1/operators", json!({ "name": "mira" })).await;
+        let url = made.json()["signInUrl"].as_str().unwrap().to_owned();
+        let (_, once) = url.split_once("once=").unwrap();
+        let request = server.anyone().request(Method::POST, "/login");
+        let answer = sent(request, &[("once", once)]).await;
+        let cookie = answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        Self { api: server.anyone(), cookie }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.api.request(Method::GET, path).header("cookie", &self.cookie).answer().await
+    }
+
+    /// A page that is there.
+    pub async fn page(&self, path: &str) -> String {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+        let html = answer.text();
+        assert_eq!(html.matches("<script").count(), 1, "the one script of the frame\n{html}");
+        assert!(!html.contains(" style=") && !html.contains("javascript:"));
+        html
+    }
+
+    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.post_from("same-origin", path, fields).await
+    }
+
+    /// The same from a page of another site.
+    pub async fn post_from(&self, site: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let request = self.api.request(Method::POST, path);
+        sent(request.header("cookie", &self.cookie).header("sec-fetch-site", site), fields).await
+    }
+}
+
+async fn sent(request: reqwest::RequestBuilder, fields: &[(&str, &str)]) -> Answer {
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    request.header("content-type", "application/x-www-form-urlencoded").body(body).answer().await
+}
+
+/// Where an answer sends the browser.
+pub fn place(answer: &Answer) -> String {
+    assert_eq!(answer.status, 303, "{}", answer.text());
+    answer.header("location").unwrap().to_owned()
+}
+
+pub fn expect(html: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(html.contains(part), "missing: {part}\n{html}");
+    }
+}
+
+pub fn refuse(html: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(!html.contains(part), "present: {part}\n{html}");
+    }
+}
+
+/// The text of a hostile value as a page shows it.
+pub fn escaped() -> String {
+    HOSTILE.replace('"', "&#34;").replace('<', "&#60;").replace('>', "&#62;")
+}
+
+#[tokio::test]
+async fn nobody_sees_a_page_without_signing_in() {
+    let server = TestServer::start().await;
+    server.service("api").create().await;
+
+    for path in
+        ["/services", "/services/new", "/services/api", "/services/api/settings", "/services/api/delete"]
+    {
+        let answer = server.anyone().get(path).await;
+
+        assert_eq!(answer.status, 401, "{path}");
+        expect(&answer.text(), &["href=\"/login\">Sign in</a>"]);
+        refuse(&answer.text(), &["api", "srv/git"]);
+    }
+    assert_eq!(place(&server.anyone().get("/").await), "/login");
+}
+
+#[tokio::test]
+async fn a_form_of_another_site_does_nothing() {
+    let server = TestServer::start().await;
+    server.service("api").create().await;
+    let browser = Browser::of(&server).await;
+
+    for (path, fields) in [
+        ("/services", vec![("name", "evil"), ("repository", "/srv/evil")]),
+        ("/services/api/deploy", vec![]),
+        ("/services/api/freeze", vec![("reason", "x")]),
+        ("/services/api/unfreeze", vec![]),
+        ("/services/api/settings", vec![("repository", "/srv/evil"), ("defaultBranch", "main")]),
+        ("/services/api/delete", vec![("confirm", "api")]),
+    ] {
+        let answer = browser.post_from("cross-site", path, &fields).await;
+
+        assert_eq!(answer.status, 403, "{path}");
+    }
+    let shown = server.admin.get("/api/v1/services").await.items();
+    assert_eq!((shown.len(), shown[0]["repository"].as_str()), (1, Some("/srv/git/api.git")));
+    assert_eq!(server.count("queued").await, 0);
+}
+
+#[tokio::test]
+async fn a_token_does_by_forms_what_it_may_and_no_more() {
+    let server = TestServer::start().await;
+    server.service("api").create().await;
+    let reader = server.holder(&server.token("ci", "read", None).await);
+    let post = async |path: &str| sent(reader.request(Method::POST, path), &[("reason", "x")]).await.status;
+
+    assert_eq!(reader.get("/services/api").await.status, 200);
+    for path in ["deploy", "freeze", "unfreeze", "settings", "delete"] {
+        assert_eq!(post(&format!("/services/api/{path}")).await, 403, "{path}");
+    }
+    assert_eq!((post("/services").await, reader.get("/services/new").await.status), (403, 403));
+}
