@@ -11,6 +11,7 @@ mod cli;
 mod cluster_runs;
 mod cluster_server;
 mod crash;
+mod dashboard;
 mod dispatch;
 mod executor_contract;
 mod fault_proxy;
