@@ -1,4 +1,10 @@
-//! What an operator does at a browser, without a script.
+//! The dashboard as a browser without scripts uses it.
 
+mod account;
+mod audit;
+pub mod browser;
+mod csrf;
 mod hook_rules;
 mod hooks;
+mod sign_in;
+mod tokens;

@@ -2,6 +2,7 @@
 
 mod cut;
 mod events;
+mod streams;
 mod text;
 
 use serde_json::json;
