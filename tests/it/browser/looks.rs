@@ -1,5 +1,5 @@
-//! Every page at two widths and in both themes: nothing sticks out, nothing is wrong by axe-core's rules, and a picture is
-//! kept of each.
+//! Every page at three widths and in both themes: nothing sticks out, nothing is wrong by axe-core's rules, and a picture
+//! is kept of each.
 
 use super::Desk;
 use crate::harness::browser::Theme;
@@ -7,33 +7,84 @@ use crate::harness::browser::Theme;
 /// Widths in pixels: the narrowest that is promised, a phone, a desktop.
 const WIDTHS: [u32; 3] = [320, 390, 1280];
 
-#[tokio::test]
-#[ignore = "needs Chromium"]
-async fn every_page_fits_and_passes_the_rules_in_both_themes() {
-    let desk = Desk::new(true).await;
-    let good = desk.service("api", "echo fine").await;
-    let bad = desk.service("worker", "printf '\\033[31mno\\033[0m\\n'; exit 3").await;
-    let (succeeded, failed) = (desk.deploy(&good).await, desk.deploy(&bad).await);
-    let pages = [
-        ("deployment-succeeded", format!("/deploys/{succeeded}")),
-        ("deployment-failed", format!("/deploys/{failed}")),
-        ("error", "/nothing/here".to_owned()),
-    ];
+/// Looks at what is open; what is wrong with it, a line each.
+async fn look(desk: &Desk, name: &str) -> Vec<String> {
     let mut wrong = Vec::new();
-
-    for (name, path) in &pages {
-        for theme in Theme::BOTH {
-            for width in WIDTHS {
-                desk.browser.looks(theme, width).await;
-                desk.open(path).await;
-                let (overhang, found) = (desk.browser.overhang().await, desk.browser.axe().await);
-                if overhang > 0 || !found.is_empty() {
-                    wrong.push(format!("{name} {} {width}: {overhang} px too wide, {found}", theme.word()));
-                }
+    for theme in Theme::BOTH {
+        for width in WIDTHS {
+            desk.browser.looks(theme, width).await;
+            let (overhang, found) = (desk.browser.overhang().await, desk.browser.axe().await);
+            if overhang > 0 || !found.is_empty() {
+                wrong.push(format!("{name} {} {width}: {overhang} px too wide, {found}", theme.word()));
+            }
+            if width > WIDTHS[0] {
                 desk.browser.picture(&format!("{name}-{}-{width}", theme.word())).await;
             }
         }
     }
+    wrong
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium"]
+async fn every_page_fits_and_passes_the_rules_in_both_themes() {
+    let desk = Desk::new(true).await;
+    let mut wrong = Vec::new();
+    desk.open("/services").await;
+    wrong.extend(look(&desk, "services-empty").await);
+    let good = desk.service("api", "echo fine").await;
+    let bad = desk.service("worker", "printf '\\033[31mno\\033[0m\\n'; exit 3").await;
+    let (succeeded, failed) = (desk.deploy(&good).await, desk.deploy(&bad).await);
+    desk.server
+        .api("PUT", "/api/v1/services/worker/freeze", Some(serde_json::json!({ "reason": "release day" })))
+        .await;
+    desk.server.hook(serde_json::json!({ "name": "docs", "repository": desk.repo.url() })).await;
+    let hooks = "/services/api/settings/deploy-hooks";
+    let pages = [
+        ("services", "/services".to_owned()),
+        ("new-service", "/services/new".to_owned()),
+        ("service", "/services/api".to_owned()),
+        ("service-frozen", "/services/worker".to_owned()),
+        ("service-undeployed", "/services/docs".to_owned()),
+        ("settings", "/services/api/settings".to_owned()),
+        ("service-delete", "/services/api/delete".to_owned()),
+        ("deploy-hooks", hooks.to_owned()),
+        ("hook-rotate", format!("{hooks}/ci/rotate")),
+        ("hook-revoke", format!("{hooks}/ci/revoke")),
+        ("hook-rename", format!("{hooks}/ci/rename")),
+        ("hook-edit", format!("{hooks}/ci/edit")),
+        ("hook-pause", format!("{hooks}/ci/pause")),
+        ("hook-test", format!("{hooks}/ci/test")),
+        ("deployment-succeeded", format!("/deploys/{succeeded}")),
+        ("deployment-failed", format!("/deploys/{failed}")),
+        ("account", "/account".to_owned()),
+        ("api-tokens", "/tokens".to_owned()),
+        ("audit", "/audit".to_owned()),
+        ("error", "/nothing/here".to_owned()),
+    ];
+
+    for (name, path) in &pages {
+        desk.open(path).await;
+        wrong.extend(look(&desk, name).await);
+    }
+
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium"]
+async fn what_is_shown_once_and_what_strangers_see_passes_the_rules_too() {
+    let desk = Desk::new(true).await;
+    desk.service("api", "echo fine").await;
+    let mut wrong = Vec::new();
+
+    desk.open("/services/api/settings/deploy-hooks").await;
+    desk.browser.fill("#name", "github-actions").await;
+    desk.browser.press("Generate Hook URL").await;
+    desk.browser.shows("Copy").await;
+    wrong.extend(look(&desk, "hook-created").await);
+    desk.open("/login").await;
+    wrong.extend(look(&desk, "sign-in").await);
 
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

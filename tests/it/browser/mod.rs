@@ -1,5 +1,6 @@
 //! The dashboard in Debian's Chromium, with scripts and without.
 
+mod journey;
 mod looks;
 
 use serde_json::json;

@@ -71,7 +71,11 @@ impl Browser {
 
     /// Turns to a theme and a width in pixels.
     pub async fn looks(&self, theme: Theme, width: u32) {
-        let features = json!([{ "name": "prefers-color-scheme", "value": theme.word() }]);
+        let features = json!([
+            { "name": "prefers-color-scheme", "value": theme.word() },
+            // Colours in the middle of a change are nobody's.
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ]);
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
         let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.devtools("Emulation.setDeviceMetricsOverride", size).await;
