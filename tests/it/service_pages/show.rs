@@ -44,7 +44,7 @@ async fn a_service_without_deployments_says_how_to_begin() {
 async fn it_tells_what_serves_what_runs_and_who_waits() {
     let server = TestServer::start().await;
     let service = server.service("api").policy("every").create().await;
-    let hook = service.hook(HOSTILE).await;
+    let hook = service.hook("<script>x").await;
     let served = hook.post("").await.id();
     server.run_all().await;
     server.executor.next(hanging());
@@ -64,7 +64,7 @@ async fn it_tells_what_serves_what_runs_and_who_waits() {
             "2nd in queue",
             "<a class=\"main-link\" href=\"/deploys/",
             "Waiting for its turn</a>",
-            &format!("{}<span class=\"sub\">hook</span>", escaped()),
+            "&#60;script&#62;x<span class=\"sub\">hook</span>",
             "<svg class=\"fuse\" viewBox=\"0 0 136 6\"",
             "class=\"fn\"",
             "role=\"row\"",
@@ -79,13 +79,15 @@ async fn it_tells_what_serves_what_runs_and_who_waits() {
 async fn hostile_and_long_words_stay_words() {
     let server = TestServer::start().await;
     let long = format!("feat/{}", "x".repeat(195));
-    let service = server.service("api").branch(&long).create().await;
+    let service =
+        server.service("api").branch(&long).with("repository", json!("/srv/<script>")).create().await;
     service.freeze(HOSTILE).await;
     let browser = Browser::of(&server).await;
     expect(
         &browser.page("/services/api").await,
         &[
             "<title>Frozen: api",
+            "<code>/srv/&#60;script&#62;</code>",
             &escaped(),
             "disabled aria-describedby=\"frozen\">Deploy feat/xxxxxxxxxxxxxxxxxx…</button>",
         ],
