@@ -74,6 +74,21 @@ pub fn last(reader: &Reader<'_>, hook: &HookId, limit: u32) -> Result<Vec<Call>,
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// When a call of the hook was last accepted without a deployment of its own: it was a repetition, or joined one that
+/// was queued.
+pub fn last_joined(reader: &Reader<'_>, hook: &HookId) -> Result<Option<Timestamp>, Error> {
+    const SQL: &str = "
+        SELECT max(second) * 1000
+          FROM hook_calls
+         WHERE hook_id = :hook_id
+           AND result IN ('replayed', 'coalesced')";
+    let at: Option<i64> = reader
+        .conn()
+        .prepare_cached(SQL)?
+        .query_row(named_params! { ":hook_id": hook.as_str() }, |row| row.get(0))?;
+    Ok(at.map(Timestamp::from_millis))
+}
+
 /// A call of one of a service's hooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceCall {
@@ -168,5 +183,37 @@ mod tests {
 
         assert_eq!(results, ["accepted", "replayed"]);
         assert_eq!(last(&bench.tx(), &hook.id, 1).unwrap().len(), 1);
+        assert_eq!(
+            last_joined(&bench.tx(), &hook.id).unwrap().map(Timestamp::as_seconds),
+            Some(T0.as_seconds())
+        );
+        assert_eq!(last_joined(&bench.tx(), &other.id).unwrap(), None);
+    }
+
+    #[test]
+    fn the_calls_of_a_service_are_those_of_all_its_hooks() {
+        let bench = Bench::core();
+        let (service, foreign) = (bench.service("api"), bench.service("other"));
+        let ((hook, _), (second, _)) = (bench.hook(&service, "ci"), bench.hook(&service, "cd"));
+        let (stranger, _) = bench.hook(&foreign, "ci");
+        let mut call = new(&service, "main");
+        call.trigger = Trigger::Hook(hook.id.clone());
+        queue::enqueue(&bench.tx(), &call, QueuePolicy::Every, NO_LIMIT, T0).unwrap();
+        for (own, after) in [(&second, 1), (&stranger, 2)] {
+            let at = T0.plus(Duration::from_secs(after));
+            count(&bench.tx(), &own.id, "hook_paused", "holidays", "curl", 3, at).unwrap();
+        }
+
+        let calls = last_of_service(&bench.tx(), &service.id, 50).unwrap();
+
+        let told = |call: &ServiceCall| (call.hook.clone(), call.branch.clone(), call.call.result.clone());
+        assert_eq!(
+            calls.iter().map(told).collect::<Vec<_>>(),
+            [
+                ("cd".to_owned(), None, "hook_paused".to_owned()),
+                ("ci".to_owned(), Some("main".to_owned()), "accepted".to_owned())
+            ]
+        );
+        assert_eq!(last_of_service(&bench.tx(), &service.id, 1).unwrap().len(), 1);
     }
 }

@@ -81,9 +81,10 @@ fn without_waiting(html: &str) -> String {
         let mut depth = usize::from(index > 0);
         while depth > 0 {
             let (open, close) = (rest.find("<span"), rest.find("</span>").unwrap());
-            match open.filter(|open| *open < close) {
-                Some(open) => (depth, rest) = (depth + 1, &rest[open + "<span".len()..]),
-                None => (depth, rest) = (depth - 1, &rest[close + "</span>".len()..]),
+            if let Some(open) = open.filter(|open| *open < close) {
+                (depth, rest) = (depth + 1, &rest[open + "<span".len()..]);
+            } else {
+                (depth, rest) = (depth - 1, &rest[close + "</span>".len()..]);
             }
         }
         text.push_str(rest);

@@ -231,9 +231,12 @@ mod tests {
     fn only_what_needs_it_is_marked() {
         let found = SYSTEMS[2].snippet(BASE);
 
-        let of = |class: &str| found.iter().filter(|part| part.class == class).map(|part| part.text.as_str());
-        assert_eq!(of("v").collect::<Vec<_>>(), ["$CI_JOB_ID", "$STACKBLAZE_DEPLOY_HOOK"]);
-        assert_eq!(of("c").count(), 1);
+        let of = |class: &str| {
+            let own = found.iter().filter(|part| part.class == class);
+            own.map(|part| part.text.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(of("v"), ["$CI_JOB_ID", "$STACKBLAZE_DEPLOY_HOOK"]);
+        assert_eq!(of("c").len(), 1);
         assert!(found.last().unwrap().waits);
     }
 }

@@ -302,3 +302,32 @@ async fn what_is_not_there_is_a_page_and_not_another_services_hook() {
     }
     assert_eq!(browser.post(&rotate.replace("/api/", "/other/"), &[("overlap", "0")]).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_form_on_another_site_does_nothing() {
+    let (server, browser) = start().await;
+    browser.post(PAGE, &[("name", "ci")]).await;
+    let revoke = link(&browser, "Revoke").await;
+    let before = server.audit().await;
+
+    for (path, fields) in [(PAGE, vec![("name", "x")]), (revoke.as_str(), vec![])] {
+        assert_eq!(browser.post_from("https://evil.test", path, &fields).await.status, 403, "{path}");
+    }
+
+    assert_eq!(server.audit().await, before);
+}
+
+#[tokio::test]
+async fn a_hook_whose_calls_join_others_is_in_use() {
+    let server = TestServer::start().await;
+    server.service("api").create().await;
+    let browser = Browser::sign_in(&server, "mira").await;
+    let first = token(&browser.post(PAGE, &[("name", "first")]).await);
+    let second = token(&browser.post(PAGE, &[("name", "second")]).await);
+
+    assert_eq!((call(&server, &first).await.status, call(&server, &second).await.status), (202, 202));
+
+    let list = text_of(&browser.get(PAGE).await.text());
+    assert!(list.contains("joined a deployment that was there") && !list.contains("never used"), "{list}");
+    server.run_all().await;
+}

@@ -40,10 +40,19 @@ impl Browser {
         Self::send(&self.api, &self.cookie, path, fields).await
     }
 
+    /// Sends a form that stands on a page of another site.
+    pub async fn post_from(&self, origin: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        Self::send_from(&self.api, origin, &self.cookie, path, fields).await
+    }
+
     async fn send(api: &Api, cookie: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        Self::send_from(api, "http://dashboard.test", cookie, path, fields).await
+    }
+
+    async fn send_from(api: &Api, origin: &str, cookie: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let request = api.request(Method::POST, path).header("cookie", cookie);
-        let request = request.header("origin", "http://dashboard.test");
+        let request = request.header("origin", origin);
         request.header("content-type", "application/x-www-form-urlencoded").body(body).answer().await
     }
 

@@ -27,15 +27,19 @@ pub(super) struct IndexPage {
 /// What the page is made of.
 pub(super) struct Known {
     pub(super) service: Service,
-    pub(super) hooks: Vec<(Hook, Usage)>,
+    /// Each with its use and when it was last accepted without a deployment of its own.
+    pub(super) hooks: Vec<(Hook, Usage, Option<Timestamp>)>,
     pub(super) calls: Vec<ServiceCall>,
     pub(super) now: Timestamp,
 }
 
 impl IndexPage {
     pub(super) fn new(frame: Frame, known: &Known) -> Self {
-        let mut rows: Vec<_> =
-            known.hooks.iter().map(|(hook, usage)| Row::new(hook, usage, known.now)).collect();
+        let mut rows: Vec<_> = known
+            .hooks
+            .iter()
+            .map(|(hook, usage, joined)| Row::new(hook, usage, *joined, known.now))
+            .collect();
         // What works first, as it was made; then what does not, newest first.
         let ended = rows.iter().filter(|row| row.is_off).count();
         rows.sort_by_key(|row| row.is_off);
@@ -74,10 +78,13 @@ struct Row {
     short: String,
     state: State,
     branches: Vec<String>,
-    restricted: bool,
+    /// How many ranges of addresses may call; none where any may.
+    ranges: usize,
     created: When,
     created_by: String,
     last: Option<Last>,
+    /// A later call that joined what another one had begun.
+    joined: Option<When>,
     calls: i64,
     is_off: bool,
     is_paused: bool,
@@ -95,9 +102,12 @@ struct Last {
 }
 
 impl Row {
-    fn new(hook: &Hook, usage: &Usage, now: Timestamp) -> Self {
+    fn new(hook: &Hook, usage: &Usage, joined: Option<Timestamp>, now: Timestamp) -> Self {
         let is_off = hook.revoked_at.is_some() || hook.rules.is_expired(now);
         let is_rotating = !is_off && hook.previous_until.is_some_and(|until| until > now);
+        let deployed = usage.last.as_ref().map(|(at, ..)| *at);
+        // To the second, as these calls are kept.
+        let joined = joined.filter(|at| deployed.is_none_or(|own| own.as_seconds() < at.as_seconds()));
         let last = usage.last.as_ref().map(|(at, caller, id)| Last {
             when: When::ago(*at, now),
             deployment: id.clone(),
@@ -109,12 +119,13 @@ impl Row {
             id: hook.id.to_string(),
             name: hook.name.to_string(),
             short: hook.id.short().to_owned(),
-            state: State::of(hook, usage.last.as_ref().map(|(at, ..)| *at), now),
+            state: State::of(hook, joined.or(deployed), now),
             branches: hook.rules.branches.iter().map(|own| own.as_str().to_owned()).collect(),
-            restricted: !hook.rules.addresses.is_empty(),
+            ranges: hook.rules.addresses.len(),
             created: When { text: day(hook.created_at, now), ..When::ago(hook.created_at, now) },
             created_by: person(&hook.created_by),
             last,
+            joined: joined.map(|at| When::ago(at, now)),
             calls: usage.calls,
             is_off,
             is_paused: !is_off && hook.rules.paused.is_some(),

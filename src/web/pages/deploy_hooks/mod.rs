@@ -49,7 +49,8 @@ async fn read_list(request: &Request, state: &AppState, name: String) -> Result<
         let found = hooks::list_for_service(reader, &service.id, None, MOST)?;
         let with_usage = |hook: Hook| {
             let usage = recent_usage(reader, &hook, now)?;
-            Ok::<_, Error>((hook, usage))
+            let joined = hook_calls::last_joined(reader, &hook.id)?;
+            Ok::<_, Error>((hook, usage, joined))
         };
         let hooks = found.into_iter().map(with_usage).collect::<Result<_, _>>()?;
         let calls = hook_calls::last_of_service(reader, &service.id, LAST_CALLS)?;
@@ -84,8 +85,8 @@ pub(in crate::web) async fn index(
 ) -> Result<Response, Error> {
     let query = Query::parse(request)?;
     let known = read_list(request, &state, name).await?;
-    let hook = query.get("hook").and_then(|id| known.hooks.iter().find(|(hook, _)| hook.id.as_str() == id));
-    let done = query.get("done").and_then(done_word).zip(hook.map(|(hook, _)| hook.name.to_string()));
+    let hook = query.get("hook").and_then(|id| known.hooks.iter().find(|(hook, ..)| hook.id.as_str() == id));
+    let done = query.get("done").and_then(done_word).zip(hook.map(|(hook, ..)| hook.name.to_string()));
     Ok(Page(IndexPage::new(frame(request, &state)?, &known).after(done)).into_response())
 }
 

@@ -6,7 +6,7 @@ use super::super::super::api::hook_actions::Made;
 use super::super::Frame;
 use super::super::snippets::{Part, SYSTEMS};
 use super::forms::{Rules, Wrong};
-use super::words::{When, length, network_and_program, short_id};
+use super::words::{When, left, network_and_program, short_id};
 use crate::db::hooks::Usage;
 use crate::domain::{Hook, Service, Timestamp};
 
@@ -59,6 +59,8 @@ struct Snippet {
     id: &'static str,
     label: &'static str,
     note: Option<&'static str>,
+    /// Whether its tab is open at first.
+    is_open: bool,
     parts: Vec<Part>,
 }
 
@@ -72,11 +74,12 @@ impl CreatedPage {
             id: system.id,
             label: system.label,
             note: system.note,
+            is_open: system.id == FIRST_TAB,
             parts: system.snippet(base),
         };
         let old_url = made.hook.previous_until.map(|until| match until.since(now) {
             span if span.is_zero() => "The old URL works no longer.".to_owned(),
-            span => format!("The old URL goes on working for {}.", length(span)),
+            span => format!("The old URL goes on working for {}.", left(span)),
         });
         let rules = &made.hook.rules;
         Self {
@@ -88,10 +91,6 @@ impl CreatedPage {
             url: made.url,
             snippets: SYSTEMS.iter().map(snippet).collect(),
         }
-    }
-
-    fn is_first(&self, snippet: &Snippet) -> bool {
-        snippet.id == FIRST_TAB
     }
 }
 
@@ -115,7 +114,7 @@ impl RotatePage {
             frame,
             subject: Subject::new(service, hook),
             generation: hook.generation,
-            rotating: until.map(|until| length(until.since(now))),
+            rotating: until.map(|until| left(until.since(now))),
             wrong: Wrong::default(),
         }
     }

@@ -60,6 +60,11 @@ pub(super) fn length(span: Duration) -> String {
     }
 }
 
+/// The same of what is left, so that of 24 hours a moment ago not 23 are left.
+pub(super) fn left(span: Duration) -> String {
+    length(span + Duration::from_secs(MINUTE - 1))
+}
+
 /// `3 Sep`, with the year where it is not this one.
 pub(super) fn day(at: Timestamp, now: Timestamp) -> String {
     let (day, this_year) = (at.day(), now.day());
@@ -98,7 +103,7 @@ impl State {
             return new("st-warn", "pause", "Paused", Some(shortened(reason, SHORT_REASON)));
         }
         if let Some(until) = hook.previous_until.filter(|until| *until > now) {
-            let note = format!("old URL ends in {}", length(until.since(now)));
+            let note = format!("old URL ends in {}", left(until.since(now)));
             return new("st-rotating", "rotate", "Rotating", Some(note));
         }
         if unused >= STALE {
