@@ -97,7 +97,7 @@ mod tests {
         let bench = Bench::core();
         let [mira, theo] = ["mira", "theo"].map(|name| insert(&bench.tx(), name, T0).unwrap().unwrap());
         let session = SessionToken::mint().hash();
-        sessions::insert(&bench.tx(), &session, &mira, sessions::Client::default(), T0).unwrap();
+        sessions::insert(&bench.tx(), &session, &mira, &sessions::Client::default(), T0).unwrap();
 
         assert!(delete(&bench.tx(), &mira).unwrap());
 

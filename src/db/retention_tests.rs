@@ -151,7 +151,7 @@ fn ended_sessions_and_links_go() {
     let bench = Bench::core();
     let tx = bench.tx();
     let mira = operators::insert(&tx, "mira", T0).unwrap().unwrap();
-    sessions::insert(&tx, &SessionToken::mint().hash(), &mira, sessions::Client::default(), T0).unwrap();
+    sessions::insert(&tx, &SessionToken::mint().hash(), &mira, &sessions::Client::default(), T0).unwrap();
     let end = T0.plus(DAY);
     sessions::insert_link(&tx, &LinkToken::mint().hash(), Some(&mira), T0, end).unwrap();
 

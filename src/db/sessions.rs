@@ -68,7 +68,7 @@ pub fn insert(
     tx: &Tx<'_>,
     hash: &TokenHash,
     operator: &Operator,
-    client: Client,
+    client: &Client,
     now: Timestamp,
 ) -> Result<(), Error> {
     const SQL: &str = "

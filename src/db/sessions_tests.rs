@@ -9,7 +9,7 @@ fn signed_in() -> (Bench, Operator, TokenHash) {
     let bench = Bench::core();
     let mira = operators::insert(&bench.tx(), "mira", T0).unwrap().unwrap();
     let hash = SessionToken::mint().hash();
-    insert(&bench.tx(), &hash, &mira, Client::default(), T0).unwrap();
+    insert(&bench.tx(), &hash, &mira, &Client::default(), T0).unwrap();
     (bench, mira, hash)
 }
 
@@ -70,7 +70,7 @@ fn all_sessions_and_links_of_one_operator_end_together() {
     let tx = bench.tx();
     let other = operators::insert(&tx, "noor", T0).unwrap().unwrap();
     let (foreign, link) = (SessionToken::mint().hash(), LinkToken::mint().hash());
-    insert(&tx, &foreign, &other, Client::default(), T0).unwrap();
+    insert(&tx, &foreign, &other, &Client::default(), T0).unwrap();
     insert_link(&tx, &link, Some(&mira), T0, T0.plus(IDLE)).unwrap();
 
     delete_all_of(&tx, &mira).unwrap();
@@ -123,7 +123,7 @@ fn sessions_are_listed_while_they_are_good_and_ended_by_the_name_that_the_list_g
     let other = operators::insert(&tx, "noor", T0).unwrap().unwrap();
     let later = SessionToken::mint().hash();
     let from = Client { address: "203.0.113.7".into(), user_agent: "Mozilla/5.0".into() };
-    insert(&tx, &later, &mira, from, T0.plus(MS)).unwrap();
+    insert(&tx, &later, &mira, &from, T0.plus(MS)).unwrap();
 
     let listed = list(&tx, &mira, T0.plus(MS)).unwrap();
 
@@ -141,7 +141,7 @@ fn all_sessions_and_links_but_one_session_end_together() {
     let (bench, mira, hash) = signed_in();
     let tx = bench.tx();
     let (other, link) = (SessionToken::mint().hash(), LinkToken::mint().hash());
-    insert(&tx, &other, &mira, Client::default(), T0).unwrap();
+    insert(&tx, &other, &mira, &Client::default(), T0).unwrap();
     insert_link(&tx, &link, Some(&mira), T0, T0.plus(IDLE)).unwrap();
 
     delete_others(&tx, &mira, &hash).unwrap();

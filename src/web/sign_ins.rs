@@ -163,16 +163,12 @@ pub(super) async fn try_password(
     };
     let hash = state.db().read(move |reader| operators::password(reader, &name)).await?;
     let found = sign_ins.in_turn(move || password.is(hash.as_ref()).then_some(hash).flatten()).await?;
-    Ok(match found {
-        Some(hash) => {
-            sign_ins.forgive(&keys);
-            Tried::Right(hash)
-        }
-        None => {
-            tracing::info!(left, "a name or password was wrong");
-            Tried::Wrong { left }
-        }
-    })
+    let Some(hash) = found else {
+        tracing::info!(left, "a name or password was wrong");
+        return Ok(Tried::Wrong { left });
+    };
+    sign_ins.forgive(&keys);
+    Ok(Tried::Right(hash))
 }
 
 /// What one holder of addresses has of them: of IPv6 the first half.

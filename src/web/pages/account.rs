@@ -15,7 +15,7 @@ use super::super::error::Error;
 use super::super::request::{Query, address, form};
 use super::super::sign_ins::{Tried, try_password};
 use super::super::state::AppState;
-use super::account_view::{AccountPage, PasswordError, SessionRow};
+use super::account_view::{AccountPage, OperatorRow, PasswordError, SessionRow};
 use super::session::{field, refuse, signed_out};
 use super::session_view::{Refusal, Refused};
 use super::{Frame, Page, redirect};
@@ -59,7 +59,7 @@ pub(super) async fn load(state: &AppState, caller: &Caller) -> Result<AccountPag
         has_password,
         needs_confirmation: !auth::is_fresh(state, caller),
         sessions: listed.into_iter().map(|one| SessionRow::new(one, &here, now)).collect(),
-        operators: all.into_iter().map(|one| one.name).collect(),
+        operators: all.into_iter().map(|one| OperatorRow::new(one.name)).collect(),
         done: None,
         refusal: None,
         password_error: None,

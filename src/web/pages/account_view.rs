@@ -24,8 +24,8 @@ pub struct AccountPage {
     pub needs_confirmation: bool,
     /// Their sessions.
     pub sessions: Vec<SessionRow>,
-    /// Everybody's names.
-    pub operators: Vec<String>,
+    /// Everybody.
+    pub operators: Vec<OperatorRow>,
     /// What was just done.
     pub done: Option<&'static str>,
     /// Why the present password was not taken.
@@ -42,9 +42,23 @@ impl AccountPage {
     fn error_at(&self, field: &str) -> Option<&str> {
         self.password_error.as_ref().filter(|wrong| wrong.field == field).map(|wrong| wrong.detail.as_str())
     }
+}
 
-    fn removal(&self, name: &str) -> String {
-        format!("/account/operators/remove?name={}", utf8_percent_encode(name, NON_ALPHANUMERIC))
+/// An operator in the list.
+#[derive(Debug, Clone)]
+pub struct OperatorRow {
+    /// What they are called.
+    pub name: String,
+    /// Where they are removed.
+    pub removal: String,
+}
+
+impl OperatorRow {
+    /// The row of the operator of that name.
+    pub fn new(name: String) -> Self {
+        let removal =
+            format!("/account/operators/remove?name={}", utf8_percent_encode(&name, NON_ALPHANUMERIC));
+        Self { name, removal }
     }
 }
 

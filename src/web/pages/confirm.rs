@@ -38,12 +38,12 @@ fn local(next: &str) -> &str {
 
 /// `GET /confirm?next=`: asks for the password.
 #[handler]
-pub(in crate::web) async fn show(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
+pub(in crate::web) fn show(request: &Request, Data(state): Data<&AppState>) -> Result<Response, Error> {
     let caller = auth::caller(request)?;
     let (operator, _) = auth::own_session(&caller)?;
     let query = Query::parse(request)?;
     let next = local(query.get("next").unwrap_or_default()).to_owned();
-    let frame = Frame::of(&caller, &state, "");
+    let frame = Frame::of(&caller, state, "");
     Ok(Page(ConfirmPage { frame, operator: operator.name, next, refusal: None }).into_response())
 }
 

@@ -184,7 +184,7 @@ impl Begin {
 
     /// Begins it, with its audit row.
     pub(super) fn run(self, tx: &Tx<'_>, operator: &Operator) -> Result<(), Error> {
-        sessions::insert(tx, &self.session, operator, self.client, self.now)?;
+        sessions::insert(tx, &self.session, operator, &self.client, self.now)?;
         let name = format!("operator {}", operator.name);
         let actor = Actor { name: name.clone(), address: self.address };
         Ok(audit::record(tx, &actor, "session.create", &name, self.how, self.now)?)
