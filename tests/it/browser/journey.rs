@@ -9,7 +9,7 @@ use crate::harness::browser::Browser;
 use crate::harness::git::GitRepo;
 use crate::harness::process::{PATIENCE, Server, client};
 
-const PASSWORD: &str = "correct horse battery staple";
+const PASSWORD: &str = "seven grey herons at noon";
 const HOOKS: &str = "/services/api/settings/deploy-hooks";
 
 /// Status of a POST to a hook.
@@ -113,7 +113,7 @@ async fn tab_to(browser: &Browser, words: &str) {
     for _ in 0..60 {
         let focus = browser.driver.active_element().await.unwrap();
         let (text, name) = (focus.text().await.unwrap(), focus.attr("name").await.unwrap());
-        if text.contains(words) || name.as_deref() == Some(words) {
+        if text.trim() == words || name.as_deref() == Some(words) {
             return;
         }
         focus.send_keys(Key::Tab + "").await.unwrap();
