@@ -53,7 +53,7 @@ struct DeletePage {
 
 /// `GET /services/new`.
 #[handler]
-pub(in crate::web) async fn new(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
+pub(in crate::web) fn new(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
     let caller = auth::caller(request)?;
     caller.require(Scope::Admin, None)?;
     let form = ServiceForm::empty(state.settings().available);
