@@ -228,6 +228,13 @@ async fn a_service_that_is_not_there_is_a_page_that_says_so() {
         let answer = browser.get(path).await;
 
         assert_eq!(answer.status, 404);
-        expect(&answer.text(), &["There is nothing at this address", "There is no service nothing."]);
+        expect(
+            &answer.text(),
+            &[
+                "There is nothing at this address",
+                "There is no service nothing.",
+                "href=\"/services\">All services</a>",
+            ],
+        );
     }
 }
