@@ -65,9 +65,11 @@ pub(super) fn error_page(error: &Error) -> Response {
     }
     let mut page = ErrorPage::new(Frame::signed_out(), error.status(), heading(error));
     page.detail = Some(format::sentence(&error.detail()));
-    if matches!(error, Error::Unauthenticated(_)) {
-        page.next = Some(("Sign in".to_owned(), "/login".to_owned()));
-    }
+    let (label, address) = match error {
+        Error::Unauthenticated(_) => ("Sign in", "/login"),
+        _ => ("All services", "/services"),
+    };
+    page.next = Some((label.to_owned(), address.to_owned()));
     let mut response = Page(page).with_status(error.status()).into_response();
     response.headers_mut().extend(error.headers());
     response

@@ -2,8 +2,8 @@
 
 use crate::domain::{Invalid, Service};
 
-/// Longest branch that a button names, in characters.
-const BRANCH_MAX: usize = 24;
+/// Longest name that stands in a button, in characters.
+const LABEL_MAX: usize = 24;
 
 /// Name, actions and tabs; see `components/service_head.html`.
 #[derive(Debug, Clone)]
@@ -55,11 +55,12 @@ impl ServiceHead {
 
     /// The default branch as a button names it.
     pub fn short_branch(&self) -> String {
-        if self.default_branch.chars().count() <= BRANCH_MAX {
-            return self.default_branch.clone();
-        }
-        let head: String = self.default_branch.chars().take(BRANCH_MAX - 1).collect();
-        head + "…"
+        label(&self.default_branch)
+    }
+
+    /// The service as a button names it.
+    pub fn short_name(&self) -> String {
+        label(&self.name)
     }
 
     /// What is wrong with this field of the head's forms, as a sentence.
@@ -76,4 +77,12 @@ impl ServiceHead {
             _ => None,
         }
     }
+}
+
+fn label(text: &str) -> String {
+    if text.chars().count() <= LABEL_MAX {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(LABEL_MAX - 1).collect();
+    head + "…"
 }

@@ -53,11 +53,11 @@ struct DeletePage {
 
 /// `GET /services/new`.
 #[handler]
-pub(in crate::web) async fn new(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
+pub(in crate::web) fn new(request: &Request, Data(state): Data<&AppState>) -> Result<Response, Error> {
     let caller = auth::caller(request)?;
     caller.require(Scope::Admin, None)?;
     let form = ServiceForm::empty(state.settings().available);
-    Ok(Page(NewPage { frame: Frame::of(&caller, &state, HERE), form }).into_response())
+    Ok(Page(NewPage { frame: Frame::of(&caller, state, HERE), form }).into_response())
 }
 
 /// `POST /services`.

@@ -45,7 +45,7 @@ impl Wanted {
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "status" => {
-                    wanted.segment = SEGMENTS.iter().position(|(word, ..)| *word == value).unwrap_or(0)
+                    wanted.segment = SEGMENTS.iter().position(|(word, ..)| *word == value).unwrap_or(0);
                 }
                 "q" => wanted.text = value.trim().chars().take(200).collect(),
                 "before" => wanted.before = DeploymentId::parse(&value),
@@ -185,7 +185,7 @@ impl ServicePage {
         let Known { service, serving, checks, successes, deployments } = known;
         let usual = Usual::of(&successes);
         let has_more = deployments.len() > PAGE;
-        let last = deployments.iter().take(PAGE).last().map(|(deployment, ..)| deployment.id.clone());
+        let last = deployments.iter().take(PAGE).next_back().map(|(deployment, ..)| deployment.id.clone());
         let row = |(deployment, steps, place): &(Deployment, [StepRecord; 3], Option<i64>)| {
             Row::new(deployment, steps, *place, &usual, now)
         };

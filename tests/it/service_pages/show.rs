@@ -45,7 +45,7 @@ async fn it_tells_what_serves_what_runs_and_who_waits() {
     let server = TestServer::start().await;
     let service = server.service("api").policy("every").create().await;
     let hook = service.hook("<script>x").await;
-    let served = hook.post("").await.id();
+    let first = hook.post("").await.id();
     server.run_all().await;
     server.executor.next(hanging());
     let running = service.deploy(json!({})).await;
@@ -57,9 +57,7 @@ async fn it_tells_what_serves_what_runs_and_who_waits() {
     expect(
         &html,
         &[
-            &format!(
-                "Serving <a href=\"/deploys/{served}\"><code>4f2c1d7</code></a> “Answer with 200” since"
-            ),
+            &format!("Serving <a href=\"/deploys/{first}\"><code>4f2c1d7</code></a> “Answer with 200” since"),
             "1st in queue",
             "2nd in queue",
             "<a class=\"main-link\" href=\"/deploys/",
@@ -70,7 +68,7 @@ async fn it_tells_what_serves_what_runs_and_who_waits() {
             "role=\"row\"",
         ],
     );
-    assert_eq!(listed(&html), [waiting[1].clone(), waiting[0].clone(), running, served]);
+    assert_eq!(listed(&html), [waiting[1].clone(), waiting[0].clone(), running, first]);
     server.executor.go_on();
     server.run_all().await;
 }
@@ -230,6 +228,13 @@ async fn a_service_that_is_not_there_is_a_page_that_says_so() {
         let answer = browser.get(path).await;
 
         assert_eq!(answer.status, 404);
-        expect(&answer.text(), &["There is nothing at this address", "There is no service nothing."]);
+        expect(
+            &answer.text(),
+            &[
+                "There is nothing at this address",
+                "There is no service nothing.",
+                "href=\"/services\">All services</a>",
+            ],
+        );
     }
 }
