@@ -46,8 +46,9 @@ fn redirect(path: &str) -> Response {
     Response::builder().status(StatusCode::SEE_OTHER).header(header::LOCATION, path).finish()
 }
 
-/// An error as a page, for addresses that people open.
-pub(super) fn error_page(error: &Error) -> Response {
+/// An error as a page, for addresses that people open. Where it is a sign-in that is missing, it leads back to the
+/// page that was `asked` for.
+pub(super) fn error_page(error: &Error, asked: Option<&str>) -> Response {
     error.log();
     if let Error::Unconfirmed { back } = error {
         return redirect(&confirm::path(back));
@@ -55,7 +56,8 @@ pub(super) fn error_page(error: &Error) -> Response {
     let mut page = ErrorPage::new(Frame::signed_out(), error.status(), heading(error));
     page.detail = Some(format::sentence(&error.detail()));
     if matches!(error, Error::Unauthenticated(_)) {
-        page.next = Some(("Sign in".to_owned(), "/login".to_owned()));
+        let login = asked.filter(|path| session_view::is_local(path)).map(session::login_path);
+        page.next = Some(("Sign in".to_owned(), login.unwrap_or_else(|| "/login".to_owned())));
     }
     let mut response = Page(page).with_status(error.status()).into_response();
     response.headers_mut().extend(error.headers());
