@@ -30,7 +30,7 @@ enum Verb {
         /// What to call them
         name: String,
     },
-    /// End all sessions and links of an operator, then print a new sign-in link
+    /// End all sessions and links of an operator, take the password away, then print a new sign-in link
     #[command(after_help = "Example:
   stackblaze admin reset mira --yes")]
     Reset {
@@ -58,7 +58,9 @@ impl AdminCommand {
                 session.client.post("/api/v1/operators", &json!({ "name": name })).await?
             }
             Verb::Reset { name, yes } => {
-                session.out.confirm(&format!("End all sessions of {name}?"), yes)?;
+                session
+                    .out
+                    .confirm(&format!("End all sessions of {name} and take the password away?"), yes)?;
                 session.client.post(&path(&["api", "v1", "operators", &name, "reset"]), &json!({})).await?
             }
             Verb::LoginLink { name } => {

@@ -64,7 +64,7 @@ async fn answer_error<E: Endpoint>(endpoint: std::sync::Arc<E>, request: Request
     Ok(match endpoint.call(request).await {
         Ok(answer) => answer.into_response(),
         Err(error) if is_page && error.status() == StatusCode::NOT_FOUND => {
-            pages::error_page(&nothing_here())
+            pages::error_page(&nothing_here(), None)
         }
         Err(error) => outermost(error),
     })
@@ -132,14 +132,15 @@ fn public_resources() -> Vec<Resource> {
 }
 
 pub(super) fn as_page(resource: Resource) -> Resource {
-    let to_page = |error: poem::Error| async move {
-        match error.downcast::<Error>() {
-            Ok(error) => pages::error_page(&error),
+    let endpoint = resource.endpoint.around(|endpoint, request| async move {
+        let asked = (request.method() == Method::GET).then(|| request.original_uri().to_string());
+        let answer = endpoint.call(request).await;
+        Ok(answer.unwrap_or_else(|error| match error.downcast::<Error>() {
+            Ok(error) => pages::error_page(&error, asked.as_deref()),
             Err(error) => outermost(error),
-        }
-    };
-    let endpoint = resource.endpoint.catch_all_error(to_page).map_to_response().boxed();
-    Resource { endpoint, ..resource }
+        }))
+    });
+    Resource { endpoint: endpoint.boxed(), ..resource }
 }
 
 /// One handler takes all methods, since a hook's own checks begin with the method.

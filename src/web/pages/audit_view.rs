@@ -104,14 +104,10 @@ impl Row {
             Err(_) if way == "shell" => String::new(),
             Err(_) => entry.actor.address.clone(),
         };
-        Self {
-            at: Moment::new(entry.at, now),
-            who: who.to_owned(),
-            what: sentence(entry),
-            service: service(entry),
-            way,
-            from,
-        }
+        let at = Moment::new(entry.at, now);
+        // The column's head says it for all of them.
+        let at = Moment { text: at.text.trim_end_matches(" UTC").to_owned(), ..at };
+        Self { at, who: who.to_owned(), what: sentence(entry), service: service(entry), way, from }
     }
 }
 

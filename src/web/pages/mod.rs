@@ -57,8 +57,9 @@ fn redirect(path: &str) -> Response {
     Response::builder().status(StatusCode::SEE_OTHER).header(header::LOCATION, path).finish()
 }
 
-/// An error as a page, for addresses that people open.
-pub(super) fn error_page(error: &Error) -> Response {
+/// An error as a page, for addresses that people open. Where it is a sign-in that is missing, it leads back to the
+/// page that was `asked` for.
+pub(super) fn error_page(error: &Error, asked: Option<&str>) -> Response {
     error.log();
     if let Error::Unconfirmed { back } = error {
         return redirect(&confirm::path(back));
@@ -66,10 +67,13 @@ pub(super) fn error_page(error: &Error) -> Response {
     let mut page = ErrorPage::new(Frame::signed_out(), error.status(), heading(error));
     page.detail = Some(format::sentence(&error.detail()));
     let (label, address) = match error {
-        Error::Unauthenticated(_) => ("Sign in", "/login"),
-        _ => ("All services", "/services"),
+        Error::Unauthenticated(_) => {
+            let login = asked.filter(|path| session_view::is_local(path)).map(session::login_path);
+            ("Sign in", login.unwrap_or_else(|| "/login".to_owned()))
+        }
+        _ => ("All services", "/services".to_owned()),
     };
-    page.next = Some((label.to_owned(), address.to_owned()));
+    page.next = Some((label.to_owned(), address));
     let mut response = Page(page).with_status(error.status()).into_response();
     response.headers_mut().extend(error.headers());
     response

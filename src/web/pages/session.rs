@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use poem::http::{StatusCode, header};
 use poem::web::Data;
 use poem::{Body, IntoResponse, Request, Response, handler};
@@ -25,6 +26,11 @@ use super::{Page, redirect};
 
 /// Longest text that is kept of what a browser calls itself, in characters.
 const USER_AGENT_MAX: usize = 200;
+
+/// Where to sign in, to come to `next` then.
+pub(super) fn login_path(next: &str) -> String {
+    format!("/login?next={}", utf8_percent_encode(next, NON_ALPHANUMERIC))
+}
 
 /// `GET /login`: asks for name and password; with `?once=` the button that uses the link.
 #[handler]

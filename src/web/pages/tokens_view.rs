@@ -112,7 +112,8 @@ impl State {
         if let Some(at) = ends.filter(|at| *at <= now) {
             return state("st-none", "clock", "Expired", moment(at));
         }
-        let detail = ends.map(|at| format!("ends {}", moment(at)));
+        let day = |text: String| text.split(',').next().unwrap_or_default().to_owned();
+        let detail = ends.map(|at| format!("ends {}", day(moment(at))));
         match listed.token.last_used_at {
             Some(_) => state("st-active", "hk-active", "Active", detail.unwrap_or_default()),
             None => {

@@ -156,6 +156,20 @@ async fn signing_in_leads_to_the_page_that_was_asked_for_and_never_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_page_that_needs_an_operator_leads_to_the_sign_in_and_back() {
+    let server = TestServer::start().await;
+
+    let asked = server.anyone().get("/audit?kind=hooks").await;
+    let posted = form(&server.anyone(), "/tokens", &[]).answer().await;
+
+    let link = "href=\"/login?next=%2Faudit%3Fkind%3Dhooks\"";
+    assert!(asked.status == 401 && asked.text().contains(link), "{}", asked.text());
+    assert!(posted.status == 401 && posted.text().contains("href=\"/login\""), "{}", posted.text());
+    let login = server.anyone().get("/login?next=%2Faudit%3Fkind%3Dhooks").await.text();
+    assert!(login.contains("name=\"next\" value=\"/audit?kind=hooks\""), "{login}");
+}
+
+#[tokio::test]
 async fn each_sign_in_begins_a_session_of_its_own_whatever_cookie_came_with_it() {
     let server = TestServer::start().await;
     let first = Browser::with_password(&server, "mira").await;

@@ -92,6 +92,19 @@ async fn a_revoked_tokens_stream_ends_and_others_go_on() {
 }
 
 #[tokio::test]
+async fn a_revoked_hooks_stream_ends() {
+    let server = TestServer::start().await;
+    let hook = server.service("api").create().await.hook("ci").await;
+    let id = hook.post("").await.id();
+    let stream = open(&server.holder(&hook.token), &format!("/deployments/{id}/logs?follow")).await;
+    assert_eq!(stream.status(), 200);
+
+    hook.revoke().await;
+
+    assert_eq!(soon(stream.text()).await.unwrap(), "");
+}
+
+#[tokio::test]
 async fn streams_of_a_page_end_with_their_session() {
     let server = TestServer::start().await;
     let id = queued(&server).await;
