@@ -2,6 +2,7 @@
 
 mod cluster;
 mod ends;
+mod open_runs;
 mod order;
 mod restart;
 mod stops;
