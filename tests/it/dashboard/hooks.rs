@@ -351,6 +351,6 @@ async fn a_hook_whose_calls_join_others_is_in_use() {
         server.admin.get("/api/v1/services/api/hooks/second").await.json()["id"].as_str().unwrap().to_owned();
     let asked = text_of(&browser.get(&format!("{PAGE}/{hook}/revoke")).await.text());
     assert!(asked.contains("This hook is in use."), "{asked}");
-    assert!(list.contains("joined a deployment that was there") && !list.contains("never used"), "{list}");
+    assert!(list.contains("joined an earlier call") && !list.contains("never used"), "{list}");
     server.run_all().await;
 }

@@ -178,7 +178,7 @@ impl EndPage {
         let usage = &used.usage;
         let last = usage.last.as_ref();
         let deployed = last.map(|(at, caller, _)| (*at, from(caller)));
-        let joined = used.joined.map(|at| (at, "joining a deployment that was there".to_owned()));
+        let joined = used.joined.map(|at| (at, "joining an earlier call".to_owned()));
         let newest = deployed.into_iter().chain(joined).max_by_key(|(at, _)| at.as_seconds());
         Self {
             frame,
