@@ -256,6 +256,25 @@ async fn two_hundred_hooks_are_all_shown() {
 }
 
 #[tokio::test]
+async fn what_ended_long_ago_makes_room() {
+    let (server, browser) = start().await;
+    let service = server.service("many").create().await;
+    service.hook("living").await;
+    for number in 0..52 {
+        service.hook(&format!("hook-{number:03}")).await.revoke().await;
+    }
+
+    let html = browser.get("/services/many/settings/deploy-hooks").await.text();
+
+    assert_eq!(html.matches("<strong class=\"main-link\">").count(), 51);
+    assert!(
+        html.contains("2 more ended before these.")
+            && html.contains(">living<")
+            && !html.contains(">hook-001<")
+    );
+}
+
+#[tokio::test]
 async fn nobody_without_a_session_sees_or_does_anything() {
     let (server, browser) = start().await;
     let token = token(&browser.post(PAGE, &[("name", "ci")]).await);
@@ -328,6 +347,10 @@ async fn a_hook_whose_calls_join_others_is_in_use() {
     assert_eq!((call(&server, &first).await.status, call(&server, &second).await.status), (202, 202));
 
     let list = text_of(&browser.get(PAGE).await.text());
-    assert!(list.contains("joined a deployment that was there") && !list.contains("never used"), "{list}");
+    let hook =
+        server.admin.get("/api/v1/services/api/hooks/second").await.json()["id"].as_str().unwrap().to_owned();
+    let asked = text_of(&browser.get(&format!("{PAGE}/{hook}/revoke")).await.text());
+    assert!(asked.contains("This hook is in use."), "{asked}");
+    assert!(list.contains("joined an earlier call") && !list.contains("never used"), "{list}");
     server.run_all().await;
 }

@@ -11,9 +11,9 @@ use super::super::super::request::{Change, form};
 use super::super::super::state::AppState;
 use super::super::Page;
 use super::forms::{Rules, Wrong};
-use super::one_view::{EndPage, Ending, PausePage, RenamePage, RulesPage};
+use super::one_view::{EndPage, Ending, PausePage, RenamePage, RulesPage, Use};
 use super::{done, frame, read_one, refused, subject};
-use crate::db::{Reader, Tx, deployments};
+use crate::db::{Reader, Tx, deployments, hook_calls};
 use crate::domain::{DeploymentId, Hook, Scope, Service};
 
 /// Changes a hook as the API's PATCH does.
@@ -153,10 +153,12 @@ async fn end_page(
             Some(id) => deployments::find(reader, &id)?,
             None => None,
         };
-        Ok::<_, Error>((service, hook, usage, last.is_some_and(|last| !last.status.is_final())))
+        let is_running = last.is_some_and(|last| !last.status.is_final());
+        let joined = hook_calls::last_joined(reader, &hook.id)?;
+        Ok::<_, Error>((service, hook, Use { usage, is_running, joined }))
     };
-    let (service, hook, usage, is_running) = state.db().read(read).await?;
-    let page = EndPage::new(frame(request, state)?, (&service, &hook), ending, (&usage, is_running), now);
+    let (service, hook, used) = state.db().read(read).await?;
+    let page = EndPage::new(frame(request, state)?, (&service, &hook), ending, &used, now);
     Ok(Page(page).into_response())
 }
 

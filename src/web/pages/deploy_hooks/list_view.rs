@@ -21,6 +21,7 @@ pub(super) struct IndexPage {
     form: NewHook,
     wrong: Wrong,
     rows: Vec<Row>,
+    hidden: usize,
     calls: Vec<CallRow>,
 }
 
@@ -29,6 +30,8 @@ pub(super) struct Known {
     pub(super) service: Service,
     /// Each with its use and when it was last accepted without a deployment of its own.
     pub(super) hooks: Vec<(Hook, Usage, Option<Timestamp>)>,
+    /// How many more ended long ago.
+    pub(super) hidden: usize,
     pub(super) calls: Vec<ServiceCall>,
     pub(super) now: Timestamp,
 }
@@ -52,6 +55,7 @@ impl IndexPage {
             form: NewHook::default(),
             wrong: Wrong::default(),
             rows,
+            hidden: known.hidden,
             calls: known.calls.iter().map(|call| CallRow::new(call, known.now)).collect(),
         }
     }

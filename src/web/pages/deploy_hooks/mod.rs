@@ -26,14 +26,16 @@ use super::super::request::{Query, form, read_branch};
 use super::super::state::AppState;
 use super::{Frame, Page, redirect};
 use crate::db::{Reader, Tx, hook_calls, hooks};
-use crate::domain::{Hook, Scope, Service};
+use crate::domain::{Hook, Scope, Service, Timestamp};
 use forms::{NewHook, Wrong};
 use list_view::{IndexPage, Known};
 use one_view::{CreatedPage, RotatePage, Subject};
 use test_view::TestPage;
 
-/// Most hooks that the page shows, the ended ones too.
-const MOST: u32 = 1_000;
+/// Hooks that are read at once.
+const BATCH: u32 = 500;
+/// Hooks that ended which the page shows, the newest; those that work are all shown.
+const ENDED: usize = 50;
 /// The entry of the menu.
 const HERE: &str = "/services";
 
@@ -46,7 +48,7 @@ async fn read_list(request: &Request, state: &AppState, name: String) -> Result<
     let read = move |reader: &Reader<'_>| {
         let service = services::load(reader, &name)?;
         caller.require(Scope::Read, Some(&service.id))?;
-        let found = hooks::list_for_service(reader, &service.id, None, MOST)?;
+        let (found, hidden) = without_old(read_all(reader, &service)?, now);
         let with_usage = |hook: Hook| {
             let usage = recent_usage(reader, &hook, now)?;
             let joined = hook_calls::last_joined(reader, &hook.id)?;
@@ -54,7 +56,7 @@ async fn read_list(request: &Request, state: &AppState, name: String) -> Result<
         };
         let hooks = found.into_iter().map(with_usage).collect::<Result<_, _>>()?;
         let calls = hook_calls::last_of_service(reader, &service.id, LAST_CALLS)?;
-        Ok::<_, Error>(Known { service, hooks, calls, now })
+        Ok::<_, Error>(Known { service, hooks, hidden, calls, now })
     };
     state.db().read(read).await
 }
@@ -63,6 +65,31 @@ async fn read_list(request: &Request, state: &AppState, name: String) -> Result<
 fn confirm_first(request: &Request, state: &AppState, service: &str) -> Result<(), Error> {
     let back = format!("/services/{service}/settings/deploy-hooks");
     auth::fresh(state, &auth::caller(request)?, &back)
+}
+
+fn read_all(reader: &Reader<'_>, service: &Service) -> Result<Vec<Hook>, Error> {
+    let mut found: Vec<Hook> = Vec::new();
+    loop {
+        let after = found.last().map(|hook| &hook.id);
+        let more = hooks::list_for_service(reader, &service.id, after, BATCH)?;
+        if more.is_empty() {
+            return Ok(found);
+        }
+        found.extend(more);
+    }
+}
+
+/// The hooks without the oldest of those that ended, and how many those are.
+fn without_old(mut found: Vec<Hook>, now: Timestamp) -> (Vec<Hook>, usize) {
+    let has_ended = |hook: &Hook| hook.revoked_at.is_some() || hook.rules.is_expired(now);
+    let hidden = found.iter().filter(|hook| has_ended(hook)).count().saturating_sub(ENDED);
+    let mut left = hidden;
+    found.retain(|hook| {
+        let is_hidden = left > 0 && has_ended(hook);
+        left -= usize::from(is_hidden);
+        !is_hidden
+    });
+    (found, hidden)
 }
 
 /// A hook and its service, for who may change it.

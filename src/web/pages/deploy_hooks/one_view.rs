@@ -1,5 +1,7 @@
 //! The pages of one hook: its secret, once; rotating, revoking, renaming, pausing; its rules.
 
+use std::time::Duration;
+
 use askama::Template;
 
 use super::super::super::api::hook_actions::Made;
@@ -125,6 +127,9 @@ impl RotatePage {
     }
 }
 
+/// A hook that was used so lately is in use.
+const RECENT: Duration = Duration::from_hours(30 * 24);
+
 /// What is asked before something is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -132,6 +137,15 @@ pub(super) enum Ending {
     Hook,
     /// The old URL of a hook that is rotated.
     OldUrl,
+}
+
+/// How a hook is used.
+pub(super) struct Use {
+    pub(super) usage: Usage,
+    /// Whether its last deployment has not ended.
+    pub(super) is_running: bool,
+    /// When a call last joined another's deployment.
+    pub(super) joined: Option<Timestamp>,
 }
 
 /// Asks before a hook, or its old URL, ends.
@@ -142,6 +156,7 @@ pub(super) struct EndPage {
     subject: Subject,
     ending: Ending,
     last: Option<(When, String)>,
+    is_recent: bool,
     calls: i64,
     calls_with_old_url: i64,
     /// A deployment of this hook that has not ended: its id, and short.
@@ -153,30 +168,35 @@ impl EndPage {
         frame: Frame,
         (service, hook): (&Service, &Hook),
         ending: Ending,
-        (usage, is_running): (&Usage, bool),
+        used: &Use,
         now: Timestamp,
     ) -> Self {
         let from = |caller: &str| match network_and_program(caller) {
             (network, Some(program)) => format!("from {network} with {program}"),
             (network, None) => format!("from {network}"),
         };
+        let usage = &used.usage;
         let last = usage.last.as_ref();
+        let deployed = last.map(|(at, caller, _)| (*at, from(caller)));
+        let joined = used.joined.map(|at| (at, "joining an earlier call".to_owned()));
+        let newest = deployed.into_iter().chain(joined).max_by_key(|(at, _)| at.as_seconds());
         Self {
             frame,
             subject: Subject::new(service, hook),
             ending,
-            last: last.map(|(at, caller, _)| (When::ago(*at, now), from(caller))),
+            is_recent: newest.as_ref().is_some_and(|(at, _)| now.since(*at) < RECENT),
+            last: newest.map(|(at, how)| (When::ago(at, now), how)),
             calls: usage.calls,
             calls_with_old_url: usage.calls_with_previous,
             running: last
-                .filter(|_| is_running)
+                .filter(|_| used.is_running)
                 .and_then(|(.., id)| short_id(id).map(|short| (id.clone(), short))),
         }
     }
 
     fn is_in_use(&self) -> bool {
         match self.ending {
-            Ending::Hook => self.calls > 0,
+            Ending::Hook => self.is_recent,
             Ending::OldUrl => self.calls_with_old_url > 0,
         }
     }
