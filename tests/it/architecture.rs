@@ -50,7 +50,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("kube", &["executor/tekton/"]),
     ("k8s_openapi", &["executor/tekton/"]),
-    ("/deploys/", &["web/urls.rs", "web/routes.rs"]),
+    ("/deploys/", &["web/urls.rs", "web/page_routes.rs"]),
 ];
 
 /// Most lines of a file.

@@ -1,5 +1,6 @@
 //! The dashboard in Debian's Chromium, with scripts and without.
 
+mod hostile;
 mod journey;
 mod looks;
 

@@ -1,11 +1,13 @@
 //! Debian's Chromium with its driver, and what a page is looked at for.
 
 use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use thirtyfour::LoggingPrefsLogLevel;
 use thirtyfour::prelude::*;
 
 use super::soon;
@@ -56,6 +58,7 @@ impl Browser {
         {
             wanted.add_arg(argument).unwrap();
         }
+        wanted.set_browser_log_level(LoggingPrefsLogLevel::All).unwrap();
         if !scripts {
             let off = json!({ "profile.managed_default_content_settings.javascript": 2 });
             wanted.add_experimental_option("prefs", off).unwrap();
@@ -127,6 +130,14 @@ impl Browser {
         assert!(waited.is_ok(), "\"{words}\" is not shown in: {}", self.text().await);
     }
 
+    /// What the browser complained about since it was asked last: blocked by the policy, errors of scripts. That an
+    /// address is not there is the server's answer and no complaint.
+    pub async fn complaints(&self) -> Vec<String> {
+        let entries = soon(self.driver.browser_log()).await.unwrap();
+        let texts = entries.into_iter().map(|entry| entry.message);
+        texts.filter(|text| !text.contains("the server responded with a status of")).collect()
+    }
+
     /// Pixels by which the page is wider than the window.
     pub async fn overhang(&self) -> i64 {
         let script = "const e = document.documentElement; return e.scrollWidth - e.clientWidth";
@@ -173,15 +184,32 @@ impl Drop for Browser {
 }
 
 fn driver() -> (Child, u16) {
+    let port = free_port();
     let mut process = Command::new("chromedriver")
-        .arg("--port=0")
+        .arg(format!("--port={port}"))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .expect("chromedriver is there; on Debian: apt-get install chromium-driver");
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let port = lines
-        .find_map(|line| Some(line.split_once(LISTENS)?.1.trim_end_matches('.').parse().unwrap()))
-        .expect("the driver says where it listens");
+    let mut said = Vec::new();
+    let listens = lines.any(|line| {
+        said.push(line);
+        said.last().is_some_and(|line| line.contains(LISTENS))
+    });
+    assert!(listens, "{said:?}");
     (process, port)
+}
+
+/// A port that is free for both protocols: given none, the driver takes one that is free for the first and ends where it
+/// is not for the second.
+fn free_port() -> u16 {
+    loop {
+        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = first.local_addr().unwrap().port();
+        let second = TcpListener::bind((Ipv6Addr::LOCALHOST, port));
+        if !second.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse) {
+            return port;
+        }
+    }
 }
