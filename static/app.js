@@ -81,16 +81,39 @@
   setInterval(tick, 1000);
 
   // A link to a line that is not among the last 2,000: show them all.
-  if (/^#L\d+$/.test(location.hash) && document.querySelector(".log") && !/[?&]all=1/.test(location.search)
-      && !document.getElementById(location.hash.slice(1))) location.search = "?all=1"; // keeps the hash
+  function reach() {
+    if (!/^#L\d+(-L\d+)?$/.test(location.hash) || !document.querySelector(".log") || /[?&]all=1/.test(location.search)
+        || document.getElementById(location.hash.slice(1).split("-")[0])) return;
+    location.search = (location.search ? location.search + "&" : "?") + "all=1"; // keeps the hash
+  }
+  addEventListener("hashchange", reach);
+  reach();
 
   // A link to a line or step inside a closed part opens that part.
   function reveal() {
-    var target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    pick();
+    var target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)).replace(/^(L\d+)-L\d+$/, "$1"));
     if (!target) return;
     for (var el = target; el; el = el.parentElement) if (el.tagName === "DETAILS") el.open = true;
     target.scrollIntoView({ block: "center" });
   }
+  // #L12-L20 marks lines 12 to 20; Shift and a click on a number mark from the line before to that one.
+  function pick() {
+    $(".l.is-picked").forEach(function (el) { el.classList.remove("is-picked"); });
+    var range = /^#L(\d+)-L(\d+)$/.exec(location.hash);
+    if (!range) return;
+    var from = Math.min(range[1], range[2]), to = Math.min(Math.max(range[1], range[2]), from + 10000);
+    for (var n = from; n <= to; n++) {
+      var line = document.getElementById("L" + n);
+      if (line) line.classList.add("is-picked");
+    }
+  }
+  document.addEventListener("click", function (event) {
+    var link = event.shiftKey && event.target.closest && event.target.closest(".l > a"), from = /^#L(\d+)/.exec(location.hash);
+    if (!link || !from) return;
+    event.preventDefault();
+    location.hash = "#L" + from[1] + "-" + link.hash.slice(1);
+  });
   addEventListener("hashchange", reveal);
   if (location.hash) reveal();
 
@@ -207,6 +230,7 @@
         var row = element("div", kind === "error" ? "l l-err" : "l", block(lines, step));
         row.id = "L" + number;
         anchor(number, row);
+        if (log.hasAttribute("data-times")) element("time", "", row).textContent = new Date().toISOString().slice(11, 19);
         segments(parts, element("span", "", row));
       }
     }

@@ -34,7 +34,8 @@ pub(in crate::web) async fn show(
     Path(id): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let all = Query::parse(request)?.flag("all")?;
+    let query = Query::parse(request)?;
+    let (all, times) = (query.flag("all")?, query.flag("times")?);
     let operator = operator(&state, request).await;
     let frame = Frame {
         operator: operator.clone(),
@@ -54,7 +55,7 @@ pub(in crate::web) async fn show(
         Err(error) => return Err(error),
     };
     let (log, log_end) = match operator {
-        Some(_) => read_log(&state, &found, all).await?,
+        Some(_) => read_log(&state, &found, all, times).await?,
         None => (None, 0),
     };
     let known = Known {
@@ -81,7 +82,12 @@ async fn operator(state: &AppState, request: &Request) -> Option<String> {
 }
 
 /// The kept log as the page shows it, and the byte from which its live end goes on.
-async fn read_log(state: &AppState, found: &Found, all: bool) -> Result<(Option<Log>, u64), Error> {
+async fn read_log(
+    state: &AppState,
+    found: &Found,
+    all: bool,
+    times: bool,
+) -> Result<(Option<Log>, u64), Error> {
     let (id, grows) = (found.deployment.id.clone(), !found.deployment.status.is_final());
     let read = move |reader: &Reader<'_>| {
         Ok::<_, Error>((logs::summary(reader, &id)?, logs::pieces(reader, &id, 0, u32::MAX)?))
@@ -99,7 +105,9 @@ async fn read_log(state: &AppState, found: &Found, all: bool) -> Result<(Option<
     if stored.is_empty() && summary.cut_to > 0 {
         pieces.push(cut);
     }
-    Ok((Some(Log::new(&pieces, grows, all)), summary.bytes))
+    let log = Log::new(&pieces, grows, all);
+    let at: Vec<_> = stored.iter().map(|piece| (piece.at_line + 1, piece.at)).collect();
+    Ok((Some(if times { log.with_times(&at) } else { log }), summary.bytes))
 }
 
 /// The step in whose output the cut begins.

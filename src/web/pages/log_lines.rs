@@ -39,12 +39,14 @@ pub struct Line {
     pub kind: Kind,
     /// Its text in runs of one style.
     pub segments: Vec<Segment>,
+    /// When it was stored, `14:30:49`, UTC; only where times are asked for.
+    pub time: Option<String>,
 }
 
 impl Line {
     fn read(number: u64, text: &str, style: &mut Style) -> Self {
         let (kind, text) = mark(text);
-        Self { number, kind, segments: ansi::read_line(text, style) }
+        Self { number, kind, segments: ansi::read_line(text, style), time: None }
     }
 
     /// The text without its styles.

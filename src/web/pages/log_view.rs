@@ -2,7 +2,7 @@
 
 use super::format;
 use super::log_lines::{Kind, Line, Piece, Raw, Reader, split};
-use crate::domain::Step;
+use crate::domain::{Step, Timestamp};
 
 /// Lines that a page shows unless all are asked for.
 const WINDOW: usize = 2_000;
@@ -20,6 +20,8 @@ pub struct Log {
     pub shown: usize,
     /// Bytes that were produced.
     pub bytes: u64,
+    /// Whether each line shows when it was stored.
+    pub has_times: bool,
     /// Bytes at the end that belong to no shown line yet; the live end begins so many before the end.
     pub held_back: usize,
 }
@@ -77,6 +79,7 @@ impl Log {
             total: last_number(&raws),
             shown: lines - skip,
             bytes: pieces.iter().map(bytes_of).sum(),
+            has_times: false,
             held_back,
         };
         let mut reader = Reader::default();
@@ -95,6 +98,17 @@ impl Log {
             }
         }
         log
+    }
+
+    /// Shows the time of each line: that of the piece in which it begins, given by the number of its first line. In order.
+    #[must_use]
+    pub fn with_times(mut self, pieces: &[(u64, Timestamp)]) -> Self {
+        self.has_times = true;
+        for line in self.steps.iter_mut().flat_map(|step| &mut step.blocks).flat_map(Block::lines_mut) {
+            let behind = pieces.partition_point(|(first, _)| *first <= line.number);
+            line.time = behind.checked_sub(1).map(|at| pieces[at].1.time_of_day());
+        }
+        self
     }
 
     /// Tells whether lines come before the shown ones.
@@ -182,6 +196,16 @@ impl Block {
     }
 }
 
+impl Block {
+    fn lines_mut(&mut self) -> Vec<&mut Line> {
+        match self {
+            Self::Lines(chunk) => chunk.lines.iter_mut().collect(),
+            Self::Group(group) => group.chunks.iter_mut().flat_map(|chunk| &mut chunk.lines).collect(),
+            Self::Cut(_) => Vec::new(),
+        }
+    }
+}
+
 impl Chunk {
     /// Tells whether it has as many lines as the stylesheet reserves height for.
     pub fn is_full(&self) -> bool {
@@ -206,6 +230,16 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_has_the_time_of_the_piece_in_which_it_begins() {
+        let at = |second: i64| Timestamp::from_millis(1_795_530_649_120 + 1_000 * second);
+
+        let log = log("a\nb\nc\n", true).with_times(&[(1, at(0)), (3, at(1))]);
+
+        let times: Vec<_> = log.steps[0].tail(3).into_iter().map(|line| line.time.clone().unwrap()).collect();
+        assert_eq!(times, ["14:30:49", "14:30:49", "14:30:50"]);
+    }
 
     fn numbered(count: u64) -> String {
         (1..=count).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n") + "\n"

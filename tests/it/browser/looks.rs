@@ -9,8 +9,12 @@ const WIDTHS: [u32; 3] = [320, 390, 1280];
 
 /// Looks at what is open; what is wrong with it, a line each.
 async fn look(desk: &Desk, name: &str) -> Vec<String> {
+    look_in(desk, name, &Theme::BOTH).await
+}
+
+async fn look_in(desk: &Desk, name: &str, themes: &[Theme]) -> Vec<String> {
     let mut wrong = Vec::new();
-    for theme in Theme::BOTH {
+    for &theme in themes {
         for width in WIDTHS {
             desk.browser.looks(theme, width).await;
             let (overhang, found) = (desk.browser.overhang().await, desk.browser.axe().await);
@@ -85,6 +89,41 @@ async fn what_is_shown_once_and_what_strangers_see_passes_the_rules_too() {
     wrong.extend(look(&desk, "hook-created").await);
     desk.open("/login").await;
     wrong.extend(look(&desk, "sign-in").await);
+
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium"]
+async fn huge_and_odd_data_fit_too() {
+    let desk = Desk::new(true).await;
+    let branch = "long-".repeat(40);
+    desk.repo.commit(
+        "odd",
+        "x\n",
+        &format!("{}\n\nsecond\nthird", "a subject that goes on and on ".repeat(6)),
+    );
+    desk.repo.git(&["branch", &branch]);
+    let hook = desk.service("a-name-of-63-characters-which-is-the-longest-that-a-service-has", "false").await;
+    desk.deploy(&format!("{hook}?branch={branch}")).await;
+    let service = "/api/v1/services/a-name-of-63-characters-which-is-the-longest-that-a-service-has";
+    for number in 0..100 {
+        let body = serde_json::json!({ "name": format!("hook-{number}"), "branches": [&branch] });
+        desk.server.api("POST", &format!("{service}/hooks"), Some(body)).await;
+    }
+    let page = service.strip_prefix("/api/v1").unwrap();
+    let mut wrong = Vec::new();
+
+    for (name, path) in [
+        ("odd-services", "/services".to_owned()),
+        ("odd-service", page.to_owned()),
+        ("odd-hooks", format!("{page}/settings/deploy-hooks")),
+        ("odd-audit", "/audit".to_owned()),
+    ] {
+        desk.open(&path).await;
+        // The colours are those of the other pages.
+        wrong.extend(look_in(&desk, name, &[Theme::Light]).await);
+    }
 
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

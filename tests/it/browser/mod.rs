@@ -2,6 +2,7 @@
 
 mod hostile;
 mod journey;
+mod log;
 mod looks;
 
 use serde_json::json;
