@@ -23,7 +23,7 @@ async fn secret(browser: &Browser) -> String {
 }
 
 /// The setup link that a new server prints.
-fn setup_link(server: &Server) -> String {
+pub fn setup_link(server: &Server) -> String {
     loop {
         let line = server.lines.recv_timeout(PATIENCE).unwrap();
         if let Some(link) = line.strip_prefix("setup      ") {

@@ -87,8 +87,24 @@ async fn what_is_shown_once_and_what_strangers_see_passes_the_rules_too() {
     desk.browser.press("Generate Hook URL").await;
     desk.browser.shows("Copy").await;
     wrong.extend(look(&desk, "hook-created").await);
+    desk.open("/tokens").await;
+    desk.browser.fill("#tn", "ci").await;
+    desk.browser.press("Create token").await;
+    desk.browser.find("#secret, .secret").await;
+    wrong.extend(look(&desk, "token-created").await);
+    let hook = desk.service("web", "true").await;
+    desk.open(&hook).await;
+    wrong.extend(look(&desk, "error-hook-get").await);
+    let link =
+        desk.server.api("POST", "/api/v1/operators", Some(serde_json::json!({ "name": "noor" }))).await;
+    desk.browser.open(link["signInUrl"].as_str().unwrap()).await;
+    wrong.extend(look(&desk, "sign-in-link").await);
     desk.open("/login").await;
     wrong.extend(look(&desk, "sign-in").await);
+    let data = tempfile::TempDir::new().unwrap();
+    let server = crate::harness::process::Server::start(data.path(), &[]);
+    desk.browser.open(&super::journey::setup_link(&server)).await;
+    wrong.extend(look(&desk, "setup").await);
 
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
