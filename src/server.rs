@@ -1,6 +1,6 @@
 //! The composition root: builds everything, runs until told to stop, drains. The only file that names every layer.
 
-mod executors;
+pub(crate) mod executors;
 mod key;
 
 use std::net::SocketAddr;

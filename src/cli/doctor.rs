@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use crate::config::{ClusterAt, ClusterFlags, DataDir, KEY_FILE};
 use crate::db::backup::{self, Health};
 use crate::domain::{Clock, Finding, Timestamp, TokenKey, Verdict};
-use crate::executor::tekton::{client, preflight};
+use crate::executor::tekton::preflight;
+use crate::server::executors::connect;
 
 use super::client::Client;
 use super::demo::git_version;
@@ -135,12 +136,8 @@ fn to_json(check: &Check) -> Value {
 
 /// The cluster, where there is one to be used.
 async fn cluster(flags: &ClusterFlags) -> Vec<Check> {
-    let client = match flags.at() {
-        None => return Vec::new(),
-        Some(ClusterAt::OwnPod) => client::in_cluster(),
-        Some(ClusterAt::Context { file, context }) => client::by_context(file, context).await,
-    };
-    let findings = match client {
+    let Some(at) = flags.at() else { return Vec::new() };
+    let findings = match connect(at).await {
         Ok(client) => preflight::cluster(&client, &flags.build_namespace).await,
         Err(why) => vec![Finding::bad(why, Some("check --kubeconfig and --kube-context"))],
     };

@@ -50,8 +50,8 @@ pub(super) async fn follow<L: Executor, T: Executor>(
     record.end().await;
     let outcome = match outcome {
         Ok(Ok(outcome)) => settle(outcome, stop.cause()),
-        Ok(Err(error)) => Outcome::Failed { reason: Reason::Internal, message: error.0 },
-        Err(_) => Outcome::Failed { reason: Reason::Internal, message: "the executor panicked".to_owned() },
+        Ok(Err(error)) => Outcome::failed(Reason::Internal, error.0),
+        Err(_) => Outcome::failed(Reason::Internal, "the executor panicked"),
     };
     conclude(inner, &id, outcome).await;
     inner.running().remove(&id);
@@ -61,21 +61,18 @@ pub(super) async fn follow<L: Executor, T: Executor>(
 
 /// What the executor is given.
 async fn run_of<L, T>(inner: &Inner<L, T>, deployment: Deployment, service: Service) -> Run {
-    let id = deployment.id.clone();
-    let log_mark = inner.db.read_logs(move |reader| logs::mark(reader, &id)).await;
-    let log_mark = log_mark.unwrap_or_else(|error: DbError| {
-        tracing::warn!(deployment.id = %deployment.id, error = %error, "where its log stands cannot be read");
-        None
-    });
-    let cluster = service.tekton.clone().map(|settings| ClusterRun {
-        settings,
-        cache_epoch: deployment.cache_epoch,
-        kept: kept_image(&deployment),
-        uid: deployment.run_uid.clone(),
-        hook: deployment.hook.clone(),
-        page: Some((inner.settings.page_of)(&deployment.id)),
-        log_mark,
-    });
+    let cluster = match service.tekton.clone() {
+        Some(settings) => Some(ClusterRun {
+            settings,
+            cache_epoch: deployment.cache_epoch,
+            kept: kept_image(&deployment),
+            uid: deployment.run_uid.clone(),
+            hook: deployment.hook.clone(),
+            page: Some((inner.settings.page_of)(&deployment.id)),
+            log_mark: log_mark(&inner.db, &deployment.id).await,
+        }),
+        None => None,
+    };
     Run {
         commit: deployment.commit_requested.then_some(deployment.commit).flatten(),
         deployment: deployment.id,
@@ -84,6 +81,15 @@ async fn run_of<L, T>(inner: &Inner<L, T>, deployment: Deployment, service: Serv
         clear_cache: deployment.clear_cache,
         cluster,
     }
+}
+
+/// Where the stored log stands. One that cannot be read is followed from its beginning.
+async fn log_mark(db: &Db, id: &DeploymentId) -> Option<String> {
+    let own_id = id.clone();
+    db.read_logs(move |reader| logs::mark(reader, &own_id)).await.unwrap_or_else(|error: DbError| {
+        tracing::warn!(deployment.id = %id, error = %error, "where its log stands cannot be read");
+        None
+    })
 }
 
 /// The image that a rollback serves again.

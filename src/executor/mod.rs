@@ -117,6 +117,13 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// It does not serve, and why: the word, and a sentence for people without a full stop.
+    pub fn failed(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Failed { reason, message: message.into() }
+    }
+}
+
 /// The executor itself failed, not what it ran; the text is for people.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -36,11 +36,18 @@ pub(super) async fn tekton(config: &Config, instance: String) -> Result<Option<T
     }
     let images =
         StepImages { clone: image(Step::Clone)?, build: image(Step::Build)?, deploy: image(Step::Deploy)? };
-    let client = match at {
-        ClusterAt::OwnPod => client::in_cluster(),
-        ClusterAt::Context { file, context } => client::by_context(file, context).await,
-    };
-    let client = client.map_err(anyhow::Error::msg)?;
+    let client = connect(at).await.map_err(anyhow::Error::msg)?;
     let common = Common { namespace: config.cluster.build_namespace.clone(), instance, images };
     Ok(Some(TektonExecutor::new(client, common)))
+}
+
+/// A connection to the cluster that the settings name.
+///
+/// # Errors
+/// Where the process runs in no pod, or the kubeconfig has no such context.
+pub(crate) async fn connect(at: ClusterAt<'_>) -> Result<client::Client, String> {
+    match at {
+        ClusterAt::OwnPod => client::in_cluster(),
+        ClusterAt::Context { file, context } => client::by_context(file, context).await,
+    }
 }

@@ -167,11 +167,11 @@ impl LocalExecutor {
 
 fn failed(step: Step, code: i32) -> Outcome {
     let reason = if step == Step::Build { Reason::BuildFailed } else { Reason::DeployFailed };
-    Outcome::Failed { reason, message: format!("the {} command ended with exit code {code}", step.as_str()) }
+    Outcome::failed(reason, format!("the {} command ended with exit code {code}", step.as_str()))
 }
 
 fn stopped() -> Outcome {
-    Outcome::Failed { reason: Reason::Cancelled, message: "the run was stopped".to_owned() }
+    Outcome::failed(Reason::Cancelled, "the run was stopped")
 }
 
 /// Makes or removes folders, which may be large, on a thread that may block.

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+
+pub use kube::Client;
 
 /// Longest time for one answer; watches and logs are streams and not bound by it.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);

@@ -148,9 +148,8 @@ fn status(code: u16, body: &[u8], retry_after_seconds: Option<u32>) -> Status {
 
 /// Made by this installation for this deployment. Its spec may differ: the service may have been edited since.
 fn is_ours(found: &DynamicObject, wanted: &Value) -> bool {
-    let text = |pointer: &Value| pointer.as_str().unwrap_or_default().to_owned();
-    let (labels, annotations) = (&wanted["metadata"]["labels"], &wanted["metadata"]["annotations"]);
-    is_made_by(found, &text(&labels[INSTANCE]), &text(&annotations[DEPLOYMENT]))
+    let of = |kind: &str, name: &str| wanted["metadata"][kind][name].as_str().unwrap_or_default();
+    is_made_by(found, of("labels", INSTANCE), of("annotations", DEPLOYMENT))
 }
 
 /// Whether that installation made the object for that deployment.
@@ -192,5 +191,5 @@ fn spread(pause: Duration, object: &Value) -> Duration {
 }
 
 fn failed(reason: Reason, message: &str) -> Made {
-    Made::Ended(Outcome::Failed { reason, message: message.to_owned() })
+    Made::Ended(Outcome::failed(reason, message))
 }

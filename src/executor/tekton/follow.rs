@@ -51,7 +51,7 @@ impl Followed<'_> {
         tokio::select! {
             outcome = self.drive(moments) => outcome,
             never = self.end_when_asked() => match never {},
-            () = watched.observe(&sender) => failed(Reason::Internal, "the run is not observed any more"),
+            () = watched.observe(&sender) => Outcome::failed(Reason::Internal, "the run is not observed any more"),
         }
     }
 
@@ -78,7 +78,7 @@ impl Followed<'_> {
                 return outcome;
             }
             if moments.changed().await.is_err() {
-                return failed(Reason::Internal, "the run is not observed any more");
+                return Outcome::failed(Reason::Internal, "the run is not observed any more");
             }
         }
     }
@@ -184,10 +184,6 @@ pub(super) async fn cancel(client: &Client, namespace: &str, name: &str) -> Resu
 }
 
 fn end(moment: &Moment) -> Option<Outcome> {
-    let deleted = || failed(Reason::RunDeleted, "the run was deleted from the cluster");
+    let deleted = || Outcome::failed(Reason::RunDeleted, "the run was deleted from the cluster");
     moment.view.end.clone().or_else(|| moment.is_gone.then(deleted))
-}
-
-fn failed(reason: Reason, message: &str) -> Outcome {
-    Outcome::Failed { reason, message: message.to_owned() }
 }

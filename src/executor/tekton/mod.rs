@@ -73,10 +73,10 @@ impl Executor for TektonExecutor {
         };
         tokio::select! {
             outcome = self.make_and_follow(run, cluster, events, stop) => Ok(outcome),
-            () = overdue(stop) => Ok(Outcome::Failed {
-                reason: Reason::Cancelled,
-                message: "it was asked to end; the cluster has not confirmed that it did".to_owned(),
-            }),
+            () = overdue(stop) => {
+                let message = "it was asked to end; the cluster has not confirmed that it did";
+                Ok(Outcome::failed(Reason::Cancelled, message))
+            }
         }
     }
 
@@ -182,10 +182,7 @@ impl TektonExecutor {
         let object = match manifest::pipeline_run(run, cluster, &self.common) {
             Ok(object) => object,
             Err(refused) => {
-                return Made::Ended(Outcome::Failed {
-                    reason: Reason::InvalidPipeline,
-                    message: refused.to_string(),
-                });
+                return Made::Ended(Outcome::failed(Reason::InvalidPipeline, refused.to_string()));
             }
         };
         let made = create::make(&self.client, &object, events, stop).await;

@@ -161,6 +161,6 @@ fn said(condition: &Condition) -> String {
 }
 
 fn failed(reason: Reason, message: &str) -> Outcome {
-    let message = message.trim_end_matches('.').chars().take(MAX_MESSAGE).collect();
-    Outcome::Failed { reason, message }
+    let message: String = message.trim_end_matches('.').chars().take(MAX_MESSAGE).collect();
+    Outcome::failed(reason, message)
 }

@@ -66,6 +66,7 @@ struct Failure {
 }
 
 /// A deployment with what belongs to it, read in one view of the core file.
+#[derive(Debug)]
 pub(in crate::web) struct Found {
     pub(in crate::web) deployment: Deployment,
     pub(in crate::web) steps: [StepRecord; 3],

@@ -7,9 +7,6 @@ use super::fuse::{self, Piece, Usual};
 use super::relative::Relative;
 use super::verdict;
 
-/// Characters of an id at its beginning and its end that a list shows.
-const ID_ENDS: (usize, usize) = (12, 4);
-
 /// Who began a deployment, and how.
 #[derive(Debug)]
 pub(super) struct Beginner {
@@ -68,13 +65,13 @@ impl Row {
     ) -> Self {
         Self {
             id: deployment.id.clone(),
-            short_id: short_id(&deployment.id),
+            short_id: format::short_id(&deployment.id),
             shape: verdict::shape(deployment),
             word: verdict::word(deployment.status),
             reason: deployment.reason.map(Reason::as_str),
             is_off: deployment.reason.is_some_and(Reason::is_intended),
             title: title(deployment),
-            commit: deployment.commit.as_ref().map(format::short),
+            commit: deployment.commit.as_ref().map(|commit| commit.short().to_owned()),
             branch: deployment.branch.to_string(),
             beginner: Beginner::of(deployment),
             took: took(deployment, place, now),
@@ -85,20 +82,14 @@ impl Row {
     }
 }
 
-fn short_id(id: &DeploymentId) -> String {
-    let text = id.as_str();
-    let (head, tail) = ID_ENDS;
-    format!("{}…{}", &text[..head], &text[text.len() - tail..])
-}
-
 fn title(deployment: &Deployment) -> String {
     if let Some(subject) = deployment.commit_subject.as_ref().filter(|subject| !subject.trim().is_empty()) {
         return subject.clone();
     }
     match (&deployment.trigger, &deployment.commit, deployment.status) {
-        (Trigger::Rollback(_), Some(commit), _) => format!("Roll back to {}", format::short(commit)),
+        (Trigger::Rollback(_), Some(commit), _) => format!("Roll back to {}", commit.short()),
         (_, _, Status::Queued) => "Waiting for its turn".to_owned(),
-        (_, Some(commit), _) => format!("Commit {}", format::short(commit)),
+        (_, Some(commit), _) => format!("Commit {}", commit.short()),
         (_, None, Status::Failed) => "No commit was found".to_owned(),
         _ => "Looking for the commit".to_owned(),
     }
@@ -141,6 +132,6 @@ mod tests {
     fn an_id_keeps_its_two_ends() {
         let id = DeploymentId::parse("dep_mwuangvh9xk2mq7rz4tb").unwrap();
 
-        assert_eq!(short_id(&id), "dep_mwuangvh…z4tb");
+        assert_eq!(format::short_id(&id), "dep_mwuangvh…z4tb");
     }
 }

@@ -135,7 +135,7 @@ impl DeploymentPage {
             shape: verdict::shape(deployment),
             reason: deployment.reason.map(Reason::as_str),
             lede: verdict::lede(deployment, known.steps, known.queue_position),
-            commit: deployment.commit.as_ref().map(format::short),
+            commit: deployment.commit.as_ref().map(|commit| commit.short().to_owned()),
             branch: deployment.branch.to_string(),
             origin: may_see.then(|| origin(deployment)),
             time,

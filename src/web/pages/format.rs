@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use crate::domain::{Commit, Timestamp};
+use crate::domain::{DeploymentId, Timestamp};
 
-/// Digits of a commit that people read.
-const SHORT_COMMIT: usize = 7;
+/// Characters of an id at its beginning and its end that a list shows.
+const ID_ENDS: (usize, usize) = (12, 4);
+/// Seconds of a day.
+const DAY: u64 = 86_400;
 
 /// `2,405`.
 pub fn thousands(number: u64) -> String {
@@ -69,11 +71,6 @@ pub fn limit(span: Duration) -> String {
     }
 }
 
-/// The first seven digits.
-pub fn short(commit: &Commit) -> String {
-    commit.as_str().chars().take(SHORT_COMMIT).collect()
-}
-
 /// The text with a capital first.
 pub fn capital(text: &str) -> String {
     let mut chars = text.chars();
@@ -86,6 +83,23 @@ pub fn sentence(text: &str) -> String {
     let text = text.trim();
     let stop = if text.ends_with(['.', '!', '?', '…']) { "" } else { "." };
     capital(text) + stop
+}
+
+/// The largest whole unit: `3 min`, `21 h`, `2 days`.
+pub fn length(span: Duration) -> String {
+    match span.as_secs() {
+        0..60 => "less than a minute".to_owned(),
+        seconds @ 60..3_600 => format!("{} min", seconds / 60),
+        seconds @ 3_600..DAY => format!("{} h", seconds / 3_600),
+        seconds if seconds < 2 * DAY => "1 day".to_owned(),
+        seconds => format!("{} days", seconds / DAY),
+    }
+}
+
+/// `dep_mwuangvh…z4tb`: the ends of an id.
+pub fn short_id(id: &DeploymentId) -> String {
+    let text = id.as_str();
+    format!("{}…{}", &text[..ID_ENDS.0], &text[text.len() - ID_ENDS.1..])
 }
 
 /// A moment as a page shows it: for people and, in `datetime`, for programs.

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::domain::Timestamp;
 
-use super::format::Moment;
+use super::format::{Moment, length};
+
+/// Less is no distance.
+const NOW: Duration = Duration::from_mins(1);
 
 /// A moment and its distance from the time of the page; the script counts the distance on.
 #[derive(Debug, Clone)]
@@ -23,13 +26,7 @@ impl Relative {
 
 /// `just now`, `4 min ago`, `2 h ago`, `1 day ago`, `34 days ago`; the words of the script.
 fn ago(span: Duration) -> String {
-    match span.as_secs() {
-        0..60 => "just now".to_owned(),
-        s @ 60..3_600 => format!("{} min ago", s / 60),
-        s @ 3_600..86_400 => format!("{} h ago", s / 3_600),
-        s @ 86_400..172_800 => format!("{} day ago", s / 86_400),
-        s => format!("{} days ago", s / 86_400),
-    }
+    if span < NOW { "just now".to_owned() } else { format!("{} ago", length(span)) }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::domain::{
     Verdict,
 };
 
+use super::super::api::deployment_body::{Found, complete};
 use super::Frame;
 use super::deployment_row::Row;
 use super::format::{self, Moment};
@@ -83,7 +84,7 @@ pub struct Known {
     serving: Option<Deployment>,
     checks: Option<Checks>,
     successes: Vec<[StepRecord; 3]>,
-    deployments: Vec<(Deployment, [StepRecord; 3], Option<i64>)>,
+    deployments: Vec<Found>,
 }
 
 impl Known {
@@ -102,16 +103,14 @@ impl Known {
             limit: u32::try_from(PAGE + 1).unwrap_or(u32::MAX),
             branch: None,
         })?;
-        let complete = |deployment: Deployment| {
-            let steps = steps::list(reader, &deployment)?;
-            let place = deployments::queue_position(reader, &deployment)?;
-            Ok::<_, db::Error>((deployment, steps, place))
-        };
         Ok(Self {
             successes: successes.iter().map(|one| steps::list(reader, one)).collect::<Result<_, _>>()?,
             serving: successes.into_iter().next(),
             checks: checks::find(reader, &service.id)?,
-            deployments: listed.into_iter().map(complete).collect::<Result<_, _>>()?,
+            deployments: listed
+                .into_iter()
+                .map(|deployment| complete(reader, deployment))
+                .collect::<Result<_, _>>()?,
             service,
         })
     }
@@ -185,10 +184,9 @@ impl ServicePage {
         let Known { service, serving, checks, successes, deployments } = known;
         let usual = Usual::of(&successes);
         let has_more = deployments.len() > PAGE;
-        let last = deployments.iter().take(PAGE).next_back().map(|(deployment, ..)| deployment.id.clone());
-        let row = |(deployment, steps, place): &(Deployment, [StepRecord; 3], Option<i64>)| {
-            Row::new(deployment, steps, *place, &usual, now)
-        };
+        let last = deployments.iter().take(PAGE).next_back().map(|found| found.deployment.id.clone());
+        let row =
+            |found: &Found| Row::new(&found.deployment, &found.steps, found.queue_position, &usual, now);
         let segment = |(place, (_, label, _)): (usize, &(&str, &'static str, _))| Segment {
             label,
             query: wanted.query(place, None),
@@ -234,7 +232,7 @@ impl Serving {
     fn new(deployment: Deployment, now: Timestamp) -> Option<Self> {
         Some(Self {
             since: Moment::new(deployment.finished_at?, now),
-            commit: deployment.commit.as_ref().map(format::short),
+            commit: deployment.commit.as_ref().map(|commit| commit.short().to_owned()),
             subject: deployment.commit_subject.filter(|subject| !subject.trim().is_empty()),
             id: deployment.id,
         })

@@ -135,7 +135,7 @@ impl Row {
     fn new(known: &Known, now: Timestamp) -> Self {
         let serving = known.serving.as_ref().and_then(|serving| {
             let since = Relative::new(serving.finished_at?, now);
-            Some((serving.commit.as_ref().map(format::short)?, since))
+            Some((serving.commit.as_ref().map(|commit| commit.short().to_owned())?, since))
         });
         let last = known.last.as_ref().map(|newest| Last {
             id: newest.id.clone(),

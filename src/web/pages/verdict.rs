@@ -60,7 +60,7 @@ pub(super) fn title(deployment: &Deployment) -> String {
 /// `api-service at 4f2c1d7`, or with the branch where no commit is known yet.
 pub(super) fn target(deployment: &Deployment) -> String {
     match &deployment.commit {
-        Some(commit) => format!("{} at {}", deployment.service, format::short(commit)),
+        Some(commit) => format!("{} at {}", deployment.service, commit.short()),
         None => format!("{}, branch {}", deployment.service, deployment.branch),
     }
 }

@@ -5,10 +5,10 @@ use askama::Template;
 use super::super::super::api::dry_run::Forecast;
 use super::super::super::error::Error;
 use super::super::Frame;
+use super::super::format::length;
 use super::super::format::sentence;
 use super::forms::Wrong;
 use super::one_view::Subject;
-use super::words::length;
 use crate::domain::{Branch, Checks, Hook, Service, Timestamp, Verdict};
 
 /// `…/deploy-hooks/{hook}/test`.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::format::{self, length};
 use crate::domain::{DeploymentId, Hook, Timestamp};
 
 /// A hook that was used last so long ago is stale.
@@ -12,8 +13,6 @@ const OLD: Duration = Duration::from_hours(30 * 24);
 const SHORT_REASON: usize = 60;
 
 const MINUTE: u64 = 60;
-const HOUR: u64 = 3_600;
-const DAY: u64 = 86_400;
 
 /// A moment in few words, with the exact one for programs and for who asks.
 #[derive(Debug, Clone)]
@@ -46,17 +45,6 @@ impl When {
     pub(super) fn clock(at: Timestamp, now: Timestamp) -> Self {
         let is_today = at.day() == now.day();
         Self::new(at, if is_today { at.time_of_day() } else { at.day_and_time() })
-    }
-}
-
-/// The largest whole unit: `3 min`, `21 h`, `2 days`.
-pub(super) fn length(span: Duration) -> String {
-    match span.as_secs() {
-        0..MINUTE => "less than a minute".to_owned(),
-        seconds @ MINUTE..HOUR => format!("{} min", seconds / MINUTE),
-        seconds @ HOUR..DAY => format!("{} h", seconds / HOUR),
-        seconds if seconds < 2 * DAY => "1 day".to_owned(),
-        seconds => format!("{} days", seconds / DAY),
     }
 }
 
@@ -127,8 +115,7 @@ pub(super) fn shortened(text: &str, longest: usize) -> String {
 
 /// `dep_mwuangvh…z4tb`; none where the text is no id.
 pub(super) fn short_id(text: &str) -> Option<String> {
-    let id = DeploymentId::parse(text)?.to_string();
-    Some(format!("{}…{}", &id[..12], &id[20..]))
+    DeploymentId::parse(text).as_ref().map(format::short_id)
 }
 
 /// Network and program of a caller as it is stored, `140.82.112.0/24, curl/8.5.0`.
@@ -147,6 +134,9 @@ pub(super) fn person(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HOUR: u64 = 3_600;
+    const DAY: u64 = 86_400;
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_530_649_120);
 
