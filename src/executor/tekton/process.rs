@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -43,12 +44,15 @@ impl Program {
         let (output, input) = io::pipe()?;
         // The command holds both ends that write; they have to be gone before the end of the output can be seen.
         let mut child = self.command().stdout(input.try_clone()?).stderr(input).spawn()?;
-        let (ended, shown) = mpsc::channel::<()>();
+        let (open, shown) = mpsc::channel::<()>();
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let is_rest = Arc::clone(&has_ended);
         thread::spawn(move || {
-            drop(pass_on(output, io::stdout()));
-            drop(ended);
+            drop(pass_on(output, io::stdout(), &is_rest));
+            drop(open);
         });
         let status = child.wait()?;
+        has_ended.store(true, Ordering::Relaxed);
         shown.recv_timeout(REST).ok();
         Ok(status.code())
     }
