@@ -2,10 +2,17 @@
 //!
 //! kubelet can be asked for lines since a second; the lines of that second that are known are dropped again: older ones
 //! by their time, and of those with the last time as many as have been taken.
+//!
+//! A kubelet that was held up while it changed files twice leaves out the one between, and then begins the present one
+//! again for the second change. So a time that goes back is dropped like the lines of a new stream, and says that lines
+//! are missing.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::Step;
+
+/// How far the times of one stream may go back: the runtime writes output and error output side by side.
+const DISORDER: SignedDuration = SignedDuration::from_secs(1);
 
 /// Where the log of a run stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +34,8 @@ pub(super) enum Line {
     Next,
     /// It is new, and the line that should have come before it did not come again.
     AfterGap,
+    /// It is known already and comes again, since kubelet has left out lines before it.
+    Again,
 }
 
 impl Position {
@@ -72,6 +81,10 @@ impl Position {
             self.last = Some((at, 1));
             return Line::Next;
         };
+        if !self.is_resumed && last.duration_since(at) > DISORDER {
+            self.resume();
+            return Line::Again;
+        }
         if self.is_resumed && at < last {
             return Line::Known;
         }
@@ -118,6 +131,25 @@ mod tests {
         position.resume();
 
         assert_eq!([3, 4].map(|time| position.take(at(time))), [Line::AfterGap, Line::Next]);
+    }
+
+    #[test]
+    fn a_file_that_kubelet_begins_again_is_taken_once_and_shows_that_lines_are_missing() {
+        let mut position = after(&[1, 7, 8, 9, 9]);
+
+        let lines = [7, 8, 9, 9, 9, 10].map(|time| position.take(at(time)));
+
+        let known = [Line::Again, Line::Known, Line::Known, Line::Known];
+        assert_eq!(lines[..4], known);
+        assert_eq!(lines[4..], [Line::Next, Line::Next]);
+    }
+
+    #[test]
+    fn lines_of_two_outputs_may_be_a_little_out_of_order() {
+        let mut position = after(&[1, 2]);
+        let before = at(2) - SignedDuration::from_millis(900);
+
+        assert_eq!(position.take(before), Line::Next);
     }
 
     #[test]

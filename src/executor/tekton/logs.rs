@@ -30,7 +30,7 @@ const LAST_TRIES: u32 = 5;
 /// What kubelet writes instead of lines once it has removed the container; no line of the step.
 const NO_LOG: &[u8] = b"unable to retrieve container logs for ";
 /// Stands where lines are missing.
-const GAP: &[u8] = b"[stackblaze: the log stream broke here, some lines may be missing]\n";
+const GAP: &[u8] = b"[stackblaze: the log stream broke, some lines before this one may be missing]\n";
 
 /// How one stream ended.
 enum Stream {
@@ -145,8 +145,9 @@ impl Follower<'_> {
         };
         match self.position.take(at) {
             Line::Known => return,
-            Line::Next => {}
+            Line::Again => return batch.extend_from_slice(GAP),
             Line::AfterGap => batch.extend_from_slice(GAP),
+            Line::Next => {}
         }
         batch.extend_from_slice(&line[split + 1..]);
     }
