@@ -5,12 +5,12 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
-use super::browser::Browser;
-use super::browser::HOSTILE;
-use super::browser::PASSWORD;
-use super::browser::leads_to;
-use super::browser::shown_secret;
+use super::answers::leads_to;
+use super::answers::shown_secret;
 use crate::harness::TestServer;
+use crate::harness::forms::Browser;
+use crate::harness::forms::HOSTILE;
+use crate::harness::forms::PASSWORD;
 use crate::harness::http::Send as _;
 
 const OTHER: &str = "another harbour at dawn";
@@ -183,10 +183,11 @@ async fn hostile_names_and_browsers_stay_text() {
     let agent = mira.get("/account").await;
     let signed_in = server.admin.post("/api/v1/operators", json!({ "name": HOSTILE })).await.json();
     let once = signed_in["signInUrl"].as_str().unwrap().split_once("once=").unwrap().1.to_owned();
-    let request = super::browser::form(&server.anyone(), "/login", &[("once", &once)]);
+    let request = crate::harness::forms::form(&server.anyone(), "/login", &[("once", &once)]);
     let theo = Browser::from(&server, &request.header("user-agent", HOSTILE).answer().await);
 
-    let remove = format!("/account/operators/remove?{}", super::browser::encoded(&[("name", HOSTILE)]));
+    let remove =
+        format!("/account/operators/remove?{}", crate::harness::forms::encoded(&[("name", HOSTILE)]));
     for answer in [
         agent,
         theo.get("/account").await,
@@ -194,7 +195,7 @@ async fn hostile_names_and_browsers_stay_text() {
         theo.get(&remove).await,
         theo.get("/audit").await,
         theo.get("/tokens").await,
-        theo.get(&format!("/account?done={}", super::browser::encoded(&[("x", HOSTILE)]))).await,
+        theo.get(&format!("/account?done={}", crate::harness::forms::encoded(&[("x", HOSTILE)]))).await,
     ] {
         assert!(answer.status == 200 && !answer.text().contains("<script>"), "{}", answer.text());
     }

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::browser::Browser;
 use crate::harness::TestServer;
+use crate::harness::forms::Browser;
 
 /// Services in the order of the page, one a row.
 fn services(page: &str) -> Vec<String> {

@@ -5,11 +5,11 @@ use reqwest::RequestBuilder;
 use stackblaze::web::Access;
 use stackblaze::web::resources;
 
-use super::browser::Browser;
-use super::browser::PASSWORD;
-use super::browser::encoded;
-use super::browser::setup_link;
+use super::answers::setup_link;
 use crate::harness::TestServer;
+use crate::harness::forms::Browser;
+use crate::harness::forms::PASSWORD;
+use crate::harness::forms::encoded;
 use crate::harness::http::Send as _;
 
 /// What a browser says of where a form comes from, and whether that is one of our pages.

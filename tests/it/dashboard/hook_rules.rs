@@ -11,7 +11,7 @@ const HOSTILE: &str = "\"><img src=x onerror=alert(1)>";
 async fn start() -> (TestServer, crate::harness::Hook, Browser) {
     let server = TestServer::start().await;
     let hook = server.service("api").policy("every").create().await.hook("ci").await;
-    let browser = Browser::sign_in(&server, "mira").await;
+    let browser = Browser::of(&server, "mira").await;
     (server, hook, browser)
 }
 

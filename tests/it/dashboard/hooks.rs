@@ -35,7 +35,7 @@ async fn call(server: &TestServer, token: &str) -> Answer {
 async fn start() -> (TestServer, Browser) {
     let server = TestServer::start().await;
     server.service("api").policy("every").create().await;
-    let browser = Browser::sign_in(&server, "mira").await;
+    let browser = Browser::of(&server, "mira").await;
     (server, browser)
 }
 
@@ -225,7 +225,7 @@ async fn states_are_told_by_word_and_shape() {
     server.clock.advance(Duration::from_hours(91 * 24));
     let browser = {
         drop(browser);
-        Browser::sign_in(&server, "theo").await
+        Browser::of(&server, "theo").await
     };
     browser.post(PAGE, &[("name", "fresh")]).await;
 
@@ -330,7 +330,11 @@ async fn a_form_on_another_site_does_nothing() {
     let before = server.audit().await;
 
     for (path, fields) in [(PAGE, vec![("name", "x")]), (revoke.as_str(), vec![])] {
-        assert_eq!(browser.post_from("https://evil.test", path, &fields).await.status, 403, "{path}");
+        assert_eq!(
+            browser.post_from(("origin", "https://evil.test"), path, &fields).await.status,
+            403,
+            "{path}"
+        );
     }
 
     assert_eq!(server.audit().await, before);
@@ -340,7 +344,7 @@ async fn a_form_on_another_site_does_nothing() {
 async fn a_hook_whose_calls_join_others_is_in_use() {
     let server = TestServer::start().await;
     server.service("api").create().await;
-    let browser = Browser::sign_in(&server, "mira").await;
+    let browser = Browser::of(&server, "mira").await;
     let first = token(&browser.post(PAGE, &[("name", "first")]).await);
     let second = token(&browser.post(PAGE, &[("name", "second")]).await);
 

@@ -1,8 +1,8 @@
 //! The dashboard as a browser without scripts uses it.
 
 mod account;
+mod answers;
 mod audit;
-pub mod browser;
 mod csrf;
 mod hook_rules;
 mod hooks;

@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use reqwest::Method;
 
-use super::browser::Browser;
-use super::browser::HOSTILE;
-use super::browser::PASSWORD;
-use super::browser::form;
-use super::browser::leads_to;
-use super::browser::setup_link;
+use super::answers::leads_to;
+use super::answers::setup_link;
 use crate::harness::Answer;
 use crate::harness::Options;
 use crate::harness::TestServer;
+use crate::harness::forms::Browser;
+use crate::harness::forms::HOSTILE;
+use crate::harness::forms::PASSWORD;
+use crate::harness::forms::form;
 use crate::harness::http::Send as _;
 
 async fn set_up(server: &TestServer, once: &str, name: &str, password: &str) -> Answer {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use super::browser::Browser;
-use super::browser::HOSTILE;
-use super::browser::leads_to;
-use super::browser::shown_secret;
+use super::answers::leads_to;
+use super::answers::shown_secret;
 use crate::harness::TestServer;
+use crate::harness::forms::Browser;
+use crate::harness::forms::HOSTILE;
 use crate::harness::http::Send as _;
 
 /// The row of a token on the page.

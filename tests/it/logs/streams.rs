@@ -4,9 +4,9 @@ use reqwest::Method;
 use reqwest::Response;
 use serde_json::json;
 
-use crate::dashboard::browser::Browser;
-use crate::dashboard::browser::PASSWORD;
 use crate::harness::TestServer;
+use crate::harness::forms::Browser;
+use crate::harness::forms::PASSWORD;
 use crate::harness::http::Api;
 use crate::harness::soon;
 

@@ -9,7 +9,7 @@ use crate::harness::Options;
 async fn deploy_leads_to_the_new_deployment() {
     let server = TestServer::start().await;
     server.service("api").branch("trunk").create().await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
 
     let plain = place(&browser.post("/services/api/deploy", &[]).await);
     let commit = "4f2c1d7e8b9a0c1d2e3f4a5b6c7d8e9f0a1b2c3d";
@@ -35,7 +35,7 @@ async fn deploy_leads_to_the_new_deployment() {
 async fn a_wrong_branch_or_commit_comes_back_with_what_was_typed() {
     let server = TestServer::start().await;
     server.service("api").create().await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
 
     let answer = browser
         .post("/services/api/deploy", &[("branch", HOSTILE), ("commit", ""), ("clear_cache", "true")])
@@ -64,7 +64,7 @@ async fn a_wrong_branch_or_commit_comes_back_with_what_was_typed() {
 async fn a_freeze_is_set_and_lifted_and_stops_deploys() {
     let server = TestServer::start().await;
     server.service("api").create().await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
 
     assert_eq!(
         place(&browser.post("/services/api/freeze", &[("reason", "Black Friday")]).await),
@@ -86,7 +86,7 @@ async fn a_freeze_is_set_and_lifted_and_stops_deploys() {
 async fn a_freeze_needs_a_reason() {
     let server = TestServer::start().await;
     server.service("api").create().await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
 
     for reason in [" ".to_owned(), "x".repeat(501)] {
         let answer = browser.post("/services/api/freeze", &[("reason", &reason)]).await;
@@ -104,7 +104,7 @@ async fn a_freeze_needs_a_reason() {
 async fn a_full_queue_and_a_missing_executor_are_said_on_the_page() {
     let server = TestServer::with(Options { queue_limit: 1, ..Options::default() }).await;
     server.service("api").policy("every").create().await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
     place(&browser.post("/services/api/deploy", &[]).await);
 
     let full = browser.post("/services/api/deploy", &[]).await;

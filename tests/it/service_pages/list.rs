@@ -18,7 +18,7 @@ fn failing() -> Script {
 #[tokio::test]
 async fn without_services_it_says_how_to_begin() {
     let server = TestServer::start().await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
 
     let html = browser.page("/services").await;
 
@@ -53,7 +53,7 @@ async fn it_tells_what_runs_what_failed_and_what_serves() {
     server.idle().await;
     deploy("busy", crate::harness::scripted::hanging()).await;
     server.admin.put("/api/v1/services/fresh/freeze", json!({ "reason": "later" })).await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
 
     let html = browser.page("/services").await;
 
@@ -90,7 +90,7 @@ async fn what_runs_counts_also_where_more_is_queued_behind_it() {
     server.tick().await;
     service.deploy(json!({ "branch": "next" })).await;
 
-    let html = Browser::of(&server).await.page("/services").await;
+    let html = Browser::of(&server, "mira").await.page("/services").await;
 
     expect(&html, &["1 is running.", "Building</a>"]);
     server.executor.go_on();
@@ -109,7 +109,7 @@ async fn many_failures_are_counted_and_the_first_few_named() {
     }
     server.run_all().await;
 
-    let html = Browser::of(&server).await.page("/services").await;
+    let html = Browser::of(&server, "mira").await.page("/services").await;
 
     expect(&html, &["<h1>30 services</h1>", "7 failed and need a look: ", " and 2 more.", "service-29"]);
     assert_eq!(html.matches("<tr role=\"row\">").count(), 31);

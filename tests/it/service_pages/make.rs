@@ -33,7 +33,7 @@ fn with<'a>(base: &[(&'a str, &'a str)], more: &[(&'a str, &'a str)]) -> Vec<(&'
 #[tokio::test]
 async fn the_form_has_the_fields_of_the_executors_that_are_there() {
     let server = TestServer::start().await;
-    let html = Browser::of(&server).await.page("/services/new").await;
+    let html = Browser::of(&server, "mira").await.page("/services/new").await;
     expect(
         &html,
         &[
@@ -48,7 +48,7 @@ async fn the_form_has_the_fields_of_the_executors_that_are_there() {
     refuse(&html, &["id=\"image\"", "aria-invalid", "name=\"executor\" value=\"tekton\""]);
 
     let server = TestServer::with(Options::with_cluster()).await;
-    let html = Browser::of(&server).await.page("/services/new").await;
+    let html = Browser::of(&server, "mira").await.page("/services/new").await;
     expect(
         &html,
         &[
@@ -66,13 +66,16 @@ async fn the_form_has_the_fields_of_the_executors_that_are_there() {
     );
 
     let server = TestServer::with(Options { has_executor: false, ..Options::with_cluster() }).await;
-    refuse(&Browser::of(&server).await.page("/services/new").await, &["id=\"buildCommand\"", "id=\"env\""]);
+    refuse(
+        &Browser::of(&server, "mira").await.page("/services/new").await,
+        &["id=\"buildCommand\"", "id=\"env\""],
+    );
 }
 
 #[tokio::test]
 async fn a_service_of_this_host_is_made_as_typed() {
     let server = TestServer::start().await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
     let more = [
         ("buildCommand", "make\r\nmake test\r\n"),
         ("deployCommand", "./deploy.sh"),
@@ -98,7 +101,7 @@ async fn a_service_of_this_host_is_made_as_typed() {
 #[tokio::test]
 async fn a_service_of_a_cluster_is_made_as_typed() {
     let server = TestServer::with(Options::with_cluster()).await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
     let more = [
         ("workload", "shop/api/web"),
         ("buildArgs", "MODE=fast\r\nLEVEL=2"),
@@ -153,7 +156,7 @@ const WRONG: [Wrong; 28] = [
 #[tokio::test]
 async fn each_error_leads_to_its_field_and_keeps_what_was_typed() {
     let server = TestServer::with(Options::with_cluster()).await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
 
     for (base, field, value, says) in WRONG {
         let with_workload = if field == "workload" { vec![] } else { vec![("workload", "shop/api")] };
@@ -180,7 +183,7 @@ async fn each_error_leads_to_its_field_and_keeps_what_was_typed() {
 async fn a_name_that_is_taken_is_said_at_the_name() {
     let server = TestServer::start().await;
     server.service("api").create().await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
 
     let answer = browser.post("/services", &with(&LOCAL, &[("env", "TOKEN=typed")])).await;
 

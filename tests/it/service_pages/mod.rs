@@ -6,64 +6,12 @@ mod make;
 mod settings;
 mod show;
 
-use reqwest::Method;
-use serde_json::json;
-
 use crate::harness::Answer;
 use crate::harness::TestServer;
-use crate::harness::http::Api;
+use crate::harness::forms::Browser;
+use crate::harness::forms::HOSTILE;
+use crate::harness::forms::form;
 use crate::harness::http::Send as _;
-
-pub const HOSTILE: &str = "\"><script>alert(1)</script>";
-
-/// A browser in which an operator is signed in.
-pub struct Browser {
-    api: Api,
-    cookie: String,
-}
-
-impl Browser {
-    /// Signs in by a one-time link.
-    pub async fn of(server: &TestServer) -> Self {
-        let made = server.admin.post("/api/v1/operators", json!({ "name": "mira" })).await;
-        let url = made.json()["signInUrl"].as_str().unwrap().to_owned();
-        let (_, once) = url.split_once("once=").unwrap();
-        let request = server.anyone().request(Method::POST, "/login");
-        let answer = sent(request, &[("once", once)]).await;
-        let cookie = answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
-        Self { api: server.anyone(), cookie }
-    }
-
-    pub async fn get(&self, path: &str) -> Answer {
-        self.api.request(Method::GET, path).header("cookie", &self.cookie).answer().await
-    }
-
-    /// A page that is there.
-    pub async fn page(&self, path: &str) -> String {
-        let answer = self.get(path).await;
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-        assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
-        let html = answer.text();
-        assert_eq!(html.matches("<script").count(), 1, "the one script of the frame\n{html}");
-        assert!(!html.contains(" style=") && !html.contains("javascript:"));
-        html
-    }
-
-    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        self.post_from("same-origin", path, fields).await
-    }
-
-    /// The same from a page of another site.
-    pub async fn post_from(&self, site: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let request = self.api.request(Method::POST, path);
-        sent(request.header("cookie", &self.cookie).header("sec-fetch-site", site), fields).await
-    }
-}
-
-async fn sent(request: reqwest::RequestBuilder, fields: &[(&str, &str)]) -> Answer {
-    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-    request.header("content-type", "application/x-www-form-urlencoded").body(body).answer().await
-}
 
 /// Where an answer sends the browser.
 pub fn place(answer: &Answer) -> String {
@@ -109,7 +57,7 @@ async fn nobody_sees_a_page_without_signing_in() {
 async fn a_form_of_another_site_does_nothing() {
     let server = TestServer::start().await;
     server.service("api").create().await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
 
     for (path, fields) in [
         ("/services", vec![("name", "evil"), ("repository", "/srv/evil")]),
@@ -119,7 +67,7 @@ async fn a_form_of_another_site_does_nothing() {
         ("/services/api/settings", vec![("repository", "/srv/evil"), ("defaultBranch", "main")]),
         ("/services/api/delete", vec![("confirm", "api")]),
     ] {
-        let answer = browser.post_from("cross-site", path, &fields).await;
+        let answer = browser.post_from(("sec-fetch-site", "cross-site"), path, &fields).await;
 
         assert_eq!(answer.status, 403, "{path}");
     }
@@ -133,7 +81,7 @@ async fn a_token_does_by_forms_what_it_may_and_no_more() {
     let server = TestServer::start().await;
     server.service("api").create().await;
     let reader = server.holder(&server.token("ci", "read", None).await);
-    let post = async |path: &str| sent(reader.request(Method::POST, path), &[("reason", "x")]).await.status;
+    let post = async |path: &str| form(&reader, path, &[("reason", "x")]).answer().await.status;
 
     assert_eq!(reader.get("/services/api").await.status, 200);
     for path in ["deploy", "freeze", "unfreeze", "settings", "delete"] {

@@ -34,7 +34,7 @@ async fn the_form_shows_what_is_set_and_no_value_of_a_variable() {
         .create()
         .await;
 
-    let html = Browser::of(&server).await.page("/services/api/settings").await;
+    let html = Browser::of(&server, "mira").await.page("/services/api/settings").await;
 
     expect(
         &html,
@@ -57,7 +57,7 @@ async fn the_form_shows_what_is_set_and_no_value_of_a_variable() {
 async fn what_is_saved_unchanged_changes_nothing() {
     let server = TestServer::start().await;
     server.service("api").env("KEY", "value").create().await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
     let (before, acts) = (shown(&server).await, server.audit().await.len());
 
     let saved = place(&browser.post("/services/api/settings", &with(&[("env.KEY", ""), ("env", "")])).await);
@@ -72,7 +72,7 @@ async fn variables_are_set_kept_and_removed() {
     let server = TestServer::start().await;
     let env = json!({ "KEPT": "1", "SET": "2", "GONE": "3" });
     server.service("api").with("env", env).create().await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
     let fields = with(&[
         ("env.KEPT", ""),
         ("env.SET", "new value"),
@@ -96,7 +96,7 @@ async fn variables_are_set_kept_and_removed() {
 async fn an_error_comes_back_at_its_field_with_what_was_typed() {
     let server = TestServer::start().await;
     server.service("api").env("KEY", "value").create().await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
     let long = "v".repeat(33_000);
 
     let answer = browser
@@ -125,7 +125,7 @@ async fn the_settings_of_the_other_executor_stay() {
         .with("buildCommand", json!("make"))
         .create()
         .await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
     let html = browser.page("/services/api/settings").await;
     expect(&html, &["\nMODE=fast\nOLD=1</textarea>", "value=\"shop/api\"", "value=\"tekton\" checked"]);
     refuse(&html, &["name=\"rollback\" value=\"true\" checked"]);
@@ -156,7 +156,7 @@ async fn a_service_whose_executor_is_gone_can_still_be_changed() {
     let server = TestServer::with(Options::with_cluster()).await;
     server.service("api").with("executor", json!("local")).create().await;
     let server = server.restart_with(Options { has_executor: false, ..Options::with_cluster() }).await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
 
     place(&browser.post("/services/api/settings", &with(&[("defaultBranch", "trunk")])).await);
 
@@ -172,7 +172,7 @@ async fn a_deletion_says_what_it_takes_and_asks_for_the_name() {
     for _ in 0..2 {
         service.deploy(json!({})).await;
     }
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
 
     let html = browser.page("/services/api/delete").await;
     expect(

@@ -21,7 +21,7 @@ async fn a_service_without_deployments_says_how_to_begin() {
     let server = TestServer::start().await;
     server.service("api").with("url", json!("https://api.example.com/x?a=1&b=2")).create().await;
 
-    let html = Browser::of(&server).await.page("/services/api").await;
+    let html = Browser::of(&server, "mira").await.page("/services/api").await;
 
     expect(
         &html,
@@ -52,7 +52,7 @@ async fn it_tells_what_serves_what_runs_and_who_waits() {
     server.tick().await;
     let waiting = [service.deploy(json!({})).await, service.deploy(json!({})).await];
 
-    let html = Browser::of(&server).await.page("/services/api").await;
+    let html = Browser::of(&server, "mira").await.page("/services/api").await;
 
     expect(
         &html,
@@ -80,7 +80,7 @@ async fn hostile_and_long_words_stay_words() {
     let service =
         server.service("api").branch(&long).with("repository", json!("/srv/<script>")).create().await;
     service.freeze(HOSTILE).await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
     expect(
         &browser.page("/services/api").await,
         &[
@@ -122,7 +122,7 @@ async fn a_long_history_comes_page_by_page_and_through_filters() {
     }
     server.run_all().await;
     ids.reverse();
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
 
     let (mut path, mut seen, mut pages) = ("/services/api".to_owned(), Vec::new(), 0);
     loop {
@@ -162,7 +162,7 @@ async fn what_was_found_out_is_shown_with_its_fix() {
         .with("image", json!("registry.example.com/acme/api"))
         .with("workload", json!({ "namespace": "shop", "deployment": "api" }));
     service.create().await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
     server.cluster.cluster().findings = vec![
         Finding::good("the repository answers"),
         Finding::advice(
@@ -205,7 +205,7 @@ async fn a_failed_run_keeps_its_reason_and_one_stopped_on_purpose_is_quiet() {
     service.deploy(json!({})).await;
     server.run_all().await;
 
-    let html = Browser::of(&server).await.page("/services/api").await;
+    let html = Browser::of(&server, "mira").await.page("/services/api").await;
 
     expect(
         &html,
@@ -222,7 +222,7 @@ async fn a_failed_run_keeps_its_reason_and_one_stopped_on_purpose_is_quiet() {
 #[tokio::test]
 async fn a_service_that_is_not_there_is_a_page_that_says_so() {
     let server = TestServer::start().await;
-    let browser = Browser::of(&server).await;
+    let browser = Browser::of(&server, "mira").await;
 
     for path in ["/services/nothing", "/services/nothing/settings", "/services/nothing/delete"] {
         let answer = browser.get(path).await;
