@@ -109,6 +109,21 @@ impl AppState {
         &self.0.streams
     }
 
+    /// Writes what may end somebody's credential: open log streams look at theirs again at once.
+    ///
+    /// # Errors
+    /// Those of the closure, and where the database does not take it.
+    pub(super) async fn write_credentials<F, T, E>(&self, closure: F) -> Result<T, E>
+    where
+        F: FnOnce(&db::Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<db::Error> + Send + 'static,
+    {
+        let written = self.0.db.try_write(closure).await?;
+        self.0.streams.check_now();
+        Ok(written)
+    }
+
     /// Cancelled once the server is going down.
     pub fn is_draining(&self) -> &CancellationToken {
         &self.0.is_draining

@@ -31,7 +31,7 @@ impl Streams {
         Self { open: Mutex::default(), credentials_changed: watch::Sender::new(0) }
     }
 
-    /// Makes every open stream look at its credential now. To be called where one was ended.
+    /// Makes every open stream look at its credential now.
     pub(super) fn check_now(&self) {
         self.credentials_changed.send_modify(|count| *count += 1);
     }

@@ -124,7 +124,7 @@ async fn revoke(request: &Request, body: Body, state: &AppState) -> Result<Respo
     let token = token(request, state)?;
     read_limited(body, BODY_LIMIT).await?;
     let (address, now) = (address_text(request), state.clock().now());
-    let revoked = state.db().try_write(move |tx| revoke_by_url(tx, &token, address, now)).await?;
+    let revoked = state.write_credentials(move |tx| revoke_by_url(tx, &token, address, now)).await?;
     if revoked {
         return Ok(no_content());
     }

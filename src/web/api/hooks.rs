@@ -106,7 +106,7 @@ pub(in crate::web) async fn update(
         let (service, after) = hook_actions::update(tx, &by, &name, &hook, body)?;
         shown(tx, &own, &service, &after, by.now)
     };
-    Ok(super::json(StatusCode::OK, &state.db().try_write(write).await?))
+    Ok(super::json(StatusCode::OK, &state.write_credentials(write).await?))
 }
 
 /// `DELETE /api/v1/services/{name}/hooks/{hook}`: revokes it.
@@ -117,8 +117,7 @@ pub(in crate::web) async fn revoke(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let by = By::of(request, &state)?;
-    state.db().try_write(move |tx| hook_actions::revoke(tx, &by, &name, &hook)).await?;
-    state.streams().check_now();
+    state.write_credentials(move |tx| hook_actions::revoke(tx, &by, &name, &hook)).await?;
     Ok(no_content())
 }
 

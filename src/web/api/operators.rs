@@ -154,9 +154,7 @@ pub(in crate::web) async fn link_as(
         audit::record(tx, &actor, verb, &format!("operator {name}"), "", now)?;
         Ok::<_, Error>(link(tx, &own, operator, now)?)
     };
-    let made = state.db().try_write(write).await?;
-    state.streams().check_now();
-    Ok(made)
+    state.write_credentials(write).await
 }
 
 /// Removes an operator for a caller, with their sessions and links.
@@ -179,8 +177,7 @@ pub(in crate::web) async fn remove_as(
         }
         Ok(audit::record(tx, &actor, "operator.delete", &format!("operator {name}"), "", now)?)
     };
-    state.db().try_write(write).await?;
-    state.streams().check_now();
+    state.write_credentials(write).await?;
     Ok(())
 }
 

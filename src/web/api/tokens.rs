@@ -164,7 +164,5 @@ pub(in crate::web) async fn revoke_as(
             tokens::revoke(tx, &token, now)?.ok_or_else(|| Error::NotFound(format!("token {token}")))?;
         Ok::<_, Error>(audit::record(tx, &actor, "token.revoke", &format!("token {name}"), "", now)?)
     };
-    state.db().try_write(write).await?;
-    state.streams().check_now();
-    Ok(())
+    state.write_credentials(write).await
 }

@@ -16,9 +16,9 @@ use super::super::request::{Query, address, form};
 use super::super::sign_ins::{Tried, try_password};
 use super::super::state::AppState;
 use super::account_view::{AccountPage, OperatorRow, PasswordError, SessionRow};
-use super::session::{field, refuse, signed_out};
+use super::session::{refuse, signed_out};
 use super::session_view::{Refusal, Refused};
-use super::{Frame, Page, redirect};
+use super::{Frame, Page, field, redirect};
 
 /// Its address.
 pub(super) const PATH: &str = "/account";
@@ -118,8 +118,7 @@ pub(in crate::web) async fn update_password(
         let subject = format!("operator {}", operator.name);
         Ok(audit::record(tx, &actor, "operator.password", &subject, detail, now)?)
     };
-    state.db().try_write(write).await?;
-    state.streams().check_now();
+    state.write_credentials(write).await?;
     Ok(redirect("/account?done=password"))
 }
 
@@ -160,8 +159,7 @@ pub(in crate::web) async fn revoke_session(
         let subject = format!("operator {}", operator.name);
         Ok(audit::record(tx, &actor, "session.revoke", &subject, "one session", now)?)
     };
-    state.db().try_write(write).await?;
-    state.streams().check_now();
+    state.write_credentials(write).await?;
     Ok(if is_own { signed_out(&state) } else { redirect("/account?done=session") })
 }
 
@@ -176,7 +174,6 @@ pub(in crate::web) async fn sign_out(request: &Request, state: Data<&AppState>) 
         let subject = format!("operator {}", operator.name);
         Ok::<_, Error>(audit::record(tx, &actor, "session.revoke", &subject, "all sessions", now)?)
     };
-    state.db().try_write(write).await?;
-    state.streams().check_now();
+    state.write_credentials(write).await?;
     Ok(signed_out(&state))
 }

@@ -13,9 +13,9 @@ use super::super::error::Error;
 use super::super::request::{Query, address, form};
 use super::super::sign_ins::{Tried, try_password};
 use super::super::state::AppState;
-use super::session::{field, refuse};
+use super::session::refuse;
 use super::session_view::{Refusal, Refused, is_local};
-use super::{Frame, Page, redirect};
+use super::{Frame, Page, field, redirect};
 
 /// Where to give the password, to come back to `back`.
 pub(super) fn path(back: &str) -> String {

@@ -34,6 +34,8 @@ pub(in crate::web) mod tokens;
 pub mod tokens_view;
 mod verdict;
 
+use std::collections::HashMap;
+
 use askama::Template;
 use poem::http::{StatusCode, header};
 use poem::{IntoResponse, Response};
@@ -55,6 +57,16 @@ pub(super) fn hook_takes_post_only(allow: &'static str) -> Response {
 /// Sends the browser on to another page.
 fn redirect(path: &str) -> Response {
     Response::builder().status(StatusCode::SEE_OTHER).header(header::LOCATION, path).finish()
+}
+
+/// What was typed into a field of a form; empty where there is no such field.
+fn field(form: &HashMap<String, String>, name: &str) -> String {
+    form.get(name).cloned().unwrap_or_default()
+}
+
+/// The same without the blanks around it.
+fn trimmed(form: &HashMap<String, String>, name: &str) -> String {
+    field(form, name).trim().to_owned()
 }
 
 /// An error as a page, for addresses that people open. Where it is a sign-in that is missing, it leads back to the

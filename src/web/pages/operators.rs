@@ -16,8 +16,7 @@ use super::super::state::AppState;
 use super::account::{self, PATH};
 use super::account_view::{LinkMadePage, RemovalPage};
 use super::format::Moment;
-use super::session::field;
-use super::{Frame, Page, redirect};
+use super::{Frame, Page, field, redirect};
 
 /// `POST /account/operators`: adds one; the answer shows the first sign-in link, once.
 #[handler]

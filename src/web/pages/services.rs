@@ -1,7 +1,5 @@
 //! `/services` and `/services/{name}`: the list, the page of one, and what can be done from its head.
 
-use std::collections::HashMap;
-
 use poem::web::{Data, Path};
 use poem::{Body, IntoResponse, Request, Response, handler};
 
@@ -17,7 +15,7 @@ use super::super::urls::page_path;
 use super::service_head::{ServiceHead, Typed};
 use super::service_view::{self, ServicePage, Wanted};
 use super::services_view::{self, ServicesPage};
-use super::{Frame, Page, format, redirect};
+use super::{Frame, Page, format, redirect, trimmed};
 
 /// The entry of the menu.
 pub(super) const HERE: &str = "/services";
@@ -81,15 +79,15 @@ pub(in crate::web) async fn deploy(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let (caller, form) = (auth::caller(request)?, form(body).await?);
-    let given = |field: &str| Some(text(&form, field)).filter(|text| !text.is_empty());
-    let clear_cache = text(&form, "clear_cache") == "true";
+    let given = |field: &str| Some(trimmed(&form, field)).filter(|text| !text.is_empty());
+    let clear_cache = trimmed(&form, "clear_cache") == "true";
     let wanted = DeployBody { branch: given("branch"), commit: given("commit"), clear_cache };
     match deploy_as(&state, name.clone(), wanted, caller.clone(), actor(&caller, request)).await {
         Ok(started) => Ok(redirect(&page_path(&started.id))),
         Err(error) => {
             let typed = Typed {
-                branch: text(&form, "branch"),
-                commit: text(&form, "commit"),
+                branch: trimmed(&form, "branch"),
+                commit: trimmed(&form, "commit"),
                 clear_cache,
                 ..Typed::default()
             };
@@ -107,7 +105,7 @@ pub(in crate::web) async fn freeze(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let (caller, form) = (auth::caller(request)?, form(body).await?);
-    let reason = text(&form, "reason");
+    let reason = trimmed(&form, "reason");
     let actor = actor(&caller, request);
     match set_frozen_as(&state, name.clone(), Some(reason.clone()), caller.clone(), actor).await {
         Ok(_) => Ok(redirect(&path(&name))),
@@ -151,10 +149,6 @@ async fn once_more(
     let mut page = page(state, name, caller, Wanted::default(), Some(typed)).await?;
     page.problem = Some(problem);
     Ok(Page(page).with_status(status).into_response())
-}
-
-fn text(form: &HashMap<String, String>, field: &str) -> String {
-    form.get(field).map(|text| text.trim().to_owned()).unwrap_or_default()
 }
 
 /// The address of a service's page; the service is there, so its name is one.

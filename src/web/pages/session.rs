@@ -1,7 +1,6 @@
 //! Signing in by name and password or by a one-time link, and signing out. A link's GET changes nothing, so that link
 //! previews cannot use it up; its POST does.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -22,7 +21,7 @@ use super::super::sign_ins::{Tried, try_password};
 use super::super::state::AppState;
 use super::errors::ErrorPage;
 use super::session_view::{LinkPage, Refused, SignInPage, is_local};
-use super::{Page, redirect};
+use super::{Page, field, redirect};
 
 /// Longest text that is kept of what a browser calls itself, in characters.
 const USER_AGENT_MAX: usize = 200;
@@ -139,8 +138,7 @@ async fn by_link(request: &Request, state: &AppState, once: &str) -> Result<Resp
 #[handler]
 pub(in crate::web) async fn delete(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
     if let Ok((_, hash)) = auth::own_session(&auth::caller(request)?) {
-        state.db().try_write(move |tx| sessions::delete(tx, &hash)).await?;
-        state.streams().check_now();
+        state.write_credentials(move |tx| sessions::delete(tx, &hash)).await?;
     }
     Ok(signed_out(&state))
 }
@@ -159,10 +157,6 @@ pub(super) fn signed_out(state: &AppState) -> Response {
 pub(in crate::web) async fn home(request: &Request, state: Data<&AppState>) -> Response {
     let caller = auth::find(&state, request).await.ok().flatten();
     redirect(if matches!(caller, Some(Caller::Operator { .. })) { "/services" } else { "/login" })
-}
-
-pub(super) fn field(form: &HashMap<String, String>, name: &str) -> String {
-    form.get(name).cloned().unwrap_or_default()
 }
 
 /// A session that is to begin.

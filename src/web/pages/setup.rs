@@ -14,9 +14,9 @@ use super::super::auth;
 use super::super::error::Error;
 use super::super::request::{Query, form};
 use super::super::state::AppState;
-use super::Page;
-use super::session::{Begin, field, find_link, not_usable, signed_in};
+use super::session::{Begin, find_link, not_usable, signed_in};
 use super::session_view::{Check, SetupPage};
+use super::{Page, field};
 
 /// `GET /setup?once=`: asks for the first operator's name and password.
 #[handler]

@@ -14,9 +14,8 @@ use super::super::auth::{self, Caller, actor};
 use super::super::error::Error;
 use super::super::request::{Query, form};
 use super::super::state::AppState;
-use super::session::field;
 use super::tokens_view::{Form, RevocationPage, TokenMadePage, TokenRow, TokensPage};
-use super::{Frame, Page, redirect};
+use super::{Frame, Page, field, redirect, trimmed};
 
 /// Its address.
 const PATH: &str = "/tokens";
@@ -85,7 +84,7 @@ pub(in crate::web) async fn create(
 
 /// An empty choice of a form is none.
 fn read(form: &HashMap<String, String>) -> TokenBody {
-    let chosen = |name| Some(field(form, name).trim().to_owned()).filter(|text| !text.is_empty());
+    let chosen = |name| Some(trimmed(form, name)).filter(|text| !text.is_empty());
     TokenBody {
         name: chosen("name"),
         scope: chosen("scope"),

@@ -92,16 +92,29 @@ async fn a_revoked_tokens_stream_ends_and_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_revoked_hooks_stream_ends() {
+async fn a_hooks_stream_ends_with_what_it_may() {
     let server = TestServer::start().await;
-    let hook = server.service("api").create().await.hook("ci").await;
-    let id = hook.post("").await.id();
-    let stream = open(&server.holder(&hook.token), &format!("/deployments/{id}/logs?follow")).await;
-    assert_eq!(stream.status(), 200);
+    let service = server.service("api").create().await;
+    let browser = Browser::of(&server, "mira").await;
+    for end in ["revoke-by-api", "revoke-on-page", "revoke-by-url", "pause-by-api", "pause-on-page"] {
+        let hook = service.hook(end).await;
+        // Two of one branch would be one deployment.
+        let id = hook.post(&format!("branch={end}")).await.id();
+        let stream = open(&server.holder(&hook.token), &format!("/deployments/{id}/logs?follow")).await;
+        assert_eq!(stream.status(), 200, "{end}");
+        let page = format!("/services/api/settings/deploy-hooks/{end}");
 
-    hook.revoke().await;
+        let done = match end {
+            "revoke-by-api" => server.admin.delete(&hook.path()).await,
+            "revoke-on-page" => browser.post(&format!("{page}/revoke"), &[]).await,
+            "revoke-by-url" => hook.revoke_by_url().await,
+            "pause-by-api" => server.admin.patch(&hook.path(), json!({ "paused": "x" })).await,
+            _ => browser.post(&format!("{page}/pause"), &[("reason", "x")]).await,
+        };
 
-    assert_eq!(soon(stream.text()).await.unwrap(), "");
+        assert!(done.status < 400, "{end}: {}", done.text());
+        assert_eq!(soon(stream.text()).await.unwrap(), "", "{end}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Renaming, rules, pausing and ending: a page that asks, and the POST that does it.
 
+use askama::Template;
 use poem::web::{Data, Path};
 use poem::{Body, IntoResponse, Request, Response, handler};
 
@@ -9,22 +10,32 @@ use super::super::super::auth;
 use super::super::super::error::Error;
 use super::super::super::request::{Change, form};
 use super::super::super::state::AppState;
-use super::super::Page;
+use super::super::{Frame, Page, trimmed};
 use super::forms::{Rules, Wrong};
-use super::one_view::{EndPage, Ending, PausePage, RenamePage, RulesPage, Use};
+use super::one_view::{EndPage, Ending, PausePage, RenamePage, RulesPage, Subject, Use};
 use super::{done, frame, read_one, refused, subject};
 use crate::db::{Reader, Tx, deployments, hook_calls};
-use crate::domain::{DeploymentId, Hook, Scope, Service};
+use crate::domain::{DeploymentId, Scope};
 
-/// Changes a hook as the API's PATCH does.
-async fn change(
+/// Changes a hook as the API's PATCH does, and leads back to all hooks; a form that is wrong comes back as `page` shows
+/// it.
+async fn change<T: Template + Send>(
     request: &Request,
     state: &AppState,
-    (name, hook): (&str, &str),
-    body: HookBody,
-) -> Result<(Service, Hook), Error> {
-    let (by, name, hook) = (By::of(request, state)?, name.to_owned(), hook.to_owned());
-    state.db().try_write(move |tx: &Tx<'_>| hook_actions::update(tx, &by, &name, &hook, body)).await
+    (name, hook): (String, String),
+    (word, body): (&str, HookBody),
+    page: impl FnOnce(Frame, Subject, Wrong) -> T,
+) -> Result<Response, Error> {
+    let (by, names) = (By::of(request, state)?, (name.clone(), hook.clone()));
+    let write = move |tx: &Tx<'_>| hook_actions::update(tx, &by, &names.0, &names.1, body);
+    match state.write_credentials(write).await {
+        Ok((service, hook)) => Ok(done(&service, &hook, word)),
+        Err(error) => {
+            let found = read_one(request, state, name, hook).await?;
+            let (frame, subject) = (frame(request, state)?, subject(&found));
+            refused(error, |wrong| page(frame, subject, wrong))
+        }
+    }
 }
 
 /// `GET …/{hook}/rename`.
@@ -44,21 +55,15 @@ pub(in crate::web) async fn rename_form(
 #[handler]
 pub(in crate::web) async fn rename(
     request: &Request,
-    Path((name, hook)): Path<(String, String)>,
+    Path(names): Path<(String, String)>,
     body: Body,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let typed = form(body).await?.remove("name").unwrap_or_default().trim().to_owned();
+    let name = trimmed(&form(body).await?, "name");
     let mut body = HookBody::default();
-    body.name = Some(typed.clone());
-    match change(request, &state, (&name, &hook), body).await {
-        Ok((service, hook)) => Ok(done(service.name.as_str(), hook.id.as_str(), "renamed")),
-        Err(error) => {
-            let found = read_one(request, &state, name, hook).await?;
-            let (frame, subject) = (frame(request, &state)?, subject(&found));
-            refused(error, |wrong| RenamePage { frame, subject, name: typed, wrong })
-        }
-    }
+    body.name = Some(name.clone());
+    let page = |frame, subject, wrong| RenamePage { frame, subject, name, wrong };
+    change(request, &state, names, ("renamed", body), page).await
 }
 
 /// `GET …/{hook}/edit`: the rules.
@@ -77,19 +82,14 @@ pub(in crate::web) async fn edit(
 #[handler]
 pub(in crate::web) async fn update(
     request: &Request,
-    Path((name, hook)): Path<(String, String)>,
+    Path(names): Path<(String, String)>,
     body: Body,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let rules = Rules::read(&form(body).await?);
-    match change(request, &state, (&name, &hook), rules.body()).await {
-        Ok((service, hook)) => Ok(done(service.name.as_str(), hook.id.as_str(), "changed")),
-        Err(error) => {
-            let found = read_one(request, &state, name, hook).await?;
-            let (frame, subject) = (frame(request, &state)?, subject(&found));
-            refused(error, |wrong| RulesPage { frame, subject, rules, wrong })
-        }
-    }
+    let body = rules.body();
+    let page = |frame, subject, wrong| RulesPage { frame, subject, rules, wrong };
+    change(request, &state, names, ("changed", body), page).await
 }
 
 /// `GET …/{hook}/pause`.
@@ -109,34 +109,28 @@ pub(in crate::web) async fn pause_form(
 #[handler]
 pub(in crate::web) async fn pause(
     request: &Request,
-    Path((name, hook)): Path<(String, String)>,
+    Path(names): Path<(String, String)>,
     body: Body,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let reason = form(body).await?.remove("reason").unwrap_or_default().trim().to_owned();
+    let reason = trimmed(&form(body).await?, "reason");
     let mut body = HookBody::default();
     body.paused = Change::Set(reason.clone());
-    match change(request, &state, (&name, &hook), body).await {
-        Ok((service, hook)) => Ok(done(service.name.as_str(), hook.id.as_str(), "paused")),
-        Err(error) => {
-            let found = read_one(request, &state, name, hook).await?;
-            let (frame, subject) = (frame(request, &state)?, subject(&found));
-            refused(error, |wrong| PausePage { frame, subject, reason, wrong })
-        }
-    }
+    let page = |frame, subject, wrong| PausePage { frame, subject, reason, wrong };
+    change(request, &state, names, ("paused", body), page).await
 }
 
 /// `POST …/{hook}/resume`.
 #[handler]
 pub(in crate::web) async fn resume(
     request: &Request,
-    Path((name, hook)): Path<(String, String)>,
+    Path(names): Path<(String, String)>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let mut body = HookBody::default();
     body.paused = Change::Empty;
-    let (service, hook) = change(request, &state, (&name, &hook), body).await?;
-    Ok(done(service.name.as_str(), hook.id.as_str(), "resumed"))
+    let page = |frame, subject, wrong| PausePage { frame, subject, reason: String::new(), wrong };
+    change(request, &state, names, ("resumed", body), page).await
 }
 
 async fn end_page(
@@ -176,13 +170,10 @@ pub(in crate::web) async fn revoke_form(
 #[handler]
 pub(in crate::web) async fn revoke(
     request: &Request,
-    Path((name, hook)): Path<(String, String)>,
+    Path(names): Path<(String, String)>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let (service, found) = read_one(request, &state, name, hook).await?;
-    let (by, names) = (By::of(request, &state)?, (service.name.to_string(), found.id.to_string()));
-    state.db().try_write(move |tx: &Tx<'_>| hook_actions::revoke(tx, &by, &names.0, &names.1)).await?;
-    Ok(done(service.name.as_str(), found.id.as_str(), "revoked"))
+    end_now(request, &state, names, hook_actions::revoke, "revoked").await
 }
 
 /// `GET …/{hook}/end-old-url`: asks.
@@ -199,11 +190,21 @@ pub(in crate::web) async fn end_form(
 #[handler]
 pub(in crate::web) async fn end(
     request: &Request,
-    Path((name, hook)): Path<(String, String)>,
+    Path(names): Path<(String, String)>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let (service, found) = read_one(request, &state, name, hook).await?;
-    let (by, names) = (By::of(request, &state)?, (service.name.to_string(), found.id.to_string()));
-    state.db().try_write(move |tx: &Tx<'_>| hook_actions::end_old_url(tx, &by, &names.0, &names.1)).await?;
-    Ok(done(service.name.as_str(), found.id.as_str(), "ended"))
+    end_now(request, &state, names, hook_actions::end_old_url, "ended").await
+}
+
+async fn end_now(
+    request: &Request,
+    state: &AppState,
+    (name, hook): (String, String),
+    act: fn(&Tx<'_>, &By, &str, &str) -> Result<(), Error>,
+    word: &str,
+) -> Result<Response, Error> {
+    let (service, found) = read_one(request, state, name, hook).await?;
+    let (by, names) = (By::of(request, state)?, (service.name.to_string(), found.id.to_string()));
+    state.write_credentials(move |tx: &Tx<'_>| act(tx, &by, &names.0, &names.1)).await?;
+    Ok(done(&service, &found, word))
 }

@@ -6,6 +6,7 @@ use super::super::super::api::hook_body::HookBody;
 use super::super::super::error::Error;
 use super::super::super::request::Change;
 use super::super::format::sentence;
+use super::super::trimmed;
 use crate::domain::{Hook, Timestamp};
 
 /// One thing that is wrong, and the field that it is wrong with.
@@ -43,10 +44,6 @@ impl Wrong {
     }
 }
 
-fn field(form: &HashMap<String, String>, name: &str) -> String {
-    form.get(name).map(|text| text.trim().to_owned()).unwrap_or_default()
-}
-
 fn given(text: &str) -> Change<String> {
     if text.is_empty() { Change::Empty } else { Change::Set(text.to_owned()) }
 }
@@ -62,7 +59,11 @@ pub(super) struct NewHook {
 
 impl NewHook {
     pub(super) fn read(form: &HashMap<String, String>) -> Self {
-        Self { name: field(form, "name"), branches: field(form, "branches"), expires: field(form, "expires") }
+        Self {
+            name: trimmed(form, "name"),
+            branches: trimmed(form, "branches"),
+            expires: trimmed(form, "expires"),
+        }
     }
 
     /// The same as the API takes it. A comma ends a pattern here: the form has one line.
@@ -106,11 +107,11 @@ impl Rules {
 
     pub(super) fn read(form: &HashMap<String, String>) -> Self {
         Self {
-            branches: field(form, "branches"),
-            addresses: field(form, "addresses"),
-            expires: field(form, "expires"),
-            expires_was: field(form, "expires_was"),
-            reason: field(form, "reason"),
+            branches: trimmed(form, "branches"),
+            addresses: trimmed(form, "addresses"),
+            expires: trimmed(form, "expires"),
+            expires_was: trimmed(form, "expires_was"),
+            reason: trimmed(form, "reason"),
         }
     }
 

@@ -71,7 +71,7 @@ impl IndexPage {
     }
 
     fn hooks(&self) -> String {
-        self.service.path("/settings/deploy-hooks")
+        super::hooks_path(&self.service.name)
     }
 }
 

@@ -63,8 +63,7 @@ async fn read_list(request: &Request, state: &AppState, name: String) -> Result<
 
 /// Asks for the password again where it was given too long ago for a new secret.
 fn confirm_first(request: &Request, state: &AppState, service: &str) -> Result<(), Error> {
-    let back = format!("/services/{service}/settings/deploy-hooks");
-    auth::fresh(state, &auth::caller(request)?, &back)
+    auth::fresh(state, &auth::caller(request)?, &hooks_path(service))
 }
 
 fn read_all(reader: &Reader<'_>, service: &Service) -> Result<Vec<Hook>, Error> {
@@ -125,8 +124,13 @@ fn done_word(word: &str) -> Option<&'static str> {
 }
 
 /// The page of all hooks, which says what was done to this one.
-fn done(service: &str, hook: &str, word: &str) -> Response {
-    redirect(&format!("/services/{service}/settings/deploy-hooks?done={word}&hook={hook}"))
+fn done(service: &Service, hook: &Hook, word: &str) -> Response {
+    redirect(&format!("{}?done={word}&hook={}", hooks_path(service.name.as_str()), hook.id))
+}
+
+/// The page of all hooks of a service.
+fn hooks_path(service: &str) -> String {
+    format!("{}/settings/deploy-hooks", super::services::path(service))
 }
 
 /// `POST /services/{name}/settings/deploy-hooks`: the answer shows the new URL, and nothing else ever does.
@@ -144,11 +148,9 @@ pub(in crate::web) async fn create(
     match state.db().try_write(write).await {
         Ok(made) => shown_once(request, &state, made),
         Err(error) => {
-            let status = error.status();
-            let wrong = Wrong::of(error)?;
             let known = read_list(request, &state, name).await?;
-            let page = IndexPage::new(frame(request, &state)?, &known).refused(typed, wrong);
-            Ok(Page(page).with_status(status).into_response())
+            let page = IndexPage::new(frame(request, &state)?, &known);
+            refused(error, |wrong| page.refused(typed, wrong))
         }
     }
 }
@@ -188,9 +190,7 @@ pub(in crate::web) async fn rotate(
         Ok(overlap) => overlap,
         Err(invalid) => {
             let page = RotatePage::new(frame(request, &state)?, &service, &found, state.clock().now());
-            let error = Error::from(invalid);
-            let status = error.status();
-            return Ok(Page(page.refused(Wrong::of(error)?)).with_status(status).into_response());
+            return refused(invalid.into(), |wrong| page.refused(wrong));
         }
     };
     let replaces = typed.get("generation").and_then(|text| text.parse::<i64>().ok());
@@ -204,7 +204,7 @@ pub(in crate::web) async fn rotate(
     };
     match state.db().try_write(write).await? {
         Some(made) => shown_once(request, &state, made),
-        None => Ok(done(service.name.as_str(), found.id.as_str(), "rotated")),
+        None => Ok(done(&service, &found, "rotated")),
     }
 }
 
@@ -230,11 +230,7 @@ pub(in crate::web) async fn test(
     let page = TestPage::new(frame(request, &state)?, (&service, &hook), &branch, &found, now);
     match asked {
         Ok(_) => Ok(Page(page).into_response()),
-        Err(invalid) => {
-            let error = Error::from(invalid);
-            let status = error.status();
-            Ok(Page(page.refused(typed, Wrong::of(error)?)).with_status(status).into_response())
-        }
+        Err(invalid) => refused(invalid.into(), |wrong| page.refused(typed, wrong)),
     }
 }
 

@@ -33,7 +33,7 @@ impl Subject {
 
     /// The page of all hooks of the service.
     pub(super) fn hooks(&self) -> String {
-        format!("/services/{}/settings/deploy-hooks", self.service)
+        super::hooks_path(&self.service)
     }
 
     /// A page or an action of the hook.
