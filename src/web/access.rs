@@ -9,6 +9,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use poem::PathPattern;
+use poem::Request;
 use poem::Response;
 use poem::http::HeaderMap;
 use poem::http::Method;
@@ -27,6 +28,17 @@ const ID_ALPHABET: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 const REFUSED_WINDOW: Duration = Duration::from_secs(10);
 /// Peers remembered at once; calls of further ones in the same window are refused without a line.
 const REFUSED_PEERS: usize = 4096;
+
+/// Names a request in the log; it goes with the request, for the pages that show it.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub(super) String);
+
+impl RequestId {
+    /// The id of a request that came through the front.
+    pub(super) fn of(request: &Request) -> Option<String> {
+        request.data::<Self>().map(|id| id.0.clone())
+    }
+}
 
 /// Takes the caller's `X-Request-Id` where it is harmless in a log, else makes one.
 pub(super) fn request_id(headers: &HeaderMap) -> String {

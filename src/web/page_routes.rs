@@ -18,8 +18,8 @@ pub(super) fn all(state: &AppState) -> Vec<Resource> {
 }
 
 fn common(state: &AppState) -> Vec<Resource> {
-    let public = |path, allow, methods| as_page(resource(path, allow, Access::Public, methods));
-    let operator = |path, allow, methods| as_page(guarded(state, path, allow, methods));
+    let public = |path, allow, methods| as_page(state, resource(path, allow, Access::Public, methods));
+    let operator = |path, allow, methods| as_page(state, guarded(state, path, allow, methods));
     vec![
         public("/", GET, poem::get(session::home)),
         public("/login", GET_POST, poem::get(session::new).post(session::create)),
@@ -37,7 +37,7 @@ fn common(state: &AppState) -> Vec<Resource> {
 
 /// Who may use the server, and what they did.
 fn of_accounts(state: &AppState) -> Vec<Resource> {
-    let operator = |path, allow, methods| as_page(guarded(state, path, allow, methods));
+    let operator = |path, allow, methods| as_page(state, guarded(state, path, allow, methods));
     vec![
         operator("/confirm", GET_POST, poem::get(confirm::show).post(confirm::create)),
         operator("/account", GET, poem::get(account::show)),
@@ -58,7 +58,7 @@ fn of_accounts(state: &AppState) -> Vec<Resource> {
 }
 
 fn of_services(state: &AppState) -> Vec<Resource> {
-    let operator = |path, allow, methods| as_page(guarded(state, path, allow, methods));
+    let operator = |path, allow, methods| as_page(state, guarded(state, path, allow, methods));
     vec![
         operator("/services", GET_POST, poem::get(services::index).post(service_settings::create)),
         operator("/services/new", GET, poem::get(service_settings::new)),
@@ -81,7 +81,7 @@ fn of_services(state: &AppState) -> Vec<Resource> {
 
 /// Settings → Deploy Hooks.
 fn of_hooks(state: &AppState) -> Vec<Resource> {
-    let page = |path, allow, methods| as_page(guarded(state, path, allow, methods));
+    let page = |path, allow, methods| as_page(state, guarded(state, path, allow, methods));
     let form = |path, methods| page(path, GET_POST, methods);
     vec![
         form(

@@ -4,6 +4,7 @@ use poem::endpoint::{BoxEndpoint, EndpointExt};
 use poem::http::{HeaderValue, Method, StatusCode};
 use poem::{Endpoint, IntoResponse, Request, Response, Route, RouteMethod};
 
+use super::access::RequestId;
 use super::api::{
     audit, backup, checks, deploy_hooks, deployments, health, hooks, logs, operators, problems, services,
     tokens,
@@ -11,7 +12,7 @@ use super::api::{
 use super::auth;
 use super::error::Error;
 use super::page_routes;
-use super::pages;
+use super::pages::{Asked, Frame};
 use super::request::prefers;
 use super::state::AppState;
 
@@ -61,10 +62,11 @@ pub fn app(state: AppState) -> impl Endpoint<Output = Response> {
 async fn answer_error<E: Endpoint>(endpoint: std::sync::Arc<E>, request: Request) -> poem::Result<Response> {
     let is_program = PROGRAMS.iter().any(|prefix| request.uri().path().starts_with(prefix));
     let is_page = !is_program && prefers(request.headers(), "text/html");
+    let request_id = RequestId::of(&request);
     Ok(match endpoint.call(request).await {
         Ok(answer) => answer.into_response(),
         Err(error) if is_page && error.status() == StatusCode::NOT_FOUND => {
-            pages::error_page(&nothing_here(), None)
+            Asked { request_id, ..Asked::default() }.refused(&nothing_here())
         }
         Err(error) => outermost(error),
     })
@@ -131,14 +133,23 @@ fn public_resources() -> Vec<Resource> {
     ]
 }
 
-pub(super) fn as_page(resource: Resource) -> Resource {
-    let endpoint = resource.endpoint.around(|endpoint, request| async move {
-        let asked = (request.method() == Method::GET).then(|| request.original_uri().to_string());
-        let answer = endpoint.call(request).await;
-        Ok(answer.unwrap_or_else(|error| match error.downcast::<Error>() {
-            Ok(error) => pages::error_page(&error, asked.as_deref()),
-            Err(error) => outermost(error),
-        }))
+/// The same with its errors as pages, which have the menu where the guard let an operator in.
+pub(super) fn as_page(state: &AppState, resource: Resource) -> Resource {
+    let state = state.clone();
+    let endpoint = resource.endpoint.around(move |endpoint, request| {
+        let state = state.clone();
+        async move {
+            let path = (request.method() == Method::GET).then(|| request.original_uri().to_string());
+            let mut asked = Asked { path, request_id: RequestId::of(&request), ..Asked::default() };
+            let answer = endpoint.call(request).await;
+            Ok(answer.unwrap_or_else(|error| {
+                asked.frame = error.data().map(|caller| Frame::of(caller, &state, "")).unwrap_or_default();
+                match error.downcast::<Error>() {
+                    Ok(error) => asked.refused(&error),
+                    Err(error) => outermost(error),
+                }
+            }))
+        }
     });
     Resource { endpoint: endpoint.boxed(), ..resource }
 }
@@ -219,6 +230,9 @@ async fn guard<E: Endpoint>(
     state: AppState,
 ) -> poem::Result<Response> {
     let caller = auth::require(&state, &request).await?;
-    request.set_data(caller);
-    endpoint.call(request).await.map(IntoResponse::into_response)
+    request.set_data(caller.clone());
+    endpoint.call(request).await.map(IntoResponse::into_response).map_err(|mut error| {
+        error.set_data(caller);
+        error
+    })
 }

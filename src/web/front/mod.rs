@@ -44,6 +44,7 @@ use tokio_util::task::TaskTracker;
 use crate::web::access;
 use crate::web::access::Entry;
 use crate::web::access::Refused;
+use crate::web::access::RequestId;
 use crate::web::front::listen::Listen;
 use crate::web::front::peers::PeerCaps;
 use crate::web::front::stream::Head;
@@ -172,6 +173,7 @@ impl Front {
         let mut response = match guard::check(&mut parts, head.has_length()) {
             Ok(()) => {
                 parts.extensions.insert(client);
+                parts.extensions.insert(RequestId(entry.id.clone()));
                 self.call(hyper::Request::from_parts(parts, body), &entry).await
             }
             Err(refusal) => refusal.response(),

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::db::{Reader, logs};
 use crate::domain::{DeploymentId, Scope, Status, Step};
 
+use super::super::access::RequestId;
 use super::super::api::deployment_body::{Found, find};
 use super::super::api::deployments::{Again, again, cancel_as, load, read_id};
 use super::super::api::logs::{Follow, KEEP_ALIVE, Part};
@@ -49,8 +50,9 @@ pub(in crate::web) async fn show(
     let found = match found {
         Ok(found) => found,
         Err(Error::NotFound(_)) => {
-            let page = Page(ErrorPage::deployment_not_found(frame, &id));
-            return Ok(page.with_status(StatusCode::NOT_FOUND).into_response());
+            let request_id = RequestId::of(request);
+            let page = ErrorPage { request_id, ..ErrorPage::deployment_not_found(frame, &id) };
+            return Ok(Page(page).with_status(StatusCode::NOT_FOUND).into_response());
         }
         Err(error) => return Err(error),
     };

@@ -69,26 +69,41 @@ fn trimmed(form: &HashMap<String, String>, name: &str) -> String {
     field(form, name).trim().to_owned()
 }
 
-/// An error as a page, for addresses that people open. Where it is a sign-in that is missing, it leads back to the
-/// page that was `asked` for.
-pub(super) fn error_page(error: &Error, asked: Option<&str>) -> Response {
-    error.log();
-    if let Error::Unconfirmed { back } = error {
-        return redirect(&confirm::path(back));
-    }
-    let mut page = ErrorPage::new(Frame::signed_out(), error.status(), heading(error));
-    page.detail = Some(format::sentence(&error.detail()));
-    let (label, address) = match error {
-        Error::Unauthenticated(_) => {
-            let login = asked.filter(|path| session_view::is_local(path)).map(session::login_path);
-            ("Sign in", login.unwrap_or_else(|| "/login".to_owned()))
+/// What is known of a request whose answer may be an error.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// Of a GET, so that the sign-in leads back to it.
+    pub(super) path: Option<String>,
+    /// Names the request in the log.
+    pub(super) request_id: Option<String>,
+    /// Around the page.
+    pub(super) frame: Frame,
+}
+
+impl Asked {
+    /// An error as a page, for addresses that people open. Where it is a sign-in that is missing, it leads back.
+    pub(super) fn refused(self, error: &Error) -> Response {
+        error.log();
+        if let Error::Unconfirmed { back } = error {
+            return redirect(&confirm::path(back));
         }
-        _ => ("All services", "/services".to_owned()),
-    };
-    page.next = Some((label.to_owned(), address));
-    let mut response = Page(page).with_status(error.status()).into_response();
-    response.headers_mut().extend(error.headers());
-    response
+        let (label, address) = match error {
+            Error::Unauthenticated(_) => {
+                let path = self.path.filter(|path| session_view::is_local(path));
+                ("Sign in", path.map_or_else(|| "/login".to_owned(), |path| session::login_path(&path)))
+            }
+            _ => ("All services", "/services".to_owned()),
+        };
+        let page = ErrorPage {
+            detail: Some(format::sentence(&error.detail())),
+            next: Some((label.to_owned(), address)),
+            request_id: self.request_id,
+            ..ErrorPage::new(self.frame, error.status(), heading(error))
+        };
+        let mut response = Page(page).with_status(error.status()).into_response();
+        response.headers_mut().extend(error.headers());
+        response
+    }
 }
 
 fn heading(error: &Error) -> &'static str {

@@ -4,6 +4,7 @@ mod account;
 mod answers;
 mod audit;
 mod csrf;
+mod errors;
 mod hook_rules;
 mod hooks;
 mod sign_in;
