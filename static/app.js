@@ -273,6 +273,7 @@
       } else {
         li.removeAttribute("aria-current");
         num.removeAttribute("data-running");
+        if (data.took) num.textContent = data.took;
       }
       var part = document.getElementById("step-" + data.step);
       var st = part && part.querySelector("summary .st");

@@ -26,7 +26,7 @@ use super::deployment_view::{DeploymentPage, Known, heading};
 use super::errors::ErrorPage;
 use super::log_lines::{LiveLog, Piece};
 use super::log_view::Log;
-use super::{Frame, Page, redirect};
+use super::{Frame, Page, format, redirect};
 
 /// `GET /deploys/{id}`: the minimum for everybody, the log for an operator.
 #[handler]
@@ -209,10 +209,11 @@ impl Live {
     async fn tell_state(&mut self) -> Option<Status> {
         let id = self.id.clone();
         let found = self.state.db().read(move |reader| find(reader, &id)).await.ok().flatten()?;
-        let steps = found
-            .steps
-            .iter()
-            .map(|step| json!({ "step": step.step.as_str(), "status": step.status.as_str() }).to_string());
+        let steps = found.steps.iter().map(|step| {
+            let span = step.started_at.zip(step.finished_at).map(|(from, to)| to.since(from));
+            let took = span.map(format::duration);
+            json!({ "step": step.step.as_str(), "status": step.status.as_str(), "took": took }).to_string()
+        });
         let status = found.deployment.status;
         let mut told: Vec<(&str, String)> = steps.map(|data| ("step", data)).collect();
         let heading = heading(&found.deployment);

@@ -32,6 +32,22 @@ fn events(answer: &Answer) -> Vec<Event> {
     blocks.map(event).collect()
 }
 
+#[tokio::test]
+async fn a_page_hears_of_each_step_how_it_ended_and_how_long_it_took() {
+    let server = TestServer::start().await;
+    let (id, _) = finished(&server, wordy()).await;
+
+    let answer = server.admin.get(&format!("/deploys/{id}/events")).await;
+
+    let all = events(&answer);
+    let of = |kind: &str| {
+        all.iter().filter(|event| event.kind == kind).map(|event| &event.data).collect::<Vec<_>>()
+    };
+    let step = |word: &str| json!({ "step": word, "status": "succeeded", "took": "0 s" });
+    assert_eq!(of("step")[..3], [&step("clone"), &step("build"), &step("deploy")]);
+    assert_eq!(of("status").last().unwrap()["status"], "succeeded");
+}
+
 async fn stream(server: &TestServer, id: &str, last: Option<&str>) -> Answer {
     let request = server.admin.request(Method::GET, &format!("/deployments/{id}/logs"));
     let request = request.header("accept", "text/event-stream");
