@@ -136,5 +136,12 @@ async fn a_hook_is_made_by_the_keyboard_alone() {
 
     let url = secret(&desk.browser).await;
     tab_to(&desk.browser, "Copy URL").await;
+    desk.browser.driver.active_element().await.unwrap().send_keys(Key::Enter + "").await.unwrap();
+    desk.browser.shows("Copied").await;
     assert_eq!(status(&url).await, 202);
+
+    desk.open("/services/new").await;
+    let field = desk.browser.find("[name=repository]").await;
+    field.send_keys(Key::Control + "v").await.unwrap();
+    assert_eq!(field.prop("value").await.unwrap().unwrap(), url);
 }

@@ -1,6 +1,8 @@
 //! Every page at three widths and in both themes: nothing sticks out, nothing is wrong by axe-core's rules, and a picture
 //! is kept of each.
 
+use serde_json::json;
+
 use super::Desk;
 use crate::harness::browser::Theme;
 
@@ -39,10 +41,8 @@ async fn every_page_fits_and_passes_the_rules_in_both_themes() {
     let good = desk.service("api", "echo fine").await;
     let bad = desk.service("worker", "printf '\\033[31mno\\033[0m\\n'; exit 3").await;
     let (succeeded, failed) = (desk.deploy(&good).await, desk.deploy(&bad).await);
-    desk.server
-        .api("PUT", "/api/v1/services/worker/freeze", Some(serde_json::json!({ "reason": "release day" })))
-        .await;
-    desk.server.hook(serde_json::json!({ "name": "docs", "repository": desk.repo.url() })).await;
+    desk.server.api("PUT", "/api/v1/services/worker/freeze", Some(json!({ "reason": "release day" }))).await;
+    desk.server.hook(json!({ "name": "docs", "repository": desk.repo.url() })).await;
     let hooks = "/services/api/settings/deploy-hooks";
     let pages = [
         ("services", "/services".to_owned()),
@@ -95,8 +95,7 @@ async fn what_is_shown_once_and_what_strangers_see_passes_the_rules_too() {
     let hook = desk.service("web", "true").await;
     desk.open(&hook).await;
     wrong.extend(look(&desk, "error-hook-get").await);
-    let link =
-        desk.server.api("POST", "/api/v1/operators", Some(serde_json::json!({ "name": "noor" }))).await;
+    let link = desk.server.api("POST", "/api/v1/operators", Some(json!({ "name": "noor" }))).await;
     desk.browser.open(link["signInUrl"].as_str().unwrap()).await;
     wrong.extend(look(&desk, "sign-in-link").await);
     desk.open("/login").await;
@@ -105,6 +104,41 @@ async fn what_is_shown_once_and_what_strangers_see_passes_the_rules_too() {
     let server = crate::harness::process::Server::start(data.path(), &[]);
     desk.browser.open(&super::journey::setup_link(&server)).await;
     wrong.extend(look(&desk, "setup").await);
+
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium"]
+async fn what_runs_and_what_asks_first_passes_the_rules_too() {
+    let desk = Desk::new(true).await;
+    let hook = desk.service("api", "echo first; sleep 600").await;
+    let running = desk.start(&hook).await;
+    let mut wrong = Vec::new();
+
+    desk.open(&format!("/deploys/{running}")).await;
+    desk.browser.shows("first").await;
+    wrong.extend(look(&desk, "deployment-running").await);
+    desk.server.api("POST", &format!("/deployments/{running}/cancel"), None).await;
+    desk.browser.shows("Failed").await;
+    wrong.extend(look(&desk, "deployment-cancelled").await);
+    desk.open("/account").await;
+    desk.browser.fill("#on", "noor").await;
+    desk.browser.press("Add operator").await;
+    desk.browser.shows("Copy link").await;
+    wrong.extend(look(&desk, "operator-link").await);
+    let token = json!({ "name": "ci", "scope": "read" });
+    let token = desk.server.api("POST", "/api/v1/tokens", Some(token)).await;
+    let revoke = format!("/tokens/{}/revoke", token["id"].as_str().unwrap());
+    for (name, path) in [
+        ("operator-remove", "/account/operators/remove?name=noor"),
+        ("token-revoke", &revoke),
+        ("confirm", "/confirm?next=/tokens"),
+        ("error-missing", "/services/nothing"),
+    ] {
+        desk.open(path).await;
+        wrong.extend(look(&desk, name).await);
+    }
 
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
@@ -124,7 +158,7 @@ async fn huge_and_odd_data_fit_too() {
     desk.deploy(&format!("{hook}?branch={branch}")).await;
     let service = "/api/v1/services/a-name-of-63-characters-which-is-the-longest-that-a-service-has";
     for number in 0..100 {
-        let body = serde_json::json!({ "name": format!("hook-{number}"), "branches": [&branch] });
+        let body = json!({ "name": format!("hook-{number}"), "branches": [&branch] });
         desk.server.api("POST", &format!("{service}/hooks"), Some(body)).await;
     }
     let page = service.strip_prefix("/api/v1").unwrap();

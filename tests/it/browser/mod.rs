@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::harness::browser::Browser;
 use crate::harness::git::GitRepo;
-use crate::harness::process::Server;
+use crate::harness::process::{Server, client};
 
 /// The real program with a repository to deploy, and a browser whose user has signed in.
 struct Desk {
@@ -49,14 +49,18 @@ impl Desk {
         self.server.hook(service).await
     }
 
-    /// POSTs to a hook and waits for the end; the id.
-    async fn deploy(&self, hook: &str) -> String {
-        let url = format!("{}{hook}", self.server.url);
-        let answer = crate::harness::process::client().post(url).send().await.unwrap();
+    /// POSTs to a hook; the id.
+    async fn start(&self, hook: &str) -> String {
+        let answer = client().post(format!("{}{hook}", self.server.url)).send().await.unwrap();
         let body: serde_json::Value = answer.json().await.unwrap();
-        let id = body["deploymentId"].as_str().unwrap().to_owned();
+        body["deploymentId"].as_str().unwrap().to_owned()
+    }
+
+    /// The same, and waits for the end.
+    async fn deploy(&self, hook: &str) -> String {
+        let id = self.start(hook).await;
         let url = format!("{}/deployments/{id}/wait", self.server.url);
-        while crate::harness::process::client().get(&url).send().await.unwrap().status() == 503 {}
+        while client().get(&url).send().await.unwrap().status() == 503 {}
         id
     }
 }
