@@ -173,7 +173,7 @@ pub(in crate::web) async fn delete_as(
         services::delete(tx, &service.id, now)?;
         Ok::<_, Error>(audit::record(tx, &actor, "service.delete", &format!("service {name}"), "", now)?)
     };
-    state.db().try_write(write).await
+    state.write_credentials(write).await
 }
 
 /// Why a service is frozen or a hook paused.
