@@ -177,8 +177,7 @@ pub(in crate::web) async fn remove_as(
         }
         Ok(audit::record(tx, &actor, "operator.delete", &format!("operator {name}"), "", now)?)
     };
-    state.write_credentials(write).await?;
-    Ok(())
+    state.write_credentials(write).await
 }
 
 /// The operator of that name.

@@ -69,6 +69,11 @@ fn trimmed(form: &HashMap<String, String>, name: &str) -> String {
     field(form, name).trim().to_owned()
 }
 
+/// The same, where it is anything.
+fn chosen(form: &HashMap<String, String>, name: &str) -> Option<String> {
+    Some(trimmed(form, name)).filter(|text| !text.is_empty())
+}
+
 /// What is known of a request whose answer may be an error.
 #[derive(Default)]
 pub(super) struct Asked {

@@ -15,7 +15,7 @@ use super::super::urls::page_path;
 use super::service_head::{ServiceHead, Typed};
 use super::service_view::{self, ServicePage, Wanted};
 use super::services_view::{self, ServicesPage};
-use super::{Frame, Page, format, redirect, trimmed};
+use super::{Frame, Page, chosen, format, redirect, trimmed};
 
 /// The entry of the menu.
 pub(super) const HERE: &str = "/services";
@@ -79,9 +79,8 @@ pub(in crate::web) async fn deploy(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let (caller, form) = (auth::caller(request)?, form(body).await?);
-    let given = |field: &str| Some(trimmed(&form, field)).filter(|text| !text.is_empty());
     let clear_cache = trimmed(&form, "clear_cache") == "true";
-    let wanted = DeployBody { branch: given("branch"), commit: given("commit"), clear_cache };
+    let wanted = DeployBody { branch: chosen(&form, "branch"), commit: chosen(&form, "commit"), clear_cache };
     match deploy_as(&state, name.clone(), wanted, caller.clone(), actor(&caller, request)).await {
         Ok(started) => Ok(redirect(&page_path(&started.id))),
         Err(error) => {

@@ -21,7 +21,7 @@ use super::super::sign_ins::{Tried, try_password};
 use super::super::state::AppState;
 use super::errors::ErrorPage;
 use super::session_view::{LinkPage, Refused, SignInPage, is_local};
-use super::{Page, field, redirect};
+use super::{Page, field, redirect, trimmed};
 
 /// Longest text that is kept of what a browser calls itself, in characters.
 const USER_AGENT_MAX: usize = 200;
@@ -59,8 +59,7 @@ pub(in crate::web) async fn create(
     if form.contains_key("once") {
         return by_link(request, &state, &field(&form, "once")).await;
     }
-    let (name, password) = (field(&form, "name"), Password::typed(&field(&form, "password")));
-    let name = name.trim().to_owned();
+    let (name, password) = (trimmed(&form, "name"), Password::typed(&field(&form, "password")));
     let refused = match try_password(&state, address(request), &name, password).await? {
         Tried::Right(hash) => {
             let session = SessionToken::mint();

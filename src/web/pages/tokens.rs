@@ -15,7 +15,7 @@ use super::super::error::Error;
 use super::super::request::{Query, form};
 use super::super::state::AppState;
 use super::tokens_view::{Form, RevocationPage, TokenMadePage, TokenRow, TokensPage};
-use super::{Frame, Page, field, redirect, trimmed};
+use super::{Frame, Page, chosen, field, redirect};
 
 /// Its address.
 const PATH: &str = "/tokens";
@@ -84,12 +84,11 @@ pub(in crate::web) async fn create(
 
 /// An empty choice of a form is none.
 fn read(form: &HashMap<String, String>) -> TokenBody {
-    let chosen = |name| Some(trimmed(form, name)).filter(|text| !text.is_empty());
     TokenBody {
-        name: chosen("name"),
-        scope: chosen("scope"),
-        service: chosen("service"),
-        expires_in: chosen("expires").filter(|text| text != "never"),
+        name: chosen(form, "name"),
+        scope: chosen(form, "scope"),
+        service: chosen(form, "service"),
+        expires_in: chosen(form, "expires").filter(|text| text != "never"),
     }
 }
 

@@ -127,10 +127,12 @@ pub(in crate::web) async fn resume(
     Path(names): Path<(String, String)>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let mut body = HookBody::default();
-    body.paused = Change::Empty;
-    let page = |frame, subject, wrong| PausePage { frame, subject, reason: String::new(), wrong };
-    change(request, &state, names, ("resumed", body), page).await
+    let unpause = |tx: &Tx<'_>, by: &By, service: &str, hook: &str| {
+        let mut body = HookBody::default();
+        body.paused = Change::Empty;
+        hook_actions::update(tx, by, service, hook, body).map(drop)
+    };
+    act(request, &state, names, unpause, "resumed").await
 }
 
 async fn end_page(
@@ -173,7 +175,7 @@ pub(in crate::web) async fn revoke(
     Path(names): Path<(String, String)>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    end_now(request, &state, names, hook_actions::revoke, "revoked").await
+    act(request, &state, names, hook_actions::revoke, "revoked").await
 }
 
 /// `GET …/{hook}/end-old-url`: asks.
@@ -193,18 +195,19 @@ pub(in crate::web) async fn end(
     Path(names): Path<(String, String)>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    end_now(request, &state, names, hook_actions::end_old_url, "ended").await
+    act(request, &state, names, hook_actions::end_old_url, "ended").await
 }
 
-async fn end_now(
+/// Does what needs no form, and leads back to all hooks.
+async fn act(
     request: &Request,
     state: &AppState,
     (name, hook): (String, String),
-    act: fn(&Tx<'_>, &By, &str, &str) -> Result<(), Error>,
+    write: fn(&Tx<'_>, &By, &str, &str) -> Result<(), Error>,
     word: &str,
 ) -> Result<Response, Error> {
     let (service, found) = read_one(request, state, name, hook).await?;
     let (by, names) = (By::of(request, state)?, (service.name.to_string(), found.id.to_string()));
-    state.write_credentials(move |tx: &Tx<'_>| act(tx, &by, &names.0, &names.1)).await?;
+    state.write_credentials(move |tx: &Tx<'_>| write(tx, &by, &names.0, &names.1)).await?;
     Ok(done(&service, &found, word))
 }
