@@ -3,6 +3,7 @@
 //! A line names the route's pattern and never the path itself, since a hook's path is its secret.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -31,12 +32,12 @@ const REFUSED_PEERS: usize = 4096;
 
 /// Names a request in the log; it goes with the request, for the pages that show it.
 #[derive(Debug, Clone)]
-pub(super) struct RequestId(pub(super) String);
+pub(super) struct RequestId(pub(super) Arc<str>);
 
 impl RequestId {
     /// The id of a request that came through the front.
     pub(super) fn of(request: &Request) -> Option<String> {
-        request.data::<Self>().map(|id| id.0.clone())
+        request.data::<Self>().map(|id| id.0.to_string())
     }
 }
 
@@ -56,7 +57,7 @@ fn is_harmless(id: &str) -> bool {
 
 /// What the log says of a request, beside its answer.
 pub(super) struct Entry {
-    pub(super) id: String,
+    pub(super) id: Arc<str>,
     pub(super) method: Method,
     pub(super) is_hook: bool,
     pub(super) client: Peer,
@@ -66,7 +67,13 @@ pub(super) struct Entry {
 impl Entry {
     /// Notes what must be known after the request has gone to its handler.
     pub(super) fn new(id: String, method: &Method, path: &str, client: Peer) -> Self {
-        Self { id, method: method.clone(), is_hook: is_hook_path(path), client, started: Instant::now() }
+        Self {
+            id: id.into(),
+            method: method.clone(),
+            is_hook: is_hook_path(path),
+            client,
+            started: Instant::now(),
+        }
     }
 
     /// The method; one that the caller made up is not worth a place in the log.
@@ -93,7 +100,7 @@ pub(super) fn record(refused: &Refused, entry: &Entry, response: &Response) {
         count = calls;
     }
     let route = response.data::<PathPattern>().map_or("-", |pattern| &pattern.0);
-    let (method, id, client, status_code) = (entry.method(), &entry.id, entry.client, status.as_u16());
+    let (method, id, client, status_code) = (entry.method(), &*entry.id, entry.client, status.as_u16());
     let duration_us = u64::try_from(entry.started.elapsed().as_micros()).unwrap_or(u64::MAX);
     if status.is_success() && entry.method == Method::GET {
         tracing::debug!(method, route, status = status_code, duration_us, request.id = id, %client, "request");

@@ -173,7 +173,7 @@ impl Front {
         let mut response = match guard::check(&mut parts, head.has_length()) {
             Ok(()) => {
                 parts.extensions.insert(client);
-                parts.extensions.insert(RequestId(entry.id.clone()));
+                parts.extensions.insert(RequestId(Arc::clone(&entry.id)));
                 self.call(hyper::Request::from_parts(parts, body), &entry).await
             }
             Err(refusal) => refusal.response(),
@@ -191,7 +191,7 @@ impl Front {
         let request = Request::from((request, LocalAddr::default(), RemoteAddr::default(), Scheme::HTTP));
         let answer = AssertUnwindSafe(self.endpoint.get_response(request)).catch_unwind();
         answer.await.unwrap_or_else(|_: Box<dyn Any + Send>| {
-            tracing::error!(request.id = entry.id, "handler panicked");
+            tracing::error!(request.id = &*entry.id, "handler panicked");
             guard::problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error")
         })
     }
