@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use tempfile::TempDir;
+use thirtyfour::TypingData;
 use thirtyfour::prelude::*;
 
 use crate::harness::browser::Browser;
@@ -108,6 +109,11 @@ async fn from_setup_to_a_revoked_hook_without_scripts() {
     walk(Browser::without_scripts().await, false).await;
 }
 
+/// Types into what is in focus.
+async fn type_keys(browser: &Browser, keys: impl Into<TypingData>) {
+    browser.driver.active_element().await.unwrap().send_keys(keys).await.unwrap();
+}
+
 /// Moves on with Tab until the element in focus fits.
 async fn tab_to(browser: &Browser, words: &str) {
     for _ in 0..60 {
@@ -129,14 +135,14 @@ async fn a_hook_is_made_by_the_keyboard_alone() {
     desk.open(HOOKS).await;
 
     tab_to(&desk.browser, "name").await;
-    desk.browser.driver.active_element().await.unwrap().send_keys("keyboard").await.unwrap();
+    type_keys(&desk.browser, "keyboard").await;
     tab_to(&desk.browser, "Generate Hook URL").await;
-    desk.browser.driver.active_element().await.unwrap().send_keys(Key::Enter + "").await.unwrap();
+    type_keys(&desk.browser, Key::Enter + "").await;
     desk.browser.shows("keyboard").await;
 
     let url = secret(&desk.browser).await;
     tab_to(&desk.browser, "Copy URL").await;
-    desk.browser.driver.active_element().await.unwrap().send_keys(Key::Enter + "").await.unwrap();
+    type_keys(&desk.browser, Key::Enter + "").await;
     desk.browser.shows("Copied").await;
     assert_eq!(status(&url).await, 202);
 

@@ -14,6 +14,12 @@ async fn look(desk: &Desk, name: &str) -> Vec<String> {
     look_in(desk, name, &Theme::BOTH).await
 }
 
+/// Opens a page and looks at it.
+async fn look_at(desk: &Desk, path: &str, name: &str) -> Vec<String> {
+    desk.open(path).await;
+    look(desk, name).await
+}
+
 async fn look_in(desk: &Desk, name: &str, themes: &[Theme]) -> Vec<String> {
     let mut wrong = Vec::new();
     for &theme in themes {
@@ -36,8 +42,7 @@ async fn look_in(desk: &Desk, name: &str, themes: &[Theme]) -> Vec<String> {
 async fn every_page_fits_and_passes_the_rules_in_both_themes() {
     let desk = Desk::new(true).await;
     let mut wrong = Vec::new();
-    desk.open("/services").await;
-    wrong.extend(look(&desk, "services-empty").await);
+    wrong.extend(look_at(&desk, "/services", "services-empty").await);
     let good = desk.service("api", "echo fine").await;
     let bad = desk.service("worker", "printf '\\033[31mno\\033[0m\\n'; exit 3").await;
     let (succeeded, failed) = (desk.deploy(&good).await, desk.deploy(&bad).await);
@@ -68,8 +73,7 @@ async fn every_page_fits_and_passes_the_rules_in_both_themes() {
     ];
 
     for (name, path) in &pages {
-        desk.open(path).await;
-        wrong.extend(look(&desk, name).await);
+        wrong.extend(look_at(&desk, path, name).await);
     }
 
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -93,13 +97,11 @@ async fn what_is_shown_once_and_what_strangers_see_passes_the_rules_too() {
     desk.browser.find("#secret, .secret").await;
     wrong.extend(look(&desk, "token-created").await);
     let hook = desk.service("web", "true").await;
-    desk.open(&hook).await;
-    wrong.extend(look(&desk, "error-hook-get").await);
+    wrong.extend(look_at(&desk, &hook, "error-hook-get").await);
     let link = desk.server.api("POST", "/api/v1/operators", Some(json!({ "name": "noor" }))).await;
     desk.browser.open(link["signInUrl"].as_str().unwrap()).await;
     wrong.extend(look(&desk, "sign-in-link").await);
-    desk.open("/login").await;
-    wrong.extend(look(&desk, "sign-in").await);
+    wrong.extend(look_at(&desk, "/login", "sign-in").await);
     let data = tempfile::TempDir::new().unwrap();
     let server = crate::harness::process::Server::start(data.path(), &[]);
     desk.browser.open(&super::journey::setup_link(&server)).await;
@@ -136,8 +138,7 @@ async fn what_runs_and_what_asks_first_passes_the_rules_too() {
         ("confirm", "/confirm?next=/tokens"),
         ("error-missing", "/services/nothing"),
     ] {
-        desk.open(path).await;
-        wrong.extend(look(&desk, name).await);
+        wrong.extend(look_at(&desk, path, name).await);
     }
 
     assert!(wrong.is_empty(), "{wrong:#?}");

@@ -52,8 +52,8 @@ pub enum Fault {
     Body(String),
 }
 
-/// Which calls a fault hits: all of a method and a path, or some of them, counted from when the fault was added.
-#[derive(Debug)]
+/// Which calls a fault hits, or a test waits for: all of a method and a path, or some of them, counted from then on.
+#[derive(Clone, Debug)]
 pub struct Calls {
     method: String,
     path: String,
@@ -226,11 +226,12 @@ impl FaultProxy {
         self.shared.cut.send_replace(());
     }
 
-    /// Waits for a request of a method to a path with this piece.
-    pub async fn has_seen(&self, method: &str, piece: &str) {
+    /// Waits for such a request, counted from the first that ever came.
+    pub async fn has_seen(&self, calls: Calls) {
         let mut seen = self.shared.seen.subscribe();
-        let fits = |entry: &Entry| entry.method == method && entry.target.contains(piece);
-        while !self.journal().iter().any(fits) {
+        let are_in =
+            |all: Vec<Entry>, mut calls: Calls| all.iter().any(|it| calls.hits(&it.method, &it.target));
+        while !are_in(self.journal(), calls.clone()) {
             seen.changed().await.expect("the proxy lives");
         }
     }

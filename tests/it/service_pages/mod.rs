@@ -9,9 +9,11 @@ mod show;
 use crate::harness::Answer;
 use crate::harness::TestServer;
 use crate::harness::forms::Browser;
-use crate::harness::forms::HOSTILE;
 use crate::harness::forms::form;
 use crate::harness::http::Send as _;
+
+/// A whole element; the one for names has no slash, since no name may have one.
+pub const HOSTILE: &str = "\"><script>alert(1)</script>";
 
 /// Where an answer sends the browser.
 pub fn place(answer: &Answer) -> String {

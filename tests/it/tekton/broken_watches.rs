@@ -13,12 +13,6 @@ const TASK_WATCH: &str = "/taskruns?*watch=true";
 const RUN_LIST: &str = "/pipelineruns?*limit=";
 const TASK_LIST: &str = "/taskruns?*limit=";
 
-/// How often a list of all was asked for.
-fn lists(stage: &Stage, resource: &str) -> usize {
-    let fits = |target: &str| target.contains(resource) && target.contains("limit=");
-    stage.proxy.journal().iter().filter(|call| fits(&call.target)).count()
-}
-
 /// What a watch says when the version that it was to begin at is forgotten.
 fn expired() -> Fault {
     let status = json!({
@@ -58,12 +52,8 @@ async fn an_expired_watch_lists_anew() {
     let run = stage.begin();
 
     // The library waits a moment before it lists again, in which a whole run could end.
-    soon(async {
-        while lists(&stage, "/pipelineruns?") < 2 || lists(&stage, "/taskruns?") < 2 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    soon(stage.proxy.has_seen(Calls::to("GET", RUN_LIST).nth(2))).await;
+    soon(stage.proxy.has_seen(Calls::to("GET", TASK_LIST).nth(2))).await;
     succeeds(&stage.kubelet()).await;
 
     assert_eq!(run.ends().await.1, Outcome::Succeeded);
@@ -89,7 +79,7 @@ async fn silent_watches_are_made_up_for_by_looking() {
     stage.proxy.inject(Calls::to("GET", RUN_WATCH), Fault::Hang);
     stage.proxy.inject(Calls::to("GET", TASK_WATCH), Fault::Hang);
     let mut run = stage.begin();
-    soon(stage.proxy.has_seen("GET", "/taskruns?")).await;
+    soon(stage.proxy.has_seen(Calls::to("GET", "/taskruns?"))).await;
 
     succeeds(&stage.kubelet()).await;
 
@@ -103,7 +93,7 @@ async fn an_end_that_is_seen_before_its_cause_waits_for_the_cause() {
     let stage = Stage::new().await;
     stage.proxy.inject(Calls::to("GET", TASK_WATCH), Fault::Hang);
     let run = stage.begin();
-    soon(stage.proxy.has_seen("GET", "/taskruns?")).await;
+    soon(stage.proxy.has_seen(Calls::to("GET", "/taskruns?"))).await;
 
     clones(&stage.kubelet()).await;
     stage.proxy.inject(Calls::to("GET", "/taskruns?").first(1), Fault::Status(503, None));

@@ -14,7 +14,7 @@ async fn a_server_that_died_before_it_created_leaves_nothing() {
     let stage = Stage::new().await;
     stage.proxy.inject(Calls::to("POST", "/pipelineruns").first(1), Fault::Hang);
     let first = stage.begin();
-    soon(stage.proxy.has_seen("POST", "/pipelineruns")).await;
+    soon(stage.proxy.has_seen(Calls::to("POST", "/pipelineruns"))).await;
     first.dies().await;
     assert_eq!(stage.uids().await, [""; 0]);
 

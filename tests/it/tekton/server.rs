@@ -91,7 +91,7 @@ async fn a_server_that_is_killed_around_the_creation_makes_exactly_one_run() {
         let mut own = Installation::new().await;
         own.stage.proxy.inject(Calls::to("POST", "/pipelineruns").first(1), fault.clone());
         let id = own.post().await;
-        soon(own.stage.proxy.has_seen("POST", "/pipelineruns")).await;
+        soon(own.stage.proxy.has_seen(Calls::to("POST", "/pipelineruns"))).await;
 
         own.kill();
         own.start();
@@ -135,7 +135,7 @@ async fn calls_are_kept_while_the_cluster_is_away_and_run_once_it_is_back() {
     own.kill();
     own.stage.proxy.inject(Calls::to("*", ""), Fault::Cut);
     own.start();
-    soon(own.stage.proxy.has_seen("GET", "/pipelineruns")).await;
+    soon(own.stage.proxy.has_seen(Calls::to("GET", "/pipelineruns"))).await;
 
     let id = own.post().await;
     let before = own.until(&id, |_| true).await;

@@ -98,7 +98,7 @@ async fn a_stop_during_a_creation_that_succeeds_late_ends_the_run() {
     let stage = Stage::new().await;
     stage.proxy.inject(Calls::to("POST", "/pipelineruns"), Fault::Delay(Duration::from_secs(4)));
     let run = stage.begin();
-    soon(stage.proxy.has_seen("POST", "/pipelineruns")).await;
+    soon(stage.proxy.has_seen(Calls::to("POST", "/pipelineruns"))).await;
 
     assert_eq!(stopped_in_time(run).await.0, Reason::Cancelled);
 
@@ -112,7 +112,7 @@ async fn everything_that_a_stop_waits_for_together_is_in_time() {
     stage.proxy.inject(Calls::to("POST", "/pipelineruns"), Fault::Delay(Duration::from_secs(8)));
     stage.proxy.inject(Calls::to("PATCH", "/pipelineruns"), Fault::Hang);
     let run = stage.begin();
-    soon(stage.proxy.has_seen("POST", "/pipelineruns")).await;
+    soon(stage.proxy.has_seen(Calls::to("POST", "/pipelineruns"))).await;
 
     let (reason, message) = stopped_in_time(run).await;
 
