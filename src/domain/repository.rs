@@ -123,6 +123,36 @@ impl Repository {
         &self.text
     }
 
+    /// Whether a credential for the one would be shown to the same server for the other: scheme, host and port are the
+    /// same, however they are spelled.
+    pub fn shares_origin(&self, other: &Self) -> bool {
+        self.origin().is_some_and(|origin| other.origin() == Some(origin))
+    }
+
+    /// None for a path on this machine. Read from the text, as git reads it: where a URL parser takes `\` for `/`, git
+    /// takes what stands before the `@` for a user.
+    fn origin(&self) -> Option<(Transport, String, u16)> {
+        let default = match self.transport {
+            Transport::Https => 443,
+            Transport::Ssh => 22,
+            Transport::Git => 9_418,
+            Transport::Http => 80,
+            Transport::File => return None,
+        };
+        let authority = match self.text.split_once("://") {
+            Some((_, rest)) => rest.split('/').next(),
+            None => self.text.split(':').next(),
+        }?;
+        let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
+        let (host, port) = match address.rsplit_once(':') {
+            Some((host, "")) => (host, default),
+            // The colons inside of `[::1]` are followed by no number.
+            Some((host, port)) => port.parse().map_or((address, default), |port| (host, port)),
+            None => (address, default),
+        };
+        Some((self.transport, host.to_ascii_lowercase(), port))
+    }
+
     /// How it is reached.
     pub const fn transport(&self) -> Transport {
         self.transport
@@ -158,6 +188,38 @@ mod tests {
             ("/srv/git/api.git", Transport::File),
         ] {
             assert_eq!(Repository::parse(text).unwrap().transport(), transport, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port_however_they_are_spelled() {
+        let share = |one: &str, other: &str| {
+            Repository::parse(one).unwrap().shares_origin(&Repository::parse(other).unwrap())
+        };
+        for (one, other) in [
+            ("https://git.example.com/a", "HTTPS://GIT.example.com:443/b/c"),
+            ("https://git.example.com/a", "https://git.example.com:/a"),
+            ("https://git.example.com:8443/a", "https://git.example.com:8443/b"),
+            ("http://git.example.com/a", "http://git.example.com:80/a"),
+            ("git://git.example.com/a", "git://git.example.com:9418/a"),
+            ("git@git.example.com:a", "ssh://other@git.example.com:22/b"),
+            ("https://[2001:db8::1]/a", "https://[2001:DB8::1]:443/a"),
+        ] {
+            assert!(share(one, other) && share(other, one), "{one} {other}");
+        }
+        for (one, other) in [
+            ("https://git.example.com/a", "http://git.example.com/a"),
+            ("https://git.example.com/a", "http://git.example.com:443/a"),
+            ("https://git.example.com/a", "https://git.example.com.evil/a"),
+            ("https://git.example.com/a", "https://git.example.com:4430/a"),
+            ("https://git.example.com/a", r"https://git.example.com\@evil.example.com/a"),
+            ("https://git.example.com/a", "git@git.example.com:a"),
+            ("https://[2001:db8::1]/a", "https://[2001:db8::2]/a"),
+            ("https://[2001:db8::1]/a", "https://[2001:db8::1]:8443/a"),
+            ("git@git.example.com:a", "git@evil.example.com:a"),
+            ("/srv/a", "/srv/a"),
+        ] {
+            assert!(!share(one, other) && !share(other, one), "{one} {other}");
         }
     }
 

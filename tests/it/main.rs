@@ -18,6 +18,7 @@ mod executor_contract;
 mod fault_proxy;
 mod faults;
 mod front;
+mod git_credentials;
 mod harness;
 mod hooks;
 mod local;

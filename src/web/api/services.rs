@@ -17,7 +17,7 @@ use super::super::state::AppState;
 use super::deployment_body::{DeploymentBody, complete};
 use super::deployments::{Started, start};
 use super::service_body::{ServiceBody, Shown};
-use super::service_changes::{differences, reaches_further, runs_other_code_here};
+use super::service_changes::{differences, needs_whole_server};
 use super::{List, accepted, limit, no_content};
 
 /// Longest reason of a freeze or pause, in characters.
@@ -131,8 +131,9 @@ pub(in crate::web) async fn update_as(
         let before = load(tx, &name)?;
         caller.require(Scope::Admin, Some(&before.id))?;
         let after = changes.apply(before.clone(), available)?;
-        if runs_other_code_here(&before, &after) || reaches_further(&before, &after) {
-            caller.require(Scope::Admin, None)?;
+        if let Some(why) = needs_whole_server(&before, &after).filter(|_| !caller.may(Scope::Admin, None)) {
+            let detail = format!("{} is for one service; {why} an admin of the whole server", caller.name());
+            return Err(Error::Forbidden { code: "scope", detail });
         }
         services::update(tx, &after)?;
         let detail = differences(&before, &after);

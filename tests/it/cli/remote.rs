@@ -32,6 +32,29 @@ fn a_token_reaches_as_far_as_its_scope_and_no_further() {
 }
 
 #[test]
+fn an_admin_of_one_service_sends_its_git_credential_nowhere_else() {
+    let server = RunningServer::start();
+    let secret = server.write("git-token", "x");
+    let add = ["service", "add", "api", "--repo", "https://git.example/api.git", "--deploy", "true"];
+    server.cli(&[&add[..], &["--git-token-file", &secret]].concat()).ok();
+    let made = server.cli(&["token", "create", "own", "--scope", "admin", "--service", "api"]).ok();
+    let token = server.write("token", &made.stdout);
+    let table = "[[service]]\nname = \"api\"\nrepository = \"https://evil.example/api.git\"\n";
+    let file = server.write("s.toml", table);
+
+    let set = ["service", "set", "api", "--repo", "https://evil.example/api.git"];
+    let set = server.remote(&token, &set).code(4);
+    let applied = server.remote(&token, &["apply", "-f", &file]).code(4);
+
+    for ran in [set, applied] {
+        let says = "a git credential goes to another address only for an admin of the whole server";
+        assert!(ran.stderr.contains(says), "{}", ran.stderr);
+    }
+    let shown = server.cli(&["service", "show", "api", "--json"]).ok().json();
+    assert_eq!(shown["repository"], "https://git.example/api.git");
+}
+
+#[test]
 fn without_a_token_it_says_how_to_make_one() {
     let server = RunningServer::start();
 
