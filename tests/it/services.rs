@@ -11,7 +11,8 @@ const ONE: &str = "/api/v1/services/api";
 #[tokio::test]
 async fn a_new_service_is_shown_as_it_will_be_read() {
     let server = TestServer::start().await;
-    let body = json!({ "name": "api", "repository": "https://git.example.com/acme/api.git" });
+    let repository = "https://git.example.com/acme/api.git";
+    let body = json!({ "name": "api", "repository": repository, "deployCommand": "./deploy.sh" });
 
     let made = server.admin.post(ALL, body).await;
     let read = server.admin.get(ONE).await;
@@ -24,7 +25,7 @@ async fn a_new_service_is_shown_as_it_will_be_read() {
     let expected = json!({
         "id": "x", "name": "api", "repository": "https://git.example.com/acme/api.git", "defaultBranch": "main",
         "executor": "local", "queuePolicy": "coalesce", "timeout": "1h", "url": null, "buildCommand": "",
-        "deployCommand": "", "env": {}, "gitTokenFile": null, "gitSshKeyFile": null, "image": null,
+        "deployCommand": "./deploy.sh", "env": {}, "gitTokenFile": null, "gitSshKeyFile": null, "image": null,
         "cacheRepository": null, "dockerfile": null, "context": null, "buildArgs": null, "gitSecret": null,
         "registrySecret": null, "workload": null, "rollback": null, "frozen": null,
         "createdAt": "2026-11-24T14:30:49.120Z",
@@ -67,10 +68,9 @@ async fn a_change_names_only_what_changes() {
 #[tokio::test]
 async fn values_of_variables_are_taken_and_never_given_back() {
     let server = TestServer::start().await;
-    let made = server
-        .admin
-        .post(ALL, json!({ "name": "api", "repository": "/x", "env": { "A": "secret-of-a" } }))
-        .await;
+    let env = json!({ "A": "secret-of-a" });
+    let body = json!({ "name": "api", "repository": "/x", "deployCommand": "true", "env": env });
+    let made = server.admin.post(ALL, body).await;
 
     let changed = server.admin.patch(ONE, json!({ "env": { "B": "secret-of-b" } })).await;
     let read = server.admin.get(ONE).await;
@@ -102,15 +102,17 @@ async fn an_error_names_its_field() {
         ("buildCommand", json!("x".repeat(5_000))),
         ("gitTokenFile", json!("relative")),
     ] {
-        let mut body = json!({ "name": "api", "repository": "https://git.example.com/api.git" });
+        let repository = "https://git.example.com/api.git";
+        let mut body = json!({ "name": "api", "repository": repository, "deployCommand": "true" });
         body[field] = value.clone();
         let answer = server.admin.post(ALL, body).await;
 
         assert_eq!(answer.refusal(), (400, "invalid_parameter".to_owned()), "{field} {value}");
         assert_eq!(answer.parameter(), field, "{}", answer.text());
     }
-    let env = json!({ "name": "api", "repository": "/x", "env": { "GIT_DIR": "x" } });
-    assert_eq!(server.admin.post(ALL, env).await.parameter(), "env.GIT_DIR");
+    let env = json!({ "GIT_DIR": "x" });
+    let body = json!({ "name": "api", "repository": "/x", "deployCommand": "true", "env": env });
+    assert_eq!(server.admin.post(ALL, body).await.parameter(), "env.GIT_DIR");
     assert_eq!(server.admin.get(ALL).await.items().len(), 1, "nothing was stored");
 }
 
@@ -130,7 +132,7 @@ async fn a_missing_or_misspelled_field_is_said() {
 async fn a_name_can_be_taken_once_and_is_free_again_after_deletion() {
     let server = TestServer::start().await;
     let service = server.service("api").create().await;
-    let body = json!({ "name": "api", "repository": "/other" });
+    let body = json!({ "name": "api", "repository": "/other", "deployCommand": "true" });
 
     let taken = server.admin.post(ALL, body.clone()).await;
     service.delete().await;

@@ -30,7 +30,7 @@ fn repository(server: &RunningServer) -> String {
 fn server_with(build: &str) -> RunningServer {
     let server = RunningServer::start();
     let repo = repository(&server);
-    server.cli(&["service", "add", "api", "--repo", &repo, "--build", build]).ok();
+    server.cli(&["service", "add", "api", "--repo", &repo, "--build", build, "--deploy", "true"]).ok();
     server
 }
 
@@ -41,7 +41,7 @@ fn deploy(server: &RunningServer) -> String {
 #[test]
 fn a_failed_deployment_exits_1_and_says_why() {
     let server = RunningServer::start();
-    server.cli(&["service", "add", "api", "--repo", "/nowhere/at/all"]).ok();
+    server.cli(&["service", "add", "api", "--repo", "/nowhere/at/all", "--deploy", "true"]).ok();
 
     let waited = server.cli(&["deploy", "api", "--wait"]).code(1);
     let id = waited.stdout.lines().next().unwrap().to_owned();
@@ -75,7 +75,7 @@ fn an_unknown_deployment_is_3_everywhere() {
 #[test]
 fn a_wait_outlasts_a_restart_of_the_server() {
     let mut server = RunningServer::start();
-    server.cli(&["service", "add", "api", "--repo", "/nowhere/at/all"]).ok();
+    server.cli(&["service", "add", "api", "--repo", "/nowhere/at/all", "--deploy", "true"]).ok();
     let id = server.cli(&["deploy", "api", "--wait"]).code(1).stdout.lines().next().unwrap().to_owned();
     server.stop();
 

@@ -5,8 +5,8 @@ use super::binary::{RunningServer, program, run};
 #[test]
 fn a_token_reaches_as_far_as_its_scope_and_no_further() {
     let server = RunningServer::start();
-    server.cli(&["service", "add", "api", "--repo", "/x"]).ok();
-    server.cli(&["service", "add", "web", "--repo", "/x"]).ok();
+    server.cli(&["service", "add", "api", "--repo", "/x", "--deploy", "true"]).ok();
+    server.cli(&["service", "add", "web", "--repo", "/x", "--deploy", "true"]).ok();
 
     let made = server
         .cli(&["token", "create", "ci", "--scope", "deploy", "--service", "api", "--expires", "90d"])
@@ -66,7 +66,7 @@ fn without_a_token_it_says_how_to_make_one() {
 #[test]
 fn the_status_needs_no_token() {
     let server = RunningServer::start();
-    server.cli(&["service", "add", "api", "--repo", "/nowhere"]).ok();
+    server.cli(&["service", "add", "api", "--repo", "/nowhere", "--deploy", "true"]).ok();
     let id = server.cli(&["deploy", "api"]).ok().stdout;
 
     run(program().args(["deployment", "wait", id.trim_end(), "--server", &server.url])).code(1);

@@ -47,7 +47,7 @@ fn a_backup_brings_back_what_was_there() {
     let mut server = RunningServer::start();
     let file = server.file("copy.db");
     let name = file.to_str().unwrap().to_owned();
-    server.cli(&["service", "add", "api", "--repo", "/x"]).ok();
+    server.cli(&["service", "add", "api", "--repo", "/x", "--deploy", "true"]).ok();
     server.cli(&["hook", "create", "api", "--name", "ci"]).ok();
     server.cli(&["backup", &name]).ok();
     server.cli(&["service", "rm", "api", "--yes"]).ok();
@@ -67,7 +67,7 @@ fn a_backup_brings_back_what_was_there() {
 #[test]
 fn a_file_that_is_no_backup_is_refused_and_the_database_stays() {
     let mut server = RunningServer::start();
-    server.cli(&["service", "add", "api", "--repo", "/x"]).ok();
+    server.cli(&["service", "add", "api", "--repo", "/x", "--deploy", "true"]).ok();
     server.stop();
     let text = server.write("text", "not a database, and long enough that nobody takes it for an empty one");
 

@@ -18,7 +18,8 @@ pub struct ServiceBuilder {
 
 impl ServiceBuilder {
     pub fn new(admin: Api, name: &str) -> Self {
-        let body = json!({ "name": name, "repository": format!("/srv/git/{name}.git") });
+        let repository = format!("/srv/git/{name}.git");
+        let body = json!({ "name": name, "repository": repository, "deployCommand": "true" });
         Self { admin, body }
     }
 

@@ -113,8 +113,11 @@ impl Server {
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
-    /// Makes a service with a hook and gives the path of the hook's URL.
-    pub async fn hook(&self, service: Value) -> String {
+    /// Makes a service with a hook and gives the path of the hook's URL. Where none is named, `true` deploys.
+    pub async fn hook(&self, mut service: Value) -> String {
+        if service["deployCommand"].is_null() {
+            service["deployCommand"] = json!("true");
+        }
         let name = service["name"].as_str().unwrap().to_owned();
         self.api("POST", "/api/v1/services", Some(service)).await;
         let hooks = format!("/api/v1/services/{name}/hooks");

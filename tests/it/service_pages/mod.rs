@@ -62,7 +62,7 @@ async fn a_form_of_another_site_does_nothing() {
     let browser = Browser::of(&server, "mira").await;
 
     for (path, fields) in [
-        ("/services", vec![("name", "evil"), ("repository", "/srv/evil")]),
+        ("/services", vec![("name", "evil"), ("repository", "/srv/evil"), ("deployCommand", "true")]),
         ("/services/api/deploy", vec![]),
         ("/services/api/freeze", vec![("reason", "x")]),
         ("/services/api/unfreeze", vec![]),
