@@ -20,7 +20,9 @@ use super::service_cluster::workload;
 #[command(after_help = "Example:
   stackblaze apply -f services.toml
 
-services.toml, every setting but name and repository may be left out:
+services.toml, every setting but name and repository may be left out; what
+builds on the server's own host needs deploy_command, what builds in a
+cluster image and workload:
   [[service]]
   name = \"api\"
   repository = \"https://git.example/you/api.git\"

@@ -75,11 +75,17 @@ fn spelling(parameter: &str) -> String {
         "queuePolicy" => "--queue-policy",
         "gitTokenFile" => "--git-token-file",
         "gitSshKeyFile" => "--git-ssh-key-file",
+        "cacheRepository" => "--cache-repository",
+        "buildArgs" => "--build-arg",
+        "gitSecret" => "--git-secret",
+        "registrySecret" => "--registry-secret",
         "expiresIn" => "--expires",
         "addresses" => "--from",
         "paused" => "--reason",
         "executor" | "timeout" | "url" | "overlap" | "scope" | "reason" | "commit" | "status" | "limit"
-        | "after" => return format!("--{parameter}"),
+        | "after" | "workload" | "image" | "dockerfile" | "context" | "rollback" => {
+            return format!("--{parameter}");
+        }
         _ => return parameter.strip_prefix("env.").map_or_else(|| parameter.to_owned(), str::to_owned),
     };
     flag.to_owned()

@@ -39,9 +39,9 @@ enum Verb {
   stackblaze service add api --repo https://git.example/you/api.git \\
       --branch main --build 'make' --deploy './deploy.sh'
   stackblaze service add site --repo git@git.example:you/site.git \\
-      --git-ssh-key-file /etc/stackblaze/site.key
+      --git-ssh-key-file /etc/stackblaze/site.key --deploy 'make install'
   stackblaze service add job --repo /srv/git/job.git --env-file job.env \\
-      --timeout 30m --queue-policy latest
+      --build 'make deploy' --deploy true --timeout 30m --queue-policy latest
   stackblaze service add shop --repo https://git.example/you/shop.git --executor tekton \\
       --image registry.example.com/shop --workload apps/shop --registry-secret registry")]
     Add(Box<Add>),
@@ -135,7 +135,8 @@ struct Fields {
     /// Build command, given to sh -c in the source folder
     #[arg(long, value_name = "CMD")]
     build: Option<String>,
-    /// Deploy command, given to sh -c in the source folder after the build
+    /// Deploy command, given to sh -c in the source folder after the build; needed on the server's own host, `true` where
+    /// the build deploys
     #[arg(long, value_name = "CMD")]
     deploy: Option<String>,
     /// File with KEY=VALUE lines, taken literally, for both commands; stored in clear, never shown again

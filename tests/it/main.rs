@@ -31,6 +31,7 @@ mod refusals;
 mod restarts;
 mod routes;
 mod secrets;
+mod service_needs;
 mod service_pages;
 mod services;
 mod snippets;

@@ -202,7 +202,7 @@ async fn with_too_little_disk_calls_are_refused_and_everything_else_goes_on() {
 async fn without_leave_for_host_builds_a_public_listener_runs_nothing() {
     let data = TempDir::new().unwrap();
     let server = Server::start(data.path(), &["--listen", "0.0.0.0:0"]);
-    let service = json!({ "name": "api", "repository": "/srv/api", "executor": "local" });
+    let service = json!({ "name": "api", "repository": "/srv/api", "deployCommand": "true" });
 
     let socket = reqwest::Client::builder().unix_socket(data.path().join("stackblaze.sock")).build().unwrap();
     let refused = socket.post("http://server/api/v1/services").json(&service).send().await.unwrap();

@@ -2,6 +2,7 @@
 //! so, left as they are.
 
 use std::collections::BTreeMap;
+use std::mem::take;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,12 +13,15 @@ use crate::domain::{
 };
 
 use super::super::request::Change;
-use super::tekton_body::{BuildArgs, TektonChanges, WorkloadBody};
+use super::tekton_body::{BuildArgs, NO_CLUSTER, TektonChanges, WorkloadBody};
 
 /// Stands for a value that is not shown.
 const HIDDEN: &str = "***";
 /// A service of this name would have its pages where the dashboard has another one.
 const RESERVED: &str = "new";
+/// What is said of executor `local` on a server that has none.
+const NO_HOST_BUILDS: &str = "local builds on the server's own host, which this server does not do: it listens beyond \
+    loopback, and was started without --allow-host-builds";
 /// A run's timeout where nothing is said.
 pub(in crate::web) const DEFAULT_TIMEOUT: Span = Span::from_hours(1);
 
@@ -122,13 +126,13 @@ impl ServiceBody {
                 "\"new\" is the address of the form for new services; take another name",
             ));
         }
-        let executor = if available.tekton { ExecutorKind::Tekton } else { ExecutorKind::Local };
+        let default = if available.tekton { ExecutorKind::Tekton } else { ExecutorKind::Local };
         let service = Service {
             id: ServiceId::generate(),
             name: ServiceName::parse(&need("name", &self.name)?)?,
             repository: Repository::parse(&need("repository", &self.repository)?)?,
             default_branch: branch(self.default_branch.as_deref().unwrap_or("main"))?,
-            executor,
+            executor: executor(self.executor.as_deref().unwrap_or(default.as_str()), available)?,
             queue_policy: QueuePolicy::Coalesce,
             timeout: DEFAULT_TIMEOUT,
             url: None,
@@ -137,61 +141,102 @@ impl ServiceBody {
             frozen: None,
             created_at: now,
         };
-        self.apply(service, available)
+        let service = self.apply(service, available)?;
+        check_deploys(&service)?;
+        Ok(service)
     }
 
     /// Changes what it names in a service.
     ///
     /// # Errors
     /// Names the field that is wrong.
-    pub(super) fn apply(self, mut service: Service, available: Available) -> Result<Service, Invalid> {
-        if let Some(name) = self.name
+    pub(super) fn apply(mut self, mut service: Service, available: Available) -> Result<Service, Invalid> {
+        if let Some(name) = &self.name
             && name != service.name.as_str()
         {
             return Err(Invalid::new("name", "cannot be changed; add a service with the new name"));
         }
-        if let Some(text) = self.repository {
-            service.repository = Repository::parse(&text)?;
+        if let Some(text) = &self.repository {
+            service.repository = Repository::parse(text)?;
         }
-        if let Some(text) = self.default_branch {
-            service.default_branch = branch(&text)?;
+        if let Some(text) = &self.default_branch {
+            service.default_branch = branch(text)?;
         }
-        if let Some(text) = self.executor {
-            service.executor =
-                ExecutorKind::parse(&text).filter(|kind| available.has(*kind)).ok_or_else(|| {
-                    Invalid::new("executor", format!("\"{text}\" is not an executor of this server"))
-                })?;
+        let before = service.executor;
+        if let Some(text) = &self.executor {
+            service.executor = executor(text, available)?;
         }
-        if let Some(text) = self.queue_policy {
-            service.queue_policy = QueuePolicy::parse(&text)
+        if let Some(text) = &self.queue_policy {
+            service.queue_policy = QueuePolicy::parse(text)
                 .ok_or_else(|| Invalid::new("queuePolicy", "must be coalesce, latest or every"))?;
         }
-        if let Some(text) = self.timeout {
+        if let Some(text) = &self.timeout {
             service.timeout = text.parse().map_err(|error: Invalid| Invalid::new("timeout", error.detail))?;
         }
-        service.url = self.url.apply(service.url);
-        let local = &mut service.local;
-        local.build_command = self.build_command.unwrap_or_else(|| std::mem::take(&mut local.build_command));
-        local.deploy_command =
-            self.deploy_command.unwrap_or_else(|| std::mem::take(&mut local.deploy_command));
-        local.git_token_file = self.git_token_file.apply(local.git_token_file.take());
-        local.git_ssh_key_file = self.git_ssh_key_file.apply(local.git_ssh_key_file.take());
-        merge_env(&mut local.env, self.env.unwrap_or_default())?;
-        let tekton = TektonChanges {
-            image: self.image,
-            cache_repository: self.cache_repository,
-            dockerfile: self.dockerfile,
-            context: self.context,
-            build_args: self.build_args,
-            git_secret: self.git_secret,
-            registry_secret: self.registry_secret,
-            workload: self.workload,
-            rollback: self.rollback,
-        };
+        service.url = take(&mut self.url).apply(service.url);
+        let asks_for_deploy = self.deploy_command.is_some() || service.executor != before;
+        self.apply_local(&mut service.local)?;
+        let tekton = self.take_tekton();
+        if service.executor == ExecutorKind::Local {
+            tekton.check_kept(service.tekton.as_ref(), available.tekton)?;
+        }
         service.tekton = tekton.apply(service.tekton)?;
         service.check()?;
+        if asks_for_deploy {
+            check_deploys(&service)?;
+        }
         Ok(service)
     }
+
+    fn apply_local(&mut self, local: &mut LocalSettings) -> Result<(), Invalid> {
+        if let Some(command) = self.build_command.take() {
+            local.build_command = command;
+        }
+        if let Some(command) = self.deploy_command.take() {
+            local.deploy_command = command;
+        }
+        local.git_token_file = take(&mut self.git_token_file).apply(local.git_token_file.take());
+        local.git_ssh_key_file = take(&mut self.git_ssh_key_file).apply(local.git_ssh_key_file.take());
+        merge_env(&mut local.env, self.env.take().unwrap_or_default())
+    }
+
+    fn take_tekton(&mut self) -> TektonChanges {
+        TektonChanges {
+            image: take(&mut self.image),
+            cache_repository: take(&mut self.cache_repository),
+            dockerfile: take(&mut self.dockerfile),
+            context: take(&mut self.context),
+            build_args: take(&mut self.build_args),
+            git_secret: take(&mut self.git_secret),
+            registry_secret: take(&mut self.registry_secret),
+            workload: take(&mut self.workload),
+            rollback: take(&mut self.rollback),
+        }
+    }
+}
+
+/// The executor of that name, which the server has to have.
+fn executor(text: &str, available: Available) -> Result<ExecutorKind, Invalid> {
+    let Some(kind) = ExecutorKind::parse(text) else {
+        return Err(Invalid::new("executor", format!("\"{text}\" is no executor; say tekton or local")));
+    };
+    match kind {
+        kind if available.has(kind) => Ok(kind),
+        ExecutorKind::Tekton => Err(Invalid::new("executor", format!("tekton {NO_CLUSTER}"))),
+        ExecutorKind::Local => Err(Invalid::new("executor", NO_HOST_BUILDS)),
+    }
+}
+
+/// Refuses a service whose runs on this host would put nothing into service. One may be stored so; it is refused where
+/// a change asks for its deploy command.
+fn check_deploys(service: &Service) -> Result<(), Invalid> {
+    if service.executor == ExecutorKind::Local && service.local.deploy_command.trim().is_empty() {
+        return Err(Invalid::new(
+            "deployCommand",
+            "is needed, since it puts the new version into service; say `true` where the build deploys",
+        ));
+    }
+    Ok(())
 }
 
 /// Null removes a variable, `***` leaves it, anything else sets it.
@@ -232,7 +277,8 @@ mod tests {
 
     fn service() -> Service {
         let body = read(
-            r#"{"name":"api","repository":"/srv/api","env":{"KEY":"secret-value"},"url":"https://api.example.com"}"#,
+            r#"{"name":"api","repository":"/srv/api","deployCommand":"true","env":{"KEY":"secret-value"},
+                "url":"https://api.example.com"}"#,
         );
         body.create(BOTH, Timestamp::from_millis(0)).unwrap()
     }
@@ -264,7 +310,7 @@ mod tests {
         };
 
         assert_eq!(create("").unwrap_err().field, "image");
-        assert_eq!(create(r#","executor":"local""#).unwrap().tekton, None);
+        assert_eq!(create(r#","executor":"local","deployCommand":"true""#).unwrap().tekton, None);
         let service = create(
             r#","image":"registry.example.com/api","workload":{"namespace":"apps","deployment":"api"}"#,
         );
@@ -288,6 +334,7 @@ mod tests {
         assert_eq!(field(r#"{"name":"api","repository":"/x","timeout":"0s"}"#), "timeout");
         assert_eq!(field(r#"{"name":"api","repository":"/x","env":{"A":"***"}}"#), "env.A");
         assert_eq!(field(r#"{"name":"api","repository":"/x","defaultBranch":"a b"}"#), "defaultBranch");
+        assert_eq!(field(r#"{"name":"api","repository":"/x"}"#), "deployCommand");
         assert!(
             serde_json::from_str::<ServiceBody>(r#"{"nmae":"api"}"#)
                 .unwrap_err()

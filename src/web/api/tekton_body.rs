@@ -8,8 +8,14 @@ use crate::domain::{CacheRepository, ImageRepository, Invalid, TektonSettings, W
 
 use super::super::request::Change;
 
+/// What is said of settings of a cluster on a server that has none.
+pub(super) const NO_CLUSTER: &str =
+    "needs a cluster, and this server has none: start it with --kube-context or inside the cluster";
+/// What is said of them for a service that runs elsewhere.
+const OTHER_EXECUTOR: &str = "is for executor tekton, and this service's executor is local";
+
 /// What serves.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::web) struct WorkloadBody {
     namespace: String,
@@ -69,6 +75,31 @@ impl TektonChanges {
         }
     }
 
+    /// Refuses new settings for a service that runs on this host. What it keeps from a time in a cluster may be sent
+    /// back.
+    ///
+    /// # Errors
+    /// Names the field.
+    pub(super) fn check_kept(&self, kept: Option<&TektonSettings>, has_cluster: bool) -> Result<(), Invalid> {
+        let kept = Self::of(kept);
+        let fields = [
+            ("workload", is_new(&self.workload, &kept.workload)),
+            ("image", is_new(&self.image, &kept.image)),
+            ("cacheRepository", is_new(&self.cache_repository, &kept.cache_repository)),
+            ("dockerfile", is_new(&self.dockerfile, &kept.dockerfile)),
+            ("context", is_new(&self.context, &kept.context)),
+            ("buildArgs", is_new(&self.build_args, &kept.build_args)),
+            ("gitSecret", is_new(&self.git_secret, &kept.git_secret)),
+            ("registrySecret", is_new(&self.registry_secret, &kept.registry_secret)),
+            ("rollback", is_new(&self.rollback, &kept.rollback)),
+        ];
+        let why = if has_cluster { OTHER_EXECUTOR } else { NO_CLUSTER };
+        fields
+            .into_iter()
+            .find(|(_, is_new)| *is_new)
+            .map_or(Ok(()), |(field, _)| Err(Invalid::new(field, why)))
+    }
+
     /// The settings after these changes; none where nothing is set.
     ///
     /// # Errors
@@ -122,6 +153,10 @@ impl TektonChanges {
             || matches!(self.build_args, Change::Set(_))
             || matches!(self.rollback, Change::Set(_))
     }
+}
+
+fn is_new<T: PartialEq>(change: &Change<T>, kept: &Change<T>) -> bool {
+    matches!(change, Change::Set(_)) && change != kept
 }
 
 fn merged(mut before: BTreeMap<String, String>, changes: BuildArgs) -> BTreeMap<String, String> {

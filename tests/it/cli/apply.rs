@@ -8,6 +8,7 @@ name = "api"
 repository = "/nowhere/api.git"
 default_branch = "release"
 build_command = "make"
+deploy_command = "./deploy.sh"
 timeout = "60m"
 queue_policy = "every"
 
@@ -18,6 +19,7 @@ branches = ["main", "release/*"]
 [[service]]
 name = "web"
 repository = "/nowhere/web.git"
+deploy_command = "true"
 "#;
 
 #[test]
@@ -50,8 +52,14 @@ fn what_is_declared_is_created_then_unchanged_then_updated() {
 fn values_of_variables_are_read_from_a_file_beside_it() {
     let server = RunningServer::start();
     server.write("api.env", "KEY=hunter2hunter2\n");
-    let file =
-        server.write("s.toml", "[[service]]\nname = \"api\"\nrepository = \"/x\"\nenv_file = \"api.env\"\n");
+    let table = [
+        "[[service]]",
+        "name = 'api'",
+        "repository = '/x'",
+        "deploy_command = 'true'",
+        "env_file = 'api.env'",
+    ];
+    let file = server.write("s.toml", &table.join("\n"));
 
     server.cli(&["apply", "-f", &file]).ok();
     let again = server.cli(&["apply", "-f", &file]).ok();
@@ -72,10 +80,14 @@ fn a_slip_is_named_with_its_place_and_changes_nothing() {
         "[[service]]\nname = \"api\"\nrepository = \"/x\"\n\n[[service]]\nname = \"b\"\nrepo = \"/x\"\n",
     );
     let wrong = refused("[[service]]\nname = \"c\"\nrepository = \"/x\"\nqueue_policy = \"all\"\n");
+    let idle = refused("[[service]]\nname = \"d\"\nrepository = \"/x\"\nbuild_command = \"make\"\n");
+    let cluster = refused("[[service]]\nname = \"e\"\nrepository = \"/x\"\nregistry_secret = \"r\"\n");
     let empty = refused("");
 
     assert!(misspelt.contains("line 7") && misspelt.contains("unknown field `repo`"), "{misspelt}");
     assert!(wrong.contains("service c: queue_policy: must be coalesce, latest or every"), "{wrong}");
+    assert!(idle.contains("service d: deploy_command: is needed, since it puts"), "{idle}");
+    assert!(cluster.contains("service e: registry_secret: needs a cluster"), "{cluster}");
     assert!(empty.contains("declares no [[service]]"), "{empty}");
     assert!(server.cli(&["service", "list", "--json"]).ok().json()["items"].as_array().unwrap().is_empty());
     assert!(

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::binary::{RunningServer, program, run};
 
 fn add(server: &RunningServer, name: &str) {
-    server.cli(&["service", "add", name, "--repo", "/nowhere/api.git", "--build", "make"]).ok();
+    server.cli(&["service", "add", name, "--repo", "/nowhere/api.git", "--deploy", "make"]).ok();
 }
 
 fn keys(object: &Value) -> Vec<&str> {
@@ -17,10 +17,14 @@ fn a_service_is_added_shown_changed_frozen_and_deleted() {
     let server = RunningServer::start();
     let env = server.write("api.env", "# comment\n\nDATABASE_URL=postgres://u:hunter2hunter2@db/x\nEMPTY=\n");
     let key = server.write("key", "x");
-    let add = ["service", "add", "api", "--repo", "ssh://git@git.example/api.git", "--env-file", &env];
+    let add = ["service", "add", "api", "--repo", "ssh://git@git.example/api.git", "--deploy", "true"];
 
-    let added =
-        server.cli(&[&add[..], &["--git-ssh-key-file", &key, "--queue-policy", "latest"]].concat()).ok();
+    let added = server
+        .cli(
+            &[&add[..], &["--env-file", &env, "--git-ssh-key-file", &key], &["--queue-policy", "latest"]]
+                .concat(),
+        )
+        .ok();
     let shown = server.cli(&["service", "show", "api"]).ok();
     let json = server.cli(&["service", "show", "api", "--json"]).ok().json();
     let changed = server
@@ -69,7 +73,7 @@ fn an_error_names_the_flag_and_what_would_be_right() {
             "--timeout: \"1w\" is not a duration",
         ),
         (&["service", "add", "web", "--repo", "/x", "--env-file", &env], 64, "line 2 is not KEY=VALUE"),
-        (&["service", "add", "api", "--repo", "/x"], 5, "there is a service api already"),
+        (&["service", "add", "api", "--repo", "/x", "--deploy", "true"], 5, "there is a service api already"),
         (
             &["service", "set", "api", "--queue-policy", "all"],
             64,
@@ -87,10 +91,30 @@ fn an_error_names_the_flag_and_what_would_be_right() {
 }
 
 #[test]
+fn a_service_that_would_deploy_nothing_is_not_made() {
+    let server = RunningServer::start();
+    add(&server, "api");
+    let web = ["service", "add", "web", "--repo", "/x"];
+    let in_cluster = ["--image", "r.example.com/x", "--workload", "a/b"];
+
+    let idle = server.cli(&web).code(64);
+    let emptied = server.cli(&["service", "set", "api", "--deploy", ""]).code(64);
+    let elsewhere = server.cli(&[&web[..], &in_cluster].concat()).code(64);
+
+    let says =
+        "--deploy: is needed, since it puts the new version into service; say `true` where the build deploys";
+    assert!(idle.stderr.contains(says) && emptied.stderr.contains(says), "{idle:?} {emptied:?}");
+    let says = "--workload: needs a cluster, and this server has none: start it with --kube-context";
+    assert!(elsewhere.stderr.contains(says), "{}", elsewhere.stderr);
+    server.cli(&["service", "show", "web"]).code(3);
+}
+
+#[test]
 fn an_unprotected_repository_gets_a_warning() {
     let server = RunningServer::start();
 
-    let ran = server.cli(&["service", "add", "api", "--repo", "http://git.example/api.git", "--quiet"]).ok();
+    let add = ["service", "add", "api", "--repo", "http://git.example/api.git", "--deploy", "true"];
+    let ran = server.cli(&[&add[..], &["--quiet"]].concat()).ok();
 
     assert!(
         ran.stderr.starts_with("warning: over http://") && ran.stderr.lines().count() == 1,
@@ -189,7 +213,7 @@ fn colours_are_for_terminals_unless_forced() {
 fn quiet_leaves_results_and_errors() {
     let server = RunningServer::start();
 
-    let added = server.cli(&["service", "add", "api", "--repo", "/x", "-q"]).ok();
+    let added = server.cli(&["service", "add", "api", "--repo", "/x", "--deploy", "true", "-q"]).ok();
     let wrong = server.cli(&["service", "show", "web", "--quiet"]).code(3);
 
     assert_eq!((added.stdout.as_str(), added.stderr.as_str()), ("service api added\n", ""));

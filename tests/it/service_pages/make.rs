@@ -5,11 +5,12 @@ use serde_json::json;
 use super::*;
 use crate::harness::Options;
 
-const LOCAL: [(&str, &str); 6] = [
+const LOCAL: [(&str, &str); 7] = [
     ("name", "api"),
     ("repository", "/srv/git/api.git"),
     ("defaultBranch", "trunk"),
     ("executor", "local"),
+    ("deployCommand", "true"),
     ("timeout", "90"),
     ("timeoutUnit", "m"),
 ];
@@ -122,7 +123,7 @@ async fn a_service_of_a_cluster_is_made_as_typed() {
 
 /// The form, the field that is wrong, what stands in it, and what is said about it.
 type Wrong = (&'static [(&'static str, &'static str)], &'static str, &'static str, &'static str);
-const WRONG: [Wrong; 28] = [
+const WRONG: [Wrong; 30] = [
     (&LOCAL, "name", "API", "Name: A service"),
     (&LOCAL, "name", "new", "Name: &#34;new&#34; is the address"),
     (&LOCAL, "repository", "", "Repository: "),
@@ -134,6 +135,8 @@ const WRONG: [Wrong; 28] = [
     (&LOCAL, "timeout", "1.5", "Time limit: "),
     (&LOCAL, "executor", "moon", "Where it builds: "),
     (&LOCAL, "queuePolicy", "some", "When calls pile up: "),
+    (&LOCAL, "deployCommand", "", "Deploy command: Is needed, since it puts"),
+    (&LOCAL, "deployCommand", " \r\n", "Deploy command: Is needed, since it puts"),
     (&LOCAL, "gitTokenFile", "/token", "Git token file: Works with an https or http repository only."),
     (&LOCAL, "gitSshKeyFile", "/key", "Git key file: Works with an ssh repository only."),
     (&LOCAL, "env", "KEY", "Variables: Line 1 has no =; write NAME=value."),

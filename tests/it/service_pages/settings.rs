@@ -6,10 +6,11 @@ use serde_json::json;
 use super::*;
 use crate::harness::Options;
 
-const FIELDS: [(&str, &str); 5] = [
+const FIELDS: [(&str, &str); 6] = [
     ("repository", "/srv/git/api.git"),
     ("defaultBranch", "main"),
     ("executor", "local"),
+    ("deployCommand", "true"),
     ("timeout", "1"),
     ("timeoutUnit", "h"),
 ];
@@ -106,6 +107,12 @@ async fn an_error_comes_back_at_its_field_with_what_was_typed() {
     expect(
         &answer.text(),
         &["<a href=\"#timeout\">Time limit: Must be between", "\nmake all</textarea>", "value=\"99\""],
+    );
+
+    let answer = browser.post("/services/api/settings", &with(&[("deployCommand", "")])).await;
+    expect(
+        &answer.text(),
+        &["<a href=\"#deployCommand\">Deploy command: Is needed", "id=\"deployCommand-e\""],
     );
 
     let answer = browser.post("/services/api/settings", &with(&[("env.KEY", &long)])).await;
