@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-/// See `executor/local/process.rs`.
+/// See `executor/local/supervise.rs`.
 #[derive(Debug, Args)]
 pub(super) struct StepArgs {
     /// The program and its arguments.

@@ -46,7 +46,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("std::env", &["config.rs", "cli/", "server/executors.rs", "executor/local/mod.rs"]),
     (
         "process::Command",
-        &["executor/local/process.rs", "executor/tekton/process.rs", "cli/demo", "cli/doctor.rs"],
+        &[
+            "executor/local/process.rs",
+            "executor/local/supervise.rs",
+            "executor/tekton/process.rs",
+            "cli/demo",
+            "cli/doctor.rs",
+        ],
     ),
     ("kube", &["executor/tekton/"]),
     ("k8s_openapi", &["executor/tekton/"]),

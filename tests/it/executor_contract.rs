@@ -84,19 +84,22 @@ pub async fn a_failing_build_is_an_outcome<E: Executor>(executor: &E, run: &Run)
     assert!(!outline(&events).iter().any(|word| word.starts_with("deploy")));
 }
 
-/// A run that is told to stop ends in time, as failed.
-pub async fn a_stopped_run_ends_in_time<E: Executor>(executor: &E, run: &Run) {
+/// A run that is told to stop ends in time, as failed. Gives all events.
+pub async fn a_stopped_run_ends_in_time<E: Executor>(executor: &E, run: &Run) -> Vec<Event> {
     let stop = CancellationToken::new();
     let (events, mut inbox) = mpsc::channel(16);
     let stopper = stop.clone();
     let watch = async move {
+        let mut all = Vec::new();
         while let Some(event) = inbox.recv().await {
             // The build says so itself, so that it is stopped in the middle.
             if matches!(&event, Event::Log { step: Step::Build, bytes } if bytes.windows(5).any(|text| text == b"ready"))
             {
                 stopper.cancel();
             }
+            all.push(event);
         }
+        all
     };
     let running = async {
         let outcome = executor.run(run, &events, &stop).await.unwrap();
@@ -105,7 +108,9 @@ pub async fn a_stopped_run_ends_in_time<E: Executor>(executor: &E, run: &Run) {
     };
 
     let ended =
-        tokio::time::timeout(STOP_LIMIT + Duration::from_secs(30), async { tokio::join!(running, watch).0 });
+        tokio::time::timeout(STOP_LIMIT + Duration::from_secs(30), async { tokio::join!(running, watch) });
+    let (outcome, events) = ended.await.unwrap();
 
-    assert!(matches!(ended.await.unwrap(), Outcome::Failed { reason: Reason::Cancelled, .. }));
+    assert!(matches!(outcome, Outcome::Failed { reason: Reason::Cancelled, .. }));
+    events
 }

@@ -22,15 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Time between TERM and KILL in these tests.
 const GRACE: Duration = Duration::from_millis(300);
 
-struct Bench {
-    executor: LocalExecutor,
-    data: TempDir,
-    repo: GitRepo,
+pub struct Bench {
+    pub executor: LocalExecutor,
+    pub data: TempDir,
+    pub repo: GitRepo,
     service: ServiceId,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let data = TempDir::new().unwrap();
         let program = PathBuf::from(env!("CARGO_BIN_EXE_stackblaze"));
         let executor = LocalExecutor::with_grace(data.path(), program, GRACE).unwrap();
@@ -39,7 +39,7 @@ impl Bench {
         Self { executor, data, repo, service: ServiceId::generate() }
     }
 
-    fn run(&self, build: &str, deploy: &str) -> Run {
+    pub fn run(&self, build: &str, deploy: &str) -> Run {
         let local = LocalSettings {
             build_command: build.to_owned(),
             deploy_command: deploy.to_owned(),
@@ -68,11 +68,11 @@ impl Bench {
         }
     }
 
-    async fn end(&self, run: &Run) -> (Vec<Event>, Outcome) {
+    pub async fn end(&self, run: &Run) -> (Vec<Event>, Outcome) {
         run_to_end(&self.executor, run, &CancellationToken::new()).await
     }
 
-    async fn failure(&self, run: &Run) -> (Reason, String) {
+    pub async fn failure(&self, run: &Run) -> (Reason, String) {
         match self.end(run).await.1 {
             Outcome::Failed { reason, message } => (reason, message),
             Outcome::Succeeded => panic!("it succeeded"),
@@ -80,7 +80,7 @@ impl Bench {
     }
 }
 
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_so() {
         assert!(began.elapsed() < PATIENCE, "{what} did not happen");
@@ -88,7 +88,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-fn is_alive(pid: &str) -> bool {
+pub fn is_alive(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim().starts_with('Z'))
 }
@@ -252,26 +252,6 @@ async fn a_stop_is_first_asked_and_then_forced() {
     let began = Instant::now();
     contract::a_stopped_run_ends_in_time(&bench.executor, &bench.run(stubborn, "")).await;
     assert!(began.elapsed() >= GRACE);
-}
-
-#[tokio::test]
-async fn what_a_step_leaves_in_its_group_dies_with_it_and_what_left_the_group_lives() {
-    let bench = Bench::new();
-    let (inside, outside) = (bench.data.path().join("inside"), bench.data.path().join("outside"));
-    let build = format!(
-        "sleep 600 & echo $! > {}; setsid sh -c 'echo $$ > {}; exec sleep 600' & while [ ! -s {} ]; do :; done",
-        inside.display(),
-        outside.display(),
-        outside.display()
-    );
-
-    let (_, outcome) = bench.end(&bench.run(&build, "")).await;
-
-    assert_eq!(outcome, Outcome::Succeeded, "the daemon that holds the output must not hold the step");
-    let pid = |file: &PathBuf| std::fs::read_to_string(file).unwrap().trim().to_owned();
-    wait_until("the end of the group", || !is_alive(&pid(&inside)));
-    assert!(is_alive(&pid(&outside)));
-    std::process::Command::new("kill").arg(pid(&outside)).status().unwrap();
 }
 
 #[tokio::test]

@@ -2,8 +2,10 @@
 
 mod clone;
 mod command;
+mod group;
 mod output;
 mod process;
+mod supervise;
 mod workspace;
 
 use std::io;
@@ -21,7 +23,7 @@ use output::{Output, StepLog};
 use process::{Ended, Supervisor};
 use workspace::{Folders, Workspace};
 
-pub use process::supervise;
+pub use supervise::supervise;
 
 /// Most output of one step that is passed on, in bytes: 256 MiB.
 const MAX_OUTPUT: u64 = 256 * 1_024 * 1_024;

@@ -1,26 +1,22 @@
-//! The only place that starts or kills a process.
+//! The only place where the server starts or stops a process.
 //!
-//! The server starts each command through a supervisor, which is our own binary: `<program> step -- <command>`. The
-//! supervisor makes a process group for the command and kills the whole group when the command's first process has
-//! ended, when it is told to, or when the pipe from the server closes. So neither a killed server nor a dropped
-//! future leaves a build behind.
+//! It starts each command through a supervisor, which is our own binary: `<program> step -- <command>`. The supervisor
+//! makes a process group for the command and ends what is left of the group when the command's first process has ended,
+//! when it is told to, or when the pipe from the server closes. So neither a killed server nor a dropped future leaves
+//! a build behind. See `supervise.rs`.
 
 use std::convert::Infallible;
-use std::ffi::OsString;
 use std::future::pending;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStdin};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -28,9 +24,9 @@ use super::command::CommandLine;
 use super::output::Output;
 
 /// Tells the supervisor to ask the group to end (SIGTERM).
-const TERM: u8 = b'T';
+pub(super) const TERM: u8 = b'T';
 /// Tells it to end the group (SIGKILL).
-const KILL: u8 = b'K';
+pub(super) const KILL: u8 = b'K';
 /// How long a supervisor may take to end once its group has been killed; only a process that hangs in the kernel
 /// takes longer, and nothing can be done about that one.
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
@@ -39,9 +35,6 @@ const READ_BYTES: usize = 32 * 1_024;
 /// Most bytes that are still read when the command has ended: the largest size of a pipe, so that a daemon which
 /// left the group and goes on writing does not hold the step.
 const MAX_LEFT_IN_PIPE: usize = 1_024 * 1_024;
-/// Exit codes of a shell for a program that cannot be run, and for one that does not exist.
-const CANNOT_RUN: u8 = 126;
-const NOT_FOUND: u8 = 127;
 /// A shell's exit code for a command that was ended by a signal is the signal's number above this.
 const SIGNALLED: i32 = 128;
 
@@ -191,95 +184,7 @@ impl Source {
     }
 }
 
-/// The main function of the supervisor, which the hidden subcommand `step` is: runs the command until it ends or the
-/// pipe at standard input says otherwise, and gives the command's exit code as a shell does.
-///
-/// Has to be called outside of a runtime, and before anything reads the environment, which is the command's own.
-pub fn supervise(command: Vec<OsString>) -> ExitCode {
-    // Without a controlling terminal nothing can ask there for a password, and Ctrl-C there reaches the server only.
-    // It fails for the leader of a group, which is a supervisor that somebody has started by hand.
-    let _ = rustix::process::setsid();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-    match runtime.and_then(|runtime| runtime.block_on(supervise_command(command))) {
-        Ok(status) => ExitCode::from(u8::try_from(exit_code(status)).unwrap_or(u8::MAX)),
-        Err(error) => {
-            eprintln!("cannot start the command: {error}");
-            ExitCode::from(if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN })
-        }
-    }
-}
-
-async fn supervise_command(command: Vec<OsString>) -> io::Result<ExitStatus> {
-    let mut children = signal(SignalKind::child())?;
-    // A service manager that stops the server sends these to each of its processes; the group gets its grace.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    adopt_orphans()?;
-    let mut child = start_group(command)?;
-    let group = Pid::from_child(&child);
-    let mut orders = read_orders();
-    // The child stays a zombie until its group has been killed, so that its number cannot name another group.
-    while !has_ended(group)? {
-        tokio::select! {
-            _ = children.recv() => {}
-            Some(order) = orders.recv() => {
-                kill_group(group, if order == TERM { Signal::TERM } else { Signal::KILL });
-            }
-            _ = terminate.recv() => kill_group(group, Signal::TERM),
-            _ = interrupt.recv() => kill_group(group, Signal::TERM),
-            _ = hangup.recv() => kill_group(group, Signal::TERM),
-        }
-    }
-    kill_group(group, Signal::KILL);
-    let status = child.wait()?;
-    // Waits for all of the group, so that nothing of it is at work in the step's folders any more.
-    while rustix::process::waitid(WaitId::Pgid(Some(group)), WaitIdOptions::EXITED).is_ok() {}
-    Ok(status)
-}
-
-fn start_group(command: Vec<OsString>) -> io::Result<std::process::Child> {
-    let mut words = command.into_iter();
-    let program = words.next().ok_or_else(|| io::Error::other("there is no command"))?;
-    let started = Command::new(&program).args(words).stdin(Stdio::null()).process_group(0).spawn();
-    started.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))
-}
-
-/// Reads the orders of the server in a thread; the end of the pipe, which is the end of the server, is [`KILL`].
-fn read_orders() -> mpsc::UnboundedReceiver<u8> {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    std::thread::spawn(move || {
-        for order in io::stdin().lock().bytes().map_while(Result::ok) {
-            let _ = sender.send(order);
-        }
-        let _ = sender.send(KILL);
-    });
-    receiver
-}
-
-/// Makes this process the parent of the group's orphans, so that it can wait for them.
-#[cfg(target_os = "linux")]
-fn adopt_orphans() -> io::Result<()> {
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    Ok(())
-}
-
-#[cfg(not(target_os = "linux"))]
-#[expect(clippy::unnecessary_wraps, reason = "the other one can fail")]
-fn adopt_orphans() -> io::Result<()> {
-    Ok(())
-}
-
-fn has_ended(child: Pid) -> io::Result<bool> {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    Ok(rustix::process::waitid(WaitId::Pid(child), options)?.is_some())
-}
-
-fn kill_group(group: Pid, signal: Signal) {
-    // An error means that nobody is there any more.
-    let _ = rustix::process::kill_process_group(group, signal);
-}
-
-fn exit_code(status: ExitStatus) -> i32 {
+/// The exit code as a shell gives it.
+pub(super) fn exit_code(status: ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| SIGNALLED + signal)).unwrap_or(i32::from(u8::MAX))
 }

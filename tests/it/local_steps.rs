@@ -1,0 +1,135 @@
+//! How a step of the local executor ends, and what becomes of the processes that it leaves behind.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use stackblaze::domain::{Reason, Step};
+use stackblaze::executor::Outcome;
+use tempfile::TempDir;
+
+use crate::executor_contract::{a_stopped_run_ends_in_time, log_of, outline};
+use crate::local::{Bench, is_alive};
+
+/// What the log says of what a command left in its group.
+const ENDED: &str = "Ended, since the command left it in its process group: ";
+
+/// A folder for what processes say of themselves. Those that wrote their number into it end with it.
+struct Notes {
+    folder: TempDir,
+}
+
+impl Notes {
+    fn new() -> Self {
+        Self { folder: TempDir::new().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default().trim().to_owned()
+    }
+
+    fn pid(&self, name: &str) -> String {
+        let pid = self.read(name);
+        assert!(pid.parse::<u32>().is_ok(), "{name} has not said which process it is: {pid:?}");
+        pid
+    }
+
+    /// The variables of a command: where each of these notes is.
+    fn places(&self, names: &[&str]) -> String {
+        names.iter().map(|name| format!("{name}='{}'\n", self.path(name).display())).collect()
+    }
+}
+
+impl Drop for Notes {
+    fn drop(&mut self) {
+        let names = std::fs::read_dir(self.folder.path()).unwrap().flatten();
+        for pid in names.filter_map(|note| std::fs::read_to_string(note.path()).ok()) {
+            let is_number = pid.trim().parse::<u32>().is_ok();
+            if is_number && is_alive(pid.trim()) {
+                Command::new("kill").args(["-KILL", pid.trim()]).status().ok();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_leaves_its_group_lives_on_however_that_is_spelled() {
+    let spellings = ["setsid sleep 600", "nohup setsid sleep 600", "setsid nohup sleep 600"];
+    let bench = Bench::new();
+
+    for spelling in spellings.iter().cycle().take(8) {
+        let notes = Notes::new();
+        let deploy =
+            format!("{spelling} >/dev/null 2>&1 & echo $! > {}; echo deployed", notes.path("pid").display());
+        let (events, outcome) = bench.end(&bench.run("", &deploy)).await;
+
+        assert_eq!(outcome, Outcome::Succeeded);
+        assert_eq!(log_of(&events, Step::Deploy), "deployed\n");
+        assert!(is_alive(&notes.pid("pid")), "{spelling}");
+    }
+}
+
+#[tokio::test]
+async fn what_leaves_its_group_after_the_end_of_the_command_lives_on() {
+    let bench = Bench::new();
+    let notes = Notes::new();
+    // The gate is closed by the end of the shell, and only then does the app leave the group.
+    let deploy = notes.places(&["pid"])
+        + r#"mkfifo gate
+           export pid
+           sh -c 'read line < gate; echo $$ > "$pid"; exec setsid sleep 600' >/dev/null 2>&1 &
+           exec 3> gate
+           echo deployed"#;
+
+    let (events, outcome) = bench.end(&bench.run("", &deploy)).await;
+
+    assert_eq!(outcome, Outcome::Succeeded);
+    assert_eq!(log_of(&events, Step::Deploy), "deployed\n");
+    assert!(is_alive(&notes.pid("pid")));
+}
+
+#[tokio::test]
+async fn what_stays_in_its_group_is_asked_to_end_then_ended_and_the_log_names_it() {
+    let bench = Bench::new();
+    let notes = Notes::new();
+    let deploy = notes.places(&["asked", "polite", "stubborn"])
+        + r#"export asked polite stubborn
+           sh -c 'trap "echo yes > $asked; exit" TERM; echo $$ > "$polite"; while :; do sleep 0.05; done' &
+           sh -c 'trap "" TERM; echo $$ > "$stubborn"; while :; do sleep 0.05; done' &
+           while [ ! -s "$polite" ] || [ ! -s "$stubborn" ]; do sleep 0.01; done
+           printf 'no line end'; exit 3"#;
+
+    let (events, outcome) = bench.end(&bench.run("", &deploy)).await;
+
+    assert!(matches!(outcome, Outcome::Failed { reason: Reason::DeployFailed, .. }), "{outcome:?}");
+    assert!(outline(&events).contains(&"deploy finished false Some(3)".to_owned()));
+    let (polite, stubborn) = (notes.pid("polite"), notes.pid("stubborn"));
+    assert_eq!(notes.read("asked"), "yes");
+    assert!(!is_alive(&polite) && !is_alive(&stubborn));
+    let log = log_of(&events, Step::Deploy);
+    let (said, named) = log.split_once(ENDED).unwrap_or_else(|| panic!("{log}"));
+    assert_eq!(said, "no line end\n");
+    for pid in [polite, stubborn] {
+        assert!(named.contains(&format!("sh (pid {pid})")), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_stopped_has_no_time_to_leave_and_is_not_named() {
+    let bench = Bench::new();
+    let notes = Notes::new();
+    let build = notes.places(&["left"])
+        + r#"trap '' TERM
+           sleep 600 & echo $! > "$left"
+           trap 'exit 0' TERM
+           echo ready
+           while :; do sleep 0.05; done"#;
+
+    let events = a_stopped_run_ends_in_time(&bench.executor, &bench.run(&build, "")).await;
+
+    assert!(!is_alive(&notes.pid("left")));
+    assert!(!log_of(&events, Step::Build).contains(ENDED));
+}
