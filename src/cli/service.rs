@@ -132,11 +132,12 @@ struct Fields {
     /// Branch that is deployed when a call names none [default for a new service: main]
     #[arg(long)]
     branch: Option<String>,
-    /// Build command, given to sh -c in the source folder
+    /// Build command, given to sh -e -c in the source folder: a failing line ends the step, `set +e` takes that back
     #[arg(long, value_name = "CMD")]
     build: Option<String>,
-    /// Deploy command, given to sh -c in the source folder after the build; needed on the server's own host, `true` where
-    /// the build deploys
+    /// Deploy command, given to sh -e -c in the source folder after the build; needed on the server's own host, `true`
+    /// where the build deploys. The folder is set aside after the run, so copy an app out of it first; what is to go on
+    /// running has to leave the process group: `setsid app &`
     #[arg(long, value_name = "CMD")]
     deploy: Option<String>,
     /// File with KEY=VALUE lines, taken literally, for both commands; stored in clear, never shown again

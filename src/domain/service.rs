@@ -165,9 +165,9 @@ impl EnvName {
 /// How the local executor builds and deploys a service.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct LocalSettings {
-    /// Given to `sh -c` in the source folder. Empty: nothing to build.
+    /// Given to `sh -e -c` in the source folder. Empty: nothing to build.
     pub build_command: String,
-    /// Given to `sh -c` in the source folder after the build. Empty: nothing to deploy.
+    /// Given to `sh -e -c` in the source folder after the build. Empty: nothing to deploy.
     pub deploy_command: String,
     /// Variables of the build and deploy commands. Values are never shown or logged again; stored in clear.
     pub env: BTreeMap<EnvName, String>,

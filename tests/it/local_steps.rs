@@ -133,3 +133,18 @@ async fn what_is_stopped_has_no_time_to_leave_and_is_not_named() {
     assert!(!is_alive(&notes.pid("left")));
     assert!(!log_of(&events, Step::Build).contains(ENDED));
 }
+
+#[tokio::test]
+async fn a_failing_line_ends_the_step_unless_the_command_takes_that_back() {
+    let bench = Bench::new();
+
+    let (events, outcome) =
+        bench.end(&bench.run("echo one\nsh -c 'exit 7'\necho built anyway", "true")).await;
+    let (taken_back, succeeded) = bench.end(&bench.run("set +e\nsh -c 'exit 7'\necho went on", "true")).await;
+
+    assert!(matches!(outcome, Outcome::Failed { reason: Reason::BuildFailed, .. }), "{outcome:?}");
+    assert!(outline(&events).contains(&"build finished false Some(7)".to_owned()));
+    assert_eq!(log_of(&events, Step::Build), "one\n");
+    assert_eq!(succeeded, Outcome::Succeeded);
+    assert_eq!(log_of(&taken_back, Step::Build), "went on\n");
+}

@@ -34,9 +34,9 @@ pub(super) struct CommandLine {
     pub(super) directory: PathBuf,
 }
 
-/// The words for an operator's command. The `--` keeps one that begins with `-` from being an option.
+/// The words for an operator's command; a failing line ends it. The `--` keeps one that begins with `-` from being an option.
 pub(super) fn shell(command: &str) -> Vec<OsString> {
-    ["sh", "-c", "--", command].map(OsString::from).into()
+    ["sh", "-e", "-c", "--", command].map(OsString::from).into()
 }
 
 /// The git commands of a clone. Names from outside stand behind `--`, or are 40 hexadecimal digits.
@@ -259,7 +259,7 @@ mod tests {
             words(&git.look_for_branch())
                 .ends_with("-- https://git.example.com/you/api.git refs/heads/feat/new-ui")
         );
-        assert_eq!(words(&shell("-x")), "sh -c -- -x");
+        assert_eq!(words(&shell("-x")), "sh -e -c -- -x");
     }
 
     #[test]
