@@ -184,6 +184,11 @@ impl fmt::Debug for LocalSettings {
 }
 
 impl LocalSettings {
+    /// A command as a shell takes it: with line feeds alone, whatever it was typed on.
+    pub fn command(text: &str) -> String {
+        text.replace("\r\n", "\n")
+    }
+
     /// Checks lengths, paths and that at most one git credential is named.
     ///
     /// # Errors

@@ -85,6 +85,22 @@ async fn values_of_variables_are_taken_and_never_given_back() {
 }
 
 #[tokio::test]
+async fn commands_have_the_line_ends_of_a_shell_whatever_they_were_typed_on() {
+    let server = TestServer::start().await;
+    let typed =
+        json!({ "buildCommand": "make\r\nmake test\r\n", "deployCommand": "if true\r\nthen ./deploy\r\nfi" });
+    server.service("api").with("buildCommand", typed["buildCommand"].clone()).create().await;
+    let made = server.admin.get(ONE).await.json();
+
+    server.admin.patch(ONE, typed).await;
+
+    let changed = server.admin.get(ONE).await.json();
+    assert_eq!(made["buildCommand"], "make\nmake test\n");
+    assert_eq!(changed["buildCommand"], "make\nmake test\n");
+    assert_eq!(changed["deployCommand"], "if true\nthen ./deploy\nfi");
+}
+
+#[tokio::test]
 async fn an_error_names_its_field() {
     let server = TestServer::start().await;
     server.service("taken").create().await;

@@ -190,10 +190,10 @@ impl ServiceBody {
 
     fn apply_local(&mut self, local: &mut LocalSettings) -> Result<(), Invalid> {
         if let Some(command) = self.build_command.take() {
-            local.build_command = command;
+            local.build_command = LocalSettings::command(&command);
         }
         if let Some(command) = self.deploy_command.take() {
-            local.deploy_command = command;
+            local.deploy_command = LocalSettings::command(&command);
         }
         local.git_token_file = take(&mut self.git_token_file).apply(local.git_token_file.take());
         local.git_ssh_key_file = take(&mut self.git_ssh_key_file).apply(local.git_ssh_key_file.take());

@@ -190,8 +190,8 @@ impl ServiceForm {
                 .try_map(|workload| Ok::<_, Invalid>(workload.into()))?;
             body.rollback = Change::Set(text("rollback") == "true");
         } else {
-            body.build_command = Some(unix_lines(self.get("buildCommand")));
-            body.deploy_command = Some(unix_lines(self.get("deployCommand")));
+            body.build_command = Some(self.get("buildCommand").trim().to_owned());
+            body.deploy_command = Some(self.get("deployCommand").trim().to_owned());
             body.git_token_file = optional("gitTokenFile");
             body.git_ssh_key_file = optional("gitSshKeyFile");
             body.env = Some(self.env()?);
@@ -244,11 +244,6 @@ impl ServiceForm {
 fn executors(available: Available, own: Option<ExecutorKind>) -> Vec<ExecutorKind> {
     let kinds = [ExecutorKind::Tekton, ExecutorKind::Local].into_iter();
     kinds.filter(|kind| available.has(*kind) || own == Some(*kind)).collect()
-}
-
-/// Browsers send line feeds as two characters, which a shell does not take.
-fn unix_lines(text: &str) -> String {
-    text.replace("\r\n", "\n").trim().to_owned()
 }
 
 /// `NAME=value` lines.

@@ -49,6 +49,26 @@ fn what_is_declared_is_created_then_unchanged_then_updated() {
 }
 
 #[test]
+fn a_file_with_the_line_ends_of_windows_declares_the_same() {
+    let server = RunningServer::start();
+    let unix =
+        "[[service]]\nname = \"api\"\nrepository = \"/x\"\nbuild_command = \"\"\"\nmake\nmake test\"\"\"\n";
+    let file = server.write("unix.toml", unix);
+    let windows = server.write("windows.toml", &unix.replace('\n', "\r\n"));
+
+    server.cli(&["apply", "-f", &windows]).ok();
+    let again = server.cli(&["apply", "-f", &windows]).ok();
+    let as_unix = server.cli(&["apply", "-f", &file]).ok();
+
+    assert_eq!(
+        (again.stdout.as_str(), as_unix.stdout.as_str()),
+        ("service api unchanged\n", "service api unchanged\n")
+    );
+    let service = server.cli(&["service", "show", "api", "--json"]).ok().json();
+    assert_eq!(service["buildCommand"], "make\nmake test");
+}
+
+#[test]
 fn values_of_variables_are_read_from_a_file_beside_it() {
     let server = RunningServer::start();
     server.write("api.env", "KEY=hunter2hunter2\n");
