@@ -22,6 +22,7 @@ mod git_credentials;
 mod harness;
 mod hooks;
 mod local;
+mod local_clone;
 mod local_steps;
 mod logs;
 mod operators;

@@ -1,5 +1,7 @@
 //! The `clone` step: fetches the branch and resolves it, once, to the commit that is built.
 
+use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::command::{self, CommandLine, Environment, Git, clip};
@@ -31,6 +33,12 @@ pub(super) enum Cloned {
 enum Step {
     Ended { code: i32, said: String },
     Stopped(Option<i32>),
+}
+
+impl Step {
+    fn has_failed(&self) -> bool {
+        matches!(self, Self::Ended { code, .. } if *code != 0)
+    }
 }
 
 /// Clones for a run.
@@ -128,20 +136,69 @@ impl Cloning<'_> {
             Step::Ended { code, said } => return Err(Error(format!("git init ended with {code}: {said}"))),
             Step::Stopped(code) => return Ok(Cloned::Stopped(code)),
         }
-        // A commit that was asked for is found in the branch's history; its head alone is enough otherwise.
-        match self.git(self.git.fetch(wanted.is_none())).await? {
-            Step::Ended { code: 0, .. } => {}
-            Step::Ended { code, said } => return self.why_not_fetched(code, &said, log).await,
-            Step::Stopped(code) => return Ok(Cloned::Stopped(code)),
+        if let Some(ended) = self.fetch(self.git.fetch_head(), log).await? {
+            return Ok(ended);
         }
-        if let Some(commit) = wanted {
-            match self.git(self.git.contains(commit)).await? {
-                Step::Ended { code: 0, .. } => {}
-                Step::Ended { code, .. } => return Ok(self.no_commit(commit, code)),
-                Step::Stopped(code) => return Ok(Cloned::Stopped(code)),
-            }
+        if let Some(commit) = wanted
+            && let Some(ended) = self.find(commit, log).await?
+        {
+            return Ok(ended);
         }
         self.check_out(wanted, log).await
+    }
+
+    /// Fetches from the branch. How the step ends, where that fails.
+    async fn fetch(&self, words: Vec<OsString>, log: &mut StepLog<'_>) -> Result<Option<Cloned>, Error> {
+        Ok(match self.git(words).await? {
+            Step::Ended { code: 0, .. } => None,
+            Step::Ended { code, said } => Some(self.why_not_fetched(code, &said, log).await?),
+            Step::Stopped(code) => Some(Cloned::Stopped(code)),
+        })
+    }
+
+    /// Gets the commit that was asked for, where the head of the branch is there. How the step ends, where it is not on
+    /// the branch.
+    async fn find(&self, commit: &Commit, log: &mut StepLog<'_>) -> Result<Option<Cloned>, Error> {
+        let found = match self.find_alone(commit).await? {
+            Some(found) => found,
+            None => match self.fetch(self.git.fetch_branch(), log).await? {
+                None => self.git(self.git.contains(commit)).await?,
+                ended => return Ok(ended),
+            },
+        };
+        Ok(match found {
+            Step::Ended { code: 0, .. } => None,
+            Step::Ended { code, .. } => Some(self.no_commit(commit, code)),
+            Step::Stopped(code) => Some(Cloned::Stopped(code)),
+        })
+    }
+
+    /// Gets the commit without the files of all others: 0 where it is there and on the branch. Nothing where the server
+    /// does not give it, or the history, in this way.
+    async fn find_alone(&self, commit: &Commit) -> Result<Option<Step>, Error> {
+        // Nothing but the head is there so far.
+        let is_head = self.git(self.git.contains(commit)).await?;
+        if !is_head.has_failed() {
+            return Ok(Some(is_head));
+        }
+        let found = self.look_in_history(commit).await?;
+        match tokio::fs::remove_dir_all(self.directory.join(command::HISTORY)).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Error(format!("the history of the branch could not be removed: {error}")))
+            }
+            _ => Ok(found),
+        }
+    }
+
+    async fn look_in_history(&self, commit: &Commit) -> Result<Option<Step>, Error> {
+        for words in [self.git.fetch_commit(commit), Git::init_history(), self.git.fetch_history()] {
+            match self.git(words).await? {
+                Step::Ended { code: 0, .. } => {}
+                Step::Ended { .. } => return Ok(None),
+                stopped @ Step::Stopped(_) => return Ok(Some(stopped)),
+            }
+        }
+        self.git(self.git.history_contains(commit)).await.map(Some)
     }
 
     async fn check_out(&self, wanted: Option<&Commit>, log: &mut StepLog<'_>) -> Result<Cloned, Error> {
@@ -185,7 +242,7 @@ impl Cloning<'_> {
         Cloned::Failed { reason: Reason::CommitNotFound, message, exit_code: Some(code) }
     }
 
-    async fn git(&self, words: Vec<std::ffi::OsString>) -> Result<Step, Error> {
+    async fn git(&self, words: Vec<OsString>) -> Result<Step, Error> {
         let (environment, directory) = (self.environment.clone(), self.directory.clone());
         let line = CommandLine { words, environment, directory };
         let mut answer = Output::answer();

@@ -11,6 +11,10 @@ pub(super) type Environment = Vec<(OsString, OsString)>;
 
 /// Where the head of the branch is kept in the clone.
 const HEAD: &str = "refs/remotes/origin/";
+/// A repository inside of the clone's own for the branch's history, which is needed to look for a commit only.
+pub(super) const HISTORY: &str = ".git/history";
+/// What git takes for all of a history that it has a part of.
+const WHOLE: &str = "--depth=2147483647";
 /// Settings of every git command: no stored passwords, no hooks, and nothing that goes on in the background.
 const GIT_SETTINGS: &[&str] = &[
     "credential.helper=",
@@ -20,6 +24,8 @@ const GIT_SETTINGS: &[&str] = &[
     "advice.detachedHead=false",
     "submodule.recurse=false",
 ];
+/// Every fetch: of what is named, and nothing that belongs to it.
+const FETCH: &[&str] = &["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"];
 /// Transports that git may use, also behind a redirect.
 const GIT_PROTOCOLS: &str = "https:ssh:git:http:file";
 
@@ -51,12 +57,45 @@ impl Git<'_> {
         git(["init", "--quiet", "--template="])
     }
 
-    /// Fetches the branch, its newest commit only where `shallow`.
-    pub(super) fn fetch(&self, shallow: bool) -> Vec<OsString> {
+    /// Fetches the newest commit of the branch.
+    pub(super) fn fetch_head(&self) -> Vec<OsString> {
+        self.fetch("--depth=1", &self.branch.full_ref())
+    }
+
+    /// Fetches the branch with all commits that lead to it.
+    pub(super) fn fetch_branch(&self) -> Vec<OsString> {
+        self.fetch(WHOLE, &self.branch.full_ref())
+    }
+
+    /// Fetches one commit and keeps it as if it were the newest of the branch. Not every server gives it by itself.
+    pub(super) fn fetch_commit(&self, commit: &Commit) -> Vec<OsString> {
+        self.fetch("--depth=1", commit.as_str())
+    }
+
+    fn fetch(&self, depth: &str, wanted: &str) -> Vec<OsString> {
+        let refs = format!("+{wanted}:{}", self.head());
+        git(FETCH.iter().copied().chain([depth, "--", self.repository.as_str(), &refs]))
+    }
+
+    /// Makes an empty repository for [`fetch_history`](Self::fetch_history).
+    pub(super) fn init_history() -> Vec<OsString> {
+        git(["init", "--quiet", "--bare", "--template=", HISTORY])
+    }
+
+    /// Fetches the history of the branch, its files only from a server that cannot leave them out. The address is not
+    /// kept, so that git cannot go and ask for a commit that is missing there.
+    pub(super) fn fetch_history(&self) -> Vec<OsString> {
+        let (address, git_dir) =
+            (format!("remote.origin.url={}", self.repository.as_str()), format!("--git-dir={HISTORY}"));
         let refs = format!("+{}:{}", self.branch.full_ref(), self.head());
-        let depth = shallow.then_some("--depth=1");
-        let options = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"].into_iter().chain(depth);
-        git(options.chain(["--", self.repository.as_str(), &refs]))
+        let fetch = FETCH.iter().copied().chain(["--filter=tree:0", "--", "origin", &refs]);
+        git(["-c", &address, &git_dir].into_iter().chain(fetch))
+    }
+
+    /// Ends with 0 only where the commit is in the fetched history.
+    pub(super) fn history_contains(&self, commit: &Commit) -> Vec<OsString> {
+        let git_dir = format!("--git-dir={HISTORY}");
+        git([git_dir.as_str(), "merge-base", "--is-ancestor", commit.as_str(), &self.head()])
     }
 
     /// Asks whether the branch exists: 0 where it does, 2 where it does not, anything else where nobody answers.
@@ -250,11 +289,12 @@ mod tests {
         let branch = Branch::parse("feat/new-ui").unwrap();
         let git = Git { repository: &repository, branch: &branch };
 
-        let fetch = words(&git.fetch(true));
-        assert!(fetch.ends_with(
-            "--depth=1 -- https://git.example.com/you/api.git +refs/heads/feat/new-ui:refs/remotes/origin/feat/new-ui"
-        ));
-        assert!(!words(&git.fetch(false)).contains("--depth"));
+        let refs = "refs/heads/feat/new-ui:refs/remotes/origin/feat/new-ui";
+        assert!(
+            words(&git.fetch_head())
+                .ends_with(&format!("--depth=1 -- https://git.example.com/you/api.git +{refs}"))
+        );
+        assert!(words(&git.fetch_history()).ends_with(&format!("-- origin +{refs}")));
         assert!(
             words(&git.look_for_branch())
                 .ends_with("-- https://git.example.com/you/api.git refs/heads/feat/new-ui")

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -124,27 +126,58 @@ fn free_port() -> u16 {
 /// `git http-backend` behind a small server of ours that asks for a password.
 pub struct GitHttp {
     port: u16,
+    backend: Arc<Backend>,
+}
+
+/// What the server is asked for, and what it has given.
+struct Backend {
+    folder: PathBuf,
+    authorization: String,
+    /// Whether it hears that a client speaks a newer protocol than the first.
+    is_modern: bool,
+    /// Bytes of all answers.
+    sent: AtomicUsize,
 }
 
 impl GitHttp {
     /// Serves every repository below a folder to this user.
     pub fn serve(folder: &Path, user: &str, password: &str) -> Self {
+        Self::start(folder, user, password, true)
+    }
+
+    /// The same as a server that knows the first protocol alone, and so gives no commit but the newest of a branch.
+    pub fn serve_old(folder: &Path, user: &str, password: &str) -> Self {
+        Self::start(folder, user, password, false)
+    }
+
+    fn start(folder: &Path, user: &str, password: &str, is_modern: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (folder, expected) =
-            (folder.to_owned(), format!("Basic {}", base64(&format!("{user}:{password}"))));
+        let authorization = format!("Basic {}", base64(&format!("{user}:{password}")));
+        let backend = Arc::new(Backend {
+            folder: folder.to_owned(),
+            authorization,
+            is_modern,
+            sent: AtomicUsize::new(0),
+        });
+        let serving = backend.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (folder, expected) = (folder.clone(), expected.clone());
-                std::thread::spawn(move || answer(&stream, &folder, &expected));
+                let backend = serving.clone();
+                std::thread::spawn(move || backend.answer(&stream));
             }
         });
-        Self { port }
+        Self { port, backend }
     }
 
     /// The address of a repository.
     pub fn url(&self, name: &str) -> String {
         format!("http://127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// Bytes that it has sent so far.
+    pub fn sent(&self) -> usize {
+        self.backend.sent.load(Ordering::SeqCst)
     }
 }
 
@@ -162,50 +195,54 @@ fn read_head(reader: &mut impl BufRead) -> Option<(String, Vec<(String, String)>
     Some((first, headers))
 }
 
-/// Answers one request and closes.
-fn answer(stream: &TcpStream, folder: &Path, expected: &str) {
-    let mut reader = BufReader::new(stream);
-    let Some((first, headers)) = read_head(&mut reader) else { return };
-    let header = |name: &str| headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
-    let mut out = stream;
-    if header("authorization") != Some(expected) {
-        let refusal = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"\r\n\
+impl Backend {
+    /// Answers one request and closes.
+    fn answer(&self, stream: &TcpStream) {
+        let mut reader = BufReader::new(stream);
+        let Some((first, headers)) = read_head(&mut reader) else { return };
+        let header =
+            |name: &str| headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
+        let mut out = stream;
+        if header("authorization") != Some(self.authorization.as_str()) {
+            let refusal = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"\r\n\
                        Content-Length: 0\r\nConnection: close\r\n\r\n";
-        out.write_all(refusal.as_bytes()).ok();
-        return;
+            out.write_all(refusal.as_bytes()).ok();
+            return;
+        }
+        let mut words = first.split_whitespace();
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let length: usize = header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok();
+        let mut backend = Command::new("git")
+            .arg("http-backend")
+            .env("GIT_PROJECT_ROOT", &self.folder)
+            .env("GIT_HTTP_EXPORT_ALL", "1")
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", "safe.directory")
+            .env("GIT_CONFIG_VALUE_0", "*")
+            .env("REQUEST_METHOD", method)
+            .env("PATH_INFO", path)
+            .env("QUERY_STRING", query)
+            .env("REMOTE_USER", "sample")
+            .env("CONTENT_TYPE", header("content-type").unwrap_or_default())
+            .env("HTTP_CONTENT_ENCODING", header("content-encoding").unwrap_or_default())
+            .env("GIT_PROTOCOL", header("git-protocol").filter(|_| self.is_modern).unwrap_or_default())
+            .env("CONTENT_LENGTH", length.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        backend.stdin.take().unwrap().write_all(&body).ok();
+        let said = backend.wait_with_output().unwrap().stdout;
+        self.sent.fetch_add(said.len(), Ordering::SeqCst);
+        let split = said.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(0);
+        let status = if said.starts_with(b"Status: ") { "404 Not Found" } else { "200 OK" };
+        out.write_all(format!("HTTP/1.1 {status}\r\nConnection: close\r\n").as_bytes()).ok();
+        out.write_all(&said[..split + 4]).ok();
+        out.write_all(&said[split + 4..]).ok();
     }
-    let mut words = first.split_whitespace();
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let length: usize = header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok();
-    let mut backend = Command::new("git")
-        .arg("http-backend")
-        .env("GIT_PROJECT_ROOT", folder)
-        .env("GIT_HTTP_EXPORT_ALL", "1")
-        .env("GIT_CONFIG_COUNT", "1")
-        .env("GIT_CONFIG_KEY_0", "safe.directory")
-        .env("GIT_CONFIG_VALUE_0", "*")
-        .env("REQUEST_METHOD", method)
-        .env("PATH_INFO", path)
-        .env("QUERY_STRING", query)
-        .env("REMOTE_USER", "sample")
-        .env("CONTENT_TYPE", header("content-type").unwrap_or_default())
-        .env("HTTP_CONTENT_ENCODING", header("content-encoding").unwrap_or_default())
-        .env("GIT_PROTOCOL", header("git-protocol").unwrap_or_default())
-        .env("CONTENT_LENGTH", length.to_string())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    backend.stdin.take().unwrap().write_all(&body).ok();
-    let said = backend.wait_with_output().unwrap().stdout;
-    let split = said.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(0);
-    let status = if said.starts_with(b"Status: ") { "404 Not Found" } else { "200 OK" };
-    out.write_all(format!("HTTP/1.1 {status}\r\nConnection: close\r\n").as_bytes()).ok();
-    out.write_all(&said[..split + 4]).ok();
-    out.write_all(&said[split + 4..]).ok();
 }
 
 fn base64(text: &str) -> String {
