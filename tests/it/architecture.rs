@@ -32,6 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rusqlite", &["db/"]),
     ("poem", &["web/"]),
     ("hyper", &["web/"]),
+    ("http_body_util", &["web/front/"]),
     ("askama", &["web/"]),
     ("rust_embed", &["web/"]),
     ("governor", &["web/"]),

@@ -130,6 +130,23 @@ async fn options_is_answered_everywhere_with_the_methods() {
 }
 
 #[tokio::test]
+async fn no_answer_leaves_a_body_on_its_connection() {
+    let server = TestServer::start().await;
+    let body = "a".repeat(60_000);
+    let next = "GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+
+    for route in routes(&server) {
+        for method in all_methods() {
+            let head =
+                format!("{method} {} HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n\r\n", route.path);
+            let answers = server.raw([&head, body.as_str(), next].concat()).await;
+
+            assert_eq!(answers.matches("HTTP/1.1 ").count(), 2, "{method} {}: {answers}", route.path);
+        }
+    }
+}
+
+#[tokio::test]
 async fn head_is_get_without_the_body() {
     let server = TestServer::start().await;
 

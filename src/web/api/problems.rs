@@ -46,7 +46,7 @@ const PROBLEMS: &[(&str, &str)] = &[
     ),
     ("revoked", "The hook is revoked for good; make a new one."),
     ("body_too_large", "The body is larger than 64 KiB. A hook needs none."),
-    ("body_too_slow", "The body did not arrive within 10 seconds."),
+    ("body_too_slow", "The body stopped for 5 seconds, or took more than 30 in all."),
     ("body_broken", "The body ended early or its framing is wrong."),
     ("beyond_end", "The log has fewer bytes than were skipped."),
     ("idempotency_key_reused", "This Idempotency-Key was used within 24 hours with other parameters."),

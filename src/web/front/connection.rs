@@ -13,6 +13,7 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
+use tokio::time::sleep;
 use tokio::time::timeout;
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
@@ -28,10 +29,10 @@ const HEAD_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
 /// At the end of service, time for a head that has begun to become a request.
 const HALF_OPEN_GRACE: Duration = Duration::from_millis(250);
-/// Time for a caller to take the last answer while it still sends.
-const LINGER: Duration = Duration::from_secs(1);
-/// Reads of a caller that still sends, 4 KiB each, before it is cut off.
-const LINGER_READS: usize = 256;
+/// Bytes of a caller that sends on after its last answer, before it is cut off.
+const LINGER_MAX: usize = 16 * 1024 * 1024;
+/// At the end of service, time for such a caller to take its answer.
+const LINGER_GRACE: Duration = Duration::from_secs(1);
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ where
     let Some(mut stream) = first_byte(inner, &limits, &stop).await else { return };
     let end = converse(&mut stream, peer, front, &stop).await;
     if end == End::Answered {
-        linger(stream.into_inner()).await;
+        linger(stream.into_inner(), &limits, &stop).await;
     }
 }
 
@@ -115,14 +116,23 @@ fn end_of(ended: hyper::Result<()>) -> End {
 ///
 /// Closing a socket with unread bytes makes the kernel reset the connection, and the caller may lose the
 /// answer that it has not read yet.
-async fn linger(mut inner: impl AsyncRead + AsyncWrite + Unpin) {
+async fn linger(mut inner: impl AsyncRead + Unpin, limits: &Limits, stop: &CancellationToken) {
     let mut sink = [0; 4096];
     let read_on = async {
-        for _ in 0..LINGER_READS {
-            if !matches!(inner.read(&mut sink).await, Ok(1..)) {
-                break;
+        let mut left = LINGER_MAX;
+        while let Ok(Ok(count @ 1..)) = timeout(limits.body_silence, inner.read(&mut sink)).await {
+            left = left.saturating_sub(count);
+            if left == 0 {
+                return;
             }
         }
     };
-    let _ = timeout(LINGER, read_on).await;
+    let stopped = async {
+        stop.cancelled().await;
+        sleep(LINGER_GRACE).await;
+    };
+    tokio::select! {
+        _ = timeout(limits.body, read_on) => {}
+        () = stopped => {}
+    }
 }

@@ -69,9 +69,7 @@ impl Refusal {
 
     /// The answer to the refused request.
     pub(super) fn response(self) -> Response {
-        let mut response = problem(self.status(), self.code(), self.detail());
-        response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
-        response
+        problem(self.status(), self.code(), self.detail())
     }
 }
 
@@ -258,12 +256,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_a_problem_and_closes() {
+    async fn a_refusal_is_a_problem() {
         let response = Refusal::TargetTooLong.response();
 
         assert_eq!(response.status(), StatusCode::URI_TOO_LONG);
         assert_eq!(response.content_type(), Some("application/problem+json"));
-        assert_eq!(response.header("connection"), Some("close"));
         let body = response.into_body().into_string().await.unwrap();
         assert_eq!(
             body,

@@ -10,6 +10,7 @@ mod guard;
 mod listen;
 mod peers;
 mod stream;
+mod upload;
 
 use std::any::Any;
 use std::io;
@@ -18,16 +19,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use poem::Endpoint as _;
 use poem::EndpointExt as _;
 use poem::IntoEndpoint;
 use poem::Request;
+use poem::RequestParts;
 use poem::Response;
 use poem::endpoint::BoxEndpoint;
 use poem::http::HeaderValue;
 use poem::http::StatusCode;
+use poem::http::Version;
+use poem::http::header;
+use poem::http::request::Parts;
 use poem::http::uri::Scheme;
 use poem::web::LocalAddr;
 use poem::web::RemoteAddr;
@@ -48,6 +54,7 @@ use crate::web::access::RequestId;
 use crate::web::front::listen::Listen;
 use crate::web::front::peers::PeerCaps;
 use crate::web::front::stream::Head;
+use crate::web::front::upload::Upload;
 use crate::web::headers;
 
 pub use body::BodyError;
@@ -72,6 +79,10 @@ pub struct Limits {
     pub first_byte: Duration,
     /// From the first byte to the end of a head; also from an answer to the end of the next head.
     pub header: Duration,
+    /// A body is given up when nothing of it came for this time, and so is a caller that sends on after its last answer.
+    pub body_silence: Duration,
+    /// The same, however steadily it comes, after this time in all.
+    pub body: Duration,
     /// A caller that takes nothing of its answer is cut off after this time.
     pub write: Duration,
     /// At the end of service, for requests in progress.
@@ -85,6 +96,8 @@ impl Default for Limits {
             per_peer: 256,
             first_byte: Duration::from_secs(5),
             header: Duration::from_secs(5),
+            body_silence: Duration::from_secs(5),
+            body: Duration::from_secs(30),
             write: Duration::from_secs(30),
             drain: Duration::from_secs(10),
         }
@@ -167,18 +180,24 @@ impl Front {
         head: &Head,
     ) -> hyper::Response<impl hyper::body::Body<Data = hyper::body::Bytes, Error = io::Error> + use<>> {
         let (mut parts, body) = request.into_parts();
+        let version = parts.version;
         let client = peers::client(peer, &parts.headers, &self.trusted_proxies);
         let path = parts.uri.path().to_owned();
         let entry = Entry::new(access::request_id(&parts.headers), &parts.method, &path, client);
-        let mut response = match guard::check(&mut parts, head.has_length()) {
+        let (mut response, is_kept) = match guard::check(&mut parts, head.has_length()) {
             Ok(()) => {
                 parts.extensions.insert(client);
                 parts.extensions.insert(RequestId(Arc::clone(&entry.id)));
-                self.call(hyper::Request::from_parts(parts, body), &entry).await
+                let upload = Upload::new(body, &parts.headers, self.limits);
+                let response = self.call(parts, upload.clone(), &entry).await;
+                (response, upload.finish().await)
             }
-            Err(refusal) => refusal.response(),
+            Err(refusal) => (refusal.response(), false),
         };
         head.restart();
+        if !is_kept {
+            say_close(&mut response, version);
+        }
         headers::protect(&mut response, &path, self.https);
         if let Ok(id) = HeaderValue::from_str(&entry.id) {
             response.headers_mut().insert("x-request-id", id);
@@ -187,13 +206,23 @@ impl Front {
         response.into()
     }
 
-    async fn call(&self, request: hyper::Request<Incoming>, entry: &Entry) -> Response {
-        let request = Request::from((request, LocalAddr::default(), RemoteAddr::default(), Scheme::HTTP));
+    async fn call(&self, parts: Parts, upload: Upload, entry: &Entry) -> Response {
+        let parts = RequestParts::from((parts, LocalAddr::default(), RemoteAddr::default(), Scheme::HTTP));
+        let request = Request::from_parts(parts, upload.boxed().into());
         let answer = AssertUnwindSafe(self.endpoint.get_response(request)).catch_unwind();
         answer.await.unwrap_or_else(|_: Box<dyn Any + Send>| {
             tracing::error!(request.id = &*entry.id, "handler panicked");
             guard::problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error")
         })
+    }
+}
+
+/// Says that an answer is the last of its connection, which makes it so.
+fn say_close(response: &mut Response, version: Version) {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    // To an answer of HTTP/1.1 hyper adds `keep-alive` where a caller of HTTP/1.0 asked for it.
+    if version == Version::HTTP_10 {
+        response.set_version(version);
     }
 }
 

@@ -39,15 +39,6 @@ async fn a_post_without_length_and_body_is_fine() {
 }
 
 #[tokio::test]
-async fn a_length_over_the_limit_is_refused_before_any_byte_of_the_body() {
-    let server = Server::start().await;
-
-    let answer = server.answer_to("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 65537\r\n\r\n").await;
-
-    assert_eq!(answer.status(), 413);
-}
-
-#[tokio::test]
 async fn a_gigabyte_for_a_handler_that_reads_nothing_is_cut_after_little() {
     let server = Server::start().await;
     let mut caller = server.call().await;
@@ -69,11 +60,11 @@ async fn a_gigabyte_for_a_handler_that_reads_nothing_is_cut_after_little() {
 async fn a_caller_that_sends_on_is_not_reset_before_it_reads_its_refusal() {
     let server = Server::start().await;
     let mut caller = server.call().await;
-    caller.send("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 262144\r\n\r\n").await;
+    caller.send("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 4194304\r\n\r\n").await;
     timeout(PATIENCE, caller.0.readable()).await.unwrap().unwrap();
 
     let part = "a".repeat(16 * 1024);
-    for _ in 0..16 {
+    for _ in 0..256 {
         caller.send(&part).await;
     }
 

@@ -156,7 +156,8 @@ async fn malformed_framing_is_refused_by_the_parser() {
         "X: a\0b",
     ] {
         let request = format!("POST /echo HTTP/1.1\r\nHost: h\r\n{line}\r\n\r\n");
-        assert_eq!(server.answer_to(&request).await.status(), 400, "{line:?}");
+        let answer = server.answer_to(&request).await;
+        assert_eq!((answer.status(), answer.header("connection")), (400, Some("close")), "{line:?}");
     }
     let mut caller = server.call().await;
     caller.send(b"GET /text/\xff HTTP/1.1\r\nHost: h\r\n\r\n").await;

@@ -6,6 +6,7 @@ mod bounds;
 mod drain;
 mod guard;
 mod log;
+mod unread;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
