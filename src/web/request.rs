@@ -13,8 +13,8 @@ use crate::domain::{Branch, Commit, Invalid};
 use super::error::Error;
 use super::front::{Peer, read_limited};
 
-/// Largest body that is read, in bytes.
-pub(super) const BODY_LIMIT: usize = 64 * 1024;
+/// Largest body with a meaning, in bytes.
+const BODY_LIMIT: usize = 64 * 1024;
 
 /// The query of a request: names and values decoded, `+` literal, each name at most once.
 #[derive(Debug, Default)]

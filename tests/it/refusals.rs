@@ -165,7 +165,7 @@ async fn a_large_body_is_refused() {
     let server = TestServer::start().await;
     let hook = hook(&server).await;
     let file = server.dir().join("large");
-    std::fs::write(&file, vec![b'x'; 64 * 1024 + 1]).unwrap();
+    std::fs::write(&file, vec![b'x'; 1024 * 1024 + 1]).unwrap();
     let data = format!("@{}", file.display());
 
     let answer = curl(&["-X", "POST", "--data-binary", &data, &hook.url()]).await;

@@ -12,9 +12,9 @@ use crate::db::{self, Tx, audit, hooks};
 use crate::domain::{HookToken, Timestamp};
 
 use super::super::error::Error;
-use super::super::front::read_limited;
+use super::super::front::discard;
 use super::super::pages;
-use super::super::request::{BODY_LIMIT, Query, address, address_text, bearer, header, prefers};
+use super::super::request::{Query, address, address_text, bearer, header, prefers};
 use super::super::state::{AppState, describe_caller};
 use super::dry_run::dry_run;
 use super::hook_call::{Call, Decision, decide};
@@ -22,6 +22,8 @@ use super::{json_text, no_content};
 
 /// What the resource takes.
 const ALLOW: &str = "POST, DELETE, OPTIONS";
+/// Largest body that is read and thrown away, in bytes.
+const BODY_MAX: usize = 1024 * 1024;
 /// What somebody reads who opens a hook URL in a browser or sends GET.
 const USE_POST: &str = "this is a deploy hook; it takes POST only, so that link previews cannot deploy: \
     curl --fail-with-body -X POST \"$STACKBLAZE_DEPLOY_HOOK\"";
@@ -63,20 +65,22 @@ fn token(request: &Request, state: &AppState) -> Result<HookToken, Error> {
 
 async fn trigger(request: &Request, body: Body, state: &AppState) -> Result<Response, Error> {
     let token = token(request, state)?;
-    read_limited(body, BODY_LIMIT).await?;
+    let has_body = discard(body, BODY_MAX).await?;
     let query = Query::parse(request)?;
     let caller = describe_caller(address(request), header(request.headers(), "user-agent"));
-    let call = Call::read(request, &query, token, caller)?;
+    let call = Call::read(request, &query, has_body, token, caller)?;
     let is_dry = query.flag("dry_run")?;
     state.spend(&call.token.hook, &call.caller).map_err(|retry_after| Error::TooMany {
         code: "hook_budget",
         detail: "this hook is called more often than it may".to_owned(),
         retry_after,
     })?;
-    if is_dry {
-        return Ok(json_text(StatusCode::OK, dry_run(state, call).await?));
-    }
     let ignored = call.ignored.clone();
+    if is_dry {
+        let mut response = json_text(StatusCode::OK, dry_run(state, call).await?);
+        set_headers(&mut response, ignored_header(&ignored));
+        return Ok(response);
+    }
     let (own_state, now) = (state.clone(), state.clock().now());
     let decision = state.db().try_write(move |tx| decide(tx, &own_state, &call, now)).await?;
     answer(decision, &ignored)
@@ -90,20 +94,28 @@ fn answer(decision: Decision, ignored: &[String]) -> Result<Response, Error> {
     let id = &accepted.id;
     tracing::info!(deployment.id = %id, is_replay = accepted.is_replay, is_coalesced = accepted.is_coalesced, "hook call accepted");
     let mut response = super::accepted(id, accepted.body);
-    let headers = response.headers_mut();
     let link = format!("</deployments/{id}/logs>; rel=\"logs\", </deployments/{id}/wait>; rel=\"wait\"");
     let mut texts = vec![("link", link)];
     texts.extend(accepted.is_replay.then(|| ("idempotency-replayed", "true".to_owned())));
     texts.extend(accepted.is_coalesced.then(|| ("deployment-coalesced", "true".to_owned())));
-    texts.extend((!ignored.is_empty()).then(|| ("ignored-parameters", list_for_header(ignored))));
+    texts.extend(ignored_header(ignored));
     texts.extend(accepted.rotated.map(|at| ("deprecation", format!("@{}", at.as_seconds()))));
     texts.extend(accepted.sunset.map(|at| ("sunset", at.http_date())));
+    set_headers(&mut response, texts);
+    Ok(response)
+}
+
+/// Names what the call had to no effect, where it had anything.
+fn ignored_header(names: &[String]) -> Option<(&'static str, String)> {
+    (!names.is_empty()).then(|| ("ignored-parameters", list_for_header(names)))
+}
+
+fn set_headers(response: &mut Response, texts: impl IntoIterator<Item = (&'static str, String)>) {
     for (name, text) in texts {
         if let Ok(value) = HeaderValue::from_str(&text) {
-            headers.insert(name, value);
+            response.headers_mut().insert(name, value);
         }
     }
-    Ok(response)
 }
 
 /// Names as a header may carry them: anything but plain letters, digits and a few signs is percent-encoded again.
@@ -122,7 +134,7 @@ fn list_for_header(names: &[String]) -> String {
 /// `DELETE` on a hook URL revokes that hook, also by an old secret in grace; nothing else stops it.
 async fn revoke(request: &Request, body: Body, state: &AppState) -> Result<Response, Error> {
     let token = token(request, state)?;
-    read_limited(body, BODY_LIMIT).await?;
+    discard(body, BODY_MAX).await?;
     let (address, now) = (address_text(request), state.clock().now());
     let revoked = state.write_credentials(move |tx| revoke_by_url(tx, &token, address, now)).await?;
     if revoked {

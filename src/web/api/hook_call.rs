@@ -19,6 +19,8 @@ use super::super::urls::Urls;
 const KNOWN: [&str; 4] = ["branch", "clear_cache", "commit", "dry_run"];
 /// Longest Idempotency-Key, in bytes.
 const KEY_MAX: usize = 255;
+/// Stands among what is ignored for a body that was not empty.
+const BODY: &str = "body";
 /// Most unknown parameters that are kept and named, and the longest name in characters.
 const IGNORED_MAX: usize = 20;
 const IGNORED_NAME_MAX: usize = 64;
@@ -44,15 +46,14 @@ impl Call {
     pub(super) fn read(
         request: &Request,
         query: &Query,
+        has_body: bool,
         token: HookToken,
         caller: String,
     ) -> Result<Self, Invalid> {
-        let mut ignored = query.unknown(&KNOWN);
-        ignored.truncate(IGNORED_MAX);
         Ok(Self {
             token,
             caller,
-            ignored: ignored.into_iter().map(|name| name.chars().take(IGNORED_NAME_MAX).collect()).collect(),
+            ignored: ignored(query, has_body),
             branch: read_branch(query.get("branch"))?,
             commit: read_commit(query.get("commit"))?,
             clear_cache: query.flag("clear_cache")?,
@@ -77,6 +78,16 @@ impl Call {
             ignored_parameters: self.ignored.clone(),
         }
     }
+}
+
+/// The names of what means nothing: unknown parameters, and a body.
+fn ignored(query: &Query, has_body: bool) -> Vec<String> {
+    let unknown = query.unknown(&KNOWN).into_iter().take(IGNORED_MAX);
+    let mut names: Vec<String> = unknown.map(|name| name.chars().take(IGNORED_NAME_MAX).collect()).collect();
+    if has_body && !names.iter().any(|name| name == BODY) {
+        names.push(BODY.to_owned());
+    }
+    names
 }
 
 fn idempotency_key(request: &Request) -> Result<Option<String>, Invalid> {

@@ -45,7 +45,10 @@ const PROBLEMS: &[(&str, &str)] = &[
         "Of a dry run: the call would be accepted, and its deployment would fail, by what was found when the server looked last.",
     ),
     ("revoked", "The hook is revoked for good; make a new one."),
-    ("body_too_large", "The body is larger than 64 KiB. A hook needs none."),
+    (
+        "body_too_large",
+        "The body is larger than 1 MiB for a hook, which needs none, or than 64 KiB for anything else.",
+    ),
     ("body_too_slow", "The body stopped for 5 seconds, or took more than 30 in all."),
     ("body_broken", "The body ended early or its framing is wrong."),
     ("beyond_end", "The log has fewer bytes than were skipped."),

@@ -42,6 +42,19 @@ pub async fn read_limited(body: Body, limit: usize) -> Result<Vec<u8>, BodyError
     Ok(bytes)
 }
 
+/// Reads a whole body of at most `limit` bytes and throws it away; tells whether there was a byte.
+///
+/// # Errors
+/// As for [`read_limited`].
+pub async fn discard(body: Body, limit: usize) -> Result<bool, BodyError> {
+    let mut body = Limited::new(body, limit)?;
+    let mut has_bytes = false;
+    while let Some(chunk) = body.next().await? {
+        has_bytes |= !chunk.is_empty();
+    }
+    Ok(has_bytes)
+}
+
 /// A body that gives no more than a number of bytes.
 struct Limited {
     body: BoxBody<Bytes, io::Error>,
@@ -89,6 +102,15 @@ mod tests {
     async fn one_byte_more_is_too_large_however_it_is_sent() {
         assert_eq!(read_limited(Body::from("123456"), 5).await, Err(BodyError::TooLarge));
         assert_eq!(read_limited(chunked(vec![Ok(b"123"), Ok(b"456")]), 5).await, Err(BodyError::TooLarge));
+        assert_eq!(discard(Body::from("123456"), 5).await, Err(BodyError::TooLarge));
+        assert_eq!(discard(chunked(vec![Ok(b"123"), Ok(b"456")]), 5).await, Err(BodyError::TooLarge));
+    }
+
+    #[tokio::test]
+    async fn what_was_thrown_away_is_told_from_nothing() {
+        assert_eq!(discard(chunked(vec![Ok(b"12"), Ok(b"345")]), 5).await, Ok(true));
+        assert_eq!(discard(Body::empty(), 5).await, Ok(false));
+        assert_eq!(discard(chunked(vec![Ok(b"")]), 5).await, Ok(false));
     }
 
     #[tokio::test]

@@ -58,6 +58,7 @@ use crate::web::front::upload::Upload;
 use crate::web::headers;
 
 pub use body::BodyError;
+pub use body::discard;
 pub use body::read_limited;
 pub use peers::Peer;
 

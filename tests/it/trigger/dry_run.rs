@@ -78,7 +78,7 @@ async fn dry_run_takes_the_words_of_clear_cache_and_no_means_a_real_call() {
 async fn a_dry_run_refuses_bad_tokens_parameters_and_bodies_as_a_call_does() {
     let server = TestServer::start().await;
     let hook = server.service("api").create().await.hook("ci").await;
-    let large = hook.call(reqwest::Method::POST, "dry_run").body(vec![0; 70_000]);
+    let large = hook.call(reqwest::Method::POST, "dry_run").body(vec![0; 1024 * 1024 + 1]);
 
     assert_eq!(hook.post("dry_run&branch=a%20b").await.status, 400);
     assert_eq!(crate::harness::http::Send::answer(large).await.status, 413);

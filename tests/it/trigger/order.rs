@@ -9,7 +9,7 @@ use crate::harness::Options;
 use crate::harness::TestServer;
 use crate::harness::http::Send as _;
 
-const LARGE: usize = 64 * 1024 + 1;
+const LARGE: usize = 1024 * 1024 + 1;
 
 async fn post_large(hook: &Hook, query: &str) -> Answer {
     hook.call(Method::POST, query).body(vec![b'x'; LARGE]).answer().await
