@@ -28,6 +28,7 @@ mod logs;
 mod operators;
 mod pages;
 mod poll;
+mod proxies;
 mod readme;
 mod refusals;
 mod restarts;
