@@ -1,6 +1,7 @@
 //! Every setting once: flag, environment name, default, unit, check.
 #![warn(missing_docs)]
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
@@ -60,6 +61,11 @@ fn default_data_dir() -> PathBuf {
 
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
+}
+
+/// All variables of this process, ours or not.
+pub fn variables() -> HashMap<OsString, OsString> {
+    std::env::vars_os().collect()
 }
 
 /// The settings of the server.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Args;
+use rustix::fs::Mode;
 
 /// See `executor/local/supervise.rs`.
 #[derive(Debug, Args)]
@@ -15,6 +16,8 @@ pub(super) struct StepArgs {
 
 impl StepArgs {
     pub(super) fn run(self) -> ExitCode {
+        // Whoever deploys files by a copy wants others to read them, however closed the server's own files are.
+        rustix::process::umask(Mode::WGRP | Mode::WOTH);
         crate::executor::local::supervise(self.command)
     }
 }

@@ -131,7 +131,7 @@ impl<L: Executor, T: Executor> Dispatcher<L, T> {
             tracing::warn!(error = %error, "what a former process left could not be settled; trying again");
             tokio::time::sleep(TICK).await;
         }
-        tokio::join!(self.tick_on(), self.probe_on(), self.reconcile_on(), self.check_on());
+        tokio::join!(self.tick_on(), self.probe_on(), self.reconcile_on(), self.check_on(), self.tidy_on());
         // A claim that was under way when the drain began has started one more run.
         self.inner.tasks.close();
         self.inner.tasks.wait().await;

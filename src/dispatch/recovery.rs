@@ -46,6 +46,13 @@ impl<L: Executor, T: Executor> Dispatcher<L, T> {
         self.inner.db.write(write).await
     }
 
+    /// Lets what ended local runs left be removed, a former process's included, until the drain.
+    pub(super) async fn tidy_on(&self) {
+        if let Some(local) = &self.inner.executors.local {
+            local.tidy(&self.inner.is_draining).await;
+        }
+    }
+
     /// Deleted services run nothing any more, so that what their builds kept can go.
     async fn forget_deleted(&self) -> Result<(), db::Error> {
         let Some(local) = &self.inner.executors.local else { return Ok(()) };

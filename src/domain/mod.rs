@@ -31,6 +31,7 @@ pub use address::AddressRange;
 pub use clock::{Clock, Timestamp};
 pub use deployment::{Deployment, Trigger};
 pub use deployment_id::{DeploymentId, RunName};
+pub(crate) use entropy::BASE36;
 pub use entropy::random_digits;
 pub use finding::{Checks, Finding, Verdict};
 pub use git_ref::{Branch, BranchError, Commit, CommitError};

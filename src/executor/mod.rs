@@ -192,4 +192,9 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Removes what is kept for a service that was deleted. Nothing of it runs any more; may be called again and again.
     fn forget(&self, service: &ServiceId) -> impl Future<Output = ()> + Send;
+
+    /// Removes what ended runs left on this host, as it comes, until `stop`. No run waits for it.
+    fn tidy(&self, _stop: &CancellationToken) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::config::{ClusterAt, Config};
+use crate::config::{self, ClusterAt, Config};
 use crate::domain::Step;
 use crate::executor::local::LocalExecutor;
 use crate::executor::tekton::manifest::{Common, StepImages};
@@ -16,7 +16,8 @@ use crate::executor::tekton::{TektonExecutor, client};
 /// Where their folders cannot be made.
 pub(super) fn local(data_dir: &Path) -> Result<LocalExecutor> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    LocalExecutor::open(data_dir, program).with_context(|| format!("cannot use {}", data_dir.display()))
+    LocalExecutor::open(data_dir, program, &config::variables())
+        .with_context(|| format!("cannot use {}", data_dir.display()))
 }
 
 /// Connects to the cluster that the settings name; whether it answers shows later.

@@ -44,7 +44,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reqwest", &["cli/"]),
     ("clap", &["cli/", "config.rs"]),
     ("SystemTime", &["domain/clock.rs"]),
-    ("std::env", &["config.rs", "cli/", "server/executors.rs", "executor/local/mod.rs"]),
+    ("std::env", &["config.rs", "cli/", "server/executors.rs"]),
     (
         "process::Command",
         &[

@@ -1,7 +1,6 @@
 //! The local executor: real git, real processes.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use stackblaze::domain::{
     Branch, Commit, DeploymentId, EnvName, ExecutorKind, LocalSettings, QueuePolicy, Reason, Repository,
     Service, ServiceId, ServiceName, Span, Step, Timestamp,
 };
-use stackblaze::executor::local::LocalExecutor;
+use stackblaze::executor::local::{LocalExecutor, Variables};
 use stackblaze::executor::{Event, Executor, Outcome, Run};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -22,21 +21,36 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Time between TERM and KILL in these tests.
 const GRACE: Duration = Duration::from_millis(300);
 
+/// An executor with a repository and a service.
 pub struct Bench {
     pub executor: LocalExecutor,
     pub data: TempDir,
     pub repo: GitRepo,
-    service: ServiceId,
+    pub service: ServiceId,
+    /// The home of the server's user.
+    pub home: TempDir,
 }
 
 impl Bench {
     pub fn new() -> Self {
-        let data = TempDir::new().unwrap();
-        let program = PathBuf::from(env!("CARGO_BIN_EXE_stackblaze"));
-        let executor = LocalExecutor::with_grace(data.path(), program, GRACE).unwrap();
+        Self::with_variables(&[])
+    }
+
+    /// Of a server that has these variables besides PATH and HOME; one that is named again wins.
+    pub fn with_variables(variables: &[(&str, &str)]) -> Self {
+        Self::with_program(env!("CARGO_BIN_EXE_stackblaze").into(), variables)
+    }
+
+    /// The same with something else in the place of our own program.
+    pub fn with_program(program: PathBuf, variables: &[(&str, &str)]) -> Self {
+        let (data, home) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let path = std::env::var_os("PATH").unwrap();
+        let mut all = Variables::from([("PATH".into(), path), ("HOME".into(), home.path().into())]);
+        all.extend(variables.iter().map(|&(name, value)| (name.into(), value.into())));
+        let executor = LocalExecutor::with_grace(data.path(), program, &all, GRACE).unwrap();
         let repo = GitRepo::new();
         repo.commit("hello", "one\n", "Say hello");
-        Self { executor, data, repo, service: ServiceId::generate() }
+        Self { executor, data, repo, service: ServiceId::generate(), home }
     }
 
     pub fn run(&self, build: &str, deploy: &str) -> Run {
@@ -167,14 +181,15 @@ async fn the_head_is_resolved_once_and_its_subject_is_clipped() {
 
 #[tokio::test]
 async fn commands_see_exactly_the_promised_variables() {
-    let bench = Bench::new();
-    let mut run = bench.run("env | cut -d= -f1 | sort | tr '\\n' ' '", "echo $OWN");
+    let bench =
+        Bench::with_variables(&[("USER", "mira"), ("LOGNAME", "mira"), ("DATABASE_PASSWORD", "hunter2")]);
+    let mut run = bench.run("env | cut -d= -f1 | LC_ALL=C sort | tr '\\n' ' '", "echo $OWN");
     run.service.local.env = BTreeMap::from([(EnvName::parse("OWN").unwrap(), "own value".to_owned())]);
 
     let (events, _) = bench.end(&run).await;
 
-    let names = "HOME LANG OWN PATH PWD STACKBLAZE_BRANCH STACKBLAZE_CACHE_DIR STACKBLAZE_COMMIT \
-                 STACKBLAZE_DEPLOYMENT_ID STACKBLAZE_SERVICE ";
+    let names = "CI HOME LANG LOGNAME OWN PATH PWD STACKBLAZE_BRANCH STACKBLAZE_CACHE_DIR STACKBLAZE_COMMIT \
+                 STACKBLAZE_DEPLOYMENT_ID STACKBLAZE_SERVICE TERM TMPDIR USER XDG_CACHE_HOME npm_config_cache ";
     let seen = log_of(&events, Step::Build).replace("OLDPWD ", "").replace("SHLVL ", "").replace("_ ", "");
     assert_eq!(seen, names);
     assert_eq!(log_of(&events, Step::Deploy), "own value\n");
@@ -196,30 +211,16 @@ async fn the_cache_stays_until_it_is_cleared_and_belongs_to_the_service() {
 }
 
 #[tokio::test]
-async fn the_cache_of_a_deleted_service_goes() {
+async fn what_is_kept_for_a_deleted_service_goes() {
     let bench = Bench::new();
     bench.end(&bench.run("touch $STACKBLAZE_CACHE_DIR/kept", "")).await;
-    let cache = bench.data.path().join("cache").join(bench.service.as_str());
-    assert!(cache.join("kept").exists());
+    let folder = |name: &str| bench.data.path().join(name).join(bench.service.as_str());
+    assert!(folder("cache").join("kept").exists() && folder("work").exists());
 
     bench.executor.forget(&bench.service).await;
     bench.executor.forget(&bench.service).await;
 
-    assert!(!cache.exists());
-}
-
-#[tokio::test]
-async fn the_workspace_goes_with_the_run_and_leftovers_go_at_the_start() {
-    let bench = Bench::new();
-
-    bench.end(&bench.run("touch big", "")).await;
-    assert_eq!(std::fs::read_dir(bench.data.path().join("work")).unwrap().count(), 0);
-
-    std::fs::create_dir(bench.data.path().join("work/dep-left")).unwrap();
-    LocalExecutor::open(bench.data.path(), PathBuf::from(env!("CARGO_BIN_EXE_stackblaze"))).unwrap();
-    assert_eq!(std::fs::read_dir(bench.data.path().join("work")).unwrap().count(), 0);
-    let mode = std::fs::metadata(bench.data.path().join("work")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o700);
+    assert!(!folder("cache").exists() && !folder("work").exists());
 }
 
 #[tokio::test]

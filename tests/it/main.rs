@@ -23,6 +23,7 @@ mod harness;
 mod hooks;
 mod local;
 mod local_clone;
+mod local_host;
 mod local_steps;
 mod logs;
 mod operators;

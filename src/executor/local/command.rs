@@ -1,8 +1,10 @@
 //! What is run for each step, as plain values: words, variables and the texts that git is given. Pure.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::host::HostEnvironment;
+use super::workspace::Workspace;
 use crate::domain::{Branch, Commit, DeploymentId, Repository, Service, Transport};
 use crate::executor::Run;
 
@@ -129,27 +131,39 @@ fn git<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<OsString> {
     std::iter::once("git").chain(settings).chain(words).map(OsString::from).collect()
 }
 
-/// The variables of every step.
-pub(super) fn base(path: &OsStr, home: &Path, run: &Run) -> Environment {
+/// The variables of every step. Home and language are those of `clone`, which nothing of the server's user may lead
+/// astray, and whose words we read.
+pub(super) fn base(host: &HostEnvironment, workspace: &Workspace, run: &Run) -> Environment {
     let id: &DeploymentId = &run.deployment;
-    vec![
-        ("PATH".into(), path.into()),
-        ("HOME".into(), home.into()),
+    let ours: [(OsString, OsString); 8] = [
+        ("HOME".into(), workspace.home().into()),
         ("LANG".into(), "C.UTF-8".into()),
+        ("TMPDIR".into(), workspace.tmp().into()),
+        ("CI".into(), "true".into()),
+        ("TERM".into(), "dumb".into()),
         ("STACKBLAZE_DEPLOYMENT_ID".into(), id.as_str().into()),
         ("STACKBLAZE_SERVICE".into(), run.service.name.as_str().into()),
         ("STACKBLAZE_BRANCH".into(), run.branch.as_str().into()),
-    ]
+    ];
+    host.shared.iter().cloned().chain(ours).collect()
 }
 
-/// What `build` and `deploy` see on top: the commit, the cache and the service's own variables.
-pub(super) fn for_commands(commit: &Commit, cache: &Path, service: &Service) -> Environment {
+/// What `build` and `deploy` see on top: the home of the server's user, the commit, the cache and the service's own
+/// variables.
+pub(super) fn for_commands(
+    host: &HostEnvironment,
+    commit: &Commit,
+    cache: &Path,
+    service: &Service,
+) -> Environment {
     let own = service.local.env.iter().map(|(name, value)| (name.as_str().into(), value.into()));
-    let ours = [
+    let ours: [(OsString, OsString); 4] = [
         ("STACKBLAZE_COMMIT".into(), commit.as_str().into()),
-        ("STACKBLAZE_CACHE_DIR".into(), cache.as_os_str().to_owned()),
+        ("STACKBLAZE_CACHE_DIR".into(), cache.into()),
+        ("XDG_CACHE_HOME".into(), cache.join("xdg").into()),
+        ("npm_config_cache".into(), cache.join("npm").into()),
     ];
-    ours.into_iter().chain(own).collect()
+    host.own.iter().cloned().chain(ours).chain(own).collect()
 }
 
 /// What `clone` sees on top. Where `askpass` is given it answers git's questions; nobody else is asked.

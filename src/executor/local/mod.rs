@@ -3,9 +3,11 @@
 mod clone;
 mod command;
 mod group;
+mod host;
 mod output;
 mod process;
 mod supervise;
+mod trash;
 mod workspace;
 
 use std::io;
@@ -19,10 +21,12 @@ use crate::domain::{Clock, Commit, DeploymentId, Finding, Reason, Service, Servi
 
 use clone::Cloned;
 use command::{CommandLine, Environment};
+use host::HostEnvironment;
 use output::{Output, StepLog};
 use process::{Ended, Supervisor};
 use workspace::{Folders, Workspace};
 
+pub use host::Variables;
 pub use supervise::supervise;
 
 /// Most output of one step that is passed on, in bytes: 256 MiB.
@@ -35,6 +39,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Runs deployments on this host.
 pub struct LocalExecutor {
     folders: Folders,
+    host: HostEnvironment,
     supervisor: Supervisor,
 }
 
@@ -42,21 +47,31 @@ pub struct LocalExecutor {
 type Stopped = Outcome;
 
 impl LocalExecutor {
-    /// Makes the folders for runs in the data directory and removes what a former process left in them. `program` is
-    /// this program's own file, whose hidden subcommand `step` leads each step.
+    /// Makes the folders for runs in the data directory and sets aside what a former process left in them. `program` is
+    /// this program's own file, whose hidden subcommand `step` leads each step; of the server's `variables` steps are
+    /// given what they need to work as its user's programs do.
     ///
     /// # Errors
     /// Where the folders cannot be made.
-    pub fn open(data_dir: &Path, program: PathBuf) -> io::Result<Self> {
-        Self::with_grace(data_dir, program, GRACE)
+    pub fn open(data_dir: &Path, program: PathBuf, variables: &Variables) -> io::Result<Self> {
+        Self::with_grace(data_dir, program, variables, GRACE)
     }
 
     /// The same with another time between asking a step to end and ending it.
     ///
     /// # Errors
     /// Where the folders cannot be made.
-    pub fn with_grace(data_dir: &Path, program: PathBuf, grace: Duration) -> io::Result<Self> {
-        Ok(Self { folders: Folders::open(data_dir)?, supervisor: Supervisor { program, grace } })
+    pub fn with_grace(
+        data_dir: &Path,
+        program: PathBuf,
+        variables: &Variables,
+        grace: Duration,
+    ) -> io::Result<Self> {
+        // Steps begin in another folder than the server.
+        let data_dir = std::path::absolute(data_dir)?;
+        let folders = Folders::open(&data_dir)?;
+        let host = HostEnvironment::pick(variables, &data_dir)?;
+        Ok(Self { folders, host, supervisor: Supervisor { program, grace } })
     }
 
     /// Looks at a service's repository in a workspace of its own.
@@ -69,10 +84,11 @@ impl LocalExecutor {
             clear_cache: false,
             cluster: None,
         };
-        let (folders, name) = (self.folders.clone(), run.deployment.run_name());
-        let workspace = on_disk(move || folders.workspace(&name)).await?;
+        let folders = self.folders.clone();
+        let workspace = on_disk(move || folders.workspace_to_look()).await?;
         let (events, stop) = (tokio::sync::mpsc::channel(1).0, CancellationToken::new());
-        let running = Running { run: &run, workspace: &workspace, events: &events, stop: &stop };
+        let running =
+            Running { run: &run, host: &self.host, workspace: &workspace, events: &events, stop: &stop };
         let found = {
             let looked = clone::check(&self.supervisor, &self.folders, &running);
             tokio::pin!(looked);
@@ -101,7 +117,7 @@ impl LocalExecutor {
         let (folders, service, clear) = (self.folders.clone(), run.service.id.clone(), run.clear_cache);
         let cache = on_disk(move || folders.cache(&service, clear)).await?;
         let mut environment = running.base();
-        environment.extend(command::for_commands(&commit, &cache, &run.service));
+        environment.extend(command::for_commands(&self.host, &commit, &cache, &run.service));
         let local = &run.service.local;
         for (step, text) in [(Step::Build, &local.build_command), (Step::Deploy, &local.deploy_command)] {
             if let Err(stopped) = self.command_step(running, step, text, &environment).await? {
@@ -176,7 +192,7 @@ fn stopped() -> Outcome {
     Outcome::failed(Reason::Cancelled, "the run was stopped")
 }
 
-/// Makes or removes folders, which may be large, on a thread that may block.
+/// Makes folders, or sets them aside, on a thread that may block.
 async fn on_disk<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, Error> {
@@ -187,6 +203,7 @@ async fn on_disk<T: Send + 'static>(
 /// What all steps of one run share.
 struct Running<'a> {
     run: &'a Run,
+    host: &'a HostEnvironment,
     workspace: &'a Workspace,
     events: &'a Events,
     stop: &'a CancellationToken,
@@ -200,9 +217,9 @@ impl<'a> Running<'a> {
         log
     }
 
+    /// The variables that `clone` begins with.
     fn base(&self) -> Environment {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        command::base(&path, &self.workspace.home(), self.run)
+        command::base(self.host, self.workspace, self.run)
     }
 }
 
@@ -231,9 +248,10 @@ impl Executor for LocalExecutor {
     }
 
     async fn run(&self, run: &Run, events: &Events, stop: &CancellationToken) -> Result<Outcome, Error> {
-        let (folders, name) = (self.folders.clone(), run.deployment.run_name());
-        let workspace = on_disk(move || folders.workspace(&name)).await?;
-        let outcome = self.steps(&Running { run, workspace: &workspace, events, stop }).await;
+        let (folders, service) = (self.folders.clone(), run.service.id.clone());
+        let workspace = on_disk(move || folders.workspace(&service)).await?;
+        let running = Running { run, host: &self.host, workspace: &workspace, events, stop };
+        let outcome = self.steps(&running).await;
         on_disk(move || {
             drop(workspace);
             Ok(())
@@ -244,7 +262,11 @@ impl Executor for LocalExecutor {
 
     async fn forget(&self, service: &ServiceId) {
         if let Err(error) = self.folders.forget(service) {
-            tracing::warn!(error = %error, "the cache of a deleted service could not be removed");
+            tracing::warn!(error = %error, "what is kept for a deleted service could not be set aside");
         }
+    }
+
+    async fn tidy(&self, stop: &CancellationToken) {
+        self.folders.trash().empty_until(stop).await;
     }
 }
