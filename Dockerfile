@@ -9,7 +9,7 @@
 ARG BUILD_BASE=docker.io/library/rust:1.95-bookworm
 # libc, libgcc and CA certificates.
 ARG BASE=gcr.io/distroless/cc-debian12
-# git, ssh, buildah, newuidmap, a shell, and the files that stage `packages` writes.
+# git, ssh, buildah, netavark, newuidmap, a shell, and the files that stage `packages` writes.
 ARG BUILDER_BASE=packages
 
 FROM ${BUILD_BASE} AS build
@@ -17,10 +17,11 @@ WORKDIR /source
 COPY . .
 RUN cargo build --release --locked
 
-# Debian 13, since the buildah of Debian 12 (1.28) forgets its cache behind the first ARG of a Dockerfile.
+# Debian 13, since the buildah of Debian 12 (1.28) forgets its cache behind the first ARG of a Dockerfile. Without netavark
+# buildah builds nothing, though it makes no network for a build.
 FROM docker.io/library/debian:13-slim AS packages
 RUN apt-get update \
-    && apt-get install --no-install-recommends -y buildah ca-certificates git openssh-client uidmap \
+    && apt-get install --no-install-recommends -y buildah ca-certificates git netavark openssh-client uidmap \
     && rm -rf /var/lib/apt/lists/*
 # buildah has no privileges in its pod: it makes itself a user namespace, for which root needs ids of its own. Names
 # without a registry are Docker's, as users' Dockerfiles expect.

@@ -6,7 +6,8 @@ from .common import CACHE, HERE, IMAGES, KUBE, TEKTON, Fail, locked, run, say
 
 # Programs that both levels need, and the package of each; the full cluster's packages on top.
 TOOLS = {"ip": "iproute2", "nsenter": "util-linux", "openssl": "openssl", "git": "git"}
-FULL_PACKAGES = ["containerd", "runc", "docker-registry", "busybox-static", "containernetworking-plugins"]
+FULL_PACKAGES = ["containerd", "runc", "docker-registry", "busybox-static", "containernetworking-plugins",
+                 "mmdebstrap"]
 GO_AT_LEAST = (1, 26, 4)
 KUBE_PROGRAMS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"]
 

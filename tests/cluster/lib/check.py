@@ -54,6 +54,8 @@ def for_full():
         missing.append("the kernel's veth device")
     if not build.built(IMAGES) and not shutil.which("dpkg-deb"):
         missing.append("dpkg-deb and apt-get: the images are made from Debian packages")
+    if not build.built(IMAGES) and free(CACHE) < 3 * GIGA // 2:
+        missing.append(f"1.5 GB of free disk at {CACHE} for the images ({free(CACHE) / GIGA:.1f} GB are free)")
     if free(STATE.parent) < 3 * GIGA:
         missing.append(f"3 GB of free disk at {STATE.parent} ({free(STATE.parent) / GIGA:.1f} GB are free)")
     if not alive("kubelet") and lifecycle.pods_of_others():

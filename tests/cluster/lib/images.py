@@ -1,15 +1,12 @@
 """The base images, written straight into the registry's folder layout: no builder and no running registry."""
-import hashlib, json, re, shutil, subprocess
+import hashlib, json, shutil, subprocess
 
+from . import builder_base
 from .build import apt_get
 from .common import IMAGES, KUBE, PRIVATE_REGISTRY, REGISTRY, TEKTON, run, say
 
-# `builder-base`: what clone and build need. `minimal`: what a Rust program linked to glibc needs.
-BUILDER = ["dash", "coreutils", "sed", "grep", "tar", "gzip", "findutils", "git", "ca-certificates", "buildah", "uidmap"]
+# What a Rust program linked to glibc needs.
 MINIMAL = ["base-files", "libc6", "libgcc-s1", "ca-certificates", "tzdata"]
-# Dependencies that neither clone nor build uses.
-SKIP = re.compile(r"^(perl|perl-base|perl-modules.*|libperl5.*|liberror-perl|containernetworking-plugins|crun|runc|"
-                  r"fuse-overlayfs|fuse3|debconf|dpkg|git-man|systemd.*|dbus.*|libgdbm.*)$")
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\nnonroot:x:65532:65532::/home/nonroot:/bin/sh\n"
 GROUP = "root:x:0:\nnogroup:x:65534:\nnonroot:x:65532:\n"
 LABEL = "stackblaze test cluster"
@@ -30,7 +27,8 @@ def link(path, name):
 
 def image(name, root, **config):
     """Make the folder root the only layer of name:latest."""
-    layer = subprocess.run(["tar", "-C", root, "--numeric-owner", "--sort=name", "--mtime=@0", "-c", "."],
+    layer = subprocess.run(["tar", "-C", root, "--numeric-owner", "--sort=name", "--mtime=@0",
+                            "--exclude=./dev/*", "-c", "."],
                            check=True, stdout=subprocess.PIPE).stdout
     layer_name = blob(layer)
     settings = json.dumps({
@@ -68,16 +66,14 @@ def build_all():
         image(tool, work / tool, Entrypoint=[f"/ko-app/{tool}"], User="65532")
     shutil.copy2(KUBE / "bin/kubectl", busybox / "bin/kubectl")
     image("kubectl", busybox, Cmd=["/bin/sh"])
-    debs = download(work / "debs", *BUILDER, *MINIMAL)
-    builder = debian_root(work / "builder", [d for d in debs if not SKIP.match(d.name.split("_")[0])])
-    for name in ("subuid", "subgid"):  # without CAP_SYS_ADMIN buildah works in a user namespace
-        (builder / "etc" / name).write_text("root:100000:65536\n")
+    builder = builder_base.root()
     # The cluster's registries speak http, and the build step has no flag for that.
     conf = builder / "etc/containers/registries.conf.d"
     conf.mkdir(parents=True, exist_ok=True)
     (conf / "cluster.conf").write_text("".join(
         f'[[registry]]\nlocation = "{address}"\ninsecure = true\n' for address in (REGISTRY, PRIVATE_REGISTRY)))
     image("builder-base", builder, Cmd=["/bin/sh"])
+    debs = download(work / "debs", *MINIMAL)
     minimal = debian_root(work / "minimal", [d for d in debs if d.name.split("_")[0] in MINIMAL])
     image("minimal", minimal, User="65532")
     shutil.rmtree(work)
@@ -121,8 +117,6 @@ def debian_root(root, debs):
         (root / folder).chmod(0o1777)
     (root / "etc/passwd").write_text(PASSWD)
     (root / "etc/group").write_text(GROUP)
-    if (root / "usr/bin/dash").exists() and not (root / "usr/bin/sh").exists():
-        (root / "usr/bin/sh").symlink_to("dash")
     certificates = b"".join(p.read_bytes() for p in sorted((root / "usr/share/ca-certificates").rglob("*.crt")))
     (root / "etc/ssl/certs").mkdir(parents=True, exist_ok=True)
     (root / "etc/ssl/certs/ca-certificates.crt").write_bytes(certificates)
