@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::ImageDigest;
 
+use super::dockerfile::unseen_by_cache;
 use super::exit_codes::{BUILD_FAILED, PUSH_FAILED, SUCCEEDED, of_failed_build};
 use super::process::{Program, leave};
 
@@ -71,7 +72,12 @@ impl BuildStep {
         let failed = |message: String| (BUILD_FAILED, message);
         let places = self.places().map_err(failed)?;
         let commit = std::fs::read_to_string(&self.commit_file).unwrap_or_default();
-        let cache_from = self.cache.as_ref().map(|cache| format!("--cache-from={cache}"));
+        let unseen = self.cache.as_ref().and(unseen(&places));
+        if let Some(unseen) = unseen {
+            println!("{unseen}: built without the layer cache, which does not see what changes there");
+        }
+        let cache = self.cache.as_ref().filter(|_| unseen.is_none());
+        let cache_from = cache.map(|cache| format!("--cache-from={cache}"));
         let build = self.build(&places, commit.trim(), cache_from);
         let code = build.show().map_err(|error| failed(format!("buildah: {error}")))?;
         if code != Some(0) {
@@ -102,6 +108,9 @@ impl BuildStep {
     /// fails a build, so the first one must not have to push any.
     fn keep_layers(&self) {
         let (Some(cache), Ok(places)) = (&self.cache, self.places()) else { return };
+        if unseen(&places).is_some() {
+            return;
+        }
         println!("keeping layers in {cache}");
         let commit = std::fs::read_to_string(&self.commit_file).unwrap_or_default();
         let again = self.build(&places, commit.trim(), Some(format!("--cache-to={cache}"))).keep();
@@ -115,9 +124,10 @@ impl BuildStep {
         println!("warning: the layers could not be kept in {cache}; the next build takes longer");
     }
 
+    /// Without a flag for the cache no layer is reused, not even one of this build.
     fn build(&self, places: &Places, commit: &str, cache: Option<String>) -> Program {
         let mut arguments: Vec<OsString> = vec!["build".into(), "--isolation=chroot".into(), storage()];
-        arguments.push(format!("--layers={}", self.cache.is_some()).into());
+        arguments.push(format!("--layers={}", cache.is_some()).into());
         arguments.push(prefixed("--file=", &places.dockerfile));
         arguments.push(format!("--tag={}", self.image).into());
         arguments.push(format!("--label=org.opencontainers.image.revision={commit}").into());
@@ -159,6 +169,11 @@ impl BuildStep {
 struct Places {
     dockerfile: PathBuf,
     context: PathBuf,
+}
+
+/// What of the Dockerfile the layer cache does not see. One that cannot be read is left to the builder.
+fn unseen(places: &Places) -> Option<&'static str> {
+    unseen_by_cache(&String::from_utf8_lossy(&std::fs::read(&places.dockerfile).ok()?))
 }
 
 /// overlay on the step's own volume; vfs copies every layer whole.

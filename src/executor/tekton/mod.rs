@@ -6,6 +6,7 @@ pub mod client;
 pub mod clone_step;
 pub mod conditions;
 mod create;
+mod dockerfile;
 pub mod exit_codes;
 #[cfg(test)]
 mod fixtures;

@@ -17,6 +17,30 @@ case $head in
 esac
 echo "sample $(cat branch) $commit"
 """
+
+
+def unseen(word):
+    """A Dockerfile whose layers the builder's cache would find again though what they are made of has changed."""
+    base = f"FROM {REGISTRY}/busybox:latest"
+    return f"""{base} AS made
+COPY branch /made
+{base} AS untyped
+RUN --mount=target=/given cat /given/branch > /out
+{base} AS staged
+RUN --mount=type=bind,from=made,source=/made,target=/given cat /given > /out
+{base} AS written
+ARG ANY=value
+RUN <<END
+echo {word} > /out
+END
+{base}
+COPY branch /www/index.html
+COPY --from=untyped /out /www/untyped.txt
+COPY --from=staged /out /www/staged.txt
+COPY --from=written /out /www/written.txt
+"""
+
+
 # branch → Dockerfile
 BRANCHES = {
     "main": DOCKERFILE + SERVE,
@@ -25,6 +49,8 @@ BRANCHES = {
     "broken-rollout": DOCKERFILE + 'CMD ["sh", "-c", "echo this process ends at once; exit 1"]\n',
     "never-ready": DOCKERFILE + 'CMD ["httpd", "-f", "-p", "8079", "-h", "/www"]\n',
     "slow-build": DOCKERFILE + "RUN echo 'sleeping for 60 s'; sleep 60\n" + SERVE,
+    "unseen": unseen("unseen") + SERVE,
+    "unseen-changed": unseen("unseen-changed") + SERVE,
     # 31 MB, then long enough for kubelet to rotate the log: who reads it only now gets the last line.
     "chatty": DOCKERFILE + "RUN awk 'BEGIN { for (i = 1; i <= 300000; i++) printf \"line %06d %s\\n\", i, "
                            "\"" + "0123456789" * 9 + "\" }'; sleep 8; echo 'last line'\n" + SERVE,

@@ -46,6 +46,38 @@ async fn layers_are_reused_until_the_cache_is_cleared_and_then_the_new_ones_are(
     app.remove().await;
 }
 
+/// The two branches differ in a file that mounts show and in a heredoc, not in the text of a RUN. Back at the first one,
+/// the stage that a mount shows is in the cache, and what was made of it is not what the cache had last.
+#[tokio::test]
+#[ignore = "needs the full test cluster"]
+async fn what_the_layer_cache_does_not_see_is_built_again() {
+    let (cluster, app) = (Cluster::connect().await, App::start("unseen", 60).await);
+    let (mut served, mut logs) = (Vec::new(), Vec::new());
+
+    for branch in ["unseen", "unseen-changed", "unseen"] {
+        let (events, outcome) = cluster.run(&app.deploys(branch)).await;
+
+        let log = log_of(&events, Step::Build);
+        assert_eq!(outcome, Outcome::Succeeded, "{log}");
+        for page in ["/untyped.txt", "/staged.txt", "/written.txt"] {
+            served.push((branch, page, app.pages(page).await));
+        }
+        logs.push(log);
+    }
+
+    let is_old = |(branch, _, texts): &(&str, &str, Vec<String>)| texts.iter().any(|text| text != branch);
+    served.retain(is_old);
+    assert_eq!(served, [], "{logs:#?}");
+    for log in logs {
+        assert_eq!(
+            log.matches("RUN --mount without type=: built without the layer cache").count(),
+            1,
+            "{log}"
+        );
+    }
+    app.remove().await;
+}
+
 /// Lines that are missing among those of branch `chatty`, which are numbered.
 fn missing(log: &str) -> Vec<std::ops::Range<usize>> {
     let lines = log.lines().filter(|line| line.starts_with("line ") && line.len() == 102);

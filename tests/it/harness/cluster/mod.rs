@@ -76,6 +76,7 @@ const WORKLOADS: &[&str] = &[
     "public",
     "rolls",
     "stays",
+    "unseen",
 ];
 /// A Secret with credentials that the private registry does not know.
 pub const WRONG_REGISTRY_SECRET: &str = "registry-wrong";
