@@ -7,6 +7,8 @@
 
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Bytes of the file a second in the long run.
@@ -15,33 +17,56 @@ const RATE: u64 = 512 * 1024;
 const BURST: u64 = 4 * 1024 * 1024;
 /// What the runtime writes before each line: its time, the stream and whether it is whole.
 const LINE_HEAD: u64 = 40;
-/// Bytes read at a time.
+/// Bytes read at a time, and most of a line that are held until it ends.
 const CHUNK: usize = 16 * 1024;
+/// How long a line that has not ended is held.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Passes everything on, to the end; what comes once `is_rest` is set goes at once, since it is no more than a pipe holds.
 ///
-/// Only whole lines go, as far as they fit in a chunk: where kubelet changes files, the runtime still writes the line it
-/// has begun to the old one, which its reader may have left by then.
-pub(super) fn pass_on(mut from: impl Read, mut to: impl Write, is_rest: &AtomicBool) -> io::Result<()> {
-    let (mut chunk, mut held, mut pace, begun) = (vec![0; CHUNK], 0, Pace::default(), Instant::now());
+/// Only whole lines go, unless a line is longer than a chunk or does not go on for a while: where kubelet changes files,
+/// the runtime still writes the line it has begun to the old one, which its reader may have left by then.
+pub(super) fn pass_on(
+    from: impl Read + Send + 'static,
+    mut to: impl Write,
+    is_rest: &AtomicBool,
+) -> io::Result<()> {
+    let (chunks, mut held, mut pace, begun) = (read_aside(from), Vec::new(), Pace::default(), Instant::now());
     loop {
-        let bytes = from.read(&mut chunk[held..])?;
-        let filled = held + bytes;
-        let whole = chunk[..filled].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let ready = if whole == 0 && (bytes == 0 || filled == CHUNK) { filled } else { whole };
-        let text = &chunk[..ready];
-        let pause = pace.pause(size_in_file(text), begun.elapsed());
+        let next = chunks.recv_timeout(PAUSE);
+        held.extend_from_slice(next.as_deref().unwrap_or_default());
+        let ready = if next.is_ok() { ready(&held) } else { held.len() };
+        let text: Vec<u8> = held.drain(..ready).collect();
+        let pause = pace.pause(size_in_file(&text), begun.elapsed());
         if !is_rest.load(Ordering::Relaxed) {
-            std::thread::sleep(pause);
+            thread::sleep(pause);
         }
-        to.write_all(text)?;
+        to.write_all(&text)?;
         to.flush()?;
-        if bytes == 0 {
+        if next == Err(RecvTimeoutError::Disconnected) {
             return Ok(());
         }
-        chunk.copy_within(ready..filled, 0);
-        held = filled - ready;
     }
+}
+
+/// Reads to the end, a chunk ahead of whoever takes them.
+fn read_aside(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, chunks) = mpsc::sync_channel(0);
+    thread::spawn(move || {
+        let mut chunk = vec![0; CHUNK];
+        while let Ok(bytes @ 1..) = from.read(&mut chunk) {
+            if sender.send(chunk[..bytes].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    chunks
+}
+
+/// How much of what is held can go: the lines that have ended, or what a line has too much.
+fn ready(held: &[u8]) -> usize {
+    let lines = held.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    if lines == 0 { held.len() / CHUNK * CHUNK } else { lines }
 }
 
 fn size_in_file(text: &[u8]) -> u64 {
@@ -90,7 +115,7 @@ mod tests {
     fn a_line_that_is_longer_than_a_chunk_and_one_without_an_end_come_out() {
         let (text, mut out) = (vec![b'x'; 3 * CHUNK + 7], Vec::new());
 
-        pass_on(text.as_slice(), &mut out, &AtomicBool::new(false)).unwrap();
+        pass_on(io::Cursor::new(text.clone()), &mut out, &AtomicBool::new(false)).unwrap();
 
         assert!(out == text);
     }
@@ -99,6 +124,7 @@ mod tests {
     fn no_write_ends_within_a_line() {
         let text: Vec<u8> = (0..5000).flat_map(|n| format!("line {n}\n").into_bytes()).collect();
         let (begin, rest) = text.split_at(CHUNK / 2 + 3);
+        let (begin, rest) = (io::Cursor::new(begin.to_vec()), io::Cursor::new(rest.to_vec()));
         let mut out = Writes::default();
 
         pass_on(begin.chain(rest), &mut out, &AtomicBool::new(false)).unwrap();
@@ -109,11 +135,36 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_does_not_go_on_is_passed_on_before_it_ends() {
+        let ((from, mut program), (mut shown, to)) = (io::pipe().unwrap(), io::pipe().unwrap());
+        let (sender, prompt) = mpsc::channel();
+        thread::spawn(move || pass_on(from, to, &AtomicBool::new(false)));
+        thread::spawn(move || {
+            let mut prompt = [0; 6];
+            sender.send(shown.read_exact(&mut prompt).map(|()| prompt)).unwrap();
+        });
+
+        program.write_all(b"name: ").unwrap();
+
+        assert_eq!(&prompt.recv_timeout(Duration::from_mins(1)).unwrap().unwrap(), b"name: ");
+    }
+
+    #[test]
+    fn a_line_without_an_end_goes_in_pieces_of_a_chunk() {
+        let mut out = Writes::default();
+
+        pass_on(io::repeat(b'x').take(64 * CHUNK as u64 + 7), &mut out, &AtomicBool::new(false)).unwrap();
+
+        assert!(out.0.iter().all(|write| write.len() <= 2 * CHUNK));
+        assert_eq!(out.0.concat().len(), 64 * CHUNK + 7);
+    }
+
+    #[test]
     fn the_rest_of_a_program_that_has_ended_does_not_wait() {
         let blank_lines = vec![b'\n'; 4 * CHUNK + usize::try_from(BURST / LINE_HEAD).unwrap()];
         let (begun, mut out) = (Instant::now(), Vec::new());
 
-        pass_on(blank_lines.as_slice(), &mut out, &AtomicBool::new(true)).unwrap();
+        pass_on(io::Cursor::new(blank_lines.clone()), &mut out, &AtomicBool::new(true)).unwrap();
 
         assert!(out == blank_lines);
         assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
