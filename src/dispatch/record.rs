@@ -36,6 +36,8 @@ pub(super) struct Record<'a> {
     lost: usize,
     /// Where the log stands once what is pending is stored.
     mark: Option<String>,
+    /// Where it stands within the line that has not ended; of use only if that never does.
+    mark_within_line: Option<String>,
     /// Where images of the service are pushed.
     image: Option<ImageRepository>,
 }
@@ -54,6 +56,7 @@ impl<'a> Record<'a> {
             pending: String::new(),
             lost: 0,
             mark: None,
+            mark_within_line: None,
             image: service.tekton.as_ref().map(|tekton| tekton.image.clone()),
         }
     }
@@ -97,7 +100,8 @@ impl<'a> Record<'a> {
                 };
                 persist(self.db, self.is_draining, write, self.id).await;
             }
-            Event::LogMark(mark) => self.mark = Some(mark),
+            Event::LogMark(mark) if self.lines.is_within_line() => self.mark_within_line = Some(mark),
+            Event::LogMark(mark) => (self.mark, self.mark_within_line) = (Some(mark), None),
             Event::Created { uid } => {
                 let write = move |tx: &Tx<'_>, id: &DeploymentId| runs::set_uid(tx, id, &uid);
                 persist(self.db, self.is_draining, write, self.id).await;
@@ -142,6 +146,7 @@ impl<'a> Record<'a> {
     async fn end_lines(&mut self) {
         let text = self.lines.finish();
         self.pending.push_str(&text);
+        self.mark = self.mark_within_line.take().or_else(|| self.mark.take());
         self.flush().await;
     }
 
@@ -169,9 +174,9 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Stores what there is; the next process goes on behind it.
+    /// Stores the lines that have ended. The next process takes the last one again, so that no secret is cut in two.
     pub(super) async fn leave(&mut self) {
-        self.end_lines().await;
+        self.flush().await;
     }
 
     /// Stores the last bytes and says that no more will come, before the status becomes final.

@@ -54,6 +54,11 @@ impl LogLines {
         out
     }
 
+    /// Whether a line has begun and not ended.
+    pub const fn is_within_line(&self) -> bool {
+        !self.line.is_empty() || self.cut
+    }
+
     fn extend(&mut self, content: &[u8], out: &mut String) {
         if self.cut {
             return;

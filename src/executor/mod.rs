@@ -96,8 +96,8 @@ pub enum Event {
     },
     /// The image was pushed.
     Image(ImageDigest),
-    /// Where the log stands after what was sent. Stored together with the lines before it, it lets the next server go on
-    /// at the same line.
+    /// Where the log stands after what was sent. Stored together with what is before it, it lets the next server go on
+    /// there.
     LogMark(String),
     /// What the run waits for, for people; none where it waits for nothing any more.
     Waiting(Option<String>),

@@ -15,7 +15,7 @@ use crate::executor::{Event, Events, Outcome};
 use super::api::pipeline_runs;
 use super::client::{RefusalKind, answer};
 use super::log_position::Position;
-use super::logs::Follower;
+use super::logs::{Follower, StepLog};
 use super::observe::{Moment, Watched};
 
 /// Pause before a cancel is asked for again.
@@ -102,8 +102,8 @@ impl Followed<'_> {
     /// Sends the step's log, while what else happens is told.
     async fn log(&self, position: Option<Position>, moments: &mut watch::Receiver<Moment>, told: &mut Told) {
         let Some(position) = position else { return };
-        let follower =
-            Follower { client: self.client, namespace: self.namespace, events: self.events, position };
+        let log = StepLog::new(self.events, position);
+        let follower = Follower { client: self.client, namespace: self.namespace, log };
         let log = follower.follow(moments.clone());
         tokio::pin!(log);
         loop {

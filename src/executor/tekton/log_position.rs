@@ -20,6 +20,8 @@ pub(super) struct Position {
     step: Step,
     /// Time of the last line and how many lines with this time were taken.
     last: Option<(Timestamp, usize)>,
+    /// Bytes of the last line that were taken before its end; zero once it has ended.
+    open: usize,
     /// Of a new stream: known lines with the last time that still have to come.
     expected: usize,
     is_resumed: bool,
@@ -36,12 +38,14 @@ pub(super) enum Line {
     AfterGap,
     /// It is known already and comes again, since kubelet has left out lines before it.
     Again,
+    /// So many bytes of it are known, and the rest is next.
+    Begun(usize),
 }
 
 impl Position {
     /// The start of a step's log.
     pub(super) const fn start(step: Step) -> Self {
-        Self { step, last: None, expected: 0, is_resumed: false }
+        Self { step, last: None, open: 0, expected: 0, is_resumed: false }
     }
 
     /// Reads a mark.
@@ -52,12 +56,16 @@ impl Position {
             (Some(at), Some(count)) => Some((at.parse().ok()?, count.parse().ok()?)),
             _ => None,
         };
-        Some(Self { last, ..Self::start(step) })
+        let open = words.next().map_or(Some(0), |open| open.parse().ok())?;
+        Some(Self { last, open, ..Self::start(step) })
     }
 
     /// The mark of this position.
     pub(super) fn mark(&self) -> String {
         match self.last {
+            Some((at, count)) if self.open > 0 => {
+                format!("{} {at} {count} {}", self.step.as_str(), self.open)
+            }
             Some((at, count)) => format!("{} {at} {count}", self.step.as_str()),
             None => self.step.as_str().to_owned(),
         }
@@ -76,6 +84,21 @@ impl Position {
         Timestamp::new(at.as_second(), 0).ok()
     }
 
+    /// Whether no line of a new stream was new so far.
+    pub(super) const fn is_resumed(&self) -> bool {
+        self.is_resumed
+    }
+
+    /// Whether the last line has not ended.
+    pub(super) const fn is_open(&self) -> bool {
+        self.open > 0
+    }
+
+    /// Says how many bytes more of the last line were taken, and whether it has ended.
+    pub(super) const fn grow(&mut self, bytes: usize, has_ended: bool) {
+        self.open = if has_ended { 0 } else { self.open + bytes };
+    }
+
     /// Takes a line by its time.
     pub(super) fn take(&mut self, at: Timestamp) -> Line {
         let Some((last, count)) = self.last else {
@@ -91,10 +114,14 @@ impl Position {
         }
         if self.is_resumed && at == last && self.expected > 0 {
             self.expected -= 1;
-            return Line::Known;
+            if self.expected > 0 || self.open == 0 {
+                return Line::Known;
+            }
+            self.is_resumed = false;
+            return Line::Begun(self.open);
         }
         let has_gap = self.is_resumed && self.expected == count;
-        self.is_resumed = false;
+        (self.is_resumed, self.open) = (false, 0);
         self.last = Some(if at == last { (last, count + 1) } else { (at.max(last), 1) });
         if has_gap { Line::AfterGap } else { Line::Next }
     }
@@ -170,6 +197,7 @@ mod tests {
 
         assert_eq!(next.step(), Step::Build);
         assert_eq!([2, 2, 2].map(|time| next.take(at(time))), [Line::Known, Line::Known, Line::Next]);
+        assert_eq!(Position::parse("build 1970-01-01T00:00:02Z 2"), Some(position));
         assert_eq!(Position::parse("clone"), Some(Position::start(Step::Clone)));
         assert_eq!(Position::parse("compile 1"), None);
     }

@@ -3,8 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::{AsyncBufRead, AsyncBufReadExt};
-use jiff::Timestamp;
+use futures_util::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use k8s_openapi::api::core::v1 as core;
 use kube::Client;
 use kube::api::{Api, LogParams};
@@ -14,23 +13,22 @@ use crate::domain::Step;
 use crate::executor::{Event, Events};
 
 use super::client::{RefusalKind, answer};
-use super::log_position::{Line, Position};
+use super::log_pieces::LogPieces;
+use super::log_position::Position;
 use super::names::container_of;
 use super::observe::Moment;
 
 /// Text is sent from this many bytes on, or when nothing more came for a while.
 const BATCH_BYTES: usize = 16 * 1024;
 const BATCH_PAUSE: Duration = Duration::from_millis(50);
+/// Most that is held of a line that has not ended; a longer one is sent in pieces.
+const PIECE_BYTES: usize = 16 * 1024;
 /// Pause before a stream is opened again.
 const RETRY: Duration = Duration::from_millis(500);
 /// A step that has ended gives no more after this long a silence.
 const LAST_SILENCE: Duration = Duration::from_secs(3);
 /// Times that the log of an ended step is asked for where the cluster does not answer.
 const LAST_TRIES: u32 = 5;
-/// What kubelet writes instead of lines once it has removed the container; no line of the step.
-const NO_LOG: &[u8] = b"unable to retrieve container logs for ";
-/// Stands where lines are missing.
-const GAP: &[u8] = b"[stackblaze: the log stream broke, some lines before this one may be missing]\n";
 
 /// How one stream ended.
 enum Stream {
@@ -50,14 +48,13 @@ enum Stream {
 pub(super) struct Follower<'a> {
     pub(super) client: &'a Client,
     pub(super) namespace: &'a str,
-    pub(super) events: &'a Events,
-    pub(super) position: Position,
+    pub(super) log: StepLog<'a>,
 }
 
 impl Follower<'_> {
     /// Sends the step's lines until it has ended and its log is through, or cannot be had any more.
     pub(super) async fn follow(mut self, mut moments: watch::Receiver<Moment>) {
-        let step = self.position.step();
+        let step = self.log.step();
         let mut tries = 0;
         loop {
             let (pod, is_over) = state(&moments.borrow_and_update(), step);
@@ -82,7 +79,7 @@ impl Follower<'_> {
     }
 
     async fn stream(&mut self, pod: &str, step: Step, moments: &mut watch::Receiver<Moment>) -> Stream {
-        let since_time = self.position.resume();
+        let since_time = self.log.pieces.resume();
         let params = LogParams {
             container: Some(container_of(step)),
             follow: true,
@@ -92,72 +89,86 @@ impl Follower<'_> {
         };
         let pods = Api::<core::Pod>::namespaced(self.client.clone(), self.namespace);
         match answer(pods.log_stream(pod, &params)).await {
-            Ok(stream) => self.read(Box::pin(stream), step, moments).await,
+            Ok(stream) => self.log.read(Box::pin(stream), moments).await,
             Err(refusal) if refusal.kind == RefusalKind::Missing => Stream::Missing,
             Err(_) => Stream::NotYet,
         }
+    }
+}
+
+/// Sends what is new of a step's log.
+pub(super) struct StepLog<'a> {
+    events: &'a Events,
+    pieces: LogPieces,
+}
+
+impl<'a> StepLog<'a> {
+    pub(super) const fn new(events: &'a Events, position: Position) -> Self {
+        Self { events, pieces: LogPieces::new(position) }
+    }
+
+    const fn step(&self) -> Step {
+        self.pieces.position.step()
     }
 
     async fn read(
         &mut self,
         mut stream: Pin<Box<impl AsyncBufRead>>,
-        step: Step,
         moments: &mut watch::Receiver<Moment>,
     ) -> Stream {
-        let (mut line, mut batch) = (Vec::new(), Vec::new());
+        let (mut piece, mut batch) = (Vec::with_capacity(PIECE_BYTES), Vec::new());
         loop {
-            // A line that is cut short by the pause stays in `line` and is read on.
             let pause = if batch.is_empty() { LAST_SILENCE } else { BATCH_PAUSE };
-            let read = tokio::time::timeout(pause, stream.read_until(b'\n', &mut line)).await;
-            match read {
-                Ok(Ok(0)) if line.is_empty() => return self.send(&mut batch, step, Stream::End).await,
-                Ok(Ok(_)) => {
-                    self.take(&line, &mut batch);
-                    line.clear();
+            // What is cut short by the pause stays in `piece` and is read on.
+            let mut stream = (&mut stream).take((PIECE_BYTES - piece.len()) as u64);
+            let sent = match tokio::time::timeout(pause, stream.read_until(b'\n', &mut piece)).await {
+                Ok(Ok(_)) if piece.ends_with(b"\n") => {
+                    self.pieces.take(&piece, &mut batch);
+                    piece.clear();
                     if batch.len() < BATCH_BYTES {
                         continue;
                     }
+                    self.send(&mut batch, Stream::End).await
                 }
-                Ok(Err(_)) => return self.send(&mut batch, step, Stream::Broken).await,
+                Ok(Ok(_)) if piece.len() < PIECE_BYTES => {
+                    return self.send_part(&mut piece, &mut batch, Stream::End).await;
+                }
+                Ok(Ok(_)) => self.send_part(&mut piece, &mut batch, Stream::End).await,
+                Ok(Err(_)) => return self.send(&mut batch, Stream::Broken).await,
                 Err(_) if batch.is_empty() => {
-                    if state(&moments.borrow(), step).1 {
-                        return Stream::Broken;
+                    let is_over = state(&moments.borrow(), self.step()).1;
+                    let sent = self.send_part(&mut piece, &mut batch, Stream::Broken).await;
+                    if is_over {
+                        return sent;
                     }
-                    continue;
+                    sent
                 }
-                Err(_) => {}
-            }
-            if let Stream::Unwanted = self.send(&mut batch, step, Stream::End).await {
+                Err(_) => self.send(&mut batch, Stream::End).await,
+            };
+            if let Stream::Unwanted = sent {
                 return Stream::Unwanted;
             }
         }
     }
 
-    /// kubelet puts the time of each line before it.
-    fn take(&mut self, line: &[u8], batch: &mut Vec<u8>) {
-        let split = line.iter().position(|byte| *byte == b' ');
-        let at = split.and_then(|at| std::str::from_utf8(&line[..at]).ok()?.parse::<Timestamp>().ok());
-        let (Some(at), Some(split)) = (at, split) else {
-            if !line.starts_with(NO_LOG) {
-                batch.extend_from_slice(line);
-            }
-            return;
-        };
-        match self.position.take(at) {
-            Line::Known => return,
-            Line::Again => return batch.extend_from_slice(GAP),
-            Line::AfterGap => batch.extend_from_slice(GAP),
-            Line::Next => {}
+    /// Sends what was read of a line that has not ended. The lines before it go first, for each has a mark of its own.
+    async fn send_part(&mut self, piece: &mut Vec<u8>, batch: &mut Vec<u8>, ended: Stream) -> Stream {
+        if let Stream::Unwanted = self.send(batch, Stream::End).await {
+            return Stream::Unwanted;
         }
-        batch.extend_from_slice(&line[split + 1..]);
+        if piece.len() == PIECE_BYTES || self.pieces.can_take_part(piece) {
+            self.pieces.take(piece, batch);
+            piece.clear();
+        }
+        self.send(batch, ended).await
     }
 
-    async fn send(&self, batch: &mut Vec<u8>, step: Step, ended: Stream) -> Stream {
+    async fn send(&self, batch: &mut Vec<u8>, ended: Stream) -> Stream {
         if batch.is_empty() {
             return ended;
         }
-        let sent = self.events.send(Event::Log { step, bytes: std::mem::take(batch) }).await;
-        let marked = self.events.send(Event::LogMark(self.position.mark())).await;
+        let sent = self.events.send(Event::Log { step: self.step(), bytes: std::mem::take(batch) }).await;
+        let marked = self.events.send(Event::LogMark(self.pieces.position.mark())).await;
         if sent.is_err() || marked.is_err() { Stream::Unwanted } else { ended }
     }
 }
@@ -166,4 +177,79 @@ impl Follower<'_> {
 fn state(moment: &Moment, step: Step) -> (Option<String>, bool) {
     let has_ended = moment.view.step(step).finished.is_some() || moment.view.end.is_some() || moment.is_gone;
     (moment.pods[step as usize].clone(), has_ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use futures_util::TryStreamExt;
+    use futures_util::io::{BufReader, Cursor, repeat};
+    use futures_util::stream::pending;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    const MEBIBYTE: u64 = 1024 * 1024;
+
+    /// Reads a stream to its end; the text of each event, and the last mark.
+    async fn events_of(stream: impl AsyncBufRead) -> (Vec<Vec<u8>>, String) {
+        let (events, mut inbox) = mpsc::channel(1);
+        let (_moments, mut moments) = watch::channel(Moment::unseen());
+        let read = async move {
+            let mut log = StepLog::new(&events, Position::start(Step::Build));
+            assert!(matches!(log.read(Box::pin(stream), &mut moments).await, Stream::End));
+        };
+        let take = async {
+            let (mut texts, mut last) = (Vec::new(), String::new());
+            while let Some(event) = inbox.recv().await {
+                match event {
+                    Event::Log { bytes, .. } => texts.push(bytes),
+                    Event::LogMark(mark) => last = mark,
+                    other => panic!("{other:?}"),
+                }
+            }
+            (texts, last)
+        };
+        tokio::join!(read, take).1
+    }
+
+    #[tokio::test]
+    async fn a_line_without_an_end_is_sent_in_pieces() {
+        let text = Cursor::new("2026-01-01T00:00:01Z a\n2026-01-01T00:00:02Z ")
+            .chain(repeat(b'x').take(64 * MEBIBYTE));
+
+        let (texts, mark) = events_of(BufReader::new(text)).await;
+
+        assert!(texts.iter().all(|text| text.len() <= PIECE_BYTES));
+        assert_eq!(texts.iter().map(Vec::len).sum::<usize>() as u64, 64 * MEBIBYTE + 2);
+        assert_eq!(texts[0], b"a\n");
+        assert_eq!(mark, format!("build 2026-01-01T00:00:02Z 1 {}", 64 * MEBIBYTE));
+    }
+
+    #[tokio::test]
+    async fn lines_go_together_and_nothing_is_made_of_a_time_that_is_cut_off() {
+        let text = "2026-01-01T00:00:01Z a\n2026-01-01T00:00:01Z b\n2026-01-01T0";
+
+        let (texts, mark) = events_of(Cursor::new(text)).await;
+
+        assert_eq!(texts, [b"a\nb\n"]);
+        assert_eq!(mark, "build 2026-01-01T00:00:01Z 2");
+    }
+
+    #[tokio::test]
+    async fn what_there_is_of_a_line_is_sent_in_a_silence() {
+        let (events, mut inbox) = mpsc::channel(4);
+        let (_moments, mut moments) = watch::channel(Moment::unseen());
+        let text = Cursor::new("2026-01-01T00:00:01Z name: ")
+            .chain(pending::<io::Result<Vec<u8>>>().into_async_read());
+        let mut log = StepLog::new(&events, Position::start(Step::Build));
+
+        tokio::select! {
+            _ = log.read(Box::pin(BufReader::new(text)), &mut moments) => panic!("it ended"),
+            event = inbox.recv() => {
+                assert_eq!(event, Some(Event::Log { step: Step::Build, bytes: b"name: ".to_vec() }));
+            }
+        }
+    }
 }

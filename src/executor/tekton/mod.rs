@@ -11,6 +11,7 @@ pub mod exit_codes;
 #[cfg(test)]
 mod fixtures;
 mod follow;
+mod log_pieces;
 mod log_position;
 mod logs;
 pub mod manifest;

@@ -49,6 +49,7 @@ BRANCHES = {
     "broken-rollout": DOCKERFILE + 'CMD ["sh", "-c", "echo this process ends at once; exit 1"]\n',
     "never-ready": DOCKERFILE + 'CMD ["httpd", "-f", "-p", "8079", "-h", "/www"]\n',
     "slow-build": DOCKERFILE + "RUN echo 'sleeping for 60 s'; sleep 60\n" + SERVE,
+    "one-line": DOCKERFILE + "RUN awk 'BEGIN { for (i = 0; i < 20000; i++) printf \"0123456789\" }'; exit 7\n" + SERVE,
     "unseen": unseen("unseen") + SERVE,
     "unseen-changed": unseen("unseen-changed") + SERVE,
     # 31 MB, then long enough for kubelet to rotate the log: who reads it only now gets the last line.

@@ -2,6 +2,7 @@
 
 use stackblaze::domain::CacheRepository;
 use stackblaze::domain::Step;
+use stackblaze::executor::Event;
 use stackblaze::executor::Outcome;
 use stackblaze::executor::Run;
 
@@ -108,4 +109,20 @@ async fn a_long_log_is_kept_though_kubelet_keeps_only_its_end() {
     assert!(log.contains("\nlast line\n"));
     assert!(log.len() > 30_000_000, "{} bytes", log.len());
     app.remove().await;
+}
+
+/// Runtime and kubelet keep and give such a line in parts of 16 KiB.
+#[tokio::test]
+#[ignore = "needs the full test cluster"]
+async fn a_long_line_without_an_end_comes_in_pieces_and_whole() {
+    let cluster = Cluster::connect().await;
+
+    let (events, _) = cluster.run(&App { name: "api" }.deploys("one-line")).await;
+
+    let sizes = events.iter().filter_map(|event| match event {
+        Event::Log { bytes, .. } => Some(bytes.len()),
+        _ => None,
+    });
+    assert!(sizes.max().unwrap() < 64 * 1024);
+    assert!(log_of(&events, Step::Build).contains(&"0123456789".repeat(20_000)));
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
+use stackblaze::db::logs;
+use stackblaze::domain::DeploymentId;
 use stackblaze::domain::Finding;
 use stackblaze::domain::ImageDigest;
 use stackblaze::domain::Reason;
@@ -18,6 +20,7 @@ use crate::harness::Service;
 use crate::harness::TestServer;
 use crate::harness::scripted::HEAD;
 use crate::harness::scripted::hanging;
+use crate::harness::soon;
 
 const IMAGE: &str = "registry.example.com/api";
 
@@ -168,6 +171,51 @@ async fn a_run_outlives_the_server_and_the_next_one_attaches_to_it() {
     assert_eq!((cluster.uid.as_deref(), cluster.log_mark.as_deref()), (Some("uid-1"), Some("mark-1")));
     let log = server.admin.get(&format!("/deployments/{id}/logs")).await.text();
     assert_eq!(log, "first\nsecond\n");
+}
+
+/// Where the stored log of a deployment stands, once there is anything.
+async fn mark_of(server: &TestServer, id: &str) -> String {
+    let (db, id) = (server.state.db(), DeploymentId::parse(id).unwrap());
+    let mut changed = db.log_changed(&id);
+    let mark = || {
+        let id = id.clone();
+        db.read_logs(move |reader| logs::mark(reader, &id))
+    };
+    soon(async {
+        loop {
+            if let Some(mark) = mark().await.unwrap() {
+                return mark;
+            }
+            changed.changed().await.unwrap();
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_line_that_has_not_ended_is_taken_again_by_the_next_server_unless_the_step_ended_with_it() {
+    let server = server().await;
+    let hook = service(&server, "api").await.hook("ci").await;
+    let mark = |text: &str| Event::LogMark(text.to_owned());
+    let whole = Script::default().step(Step::Clone, b"").begins(Step::Build);
+    let whole = whole.says(Step::Build, b"first\n").tells(mark("after first"));
+    server.cluster.next(whole.says(Step::Build, b"sec").tells(mark("within second")).hangs());
+    let id = hook.post("").await.id();
+    server.tick().await;
+    server.cluster.hangs(1).await;
+    let before = mark_of(&server, &id).await;
+
+    let attached = Script::default().begins(Step::Build).says(Step::Build, b"second\nthird");
+    let attached = attached.tells(mark("within third")).ends(Step::Build, 0).step(Step::Deploy, b"");
+    server.cluster.next(attached);
+    let server = server.restart_with(Options::with_cluster()).await;
+    server.idle().await;
+
+    assert_eq!(before, "after first");
+    assert_eq!(last(&server).cluster.unwrap().log_mark.as_deref(), Some("after first"));
+    assert_eq!(mark_of(&server, &id).await, "within third");
+    let log = server.admin.get(&format!("/deployments/{id}/logs")).await.text();
+    assert_eq!(log, "first\nsecond\nthird");
 }
 
 #[tokio::test]
