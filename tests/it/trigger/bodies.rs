@@ -139,9 +139,10 @@ async fn who_sends_too_much_slowly_still_reads_why_it_was_refused() {
     let head =
         format!("POST /deploy-hooks/{} HTTP/1.1\r\nHost: h\r\nContent-Length: 1500000\r\n\r\n", hook.token);
     stream.write_all(head.as_bytes()).await.unwrap();
+    let part = "x".repeat(100_000);
     for _ in 0..15 {
         sleep(Duration::from_millis(100)).await;
-        stream.write_all(&[b'x'; 100_000]).await.unwrap();
+        stream.write_all(part.as_bytes()).await.unwrap();
     }
 
     let mut answer = String::new();
