@@ -100,7 +100,10 @@ impl<L: Executor, T: Executor> Server<L, T> {
         let settings = web_settings(config, dispatcher.available());
         let state = AppState::new(Arc::clone(&db), key, clock.clone(), urls, settings, is_draining.clone());
         let setup_url = setup_link(&state, data_dir).await?;
-        let front = front::Front::new(web::app(state.clone()), front_settings(config, state.urls()));
+        let front = front::Front::new(
+            web::app(state.clone()),
+            front_settings(config, state.urls(), is_draining.clone()),
+        );
         let fronts = vec![
             tokio::spawn(Arc::clone(&front).serve_tcp(listener, stop_accepting.clone())),
             tokio::spawn(front.serve_unix(unix, stop_accepting.clone())),
@@ -304,7 +307,7 @@ fn web_settings(config: &Config, available: queue::Available) -> web::Settings {
     }
 }
 
-fn front_settings(config: &Config, urls: &Urls) -> front::Settings {
+fn front_settings(config: &Config, urls: &Urls, is_draining: CancellationToken) -> front::Settings {
     let size = |number: std::num::NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
     front::Settings {
         limits: front::Limits {
@@ -314,6 +317,7 @@ fn front_settings(config: &Config, urls: &Urls) -> front::Settings {
         },
         trusted_proxies: config.trusted_proxy.clone(),
         https: urls.is_https(),
+        is_draining,
     }
 }
 

@@ -152,6 +152,7 @@ async fn a_server_that_goes_down_is_unready_at_once_answers_who_waits_and_emptie
 
     assert!(matches!(held.status().as_u16(), 503 | 424), "{}", held.status());
     assert_eq!((ready.status().as_u16(), alive.status().as_u16()), (503, 200));
+    assert_eq!(alive.headers()["connection"], "close");
     assert_eq!(still_taken.status(), 202);
     assert!(server.wait().success() && began.elapsed() < DRAINED);
     let wal = data.path().join("core.db-wal");

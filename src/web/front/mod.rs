@@ -114,6 +114,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// The public URL is https, so browsers are told to insist on it.
     pub https: bool,
+    /// Once cancelled, every answer is the last of its connection.
+    pub is_draining: CancellationToken,
 }
 
 /// The way in: serves one endpoint at any number of doors, within limits that they share.
@@ -122,6 +124,7 @@ pub struct Front {
     limits: Limits,
     trusted_proxies: Vec<IpNet>,
     https: bool,
+    is_draining: CancellationToken,
     peers: Arc<PeerCaps>,
     refused: Refused,
 }
@@ -133,10 +136,11 @@ impl Front {
         E: IntoEndpoint,
         E::Endpoint: 'static,
     {
-        let Settings { limits, trusted_proxies, https } = settings;
+        let Settings { limits, trusted_proxies, https, is_draining } = settings;
         let endpoint = endpoint.into_endpoint().map_to_response().boxed();
         let peers = PeerCaps::new(limits.per_peer, trusted_proxies.clone());
-        Arc::new(Self { endpoint, limits, trusted_proxies, https, peers, refused: Refused::default() })
+        let refused = Refused::default();
+        Arc::new(Self { endpoint, limits, trusted_proxies, https, is_draining, peers, refused })
     }
 
     /// Serves TCP until `stop` is cancelled and every connection has ended.
@@ -196,7 +200,7 @@ impl Front {
             Err(refusal) => (refusal.response(), false),
         };
         head.restart();
-        if !is_kept {
+        if !is_kept || self.is_draining.is_cancelled() {
             say_close(&mut response, version);
         }
         headers::protect(&mut response, &path, self.https);

@@ -149,7 +149,7 @@ async fn a_peer_over_its_cap_is_turned_away_until_it_gives_one_back() {
 async fn a_trusted_proxy_has_no_cap_of_its_own() {
     let limits = Limits { per_peer: 1, ..Limits::default() };
     let trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
-    let server = Server::with(Settings { limits, trusted_proxies, https: false }).await;
+    let server = Server::with(Settings { limits, trusted_proxies, ..Settings::default() }).await;
     let mut held = Vec::new();
 
     for _ in 0..5 {

@@ -23,6 +23,23 @@ async fn a_request_in_progress_is_answered_and_no_connection_accepted() {
 }
 
 #[tokio::test]
+async fn before_the_door_shuts_every_answer_is_the_last_of_its_connection() {
+    let is_draining = CancellationToken::new();
+    let server = Server::with(Settings { is_draining: is_draining.clone(), ..Settings::default() }).await;
+    let mut caller = server.call().await;
+    caller.send(HELLO).await;
+    assert_eq!(caller.answer().await.header("connection"), None);
+
+    is_draining.cancel();
+    caller.send(HELLO).await;
+
+    let answer = caller.answer().await;
+    assert_eq!((answer.body.as_str(), answer.header("connection")), ("hello", Some("close")));
+    assert_eq!(caller.closed().await, b"");
+    assert_eq!(server.answer_to(HELLO).await.body, "hello");
+}
+
+#[tokio::test]
 async fn half_open_silent_and_idle_connections_do_not_hold_the_end() {
     let server = Server::start().await;
     let mut half_open = server.call().await;

@@ -145,7 +145,7 @@ impl TestServer {
         let state = AppState::new(db, key, clock.clone(), urls, settings, is_draining.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let front = front::Front::new(web::app(state.clone()), front_settings(&options));
+        let front = front::Front::new(web::app(state.clone()), front_settings(&options, is_draining.clone()));
         let stop = CancellationToken::new();
         let front = tokio::spawn(front.serve_tcp(listener, stop.clone()));
         let admin = Api::new(address, Some(token));
@@ -355,7 +355,7 @@ fn dispatch_settings(options: &Options) -> dispatch::Settings {
     }
 }
 
-fn front_settings(options: &Options) -> front::Settings {
+fn front_settings(options: &Options, is_draining: CancellationToken) -> front::Settings {
     let limits = front::Limits {
         per_peer: 10_000,
         first_byte: super::PATIENCE,
@@ -363,7 +363,7 @@ fn front_settings(options: &Options) -> front::Settings {
         ..front::Limits::default()
     };
     let trusted_proxies = options.trusted_proxies.iter().map(|range| range.parse().unwrap()).collect();
-    front::Settings { limits, trusted_proxies, https: false }
+    front::Settings { limits, trusted_proxies, https: false, is_draining }
 }
 
 fn key(dir: &Path) -> TokenKey {
