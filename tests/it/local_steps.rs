@@ -39,7 +39,8 @@ impl Notes {
 
     /// The variables of a command: where each of these notes is.
     fn places(&self, names: &[&str]) -> String {
-        names.iter().map(|name| format!("{name}='{}'\n", self.path(name).display())).collect()
+        let place = |name: &&str| format!("{name}='{}'\n", self.path(name).display());
+        names.iter().map(place).collect::<Vec<_>>().concat()
     }
 }
 
