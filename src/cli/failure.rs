@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use super::stderr::say;
+
 /// Something went wrong that no other code tells.
 pub(super) const FAILED: u8 = 1;
 /// A wait ended without knowing how the deployment ends.
@@ -49,11 +51,11 @@ impl Failure {
     /// Says it on stderr and gives the exit code.
     pub(super) fn report(self) -> ExitCode {
         match self.parameter.as_deref().map(spelling) {
-            Some(parameter) => eprintln!("stackblaze: {parameter}: {}", self.text),
-            None => eprintln!("stackblaze: {}", self.text),
+            Some(parameter) => say(&format!("stackblaze: {parameter}: {}", self.text)),
+            None => say(&format!("stackblaze: {}", self.text)),
         }
         for hint in &self.hints {
-            eprintln!("  {hint}");
+            say(&format!("  {hint}"));
         }
         ExitCode::from(self.code)
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::domain::{Clock, Timestamp};
 
 use super::failure::{FAILED, Failure};
+use super::stderr::say;
 
 /// Two columns of a table stand so many blanks apart.
 const GAP: usize = 2;
@@ -75,7 +76,7 @@ pub(super) fn write_out(bytes: &[u8]) {
     let mut stdout = std::io::stdout().lock();
     let Err(error) = stdout.write_all(bytes).and_then(|()| stdout.flush()) else { return };
     if error.kind() != std::io::ErrorKind::BrokenPipe {
-        eprintln!("stackblaze: cannot write to stdout: {error}");
+        say(&format!("stackblaze: cannot write to stdout: {error}"));
         std::process::exit(i32::from(FAILED));
     }
     std::process::exit(BROKEN_PIPE);
@@ -153,14 +154,14 @@ impl Output {
     /// A message.
     pub(super) fn note(self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}");
+            say(text);
         }
     }
 
     /// A message that `--quiet` does not silence.
     pub(super) fn warn(self, text: &str) {
         let label = Style::Busy.paint("warning:", has_colour(&std::io::stderr()));
-        eprintln!("{label} {text}");
+        say(&format!("{label} {text}"));
     }
 
     /// The command that most likely comes next.

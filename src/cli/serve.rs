@@ -1,6 +1,5 @@
 //! `stackblaze serve`: the server itself.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -9,6 +8,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Config, DataDir, unknown_variables};
 use crate::server::{self, OwnServer};
+
+use super::failure::Failure;
+use super::server_log::{self, ServerLog};
 
 /// Run the server
 #[derive(Debug, Args)]
@@ -25,49 +27,34 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self, data_dir: &DataDir) -> ExitCode {
-        init_logging(&self.config.log);
-        match serve(&self.config, data_dir) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("stackblaze: {error:#}");
-                ExitCode::from(server::exit_code(&error))
-            }
+        let log = match server_log::start(&self.config.log) {
+            Ok(log) => log,
+            Err(error) => return Failure::from(error).report(),
+        };
+        let ended = serve(&self.config, data_dir, &log);
+        if let Err(error) = &ended {
+            log.say(&format!("stackblaze: {error:#}"));
         }
+        log.flush();
+        ended.map_or_else(|error| ExitCode::from(server::exit_code(&error)), |()| ExitCode::SUCCESS)
     }
-}
-
-/// Lines for people on a terminal, JSON elsewhere; always to stderr.
-pub(super) fn init_logging(filter: &str) {
-    let filter = tracing_subscriber::EnvFilter::new(filter);
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    if std::io::stderr().is_terminal() {
-        builder.init();
-    } else {
-        builder.json().flatten_event(true).init();
-    }
-    // The default hook prints the message of a panic, which may quote what a caller sent.
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "a panic was caught");
-    }));
 }
 
 #[tokio::main]
-async fn serve(config: &Config, data_dir: &DataDir) -> Result<()> {
+async fn serve(config: &Config, data_dir: &DataDir, log: &ServerLog) -> Result<()> {
     forbid_core_dumps();
     for name in unknown_variables(&super::Cli::command()) {
         tracing::warn!(name, "this environment variable is not known; is it misspelt?");
     }
     let dir = data_dir.path();
     // Before the banner: whoever reads it may ask the server to stop at once, and that has to close the database.
-    let stop = stop_signal()?;
+    let stop = stop_signal(log)?;
     let server = OwnServer::open(config, &dir).await?;
-    banner(config, &dir.display().to_string(), &server);
+    banner(config, &dir.display().to_string(), &server, log);
     server.run_until(stop).await
 }
 
-fn banner(config: &Config, dir: &str, server: &OwnServer) {
+fn banner(config: &Config, dir: &str, server: &OwnServer, log: &ServerLog) {
     let urls = server.urls();
     let available = server.available();
     let executors = match (available.tekton, available.local) {
@@ -76,43 +63,45 @@ fn banner(config: &Config, dir: &str, server: &OwnServer) {
         (false, true) => "local: builds run on this host",
         (false, false) => "none",
     };
-    eprintln!("StackBlaze {} · executor {executors}", env!("CARGO_PKG_VERSION"));
-    eprintln!("listening  http://{}", server.address());
-    eprintln!("public URL {}", urls.public());
-    eprintln!("data       {dir}");
+    log.say(&format!("StackBlaze {} · executor {executors}", env!("CARGO_PKG_VERSION")));
+    log.say(&format!("listening  http://{}", server.address()));
+    log.say(&format!("public URL {}", urls.public()));
+    log.say(&format!("data       {dir}"));
     if let Some(url) = server.setup_url() {
-        eprintln!("setup      {url}   (one use, 1 h)");
+        log.say(&format!("setup      {url}   (one use, 1 h)"));
     }
     if available.tekton {
-        eprintln!("cluster    runs are made in namespace {}", config.cluster.build_namespace);
+        log.say(&format!("cluster    runs are made in namespace {}", config.cluster.build_namespace));
     }
     if !available.local && !available.tekton {
-        eprintln!(
+        log.say(&format!(
             "note       no builds on this host: {} is not loopback; --allow-host-builds allows them",
             config.listen
-        );
+        ));
     }
     if !config.is_loopback() && config.public_url.is_none() {
-        eprintln!(
+        log.say(&format!(
             "warning    without --public-url the URLs that are handed out begin with {}",
             urls.public()
-        );
+        ));
     }
     if rustix::process::geteuid().is_root() && available.local {
-        eprintln!("warning    running as root: so do the builds");
+        log.say("warning    running as root: so do the builds");
     }
 }
 
 /// SIGTERM or the first Ctrl-C; a second one ends the process at once.
-pub(super) fn stop_signal() -> Result<impl Future<Output = ()>> {
+pub(super) fn stop_signal(log: &ServerLog) -> Result<impl Future<Output = ()> + use<>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let log = log.clone();
     Ok(async move {
         either(&mut terminate, &mut interrupt).await;
         tracing::info!("stopping; once more ends it at once");
         tokio::spawn(async move {
             either(&mut terminate, &mut interrupt).await;
             tracing::warn!("ended at once; what ran is recorded as interrupted at the next start");
+            log.flush();
             std::process::exit(130);
         });
     })

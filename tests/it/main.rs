@@ -36,6 +36,7 @@ mod restarts;
 mod routes;
 mod secrets;
 mod service_needs;
+mod server_log;
 mod service_pages;
 mod services;
 mod snippets;

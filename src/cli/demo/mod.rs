@@ -20,7 +20,9 @@ use crate::server::OwnServer;
 use super::client::{Client, path};
 use super::failure::{FAILED, Failure, INTERRUPTED};
 use super::output::{text, write_out};
-use super::serve::{init_logging, stop_signal};
+use super::serve::stop_signal;
+use super::server_log::{self, ServerLog};
+use super::stderr::say;
 
 pub(in crate::cli) use sample::git_version;
 use show::Show;
@@ -63,15 +65,17 @@ impl Demo {
             let instead = format!("for one that stays: stackblaze serve --data-dir {}", dir.display());
             return Err(Failure::usage("a demo has a temporary data folder of its own").hint(instead));
         }
-        init_logging("warn");
+        let log = server_log::start("warn")?;
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-        runtime.block_on(self.play())
+        let ended = runtime.block_on(self.play(&log));
+        log.flush();
+        ended
     }
 
-    async fn play(self) -> Result<ExitCode, Failure> {
+    async fn play(self, log: &ServerLog) -> Result<ExitCode, Failure> {
         git_version()?;
         let show = Show::new(self.json);
-        let stop = stop_signal()?;
+        let stop = stop_signal(log)?;
         tokio::pin!(stop);
         let folder = Folder::make(self.keep)?;
         let listen = find_port(self.port, &show)?;
@@ -99,7 +103,7 @@ impl Demo {
 
 async fn start(data_dir: &Path, listen: SocketAddr) -> Result<OwnServer, Failure> {
     if rustix::process::geteuid().is_root() {
-        eprintln!("warning: running as root: so do the builds");
+        say("warning: running as root: so do the builds");
     }
     let config = Config::for_demo(listen).context("the server's own defaults do not fit")?;
     Ok(OwnServer::open(&config, data_dir).await?)
@@ -203,9 +207,12 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if self.is_kept {
-            eprintln!("The data are kept; go on with: stackblaze serve --data-dir {}", self.path.display());
+            say(&format!(
+                "The data are kept; go on with: stackblaze serve --data-dir {}",
+                self.path.display()
+            ));
         } else if let Err(error) = std::fs::remove_dir_all(&self.path) {
-            eprintln!("warning: {} is left: {error}", self.path.display());
+            say(&format!("warning: {} is left: {error}", self.path.display()));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The real program as a process of its own, reached as its users reach it.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -66,6 +67,19 @@ impl Server {
         Self { child, data: data.to_owned(), url, lines }
     }
 
+    /// Starts it with a stderr of the test's own, and waits until its socket takes connections; `url` is not known.
+    pub fn with_stderr(data: &Path, stderr: impl Into<Stdio>) -> Self {
+        let child = serve(data, &[]).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+        let server = Self { child, data: data.to_owned(), url: String::new(), lines: mpsc::channel().1 };
+        wait_until("the socket", || UnixStream::connect(server.socket()).is_ok());
+        server
+    }
+
+    /// The socket of the command line.
+    pub fn socket(&self) -> PathBuf {
+        self.data.join("stackblaze.sock")
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -99,8 +113,7 @@ impl Server {
     /// Calls the management API through the socket, as the operator on the machine.
     pub async fn api(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         install_tls();
-        let client =
-            reqwest::Client::builder().unix_socket(self.data.join("stackblaze.sock")).build().unwrap();
+        let client = reqwest::Client::builder().unix_socket(self.socket()).build().unwrap();
         let method = method.parse().unwrap();
         let mut request = client.request(method, format!("http://server{path}"));
         if let Some(body) = body {
