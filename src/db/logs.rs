@@ -2,7 +2,7 @@
 //!
 //! Offsets count bytes of the log as produced, also across the cut. All functions take the log file's reader or `Tx`.
 
-use rusqlite::{OptionalExtension, named_params};
+use rusqlite::{OptionalExtension, Row, named_params};
 
 use super::sql_types::{text, time};
 use super::{Error, Reader, Tx};
@@ -10,7 +10,7 @@ use crate::domain::{DeploymentId, Step, Timestamp};
 
 /// Largest piece, in bytes; a longer text becomes several.
 const PIECE_BYTES: usize = 64 * 1024;
-const TABLE: &str = "log_pieces";
+pub(super) const TABLE: &str = "log_pieces";
 
 /// How much of one log is kept, in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -217,41 +217,30 @@ pub fn pieces(reader: &Reader<'_>, id: &DeploymentId, from: u64, limit: u32) -> 
          LIMIT :limit";
     let mut statement = reader.conn().prepare_cached(SQL)?;
     let params = named_params! { ":deployment_id": id.as_str(), ":from": to_i64(from), ":limit": limit };
-    let rows = statement.query_map(params, |row| {
-        Ok(Piece {
-            at_byte: from_i64(row.get(0)?),
-            at_line: from_i64(row.get(1)?),
-            step: text(row, TABLE, "step", Step::parse)?,
-            at: time(row, "at_ms")?,
-            text: row.get("text")?,
-        })
-    })?;
+    let rows = statement.query_map(params, piece)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The last kept pieces of a log, in order, that together hold at least `lines` line feeds where there are so many.
-pub fn last_pieces(reader: &Reader<'_>, id: &DeploymentId, lines: u64) -> Result<Vec<Piece>, Error> {
-    const SQL: &str = "
-        SELECT coalesce(max(at_byte), 0)
-          FROM log_pieces
-         WHERE deployment_id = :deployment_id
-           AND at_line <= :from_line";
-    let log = summary(reader, id)?;
-    let from_line = log.lines.saturating_sub(lines);
-    let params = named_params! { ":deployment_id": id.as_str(), ":from_line": to_i64(from_line) };
-    let at: i64 = reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?;
-    pieces(reader, id, from_i64(at), u32::MAX)
+/// Reads a row of `at_byte, at_line, step, at_ms, text`.
+pub(super) fn piece(row: &Row<'_>) -> rusqlite::Result<Piece> {
+    Ok(Piece {
+        at_byte: from_i64(row.get(0)?),
+        at_line: from_i64(row.get(1)?),
+        step: text(row, TABLE, "step", Step::parse)?,
+        at: time(row, "at_ms")?,
+        text: row.get("text")?,
+    })
 }
 
-fn to_i64(value: u64) -> i64 {
+pub(super) fn to_i64(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn from_i64(value: i64) -> u64 {
+pub(super) fn from_i64(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
-fn to_u64(value: usize) -> u64 {
+pub(super) fn to_u64(value: usize) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
 }
 

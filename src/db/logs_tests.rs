@@ -225,21 +225,4 @@ proptest! {
             prop_assert!(summary.bytes <= head + tail + largest + 4, "{:?}", summary);
         }
     }
-
-    #[test]
-    fn the_last_pieces_hold_as_many_lines_as_are_asked_for(texts in texts(), lines in 0_u64..30) {
-        let mut log = Log::new();
-        for text in &texts {
-            log.append(text, ALL);
-        }
-
-        let last = last_pieces(&log.bench.tx(), &log.id, lines).unwrap();
-
-        let text: String = last.iter().map(|piece| piece.text.as_str()).collect();
-        prop_assert!(log.produced.ends_with(&text));
-        prop_assert!(text.matches('\n').count() as u64 >= lines.min(log.summary().lines));
-        let first = last.first().map_or(String::new(), |piece| piece.text.clone());
-        let without_first = text.len() - first.len();
-        prop_assert!(lines == 0 || (text[text.len() - without_first..].matches('\n').count() as u64) < lines.max(1));
-    }
 }

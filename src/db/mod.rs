@@ -15,6 +15,7 @@ pub mod hook_calls;
 pub mod hooks;
 pub mod idempotency;
 mod lock;
+pub mod log_end;
 pub mod logs;
 mod migrate;
 pub mod operators;

@@ -26,6 +26,7 @@ mod local_clone;
 mod local_host;
 mod local_steps;
 mod logs;
+mod long_logs;
 mod operators;
 mod pages;
 mod poll;

@@ -2,13 +2,16 @@
 
 use serde::Serialize;
 
-use crate::db::{self, Reader, deployments, logs, steps};
+use crate::db::log_end::{self, Most};
+use crate::db::{self, Reader, deployments, steps};
 use crate::domain::{Branch, Commit, Deployment, DeploymentId, Status, StepRecord, StepStatus, Timestamp};
 
 use super::super::urls::Urls;
 
 /// Most lines of a failed step that the object carries.
 pub(in crate::web) const TAIL_LINES: usize = 20;
+/// Bytes of the log in which these are looked for.
+const TAIL_BYTES: u64 = 1024 * 1024;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -97,7 +100,8 @@ pub(in crate::web) fn tail(
     id: &DeploymentId,
     step: &StepRecord,
 ) -> Result<Vec<String>, db::Error> {
-    let pieces = logs::last_pieces(reader, id, u64::try_from(TAIL_LINES).unwrap_or(0) + 1)?;
+    let most = Most { lines: u64::try_from(TAIL_LINES).unwrap_or(0), bytes: TAIL_BYTES };
+    let pieces = log_end::read(reader, id, most)?.pieces;
     let text: String =
         pieces.into_iter().filter(|piece| piece.step == step.step).map(|piece| piece.text).collect();
     let lines: Vec<&str> = text.lines().collect();

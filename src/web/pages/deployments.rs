@@ -10,7 +10,7 @@ use poem::{Body, IntoResponse, Request, Response, handler};
 use serde_json::json;
 
 use crate::db::{Reader, logs};
-use crate::domain::{DeploymentId, Scope, Status, Step};
+use crate::domain::{DeploymentId, Scope, Status};
 
 use super::super::access::RequestId;
 use super::super::api::deployment_body::{Found, find};
@@ -24,9 +24,9 @@ use super::super::streams;
 use super::super::urls::page_path;
 use super::deployment_view::{DeploymentPage, Known, heading};
 use super::errors::ErrorPage;
-use super::log_lines::{LiveLog, Piece};
-use super::log_view::Log;
-use super::{Frame, Page, format, redirect};
+use super::kept_log::{self, Wanted};
+use super::log_lines::LiveLog;
+use super::{Frame, Page, Rendered, format, redirect};
 
 /// `GET /deploys/{id}`: the minimum for everybody, the log for an operator.
 #[handler]
@@ -56,20 +56,8 @@ pub(in crate::web) async fn show(
         }
         Err(error) => return Err(error),
     };
-    let (log, log_end) = match operator {
-        Some(_) => read_log(&state, &found, all, times).await?,
-        None => (None, 0),
-    };
-    let known = Known {
-        deployment: &found.deployment,
-        steps: &found.steps,
-        queue_position: found.queue_position.and_then(|place| u64::try_from(place).ok()),
-        log,
-        log_end,
-        may_roll_back: found.deployment.can_serve_again(found.deployment.executor),
-        now: state.clock().now(),
-    };
-    let mut response = Page(DeploymentPage::new(frame, known)).into_response();
+    let wanted = operator.map(|_| Wanted { all, times });
+    let mut response = page(&state, frame, found, wanted).await?.into_response();
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("private, no-cache"));
@@ -83,39 +71,32 @@ async fn operator(state: &AppState, request: &Request) -> Option<String> {
     }
 }
 
-/// The kept log as the page shows it, and the byte from which its live end goes on.
-async fn read_log(
+/// The page with or without the log. Made by the reading thread, since a long log is work.
+async fn page(
     state: &AppState,
-    found: &Found,
-    all: bool,
-    times: bool,
-) -> Result<(Option<Log>, u64), Error> {
-    let (id, grows) = (found.deployment.id.clone(), !found.deployment.status.is_final());
-    let read = move |reader: &Reader<'_>| {
-        Ok::<_, Error>((logs::summary(reader, &id)?, logs::pieces(reader, &id, 0, u32::MAX)?))
+    frame: Frame,
+    found: Found,
+    wanted: Option<Wanted>,
+) -> Result<Rendered, Error> {
+    let now = state.clock().now();
+    let render = move |found: &Found, log, log_end| {
+        let known = Known {
+            deployment: &found.deployment,
+            steps: &found.steps,
+            queue_position: found.queue_position.and_then(|place| u64::try_from(place).ok()),
+            log,
+            log_end,
+            may_roll_back: found.deployment.can_serve_again(found.deployment.executor),
+            now,
+        };
+        Page(DeploymentPage::new(frame, known)).render()
     };
-    let (summary, stored) = state.db().read_logs(read).await?;
-    let cut =
-        Piece::Cut { step: cut_step(&stored, summary.cut_from), bytes: summary.cut_to - summary.cut_from };
-    let mut pieces = Vec::with_capacity(stored.len() + 1);
-    for piece in &stored {
-        if summary.cut_to > summary.cut_from && piece.at_byte == summary.cut_to {
-            pieces.push(cut);
-        }
-        pieces.push(Piece::Text { step: piece.step, first_line: piece.at_line + 1, text: &piece.text });
-    }
-    if stored.is_empty() && summary.cut_to > 0 {
-        pieces.push(cut);
-    }
-    let log = Log::new(&pieces, grows, all);
-    let at: Vec<_> = stored.iter().map(|piece| (piece.at_line + 1, piece.at)).collect();
-    Ok((Some(if times { log.with_times(&at) } else { log }), summary.bytes))
-}
-
-/// The step in whose output the cut begins.
-fn cut_step(stored: &[logs::Piece], cut_from: u64) -> Step {
-    let before = stored.iter().take_while(|piece| piece.at_byte < cut_from).last();
-    before.or(stored.first()).map_or(Step::Build, |piece| piece.step)
+    let Some(wanted) = wanted else { return Ok(render(&found, None, 0)) };
+    let read = move |reader: &Reader<'_>| {
+        let (log, end) = kept_log::read(reader, &found.deployment, wanted)?;
+        Ok::<_, Error>(render(&found, Some(log), end))
+    };
+    state.db().read_logs(read).await
 }
 
 /// `GET /deploys/{id}/events?from=`: lines, steps and status as they come; an event's id is the byte to go on from.

@@ -1,4 +1,4 @@
-//! A log as its page shows it: the last 2,000 lines or all of them, by step, in blocks that a browser can skip.
+//! A log as its page shows it: the last 2,000 or 200,000 lines, by step, in blocks that a browser can skip.
 
 use super::format;
 use super::log_lines::{Kind, Line, Piece, Raw, Reader, split};
@@ -6,8 +6,15 @@ use crate::domain::{Step, Timestamp};
 
 /// Lines that a page shows unless all are asked for.
 const WINDOW: usize = 2_000;
+/// Lines that a page shows where all are asked for: a browser bears no more, and each costs memory here.
+const ALL: usize = 200_000;
 /// Lines of a block; the stylesheet reserves the height of exactly so many.
 const CHUNK: usize = 200;
+
+/// Lines that a page shows at most.
+pub(super) fn window(all: bool) -> usize {
+    if all { ALL } else { WINDOW }
+}
 
 /// A log, ready to be shown.
 #[derive(Debug)]
@@ -20,6 +27,8 @@ pub struct Log {
     pub shown: usize,
     /// Bytes that were produced.
     pub bytes: u64,
+    /// Whether all lines were asked for.
+    pub is_all: bool,
     /// Whether each line shows when it was stored.
     pub has_times: bool,
     /// Bytes at the end that belong to no shown line yet; the live end begins so many before the end.
@@ -32,7 +41,7 @@ pub struct StepLog {
     /// The step.
     pub step: Step,
     /// How many of its lines come before the shown ones.
-    pub earlier: usize,
+    pub earlier: u64,
     /// The shown ones.
     pub blocks: Vec<Block>,
 }
@@ -69,16 +78,17 @@ pub struct Group {
 }
 
 impl Log {
-    /// Reads the pieces. `grows` says that more may come, `all` that every line is shown.
+    /// Reads the pieces. `grows` says that more may come, `all` that all lines are asked for.
     pub fn new(pieces: &[Piece<'_>], grows: bool, all: bool) -> Self {
         let (raws, held_back) = split(pieces, grows);
         let lines = raws.iter().filter(|raw| raw.is_line()).count();
-        let mut skip = if all { 0 } else { lines.saturating_sub(WINDOW) };
+        let mut skip = lines.saturating_sub(window(all));
         let mut log = Self {
             steps: Vec::new(),
             total: last_number(&raws),
             shown: lines - skip,
             bytes: pieces.iter().map(bytes_of).sum(),
+            is_all: all,
             has_times: false,
             held_back,
         };
@@ -98,6 +108,22 @@ impl Log {
             }
         }
         log
+    }
+
+    /// Adds what was not read, before the pieces: lines of each step. The whole log has `bytes`.
+    #[must_use]
+    pub fn with_earlier(mut self, before: &[(Step, u64)], bytes: u64) -> Self {
+        let mut read = std::mem::take(&mut self.steps);
+        for &(step, lines) in before {
+            self.step(step).earlier = lines;
+        }
+        for own in &mut read {
+            let step = self.step(own.step);
+            step.earlier += own.earlier;
+            step.blocks.append(&mut own.blocks);
+        }
+        self.bytes = bytes;
+        self
     }
 
     /// Shows the time of each line: that of the piece in which it begins, given by the number of its first line. In order.
@@ -123,7 +149,7 @@ impl Log {
 
     /// `4 lines, earlier than the last 2,000`, for a step of this log.
     pub fn before(&self, step: &StepLog) -> String {
-        let earlier = format::count(step.earlier as u64, "line");
+        let earlier = format::count(step.earlier, "line");
         format!("{earlier}, earlier than the last {}", format::thousands(self.shown as u64))
     }
 
@@ -266,6 +292,20 @@ mod tests {
 
         let all = Log::new(&pieces, false, true);
         assert_eq!((all.shown, all.is_windowed()), (2_405, false));
+    }
+
+    #[test]
+    fn a_page_of_all_lines_shows_the_last_200_000_and_counts_those_before_them() {
+        let text = "\n".repeat(200_010);
+        let pieces = [Piece::Text { step: Step::Build, first_line: 41, text: &text }];
+
+        let log = Log::new(&pieces, false, true).with_earlier(&[(Step::Clone, 30), (Step::Build, 10)], 999);
+
+        assert_eq!((log.total, log.shown, log.bytes), (200_050, 200_000, 999));
+        let steps: Vec<_> = log.steps.iter().map(|step| (step.step, step.earlier)).collect();
+        assert_eq!(steps, [(Step::Clone, 30), (Step::Build, 20)]);
+        assert_eq!(log.steps[1].blocks[0].lines()[0].number, 51);
+        assert_eq!(log.window(), "The last 200,000 of 200,050 lines");
     }
 
     #[test]

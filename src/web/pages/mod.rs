@@ -14,6 +14,7 @@ pub(in crate::web) mod deployments;
 pub mod errors;
 pub mod format;
 mod fuse;
+mod kept_log;
 pub mod log_lines;
 pub mod log_view;
 pub(in crate::web) mod operators;
@@ -126,9 +127,25 @@ fn heading(error: &Error) -> &'static str {
 #[derive(Debug)]
 pub struct Page<T>(pub T);
 
+impl<T: Template> Page<T> {
+    /// Makes the HTML. For a page that takes long, to be called where blocking is allowed.
+    pub(super) fn render(&self) -> Rendered {
+        Rendered(self.0.render())
+    }
+}
+
 impl<T: Template + Send> IntoResponse for Page<T> {
     fn into_response(self) -> Response {
-        match self.0.render() {
+        self.render().into_response()
+    }
+}
+
+/// A page as HTML.
+pub(super) struct Rendered(askama::Result<String>);
+
+impl IntoResponse for Rendered {
+    fn into_response(self) -> Response {
+        match self.0 {
             Ok(html) => html.with_content_type("text/html; charset=utf-8").into_response(),
             Err(error) => {
                 tracing::error!(%error, "page not rendered");
