@@ -34,7 +34,7 @@ fn as_nobody() -> Command {
 /// Whether tests with two users can be done here: by root, in a folder that others reach, with these programs.
 fn has_two_users(folder: &Path, programs: &[&str]) -> bool {
     let has = |program: &&str| Command::new(program).arg("--help").output().is_ok();
-    let can = programs.iter().all(|program| has(program))
+    let can = programs.iter().all(has)
         && as_nobody().args(["test", "-x"]).arg(folder).status().is_ok_and(|status| status.success());
     if !can {
         eprintln!("LEFT OUT, since this takes root, setpriv and {programs:?}: files of two users");

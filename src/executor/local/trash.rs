@@ -69,7 +69,7 @@ impl Trash {
         };
         let mut sweep = Sweep { trash: self, stop, folders: Vec::new(), first_error: None };
         for entry in listed {
-            sweep.take(&entry?, |_, folder| Ok(folder));
+            sweep.take(&entry?, |_, folder| Ok(folder.to_owned()));
         }
         while let Some(folder) = sweep.folders.pop().filter(|_| !stop.is_cancelled()) {
             let removed = sweep.remove(&folder);
@@ -108,19 +108,19 @@ impl Sweep<'_> {
     }
 
     /// Removes a file or a link, never what it leads to; a folder is removed later, from where `place` puts it.
-    fn take(&mut self, entry: &DirEntry, place: impl FnOnce(&Self, PathBuf) -> io::Result<PathBuf>) {
+    fn take(&mut self, entry: &DirEntry, place: impl FnOnce(&Self, &Path) -> io::Result<PathBuf>) {
         let path = entry.path();
         let taken = match entry.file_type() {
-            Ok(kind) if kind.is_dir() => place(self, path).map(|folder| self.folders.push(folder)),
+            Ok(kind) if kind.is_dir() => place(self, &path).map(|folder| self.folders.push(folder)),
             Ok(_) => fs::remove_file(path),
             Err(error) => Err(error),
         };
         self.note(taken);
     }
 
-    fn move_up(&self, folder: PathBuf) -> io::Result<PathBuf> {
+    fn move_up(&self, folder: &Path) -> io::Result<PathBuf> {
         let place = self.trash.new_place();
-        move_folder(&folder, &place)?;
+        move_folder(folder, &place)?;
         Ok(place)
     }
 

@@ -221,7 +221,7 @@ mod tests {
 
         let (texts, mark) = events_of(BufReader::new(text)).await;
 
-        assert!(texts.iter().all(|text| text.len() <= PIECE_BYTES));
+        assert!(texts.iter().all(|text| text.len() <= 16 * 1024));
         assert_eq!(texts.iter().map(Vec::len).sum::<usize>() as u64, 64 * MEBIBYTE + 2);
         assert_eq!(texts[0], b"a\n");
         assert_eq!(mark, format!("build 2026-01-01T00:00:02Z 1 {}", 64 * MEBIBYTE));
