@@ -76,7 +76,7 @@ impl Canaries {
                 answers.push(hook.post_with_key(query, "job").await);
             }
             answers.push(hook.call(Method::GET, "").header("accept", "text/html").answer().await);
-            answers.push(hook.call(Method::POST, "").body(vec![0; 70_000]).answer().await);
+            answers.push(hook.call(Method::POST, "").body(vec![0; 1_100_000]).answer().await);
         }
         server.run_all().await;
         let id = server.admin.get("/api/v1/services/api/deployments?limit=1").await.items().remove(0);

@@ -51,8 +51,8 @@ fn what_is_declared_is_created_then_unchanged_then_updated() {
 #[test]
 fn a_file_with_the_line_ends_of_windows_declares_the_same() {
     let server = RunningServer::start();
-    let unix =
-        "[[service]]\nname = \"api\"\nrepository = \"/x\"\nbuild_command = \"\"\"\nmake\nmake test\"\"\"\n";
+    let unix = "[[service]]\nname = 'api'\nrepository = '/x'\ndeploy_command = 'true'\n\
+                build_command = \"\"\"\nmake\nmake test\"\"\"\n";
     let file = server.write("unix.toml", unix);
     let windows = server.write("windows.toml", &unix.replace('\n', "\r\n"));
 
