@@ -14,14 +14,15 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::actions;
 use crate::config::{Config, KEY_FILE, SOCKET_FILE};
 use crate::db::{self, Db, logs, operators, queue, retention, sessions};
 use crate::dispatch::{self, Dispatcher, Executors};
-use crate::domain::{Clock, LinkToken};
+use crate::domain::{Clock, LinkToken, Urls};
 use crate::executor::Executor;
 use crate::executor::local::LocalExecutor;
 use crate::executor::tekton::TektonExecutor;
-use crate::web::{self, AppState, Urls, front};
+use crate::web::{self, AppState, front};
 
 /// The setup link's secret for whoever can read the data directory; gone after use.
 const SETUP_FILE: &str = "setup-token";
@@ -97,8 +98,9 @@ impl<L: Executor, T: Executor> Server<L, T> {
         let settings = dispatch_settings(config, urls.clone());
         let dispatcher = Dispatcher::new(Arc::clone(&db), clock.clone(), settings, executors);
         let (stop_accepting, is_draining) = (CancellationToken::new(), CancellationToken::new());
-        let settings = web_settings(config, dispatcher.available());
-        let state = AppState::new(Arc::clone(&db), key, clock.clone(), urls, settings, is_draining.clone());
+        let operations = operation_settings(config, dispatcher.available());
+        let context = actions::Context::new(Arc::clone(&db), key, clock.clone(), urls, operations);
+        let state = AppState::new(context, web_settings(config), is_draining.clone());
         let setup_url = setup_link(&state, data_dir).await?;
         let front = front::Front::new(
             web::app(state.clone()),
@@ -298,13 +300,12 @@ fn dispatch_settings(config: &Config, urls: Urls) -> dispatch::Settings {
     }
 }
 
-fn web_settings(config: &Config, available: queue::Available) -> web::Settings {
-    web::Settings {
-        hook_rate: config.hook_rate,
-        hook_burst: config.hook_burst,
-        queue_limit: config.queue_limit.get(),
-        available,
-    }
+fn operation_settings(config: &Config, available: queue::Available) -> actions::Settings {
+    actions::Settings { queue_limit: config.queue_limit.get(), available }
+}
+
+fn web_settings(config: &Config) -> web::Settings {
+    web::Settings { hook_rate: config.hook_rate, hook_burst: config.hook_burst }
 }
 
 fn front_settings(config: &Config, urls: &Urls, is_draining: CancellationToken) -> front::Settings {

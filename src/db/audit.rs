@@ -2,20 +2,48 @@
 
 use rusqlite::{Row, named_params};
 
-use super::sql_types::time;
-use super::{Error, Reader, Tx};
-use crate::domain::Timestamp;
+use super::sql_types::{optional_text, text, time, who};
+use super::{Error, Reader, Tx, sql_types};
+use crate::domain::{Act, ActKind, DeploymentId, Subject, Timestamp, Who};
 
-/// Who acts: a name such as `operator mira`, `token ci` or `hook github-actions`, and from where.
+const TABLE: &str = "audit";
+
+/// Who acts, and from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// Who.
-    pub name: String,
+    /// Who, and by which way.
+    pub who: Who,
     /// The address, or `socket`.
     pub address: String,
 }
 
-/// One act.
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What.
+    pub act: Act,
+    /// To what.
+    pub subject: Subject,
+    /// The deployment that it began.
+    pub began: Option<DeploymentId>,
+    /// What changed, as `old → new`; never a secret.
+    pub detail: String,
+}
+
+impl Record {
+    /// An act that its words tell all of.
+    pub fn new(act: Act, subject: Subject) -> Self {
+        Self { act, subject, began: None, detail: String::new() }
+    }
+
+    /// The same with what changed.
+    #[must_use]
+    pub fn with(self, detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..self }
+    }
+}
+
+/// One act as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Place in the order; the cursor of the list.
@@ -24,90 +52,43 @@ pub struct Entry {
     pub at: Timestamp,
     /// Who, and from where.
     pub actor: Actor,
-    /// What, as `noun.verb`.
-    pub action: String,
-    /// To what, as `service api` or `hook api/ci`.
-    pub subject: String,
-    /// What changed, as `old → new`; never a secret.
-    pub detail: String,
+    /// What.
+    pub record: Record,
 }
 
 /// Writes one act down.
-pub fn record(
-    tx: &Tx<'_>,
-    actor: &Actor,
-    action: &str,
-    subject: &str,
-    detail: &str,
-    now: Timestamp,
-) -> Result<(), Error> {
+pub fn record(tx: &Tx<'_>, actor: &Actor, record: &Record, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "
-        INSERT INTO audit (at_ms, actor, address, action, subject, detail)
-        VALUES (:at_ms, :actor, :address, :action, :subject, :detail)";
+        INSERT INTO audit (at_ms, who_way, who_name, address, act, noun, service, name, began_id, detail)
+        VALUES (:at_ms, :who_way, :who_name, :address, :act, :noun, :service, :name, :began_id, :detail)";
     tx.conn().prepare_cached(SQL)?.execute(named_params! {
         ":at_ms": now.as_millis(),
-        ":actor": actor.name,
+        ":who_way": actor.who.way(),
+        ":who_name": actor.who.name(),
         ":address": actor.address,
-        ":action": action,
-        ":subject": subject,
-        ":detail": detail,
+        ":act": record.act.as_str(),
+        ":noun": record.subject.noun(),
+        ":service": record.subject.service(),
+        ":name": record.subject.name(),
+        ":began_id": record.began.as_ref().map(DeploymentId::as_str),
+        ":detail": record.detail,
     })?;
     Ok(())
 }
 
-/// A page of acts, newest first, those before the entry `before`.
-pub fn list(reader: &Reader<'_>, before: Option<i64>, limit: u32) -> Result<Vec<Entry>, Error> {
-    const SQL: &str = "
-        SELECT sequence, at_ms, actor, address, action, subject, detail
-          FROM audit
-         WHERE (:before IS NULL OR sequence < :before)
-         ORDER BY sequence DESC
-         LIMIT :limit";
-    let mut statement = reader.conn().prepare_cached(SQL)?;
-    let rows = statement.query_map(named_params! { ":before": before, ":limit": limit }, from_row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let (service, name) = (row.get("service")?, row.get("name")?);
     Ok(Entry {
         sequence: row.get("sequence")?,
         at: time(row, "at_ms")?,
-        actor: Actor { name: row.get("actor")?, address: row.get("address")? },
-        action: row.get("action")?,
-        subject: row.get("subject")?,
-        detail: row.get("detail")?,
+        actor: Actor { who: who(row, TABLE)?, address: row.get("address")? },
+        record: Record {
+            act: text(row, TABLE, "act", Act::parse)?,
+            subject: text(row, TABLE, "noun", |noun| Subject::from_parts(noun, service, name))?,
+            began: optional_text(row, TABLE, "began_id", DeploymentId::parse)?,
+            detail: row.get("detail")?,
+        },
     })
-}
-
-/// Which acts a page shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Started, started again, rolled back, cancelled.
-    Deployments,
-    /// Made, changed, rotated, revoked.
-    Hooks,
-    /// Made, changed, frozen, deleted.
-    Services,
-    /// Sessions, operators, passwords and links.
-    SignIns,
-    /// API tokens.
-    Tokens,
-}
-
-impl Kind {
-    /// All of them, in the order of the page.
-    pub const ALL: [Self; 5] = [Self::Deployments, Self::Hooks, Self::Services, Self::SignIns, Self::Tokens];
-
-    /// The word in an address.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deployments => "deployments",
-            Self::Hooks => "hooks",
-            Self::Services => "services",
-            Self::SignIns => "sign-ins",
-            Self::Tokens => "tokens",
-        }
-    }
 }
 
 /// Where a page begins: a keyset cursor, in either direction.
@@ -120,24 +101,18 @@ pub enum Cursor {
 }
 
 /// A page of acts of one kind, newest first; of those after a cursor the nearest.
-pub fn page(
+pub fn list(
     reader: &Reader<'_>,
-    kind: Option<Kind>,
+    kind: Option<ActKind>,
     cursor: Option<Cursor>,
     limit: u32,
 ) -> Result<Vec<Entry>, Error> {
     const SQL: &str = "
-        SELECT sequence, at_ms, actor, address, action, subject, detail
+        SELECT sequence, at_ms, who_way, who_name, address, act, noun, service, name, began_id, detail
           FROM audit
          WHERE (:before IS NULL OR sequence < :before)
            AND (:after IS NULL OR sequence > :after)
-           AND (:kind IS NULL OR :kind = CASE
-                   WHEN action LIKE 'deployment.%' OR action = 'service.deploy' THEN 'deployments'
-                   WHEN action LIKE 'hook.%' THEN 'hooks'
-                   WHEN action LIKE 'service.%' THEN 'services'
-                   WHEN action LIKE 'session.%' OR action LIKE 'operator.%' THEN 'sign-ins'
-                   WHEN action LIKE 'token.%' THEN 'tokens'
-               END)
+           AND (:acts IS NULL OR act IN (SELECT value FROM json_each(:acts)))
          ORDER BY CASE WHEN :after IS NULL THEN -sequence ELSE sequence END
          LIMIT :limit";
     let (before, after) = match cursor {
@@ -145,13 +120,10 @@ pub fn page(
         Some(Cursor::Before(sequence)) => (Some(sequence), None),
         Some(Cursor::After(sequence)) => (None, Some(sequence)),
     };
+    let acts = kind
+        .map(|kind| sql_types::list(Act::ALL.into_iter().filter(|act| act.kind() == kind).map(Act::as_str)));
     let mut statement = reader.conn().prepare_cached(SQL)?;
-    let params = named_params! {
-        ":before": before,
-        ":after": after,
-        ":kind": kind.map(Kind::as_str),
-        ":limit": limit,
-    };
+    let params = named_params! { ":before": before, ":after": after, ":acts": acts, ":limit": limit };
     let rows = statement.query_map(params, from_row)?;
     let mut entries: Vec<Entry> = rows.collect::<Result<_, _>>()?;
     if after.is_some() {
@@ -165,45 +137,55 @@ mod tests {
     use super::*;
     use crate::db::testing::{Bench, T0};
 
+    fn mira() -> Actor {
+        Actor { who: Who::Operator("mira".to_owned()), address: "socket".to_owned() }
+    }
+
     #[test]
     fn acts_are_listed_newest_first_page_by_page() {
         let bench = Bench::core();
-        let actor = Actor { name: "operator mira".to_owned(), address: "socket".to_owned() };
-        for subject in ["one", "two", "three"] {
-            record(&bench.tx(), &actor, "service.create", subject, "a → b", T0).unwrap();
+        let actor = mira();
+        for name in ["one", "two", "three"] {
+            let act = Record::new(Act::ServiceCreate, Subject::Service(name.to_owned())).with("a → b");
+            record(&bench.tx(), &actor, &act, T0).unwrap();
         }
-        let subjects = |page: &[Entry]| page.iter().map(|entry| entry.subject.clone()).collect::<Vec<_>>();
+        let names = |page: &[Entry]| {
+            page.iter().map(|entry| entry.record.subject.service().unwrap().to_owned()).collect::<Vec<_>>()
+        };
 
-        let first = list(&bench.tx(), None, 2).unwrap();
-        let second = list(&bench.tx(), Some(first[1].sequence), 2).unwrap();
+        let first = list(&bench.tx(), None, None, 2).unwrap();
+        let second = list(&bench.tx(), None, Some(Cursor::Before(first[1].sequence)), 2).unwrap();
 
-        assert_eq!(
-            (subjects(&first), subjects(&second)),
-            (vec!["three".into(), "two".into()], vec!["one".into()])
-        );
-        assert_eq!((&first[0].actor, first[0].detail.as_str(), first[0].at), (&actor, "a → b", T0));
+        assert_eq!((names(&first), names(&second)), (vec!["three".into(), "two".into()], vec!["one".into()]));
+        let newest = &first[0];
+        assert_eq!((&newest.actor, newest.record.detail.as_str(), newest.at), (&actor, "a → b", T0));
     }
+
     #[test]
     fn a_page_goes_both_ways_and_keeps_to_its_kind() {
         let bench = Bench::core();
-        let actor = Actor { name: "operator mira".to_owned(), address: "socket".to_owned() };
-        for action in
-            ["hook.create", "service.deploy", "deployment.cancel", "service.update", "session.create"]
-        {
-            record(&bench.tx(), &actor, action, "x", "", T0).unwrap();
+        for act in [
+            Act::HookCreate,
+            Act::ServiceDeploy,
+            Act::DeploymentCancel,
+            Act::ServiceUpdate,
+            Act::SessionCreate,
+        ] {
+            let act = Record::new(act, Subject::Service("x".to_owned()));
+            record(&bench.tx(), &mira(), &act, T0).unwrap();
         }
         let numbers = |kind, cursor, limit| {
-            let page = page(&bench.tx(), kind, cursor, limit).unwrap();
+            let page = list(&bench.tx(), kind, cursor, limit).unwrap();
             page.iter().map(|entry| entry.sequence).collect::<Vec<_>>()
         };
 
         assert_eq!(numbers(None, None, 2), [5, 4]);
         assert_eq!(numbers(None, Some(Cursor::Before(4)), 2), [3, 2]);
         assert_eq!(numbers(None, Some(Cursor::After(1)), 2), [3, 2]);
-        assert_eq!(numbers(Some(Kind::Deployments), None, 9), [3, 2]);
-        assert_eq!(numbers(Some(Kind::Services), None, 9), [4]);
-        assert_eq!(numbers(Some(Kind::Hooks), None, 9), [1]);
-        assert_eq!(numbers(Some(Kind::SignIns), None, 9), [5]);
-        assert!(numbers(Some(Kind::Tokens), None, 9).is_empty());
+        assert_eq!(numbers(Some(ActKind::Deployments), None, 9), [3, 2]);
+        assert_eq!(numbers(Some(ActKind::Services), None, 9), [4]);
+        assert_eq!(numbers(Some(ActKind::Hooks), None, 9), [1]);
+        assert_eq!(numbers(Some(ActKind::SignIns), None, 9), [5]);
+        assert!(numbers(Some(ActKind::Tokens), None, 9).is_empty());
     }
 }

@@ -1,17 +1,18 @@
-//! The table of deployments. A status changes only along `Status::may_become`, and the statement repeats the guard.
+//! The table of deployments. Each statement that changes a status names the ones that it may change: forward only, and
+//! never out of a final one.
 
 use rusqlite::{OptionalExtension, Row, named_params};
 
-use super::sql_types::{list, optional_text, optional_time, read_list, text, time};
+use super::sql_types::{list, optional_text, optional_time, read_list, text, time, who};
 use super::{Error, Reader, Tx, services, steps};
 use crate::domain::{
     Branch, BuiltImage, Commit, Deployment, DeploymentId, ExecutorKind, HookId, Reason, ServiceId, Status,
-    Timestamp, Trigger,
+    Timestamp, Trigger, Who,
 };
 
 pub(super) const SELECT: &str = "
     SELECT d.sequence, d.id, d.service_id, s.name AS service, d.trigger, d.hook_id, h.name AS hook, d.origin_id,
-           d.caller, d.branch, d.commit_id, d.commit_requested, d.commit_subject, d.clear_cache,
+           d.who_way, d.who_name, d.branch, d.commit_id, d.commit_requested, d.commit_subject, d.clear_cache,
            d.ignored_parameters, d.executor, d.status, d.reason, d.message, d.superseded_by, d.cancel_reason,
            d.created_at_ms, d.started_at_ms, d.stop_at_ms, d.finished_at_ms, d.version, d.cache_epoch, d.image,
            d.run_uid
@@ -28,7 +29,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Deployment> {
         service: row.get("service")?,
         trigger: read_trigger(row)?,
         hook: row.get("hook")?,
-        caller: row.get("caller")?,
+        who: who(row, TABLE)?,
         branch: text(row, TABLE, "branch", |text| Branch::parse(text).ok())?,
         commit: optional_text(row, TABLE, "commit_id", |text| Commit::parse(text).ok())?,
         commit_requested: row.get("commit_requested")?,
@@ -149,7 +150,7 @@ pub struct NewDeployment {
     /// See [`Trigger::Hook`]; none for the others.
     pub hook_generation: Option<i64>,
     /// Who called.
-    pub caller: String,
+    pub who: Who,
     /// What to deploy.
     pub branch: Branch,
     /// Exactly this commit.
@@ -166,10 +167,10 @@ pub struct NewDeployment {
 /// nothing that was accepted before can meet.
 pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result<DeploymentId, Error> {
     const SQL: &str = "
-        INSERT INTO deployments (id, service_id, trigger, hook_id, hook_generation, origin_id, caller, branch,
+        INSERT INTO deployments (id, service_id, trigger, hook_id, hook_generation, origin_id, who_way, who_name, branch,
                                  commit_id, commit_requested, clear_cache, cache_epoch, image, ignored_parameters,
                                  executor, status, created_at_ms)
-        VALUES (:id, :service_id, :trigger, :hook_id, :hook_generation, :origin_id, :caller, :branch,
+        VALUES (:id, :service_id, :trigger, :hook_id, :hook_generation, :origin_id, :who_way, :who_name, :branch,
                 :commit_id, :commit_requested, :clear_cache, :cache_epoch, :image, :ignored_parameters,
                 :executor, 'queued', :created_at_ms)";
     let cache_epoch = services::cache_epoch(tx, &new.service_id, new.clear_cache)?;
@@ -181,7 +182,8 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result
         ":hook_id": new.trigger.hook().map(HookId::as_str),
         ":hook_generation": new.hook_generation,
         ":origin_id": new.trigger.origin().map(DeploymentId::as_str),
-        ":caller": new.caller,
+        ":who_way": new.who.way(),
+        ":who_name": new.who.name(),
         ":branch": new.branch.as_str(),
         ":commit_id": new.commit.as_ref().map(Commit::as_str),
         ":commit_requested": new.commit.is_some(),

@@ -2,14 +2,14 @@
 
 use rusqlite::{OptionalExtension, Row, named_params};
 
-use super::sql_types::{hash, list as json_list, optional_time, read_list, text, time};
+use super::sql_types::{hash, list as json_list, optional_time, read_list, text, time, who};
 use super::{Error, Reader, Tx};
 use crate::domain::{
     BranchPattern, Hook, HookId, HookName, HookRules, HookToken, ServiceId, Timestamp, TokenHash,
 };
 
 const COLUMNS: &str = "id, service_id, name, hash, generation, previous_hash, previous_until_ms, rotated_at_ms, branches, addresses, \
-    expires_at_ms, paused, created_at_ms, created_by, revoked_at_ms";
+    expires_at_ms, paused, created_at_ms, who_way, who_name, revoked_at_ms";
 const TABLE: &str = "hooks";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Hook> {
@@ -29,7 +29,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Hook> {
         previous_until: optional_time(row, "previous_until_ms")?,
         rotated_at: optional_time(row, "rotated_at_ms")?,
         created_at: time(row, "created_at_ms")?,
-        created_by: row.get("created_by")?,
+        created_by: who(row, TABLE)?,
         revoked_at: optional_time(row, "revoked_at_ms")?,
     })
 }
@@ -114,9 +114,9 @@ pub fn find_in_service(reader: &Reader<'_>, service: &ServiceId, hook: &str) -> 
 pub fn insert(tx: &Tx<'_>, hook: &Hook, secret: &TokenHash) -> Result<bool, Error> {
     const SQL: &str = "
         INSERT INTO hooks (id, service_id, name, hash, generation, branches, addresses, expires_at_ms, paused,
-                           created_at_ms, created_by)
+                           created_at_ms, who_way, who_name)
         VALUES (:id, :service_id, :name, :hash, :generation, :branches, :addresses, :expires_at_ms, :paused,
-                :created_at_ms, :created_by)";
+                :created_at_ms, :who_way, :who_name)";
     if find_in_service(tx, &hook.service_id, hook.name.as_str())?.is_some() {
         return Ok(false);
     }
@@ -131,7 +131,8 @@ pub fn insert(tx: &Tx<'_>, hook: &Hook, secret: &TokenHash) -> Result<bool, Erro
         ":expires_at_ms": hook.rules.expires_at.map(Timestamp::as_millis),
         ":paused": hook.rules.paused,
         ":created_at_ms": hook.created_at.as_millis(),
-        ":created_by": hook.created_by,
+        ":who_way": hook.created_by.way(),
+        ":who_name": hook.created_by.name(),
     })?;
     Ok(true)
 }

@@ -11,14 +11,9 @@ const CORE_APPLICATION_ID: i32 = 0x5342_686b;
 const LOGS_APPLICATION_ID: i32 = 0x5342_6c67;
 
 /// The steps of the core file; append only.
-const CORE: &[&str] = &[
-    include_str!("migrations/0001_init.sql"),
-    include_str!("migrations/0002_cluster.sql"),
-    include_str!("migrations/0003_passwords.sql"),
-];
+const CORE: &[&str] = &[include_str!("migrations/0001_init.sql")];
 /// The steps of the log file; append only.
-const LOGS: &[&str] =
-    &[include_str!("migrations/logs/0001_init.sql"), include_str!("migrations/logs/0002_mark.sql")];
+const LOGS: &[&str] = &[include_str!("migrations/logs/0001_init.sql")];
 
 impl Role {
     fn migrations(self) -> &'static [&'static str] {

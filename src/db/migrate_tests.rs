@@ -6,18 +6,11 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::db::{self, Db, Reader, connection};
-use crate::domain::{DeploymentId, Timestamp, TokenHash};
+use crate::domain::{Act, DeploymentId, Timestamp, TokenHash};
 
 /// Rows that are put in after each step, and have to be readable after all of them.
-const CORE_ROWS: &[&str] = &[
-    include_str!("../../tests/data/migrations/0001.sql"),
-    include_str!("../../tests/data/migrations/0002.sql"),
-    include_str!("../../tests/data/migrations/0003.sql"),
-];
-const LOGS_ROWS: &[&str] = &[
-    include_str!("../../tests/data/migrations/logs/0001.sql"),
-    include_str!("../../tests/data/migrations/logs/0002.sql"),
-];
+const CORE_ROWS: &[&str] = &[include_str!("../../tests/data/migrations/0001.sql")];
+const LOGS_ROWS: &[&str] = &[include_str!("../../tests/data/migrations/logs/0001.sql")];
 
 fn file(role: Role) -> (TempDir, PathBuf, Connection) {
     let dir = tempfile::tempdir().unwrap();
@@ -137,7 +130,7 @@ fn sessions_tokens_and_acts_of_old_files_are_read() {
     assert_eq!(db::sessions::find(&reader, &hash, at).unwrap().unwrap().operator.name, "mira");
     assert!(db::sessions::find_link(&reader, &hash, at).unwrap().is_some());
     assert_eq!(db::tokens::list(&reader).unwrap().len(), 2);
-    assert_eq!(db::audit::list(&reader, None, 10).unwrap()[0].action, "service.create");
+    assert_eq!(db::audit::list(&reader, None, None, 10).unwrap()[0].record.act, Act::ServiceCreate);
     assert_eq!(db::fingerprint(&reader).unwrap().as_deref(), Some("0123456789abcdef"));
 }
 
@@ -282,7 +275,7 @@ fn a_failing_step_leaves_schema_rows_and_number_as_they_were() {
 
     assert!(failed.is_err());
     assert_eq!((version(&conn), schema(&conn)), (1, before));
-    assert_eq!(db::audit::list(&Reader::new(&conn), None, 10).unwrap().len(), 1);
+    assert_eq!(db::audit::list(&Reader::new(&conn), None, None, 10).unwrap().len(), 1);
 }
 
 #[test]
@@ -307,7 +300,7 @@ fn an_existing_file_is_copied_beside_itself_before_it_is_changed() {
 
     let copy = connection::open_reader(&path.with_file_name("core.before-2")).unwrap();
     assert_eq!((version(&copy), schema(&copy)), (1, before));
-    assert_eq!(db::audit::list(&Reader::new(&copy), None, 10).unwrap().len(), 1);
+    assert_eq!(db::audit::list(&Reader::new(&copy), None, None, 10).unwrap().len(), 1);
     let mode = std::fs::metadata(path.with_file_name("core.before-2")).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0, "it is as private as the file");
 }
@@ -351,5 +344,5 @@ fn a_migration_that_is_killed_half_way_leaves_the_old_schema() {
 
     let conn = connection::open_writer(&killed.path().join("core"), Role::Core).unwrap();
     assert_eq!(version(&conn), 1);
-    assert_eq!(db::audit::list(&Reader::new(&conn), None, 10).unwrap().len(), 1);
+    assert_eq!(db::audit::list(&Reader::new(&conn), None, None, 10).unwrap().len(), 1);
 }

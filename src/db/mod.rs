@@ -63,6 +63,9 @@ pub enum Error {
     /// Nothing was written, or nobody can tell; trying again later is right.
     #[error("{0}")]
     Unavailable(&'static str),
+    /// As many closures wait as may wait; nothing was run. Trying again soon is right.
+    #[error("too many calls wait for the database")]
+    Busy,
     /// A closure panicked; its rows were rolled back.
     #[error("a database closure panicked")]
     Panicked,

@@ -3,7 +3,7 @@
 use rusqlite::Row;
 use rusqlite::types::Type;
 
-use crate::domain::{Timestamp, TokenHash};
+use crate::domain::{Timestamp, TokenHash, Who};
 
 /// A stored value that breaks a rule of the domain.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,12 @@ pub(super) fn optional_text<T>(
         None => Ok(None),
         Some(value) => parse(value).map(Some).ok_or_else(|| bad(table, column)),
     }
+}
+
+/// Reads who it was from the columns `who_way` and `who_name`.
+pub(super) fn who(row: &Row<'_>, table: &'static str) -> rusqlite::Result<Who> {
+    let name: String = row.get("who_name")?;
+    text(row, table, "who_way", |way| Who::from_parts(way, &name))
 }
 
 /// Reads a hash.

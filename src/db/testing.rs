@@ -11,7 +11,7 @@ use super::{Role, Tx, connection, hooks, migrate, services};
 use crate::domain::{
     Branch, Deployment, DeploymentId, ExecutorKind, Hook, HookId, HookName, HookRules, HookToken,
     LocalSettings, QueuePolicy, Repository, Service, ServiceId, ServiceName, Span, Timestamp, TokenKey,
-    Trigger,
+    Trigger, Who,
 };
 
 /// The moment at which the tests begin.
@@ -117,7 +117,7 @@ pub(super) fn hook(service: &Service, name: &str) -> Hook {
         previous_until: None,
         rotated_at: None,
         created_at: T0,
-        created_by: "operator mira".to_owned(),
+        created_by: Who::Operator("mira".to_owned()),
         revoked_at: None,
     }
 }
@@ -128,7 +128,7 @@ pub(super) fn new(service: &Service, branch: &str) -> NewDeployment {
         executor: service.executor,
         trigger: Trigger::Deploy,
         hook_generation: None,
-        caller: "operator mira".to_owned(),
+        who: Who::Operator("mira".to_owned()),
         branch: Branch::parse(branch).unwrap(),
         commit: None,
         clear_cache: false,

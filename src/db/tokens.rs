@@ -2,12 +2,12 @@
 
 use rusqlite::{OptionalExtension, Row, named_params};
 
-use super::sql_types::{hash, optional_text, optional_time, text, time};
+use super::sql_types::{hash, optional_text, optional_time, text, time, who};
 use super::{Error, Reader, Tx};
-use crate::domain::{ApiToken, Scope, ServiceId, Timestamp, TokenHash};
+use crate::domain::{ApiToken, Scope, ServiceId, Timestamp, TokenHash, Who};
 
 const SELECT: &str = "
-    SELECT t.id, t.name, t.hash, t.scope, t.service_id, s.name AS service, t.created_at_ms, t.created_by,
+    SELECT t.id, t.name, t.hash, t.scope, t.service_id, s.name AS service, t.created_at_ms, t.who_way, t.who_name,
            t.last_used_at_ms, t.expires_at_ms, t.revoked_at_ms
       FROM tokens AS t
  LEFT JOIN services AS s ON s.id = t.service_id";
@@ -27,7 +27,7 @@ pub struct TokenRow {
     /// When it was made.
     pub created_at: Timestamp,
     /// Who made it.
-    pub created_by: String,
+    pub created_by: Who,
     /// About when it was last used, to the minute.
     pub last_used_at: Option<Timestamp>,
     /// From then on it is unknown.
@@ -43,7 +43,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
         scope: text(row, TABLE, "scope", Scope::parse)?,
         service: service_id.zip(service),
         created_at: time(row, "created_at_ms")?,
-        created_by: row.get("created_by")?,
+        created_by: who(row, TABLE)?,
         last_used_at: optional_time(row, "last_used_at_ms")?,
         expires_at: optional_time(row, "expires_at_ms")?,
     })
@@ -119,8 +119,8 @@ pub fn find(reader: &Reader<'_>, id: &str) -> Result<Option<TokenRow>, Error> {
 pub fn insert(tx: &Tx<'_>, token: &TokenRow, secret: &TokenHash) -> Result<bool, Error> {
     const TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM tokens WHERE name = :name AND revoked_at_ms IS NULL)";
     const SQL: &str = "
-        INSERT INTO tokens (id, name, hash, scope, service_id, created_at_ms, created_by, expires_at_ms)
-        VALUES (:id, :name, :hash, :scope, :service_id, :created_at_ms, :created_by, :expires_at_ms)";
+        INSERT INTO tokens (id, name, hash, scope, service_id, created_at_ms, who_way, who_name, expires_at_ms)
+        VALUES (:id, :name, :hash, :scope, :service_id, :created_at_ms, :who_way, :who_name, :expires_at_ms)";
     if tx.conn().prepare_cached(TAKEN)?.query_row(named_params! { ":name": token.name }, |row| row.get(0))? {
         return Ok(false);
     }
@@ -131,7 +131,8 @@ pub fn insert(tx: &Tx<'_>, token: &TokenRow, secret: &TokenHash) -> Result<bool,
         ":scope": token.scope.as_str(),
         ":service_id": token.service.as_ref().map(|(id, _)| id.as_str()),
         ":created_at_ms": token.created_at.as_millis(),
-        ":created_by": token.created_by,
+        ":who_way": token.created_by.way(),
+        ":who_name": token.created_by.name(),
         ":expires_at_ms": token.expires_at.map(Timestamp::as_millis),
     })?;
     Ok(true)
@@ -170,7 +171,7 @@ mod tests {
             scope: Scope::Deploy,
             service: None,
             created_at: T0,
-            created_by: "operator mira".to_owned(),
+            created_by: Who::Operator("mira".to_owned()),
             last_used_at: None,
             expires_at: None,
         }

@@ -99,7 +99,7 @@ where
             return false;
         }
         if self.expires.is_some_and(|at| at < Instant::now()) {
-            self.send(Err(Error::Unavailable("the database is busy").into()));
+            self.send(Err(Error::Busy.into()));
             return false;
         }
         true
@@ -200,7 +200,7 @@ impl Writer {
         E: From<Error> + Send + 'static,
     {
         let (job, answer) = package(closure, Some(Instant::now() + PATIENCE));
-        self.jobs.try_send(job).map_err(|_| Error::Unavailable("too many calls wait for the database"))?;
+        self.jobs.try_send(job).map_err(|_| Error::Busy)?;
         answer.await.unwrap_or_else(|_| Err(Error::Unavailable("the database is closed").into()))
     }
 

@@ -232,7 +232,7 @@ impl<L: Executor, T: Executor> Dispatcher<L, T> {
                 (Reason::Timeout, "it waited in the queue for longer than it may".to_owned())
             } else {
                 let executor = deployment.executor.as_str();
-                (Reason::ClusterUnreachable, format!("this server has no executor {executor} any more"))
+                (Reason::ExecutorUnavailable, format!("this server has no executor {executor} any more"))
             };
             self.inner
                 .db

@@ -38,7 +38,7 @@ impl<L: Executor, T: Executor> Dispatcher<L, T> {
         let otherwise = if is_local || self.available().has(deployment.executor) {
             (Reason::Interrupted, "the server stopped while it ran".to_owned())
         } else {
-            (Reason::ClusterUnreachable, "this server has no executor tekton any more".to_owned())
+            (Reason::ExecutorUnavailable, "this server has no executor tekton any more".to_owned())
         };
         let (reason, message) = asked_to_stop(&deployment).unwrap_or(otherwise);
         let write =

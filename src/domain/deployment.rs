@@ -1,7 +1,7 @@
 //! Our record of one deployment.
 
 use super::{
-    Branch, BuiltImage, Commit, DeploymentId, ExecutorKind, HookId, Reason, ServiceId, Status, Timestamp,
+    Branch, BuiltImage, Commit, DeploymentId, ExecutorKind, HookId, Reason, ServiceId, Status, Timestamp, Who,
 };
 
 /// What brought a deployment about.
@@ -60,8 +60,8 @@ pub struct Deployment {
     pub trigger: Trigger,
     /// The hook's name, where a hook brought it about.
     pub hook: Option<String>,
-    /// Who called: `operator mira`, `token ci`, or the caller's address prefix and user agent for a hook.
-    pub caller: String,
+    /// Who called.
+    pub who: Who,
     /// The branch to deploy, resolved when it was accepted.
     pub branch: Branch,
     /// The commit: asked for, or found by `clone`.

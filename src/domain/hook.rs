@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::digits::is_base62;
 use super::entropy::{BASE62, random_digits};
 use super::token::ID_LENGTH;
-use super::{AddressRange, Branch, Invalid, ServiceId, Timestamp};
+use super::{AddressRange, Branch, Invalid, ServiceId, Timestamp, Who};
 
 /// Longest hook name, in characters.
 const MAX_NAME: usize = 58;
@@ -197,7 +197,7 @@ pub struct Hook {
     /// When it was made.
     pub created_at: Timestamp,
     /// Who made it, as in the audit.
-    pub created_by: String,
+    pub created_by: Who,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }

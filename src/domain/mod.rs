@@ -4,8 +4,10 @@
 //! `clock` for the time and `entropy` for random bytes.
 #![warn(missing_docs)]
 
+mod act;
 mod address;
 mod clock;
+mod code;
 mod deployment;
 mod deployment_id;
 mod digits;
@@ -26,9 +28,12 @@ mod status;
 mod step;
 mod tekton_settings;
 mod token;
+mod urls;
 
+pub use act::{Act, ActKind, Subject, Who};
 pub use address::AddressRange;
 pub use clock::{Clock, Timestamp};
+pub use code::{Class, Code};
 pub use deployment::{Deployment, Trigger};
 pub use deployment_id::{DeploymentId, RunName};
 pub(crate) use entropy::BASE36;
@@ -48,6 +53,7 @@ pub use status::{Reason, Status};
 pub use step::{Step, StepRecord, StepStatus};
 pub use tekton_settings::{CacheRepository, TektonSettings, Workload};
 pub use token::{ApiToken, HookToken, Scope, TokenHash, TokenKey, TokenKeyError};
+pub use urls::Urls;
 
 /// A value that breaks a rule of the product: which field, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

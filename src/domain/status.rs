@@ -17,7 +17,8 @@ pub enum Status {
 }
 
 impl Status {
-    const ALL: [Self; 5] = [Self::Queued, Self::Building, Self::Deploying, Self::Succeeded, Self::Failed];
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Building, Self::Deploying, Self::Succeeded, Self::Failed];
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
@@ -43,18 +44,6 @@ impl Status {
     /// Tells whether a run may exist.
     pub const fn is_running(self) -> bool {
         matches!(self, Self::Building | Self::Deploying)
-    }
-
-    /// Tells whether a deployment may go from this status to `next`: forward only, success only through `deploying`,
-    /// failure from everywhere, and never out of a final status.
-    pub const fn may_become(self, next: Self) -> bool {
-        match (self, next) {
-            (Self::Queued, Self::Building)
-            | (Self::Building, Self::Deploying)
-            | (Self::Deploying, Self::Succeeded) => true,
-            (_, Self::Failed) => !self.is_final(),
-            _ => false,
-        }
     }
 }
 
@@ -87,7 +76,9 @@ pub enum Reason {
     RunDeleted,
     /// The cluster refused the run as invalid.
     InvalidPipeline,
-    /// Nothing here can run it: its executor did not answer or is not configured.
+    /// This server has no such executor any more.
+    ExecutorUnavailable,
+    /// The cluster did not answer.
     ClusterUnreachable,
     /// The cluster refuses this server a right that it needs.
     ClusterRefused,
@@ -101,7 +92,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Cancelled,
         Self::Superseded,
         Self::Timeout,
@@ -115,6 +106,7 @@ impl Reason {
         Self::RolledBack,
         Self::RunDeleted,
         Self::InvalidPipeline,
+        Self::ExecutorUnavailable,
         Self::ClusterUnreachable,
         Self::ClusterRefused,
         Self::Interrupted,
@@ -138,6 +130,7 @@ impl Reason {
             Self::RolledBack => "rolled_back",
             Self::RunDeleted => "run_deleted",
             Self::InvalidPipeline => "invalid_pipeline",
+            Self::ExecutorUnavailable => "executor_unavailable",
             Self::ClusterUnreachable => "cluster_unreachable",
             Self::ClusterRefused => "cluster_refused",
             Self::Interrupted => "interrupted",
@@ -167,9 +160,8 @@ impl Reason {
             Self::RolledBack => "The new version did not come up; the old one serves again",
             Self::RunDeleted => "The run was deleted from outside",
             Self::InvalidPipeline => "The cluster refused the run as invalid",
-            Self::ClusterUnreachable => {
-                "Nothing here can run it: its executor did not answer or is not configured"
-            }
+            Self::ExecutorUnavailable => "This server has no such executor any more",
+            Self::ClusterUnreachable => "The cluster did not answer",
             Self::ClusterRefused => "The cluster refuses this server a right that it needs",
             Self::Interrupted => "The server stopped while it ran",
             Self::ServiceDeleted => "Its service was deleted",
@@ -186,25 +178,6 @@ impl Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn status_only_moves_forward_and_final_never_changes() {
-        use Status::{Building, Deploying, Failed, Queued, Succeeded};
-        let allowed = [
-            (Queued, Building),
-            (Queued, Failed),
-            (Building, Deploying),
-            (Building, Failed),
-            (Deploying, Succeeded),
-            (Deploying, Failed),
-        ];
-
-        for from in Status::ALL {
-            for to in Status::ALL {
-                assert_eq!(from.may_become(to), allowed.contains(&(from, to)), "{from:?} -> {to:?}");
-            }
-        }
-    }
 
     #[test]
     fn every_word_is_read_back() {

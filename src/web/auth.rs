@@ -1,128 +1,39 @@
 //! Who calls: an operator's session, the socket, an API token, or the hook token that started a deployment.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use poem::Request;
 use poem::http::Method;
 
-use crate::db::audit::Actor;
-use crate::db::{operators::Operator, sessions, tokens};
-use crate::domain::{
-    ApiToken, Deployment, HookId, HookToken, Scope, ServiceId, Timestamp, TokenHash, Trigger,
-};
-
-use super::error::Error;
-use super::front::Peer;
-use super::request::{address, address_text, bearer, header};
-use super::state::AppState;
+use crate::actions::{Caller, Context};
+use crate::db::{self, hooks, sessions, tokens};
+use crate::domain::{ApiToken, Code, HookToken, TokenHash};
+use crate::web::error::Error;
+use crate::web::front::Peer;
+use crate::web::request::{address, bearer, header};
 
 /// Name of the session cookie where pages are reached by https.
 const SECURE_COOKIE: &str = "__Host-stackblaze";
 /// Name of it over plain http, where browsers refuse the prefix.
 const PLAIN_COOKIE: &str = "stackblaze";
 
-/// How long after signing in, or giving the password, a session may make secrets.
-const FRESH: Duration = Duration::from_mins(10);
-
-/// A caller whose credential is good.
-#[derive(Debug, Clone)]
-pub(super) enum Caller {
-    /// Through the socket in the data directory; the file's permissions are the credential.
-    Socket,
-    /// An operator's session. `confirmed_at` is when they last signed in or gave their password; none where they have
-    /// no password.
-    Operator { operator: Operator, session: [u8; 32], confirmed_at: Option<Timestamp> },
-    /// An API token.
-    Token { id: String, name: String, scope: Scope, service: Option<ServiceId> },
-    /// A hook token; good for the deployments that it started.
-    Hook { hook: HookId },
-}
-
-impl Caller {
-    /// The name that goes into the audit.
-    pub(super) fn name(&self) -> String {
-        match self {
-            Self::Socket => "operator on the server".to_owned(),
-            Self::Operator { operator, .. } => format!("operator {}", operator.name),
-            Self::Token { name, .. } => format!("token {name}"),
-            Self::Hook { hook } => format!("hook …{}", hook.short()),
-        }
-    }
-
-    /// What tells this credential from every other; no secret.
-    pub(super) fn credential(&self) -> String {
-        match self {
-            Self::Socket => "socket".to_owned(),
-            Self::Operator { session, .. } => format!("session {session:02x?}"),
-            Self::Token { id, .. } => format!("token {id}"),
-            Self::Hook { hook } => format!("hook {}", hook.as_str()),
-        }
-    }
-
-    /// Whether the caller may do what needs `scope` to things of `service`; none: to the whole server.
-    pub(super) fn may(&self, scope: Scope, service: Option<&ServiceId>) -> bool {
-        match self {
-            Self::Socket | Self::Operator { .. } => true,
-            Self::Token { scope: own, service: only, .. } => {
-                *own >= scope && only.as_ref().is_none_or(|only| Some(only) == service)
-            }
-            Self::Hook { .. } => false,
-        }
-    }
-
-    /// The one service whose things the caller may reach; none where there is no such limit.
-    pub(super) fn only_service(&self) -> Option<&ServiceId> {
-        match self {
-            Self::Token { service, .. } => service.as_ref(),
-            _ => None,
-        }
-    }
-
-    /// Whether the caller may see the log and the details of a deployment.
-    pub(super) fn may_see(&self, deployment: &Deployment) -> bool {
-        match (self, &deployment.trigger) {
-            (Self::Hook { hook }, Trigger::Hook(own)) => hook == own,
-            (Self::Hook { .. }, _) => false,
-            _ => self.may(Scope::Read, Some(&deployment.service_id)),
-        }
-    }
-
-    /// Refuses a caller who may not.
-    ///
-    /// # Errors
-    /// 403 that names the scope.
-    pub(super) fn require(&self, scope: Scope, service: Option<&ServiceId>) -> Result<(), Error> {
-        if self.may(scope, service) {
-            return Ok(());
-        }
-        let detail = format!("{} may not do this; it needs scope {}", self.name(), scope.as_str());
-        Err(Error::Forbidden { code: "scope", detail })
-    }
-}
-
-/// Who acts, for the audit.
-pub(super) fn actor(caller: &Caller, request: &Request) -> Actor {
-    Actor { name: caller.name(), address: address_text(request) }
-}
-
 /// Finds out who calls; none without a credential.
 ///
 /// # Errors
 /// 401 for a credential that is not good, 403 for a session's unsafe request from a foreign page.
-pub(super) async fn find(state: &AppState, request: &Request) -> Result<Option<Caller>, Error> {
+pub(super) async fn find(context: &Context, request: &Request) -> Result<Option<Caller>, Error> {
     if request.data::<Peer>() == Some(&Peer::Socket) {
         return Ok(Some(Caller::Socket));
     }
     if let Some(token) = bearer(request.headers()) {
-        return from_token(state, token, address(request)).await.map(Some);
+        return from_token(context, token, address(request)).await.map(Some);
     }
     if request.headers().contains_key("authorization") {
-        return Err(Error::Unauthenticated("the Authorization header must be: Bearer <token>"));
+        return Err(Error::unauthenticated("the Authorization header must be: Bearer <token>"));
     }
-    let Some(caller) = from_session(state, request).await? else { return Ok(None) };
+    let Some(caller) = from_session(context, request).await? else { return Ok(None) };
     if !is_safe(request.method()) {
-        check_origin(state, request)?;
+        check_origin(context, request)?;
     }
     Ok(Some(caller))
 }
@@ -131,119 +42,64 @@ pub(super) async fn find(state: &AppState, request: &Request) -> Result<Option<C
 ///
 /// # Errors
 /// 401 also where there is none.
-pub(super) async fn require(state: &AppState, request: &Request) -> Result<Caller, Error> {
-    let caller = find(state, request).await?;
-    caller.ok_or(Error::Unauthenticated("this needs an API token (Authorization: Bearer …) or a session"))
-}
-
-/// The caller that the guard before this handler let in.
-///
-/// # Errors
-/// 401 where no guard stands before the handler.
-pub(super) fn caller(request: &Request) -> Result<Caller, Error> {
-    request.data::<Caller>().cloned().ok_or(Error::Unauthenticated("this needs a credential"))
-}
-
-/// An operator's own session; others have none.
-///
-/// # Errors
-/// 403.
-pub(super) fn own_session(caller: &Caller) -> Result<(Operator, TokenHash), Error> {
-    if let Caller::Operator { operator, session, .. } = caller
-        && let Some(hash) = TokenHash::from_bytes(session)
-    {
-        return Ok((operator.clone(), hash));
-    }
-    let detail = "this is for an operator's own session".to_owned();
-    Err(Error::Forbidden { code: "session_needed", detail })
-}
-
-/// Whether the caller may make a secret now: everybody but a session whose operator has a password and gave it, or
-/// signed in, more than 10 minutes ago.
-pub(super) fn is_fresh(state: &AppState, caller: &Caller) -> bool {
-    match caller {
-        Caller::Operator { confirmed_at: Some(at), .. } => state.clock().now().since(*at) < FRESH,
-        _ => true,
-    }
-}
-
-/// Refuses to make a secret (a hook URL, an API token, a sign-in link) for a session that is not fresh. To be called
-/// first in the handler of the POST:
-///
-/// `auth::fresh(&state, &caller, "/services/api/settings/deploy-hooks")?;`
-///
-/// A page's answer leads to `/confirm`, which asks for the password and leads back to `back`, the path of the form;
-/// what was posted is given again there. An endpoint for programs answers 403 `unconfirmed`.
-///
-/// # Errors
-/// Where the password has to be given first.
-pub(super) fn fresh(state: &AppState, caller: &Caller, back: &str) -> Result<(), Error> {
-    if is_fresh(state, caller) {
-        return Ok(());
-    }
-    Err(Error::Unconfirmed { back: back.to_owned() })
+pub(super) async fn require(context: &Context, request: &Request) -> Result<Caller, Error> {
+    let caller = find(context, request).await?;
+    let missing = "this needs an API token (Authorization: Bearer …) or a session";
+    caller.ok_or_else(|| Error::unauthenticated(missing))
 }
 
 /// Whether a credential that was good still is. A database that does not answer ends nothing.
-pub(super) async fn is_good(state: &AppState, caller: &Caller) -> bool {
-    let (caller, now) = (caller.clone(), state.clock().now());
-    let look = move |reader: &crate::db::Reader<'_>| match &caller {
-        Caller::Socket => Ok(true),
-        Caller::Operator { session, .. } => match TokenHash::from_bytes(session) {
-            Some(hash) => sessions::find(reader, &hash, now).map(|found| found.is_some()),
-            None => Ok(false),
-        },
-        Caller::Token { id, .. } => tokens::is_live(reader, id, now),
-        Caller::Hook { hook } => crate::db::hooks::is_live(reader, hook, now),
-    };
-    state.db().read(look).await.unwrap_or(true)
+pub(super) async fn is_good(context: &Context, caller: &Caller) -> bool {
+    let (caller, now) = (caller.clone(), context.clock().now());
+    context.db().read(move |reader| caller.is_still_good(reader, now)).await.unwrap_or(true)
 }
 
-async fn from_token(state: &AppState, text: &str, from: Option<IpAddr>) -> Result<Caller, Error> {
-    const UNKNOWN: Error = Error::Unauthenticated("unknown, revoked or expired token");
-    let now = state.clock().now();
-    if let Some(token) = HookToken::parse(state.key(), text) {
-        let found = state.db().read(move |reader| crate::db::hooks::verify(reader, &token, now)).await?;
+async fn from_token(context: &Context, text: &str, from: Option<IpAddr>) -> Result<Caller, Error> {
+    let unknown = || Error::unauthenticated("unknown, revoked or expired token");
+    let now = context.clock().now();
+    if let Some(token) = HookToken::parse(context.key(), text) {
+        let found = context.db().read(move |reader| hooks::verify(reader, &token, now)).await?;
         // A hook that may not be called from there, or not now, shows nothing either.
         let hook = found
             .map(|verified| verified.hook)
             .filter(|hook| hook.rules.paused.is_none() && hook.rules.allows_address(from));
-        return hook.map(|hook| Caller::Hook { hook: hook.id }).ok_or(UNKNOWN);
+        return hook.map(|hook| Caller::Hook { hook: hook.id }).ok_or_else(unknown);
     }
-    let token = ApiToken::parse(state.key(), text).ok_or(UNKNOWN)?;
-    let row = state.db().read(move |reader| tokens::verify(reader, &token, now)).await?.ok_or(UNKNOWN)?;
+    let token = ApiToken::parse(context.key(), text).ok_or_else(unknown)?;
+    let row =
+        context.db().read(move |reader| tokens::verify(reader, &token, now)).await?.ok_or_else(unknown)?;
     // To the minute, so that polling with a token does not write.
     if row.last_used_at.is_none_or(|at| now.since(at).as_secs() >= 60) {
         let id = row.id.clone();
-        noted(state.db().try_write(move |tx| tokens::touch(tx, &id, now)).await);
+        noted(context.db().try_write(move |tx| tokens::touch(tx, &id, now)).await);
     }
     Ok(Caller::Token { id: row.id, name: row.name, scope: row.scope, service: row.service.map(|(id, _)| id) })
 }
 
-async fn from_session(state: &AppState, request: &Request) -> Result<Option<Caller>, Error> {
-    let Some(secret) = cookie(request, cookie_name(state)) else { return Ok(None) };
-    let (hash, now) = (TokenHash::of(secret), state.clock().now());
+async fn from_session(context: &Context, request: &Request) -> Result<Option<Caller>, Error> {
+    let Some(secret) = cookie(request, cookie_name(context)) else { return Ok(None) };
+    let (hash, now) = (TokenHash::of(secret), context.clock().now());
     let session = *hash.as_bytes();
     let wanted = hash.clone();
-    let Some(found) = state.db().read(move |reader| sessions::find(reader, &wanted, now)).await? else {
+    let Some(found) = context.db().read(move |reader| sessions::find(reader, &wanted, now)).await? else {
         return Ok(None);
     };
     if found.is_stale {
-        noted(state.db().try_write(move |tx| sessions::touch(tx, &hash, now)).await);
+        noted(context.db().try_write(move |tx| sessions::touch(tx, &hash, now)).await);
     }
     let confirmed_at = found.has_password.then_some(found.confirmed_at);
     Ok(Some(Caller::Operator { operator: found.operator, session, confirmed_at }))
 }
 
 /// A use that could not be stored keeps nobody from reading.
-fn noted(stored: Result<(), crate::db::Error>) {
+fn noted(stored: Result<(), db::Error>) {
     if let Err(error) = stored {
         tracing::warn!(error = %error, "the use of a credential could not be stored");
     }
 }
 
-fn cookie_name(state: &AppState) -> &'static str {
-    if state.urls().is_https() { SECURE_COOKIE } else { PLAIN_COOKIE }
+fn cookie_name(context: &Context) -> &'static str {
+    if context.urls().is_https() { SECURE_COOKIE } else { PLAIN_COOKIE }
 }
 
 fn cookie<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
@@ -256,12 +112,12 @@ fn cookie<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
 }
 
 /// The `Set-Cookie` that begins a session, or ends it where there is no secret.
-pub(super) fn set_cookie(state: &AppState, secret: Option<&str>) -> String {
-    let secure = if state.urls().is_https() { "; Secure" } else { "" };
+pub(super) fn set_cookie(context: &Context, secret: Option<&str>) -> String {
+    let secure = if context.urls().is_https() { "; Secure" } else { "" };
     let end = if secret.is_some() { "" } else { "; Max-Age=0" };
     format!(
         "{}={}; Path=/; HttpOnly; SameSite=Lax{secure}{end}",
-        cookie_name(state),
+        cookie_name(context),
         secret.unwrap_or_default()
     )
 }
@@ -275,23 +131,20 @@ fn is_safe(method: &Method) -> bool {
 ///
 /// # Errors
 /// 403.
-pub(super) fn check_origin(state: &AppState, request: &Request) -> Result<(), Error> {
+pub(super) fn check_origin(context: &Context, request: &Request) -> Result<(), Error> {
     let is_ours = match (header(request.headers(), "sec-fetch-site"), header(request.headers(), "origin")) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => is_our_origin(state, request, origin),
+        (None, Some(origin)) => is_our_origin(context, request, origin),
         (None, None) => true,
     };
     if is_ours {
         return Ok(());
     }
-    Err(Error::Forbidden {
-        code: "foreign_origin",
-        detail: "this form was sent from another site".to_owned(),
-    })
+    Err(Error::new(Code::ForeignOrigin, "this form was sent from another site"))
 }
 
-fn is_our_origin(state: &AppState, request: &Request, origin: &str) -> bool {
-    let configured = [state.urls().dashboard(), state.urls().public()];
+fn is_our_origin(context: &Context, request: &Request, origin: &str) -> bool {
+    let configured = [context.urls().dashboard(), context.urls().public()];
     // The whole origin: `https://deploy.example.co` begins `https://deploy.example.com` and is somebody else's.
     let is_of =
         |url: &&str| url.strip_prefix(origin).is_some_and(|path| path.is_empty() || path.starts_with('/'));

@@ -1,210 +1,141 @@
-//! The one type with an HTTP status: a stable code and a text for the caller; what went wrong inside stays inside.
+//! The one type with an HTTP status: what `actions` refused, and what only HTTP can get wrong.
 
 use poem::Response;
-use poem::http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
+use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 
+use crate::actions;
 use crate::db;
-use crate::domain::{ExecutorKind, Invalid, Service};
-
-use super::front::BodyError;
-
-/// The one text of every refused hook token, so that nobody learns more from it.
-const UNKNOWN_HOOK: &str = "unknown, cut, revoked or expired hook URL";
-/// Seconds to wait where the disk or the database has to recover.
-const RECOVERY_SECONDS: u32 = 60;
-/// Seconds to wait where a service's queue is full.
-const QUEUE_SECONDS: u32 = 30;
-/// Seconds to wait where the writer's list is full.
-const BUSY_SECONDS: u32 = 2;
+use crate::domain::{Class, Code, Invalid};
+use crate::web::front::BodyError;
+use crate::web::problem::{problem, status_of};
 
 /// Why a request is not answered as asked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// A hook token that opens nothing.
-    #[error("{UNKNOWN_HOOK}")]
-    UnknownHook,
-    /// No credential, or one that is not good.
-    #[error("{0}")]
-    Unauthenticated(&'static str),
-    /// A credential that does not reach so far, or a rule of the hook.
-    #[error("{detail}")]
-    Forbidden { code: &'static str, detail: String },
-    /// A secret is to be made, and the last sign-in is too long ago. Pages lead to `/confirm` and from there to `back`.
-    #[error("this makes a secret and needs your password: give it at /confirm, then send this again")]
+    /// The operation was refused, or failed by our fault.
+    #[error(transparent)]
+    Refused(#[from] actions::Error),
+    /// A secret is to be made, and the last sign-in is too long ago: a page leads to `/confirm` and from there to `back`.
+    #[error("this needs your password again")]
     Unconfirmed { back: String },
-    /// A parameter, header or field is wrong.
-    #[error("{0}")]
-    Invalid(#[from] Invalid),
-    /// There is nothing by that name.
-    #[error("there is no {0}")]
-    NotFound(String),
     /// The resource has no such method.
     #[error("this address takes {allow}")]
     MethodNotAllowed { allow: &'static str, detail: Option<&'static str> },
-    /// The present state does not allow it.
-    #[error("{detail}")]
-    Conflict { code: &'static str, detail: String },
     /// The body is too large, too slow or broken.
     #[error("{0}")]
     Body(#[from] BodyError),
     /// A position behind the end of a log.
     #[error("the log has {0} bytes")]
     BeyondEnd(u64),
-    /// The same key with other parameters.
-    #[error("this Idempotency-Key was used with other parameters")]
-    KeyReused,
-    /// Frozen or paused by an operator.
-    #[error("{detail}")]
-    Locked { code: &'static str, detail: String },
-    /// Over a budget.
-    #[error("{detail}")]
-    TooMany { code: &'static str, detail: String, retry_after: u32 },
-    /// Not now.
-    #[error("{detail}")]
-    Unavailable { code: &'static str, detail: String, retry_after: u32 },
-    /// An error of ours; the text is for our log alone.
-    #[error("{0}")]
-    Internal(String),
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        Self::Refused(invalid.into())
+    }
 }
 
 impl From<db::Error> for Error {
     fn from(error: db::Error) -> Self {
-        match error {
-            db::Error::Unavailable(why) => {
-                let retry_after = if why.starts_with("too many") { BUSY_SECONDS } else { RECOVERY_SECONDS };
-                Self::Unavailable { code: "database_unavailable", detail: why.to_owned(), retry_after }
-            }
-            other => Self::Internal(other.to_string()),
-        }
+        Self::Refused(error.into())
     }
-}
-
-/// The body of an error, as RFC 9457 has it.
-#[derive(Debug, Serialize)]
-pub(super) struct Problem<'a> {
-    #[serde(rename = "type")]
-    kind: String,
-    title: &'a str,
-    status: u16,
-    detail: String,
-    code: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parameter: Option<&'a str>,
 }
 
 impl Error {
-    /// The service is frozen by an operator.
-    pub(super) fn frozen(reason: &str) -> Self {
-        Self::Locked { code: "service_frozen", detail: format!("the service is frozen: {reason}") }
+    /// A refusal that only its text tells more of.
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self::Refused(actions::Error::new(code, detail))
     }
 
-    /// The service has as many queued deployments as it may.
-    pub(super) fn queue_full(service: &Service) -> Self {
-        let detail = format!("{} has as many queued deployments as it may", service.name);
-        Self::TooMany { code: "queue_full", detail, retry_after: QUEUE_SECONDS }
+    /// No credential, or one that is not good.
+    pub(super) fn unauthenticated(detail: &str) -> Self {
+        Self::new(Code::Unauthenticated, detail)
     }
 
-    /// The disk has less free space than acceptance needs.
-    pub(super) fn disk_nearly_full() -> Self {
-        let detail = "the server's disk is nearly full".to_owned();
-        Self::Unavailable { code: "disk_nearly_full", detail, retry_after: RECOVERY_SECONDS }
+    /// Everything that is wrong with a body.
+    pub(super) fn from_faults(faults: Vec<Invalid>) -> Self {
+        Self::Refused(faults.into())
     }
 
-    /// The service's executor is not configured on this server.
-    pub(super) fn no_executor(executor: ExecutorKind) -> Self {
-        let detail = format!("this server has no executor {}", executor.as_str());
-        Self::Unavailable { code: "executor_unavailable", detail, retry_after: RECOVERY_SECONDS }
+    /// There is nothing by that name; `what` is as `service api`.
+    pub(super) fn not_found(what: impl std::fmt::Display) -> Self {
+        Self::Refused(actions::Error::not_found(what))
     }
 
-    /// Something alive has that name already; `what` is as `service api`.
-    pub(super) fn taken(what: &str) -> Self {
-        Self::Conflict { code: "name_taken", detail: format!("there is a {what} already") }
+    /// An error of ours; the text is for our log alone.
+    pub(super) fn internal(inside: impl std::fmt::Display) -> Self {
+        Self::Refused(actions::Error::internal(inside.to_string()))
     }
 
-    /// The status of the answer.
-    pub(super) fn status(&self) -> StatusCode {
-        match self {
-            Self::UnknownHook | Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden { .. } | Self::Unconfirmed { .. } => StatusCode::FORBIDDEN,
-            Self::Invalid(_) | Self::Body(BodyError::Broken) => StatusCode::BAD_REQUEST,
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict { .. } => StatusCode::CONFLICT,
-            Self::Body(BodyError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Body(BodyError::TimedOut) => StatusCode::REQUEST_TIMEOUT,
-            Self::BeyondEnd(_) => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Locked { .. } => StatusCode::LOCKED,
-            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    /// The same on a page, where a password that is asked for leads to `back`, the path of the form.
+    pub(super) fn leading_back(self, back: &str) -> Self {
+        match self.code() {
+            Code::Unconfirmed => Self::Unconfirmed { back: back.to_owned() },
+            _ => self,
         }
     }
 
-    /// A stable word for programs.
-    pub(super) fn code(&self) -> &'static str {
+    /// The status of the answer.
+    pub(super) const fn status(&self) -> StatusCode {
+        status_of(self.class())
+    }
+
+    /// What kind of refusal it is.
+    pub(super) const fn class(&self) -> Class {
+        self.code().class()
+    }
+
+    /// The stable word for programs.
+    pub(super) const fn code(&self) -> Code {
         match self {
-            Self::UnknownHook => "unknown_hook",
-            Self::Unauthenticated(_) => "unauthenticated",
-            Self::Unconfirmed { .. } => "unconfirmed",
-            Self::Invalid(_) => "invalid_parameter",
-            Self::NotFound(_) => "not_found",
-            Self::MethodNotAllowed { .. } => "method_not_allowed",
-            Self::Body(BodyError::TooLarge) => "body_too_large",
-            Self::Body(BodyError::TimedOut) => "body_too_slow",
-            Self::Body(BodyError::Broken) => "body_broken",
-            Self::BeyondEnd(_) => "beyond_end",
-            Self::KeyReused => "idempotency_key_reused",
-            Self::Internal(_) => "internal",
-            Self::Forbidden { code, .. }
-            | Self::Conflict { code, .. }
-            | Self::Locked { code, .. }
-            | Self::TooMany { code, .. }
-            | Self::Unavailable { code, .. } => code,
+            Self::Refused(error) => error.code,
+            Self::Unconfirmed { .. } => Code::Unconfirmed,
+            Self::MethodNotAllowed { .. } => Code::MethodNotAllowed,
+            Self::Body(BodyError::TooLarge) => Code::BodyTooLarge,
+            Self::Body(BodyError::TimedOut) => Code::BodyTooSlow,
+            Self::Body(BodyError::Broken) => Code::BodyBroken,
+            Self::BeyondEnd(_) => Code::BeyondEnd,
+        }
+    }
+
+    /// The field at fault and what would be right, where a field is at fault.
+    pub(super) fn as_invalid(&self) -> Option<Invalid> {
+        match self {
+            Self::Refused(error) => error.as_invalid(),
+            _ => None,
         }
     }
 
     /// What the caller reads; never the inside of an internal error, never a token.
     pub(super) fn detail(&self) -> String {
         match self {
-            Self::Internal(_) => "internal error".to_owned(),
+            Self::Refused(error) if error.code == Code::Internal => "internal error".to_owned(),
+            Self::Refused(actions::Error { field: Some(field), detail, .. }) => format!("{field}: {detail}"),
             Self::MethodNotAllowed { detail: Some(detail), .. } => (*detail).to_owned(),
-            Self::Invalid(invalid) => format!("{}: {}", invalid.field, invalid.detail),
             other => other.to_string(),
         }
     }
 
     /// The problem as JSON.
     pub(super) fn problem(&self) -> String {
-        let (status, code) = (self.status(), self.code());
-        let problem = Problem {
-            kind: format!("/problems/{}", code.replace('_', "-")),
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
-            detail: self.detail(),
-            code,
-            parameter: match self {
-                Self::Invalid(invalid) => Some(&invalid.field),
-                _ => None,
-            },
+        let (parameter, faults) = match self {
+            Self::Refused(error) => (error.field.as_deref(), error.faults.as_slice()),
+            _ => (None, &[][..]),
         };
-        serde_json::to_string(&problem).unwrap_or_default()
+        problem(self.code(), &self.detail(), parameter, faults)
     }
 
     /// Headers that belong to the error whatever its body looks like.
-    pub(super) fn headers(&self) -> Vec<(header::HeaderName, HeaderValue)> {
+    pub(super) fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let challenge = |realm| (header::WWW_AUTHENTICATE, HeaderValue::from_static(realm));
         match self {
-            Self::UnknownHook => {
-                vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"deploy-hooks\""))]
-            }
-            Self::Unauthenticated(_) => {
-                vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"stackblaze\""))]
-            }
+            Self::Refused(error) => match (error.code, error.retry_after) {
+                (Code::UnknownHook, _) => vec![challenge("Bearer realm=\"deploy-hooks\"")],
+                (Code::Unauthenticated, _) => vec![challenge("Bearer realm=\"stackblaze\"")],
+                (_, Some(wait)) => vec![(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()))],
+                _ => Vec::new(),
+            },
             Self::MethodNotAllowed { allow, .. } => vec![(header::ALLOW, HeaderValue::from_static(allow))],
-            Self::TooMany { retry_after, .. } | Self::Unavailable { retry_after, .. } => {
-                vec![(header::RETRY_AFTER, HeaderValue::from(*retry_after))]
-            }
             Self::BeyondEnd(bytes) => {
                 let range = HeaderValue::from_str(&format!("bytes */{bytes}"));
                 range.map(|range| (header::CONTENT_RANGE, range)).into_iter().collect()
@@ -215,8 +146,8 @@ impl Error {
 
     /// Writes an error of ours to the log, once, here.
     pub(super) fn log(&self) {
-        if let Self::Internal(inner) = self {
-            tracing::error!(error = inner, "a request failed by our fault");
+        if self.code() == Code::Internal {
+            tracing::error!(error = %self, "a request failed by our fault");
         }
     }
 }

@@ -1,20 +1,16 @@
 //! Reads requests: query parameters as they were sent, headers, JSON bodies.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use percent_encoding::percent_decode_str;
+use poem::Request;
 use poem::http::HeaderMap;
-use poem::{Body, Request};
-use serde::de::DeserializeOwned;
 
-use crate::domain::{Branch, Commit, Invalid};
-
-use super::error::Error;
-use super::front::{Peer, read_limited};
+use crate::domain::Invalid;
+use crate::web::front::Peer;
 
 /// Largest body with a meaning, in bytes.
-const BODY_LIMIT: usize = 64 * 1024;
+pub(super) const BODY_LIMIT: usize = 64 * 1024;
 
 /// The query of a request: names and values decoded, `+` literal, each name at most once.
 #[derive(Debug, Default)]
@@ -113,20 +109,17 @@ pub(super) fn address_text(request: &Request) -> String {
     address(request).map_or_else(|| "socket".to_owned(), |address| address.to_string())
 }
 
-/// Reads a parameter or field `branch`.
+/// The byte of a log to begin at: `?from=`, or where events are wanted what `Last-Event-ID` says.
 ///
 /// # Errors
-/// Says what would be right.
-pub(super) fn read_branch(text: Option<&str>) -> Result<Option<Branch>, Invalid> {
-    text.map(Branch::parse).transpose().map_err(|error| Invalid::new("branch", error.to_string()))
-}
-
-/// Reads a parameter or field `commit`.
-///
-/// # Errors
-/// Says what would be right.
-pub(super) fn read_commit(text: Option<&str>) -> Result<Option<Commit>, Invalid> {
-    text.map(Commit::parse).transpose().map_err(|error| Invalid::new("commit", error.to_string()))
+/// Where it is no byte offset.
+pub(super) fn first_byte(request: &Request, query: &Query, wants_events: bool) -> Result<u64, Invalid> {
+    if let (true, Some(last)) = (wants_events, header(request.headers(), "last-event-id")) {
+        let wrong = |_| Invalid::new("Last-Event-ID", "must be the byte offset that an event gave");
+        return last.parse().map_err(wrong);
+    }
+    let largest = u64::try_from(i64::MAX).unwrap_or(0);
+    Ok(query.number("from", 0..=largest)?.unwrap_or(0))
 }
 
 /// A header as text; none where it is missing or not visible ASCII.
@@ -145,79 +138,6 @@ pub(super) fn prefers(headers: &HeaderMap, wanted: &str) -> bool {
     let accept = header(headers, "accept").unwrap_or_default();
     let mut types = accept.split(',').map(|item| item.split(';').next().unwrap_or_default().trim());
     types.find(|kind| *kind == wanted || kind.ends_with("/json") || *kind == "*/*") == Some(wanted)
-}
-
-/// Reads a JSON body of a known shape.
-///
-/// # Errors
-/// Where the body is too large, no JSON, or has a field too many, too few or of the wrong kind; names the field.
-pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Error> {
-    let bytes = read_limited(body, BODY_LIMIT).await?;
-    let bytes = if bytes.is_empty() { b"{}".to_vec() } else { bytes };
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Invalid::new("body", format!("is not as expected: {error}")).into())
-}
-
-/// Reads a form, as browsers send it, within the limits of every body.
-///
-/// # Errors
-/// Where the body is too large, too slow or broken.
-pub(super) async fn form(body: Body) -> Result<HashMap<String, String>, Error> {
-    let bytes = read_limited(body, BODY_LIMIT).await?;
-    Ok(url::form_urlencoded::parse(&bytes).into_owned().collect())
-}
-
-/// A field of a change: missing leaves what is there, null empties it.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) enum Change<T> {
-    #[default]
-    Keep,
-    Empty,
-    Set(T),
-}
-
-impl<T> Change<T> {
-    /// Changes the value that is set.
-    ///
-    /// # Errors
-    /// What `map` says of it.
-    pub(super) fn try_map<U, E>(self, map: impl FnOnce(T) -> Result<U, E>) -> Result<Change<U>, E> {
-        Ok(match self {
-            Self::Keep => Change::Keep,
-            Self::Empty => Change::Empty,
-            Self::Set(value) => Change::Set(map(value)?),
-        })
-    }
-
-    /// What is there after the change.
-    pub(super) fn apply(self, before: Option<T>) -> Option<T> {
-        match self {
-            Self::Keep => before,
-            Self::Empty => None,
-            Self::Set(value) => Some(value),
-        }
-    }
-}
-
-impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Change<T> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Option::deserialize(deserializer)?.map_or(Self::Empty, Self::Set))
-    }
-}
-
-impl<T: serde::Serialize> serde::Serialize for Change<T> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Set(value) => serializer.serialize_some(value),
-            Self::Keep | Self::Empty => serializer.serialize_none(),
-        }
-    }
-}
-
-impl<T> From<Option<T>> for Change<T> {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Empty, Self::Set)
-    }
 }
 
 #[cfg(test)]

@@ -4,17 +4,16 @@ use poem::endpoint::{BoxEndpoint, EndpointExt};
 use poem::http::{HeaderValue, Method, StatusCode};
 use poem::{Endpoint, IntoResponse, Request, Response, Route, RouteMethod};
 
-use super::access::RequestId;
-use super::api::{
-    audit, backup, checks, deploy_hooks, deployments, health, hooks, logs, operators, problems, services,
-    tokens,
+use crate::web::access::RequestId;
+use crate::web::api::{
+    audit, backup, checks, deployments, health, hooks, logs, operators, problems, services, tokens, trigger,
 };
-use super::auth;
-use super::error::Error;
-use super::page_routes;
-use super::pages::{Asked, Frame};
-use super::request::prefers;
-use super::state::AppState;
+use crate::web::auth;
+use crate::web::error::Error;
+use crate::web::page_routes;
+use crate::web::pages::{Asked, Frame};
+use crate::web::request::prefers;
+use crate::web::state::AppState;
 
 /// What begins the addresses that programs call; their errors are never pages.
 const PROGRAMS: [&str; 5] = ["/api/", "/deploy-hooks", "/deployments/", "/static/", "/problems/"];
@@ -73,7 +72,7 @@ async fn answer_error<E: Endpoint>(endpoint: std::sync::Arc<E>, request: Request
 }
 
 fn nothing_here() -> Error {
-    Error::NotFound("page or resource at this address".to_owned())
+    Error::not_found("page or resource at this address")
 }
 
 /// What no handler answered: an address that is not there, or an extractor's refusal.
@@ -83,7 +82,7 @@ fn outermost(error: poem::Error) -> Response {
     }
     let error = match error.status() {
         StatusCode::NOT_FOUND => nothing_here(),
-        StatusCode::INTERNAL_SERVER_ERROR => Error::Internal(error.to_string()),
+        StatusCode::INTERNAL_SERVER_ERROR => Error::internal(&error),
         _ => crate::domain::Invalid::new("request", error.to_string()).into(),
     };
     poem::error::ResponseError::as_response(&error)
@@ -160,7 +159,7 @@ fn hook_resources() -> Vec<Resource> {
         path,
         allow: "POST, DELETE, OPTIONS",
         access: Access::Hook,
-        endpoint: deploy_hooks::deploy_hook.map_to_response().boxed(),
+        endpoint: trigger::deploy_hook.map_to_response().boxed(),
     };
     vec![hook("/deploy-hooks"), hook("/deploy-hooks/*token")]
 }
@@ -229,7 +228,7 @@ async fn guard<E: Endpoint>(
     mut request: Request,
     state: AppState,
 ) -> poem::Result<Response> {
-    let caller = auth::require(&state, &request).await?;
+    let caller = auth::require(state.context(), &request).await?;
     request.set_data(caller.clone());
     endpoint.call(request).await.map(IntoResponse::into_response).map_err(|mut error| {
         error.set_data(caller);

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::actions::Context;
 use crate::db::operators;
 use crate::domain::{Password, PasswordHash, Timestamp};
-
-use super::error::Error;
-use super::state::AppState;
+use crate::web::error::Error;
 
 /// Wrong passwords are counted for so long from the first one on.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -126,8 +125,9 @@ impl SignIns {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let ended =
-            |error: &dyn std::error::Error| Error::Internal(format!("a password was not hashed: {error}"));
+        let ended = |error: &dyn std::error::Error| {
+            Error::internal(format_args!("a password was not hashed: {error}"))
+        };
         let turn = Arc::clone(&self.hashes).acquire_owned().await.map_err(|error| ended(&error))?;
         // The turn goes along: a caller who leaves does not make room for a third hash.
         let work = move || {
@@ -145,7 +145,8 @@ impl SignIns {
 /// # Errors
 /// Where the database cannot be read.
 pub(super) async fn try_password(
-    state: &AppState,
+    sign_ins: &SignIns,
+    context: &Context,
     address: Option<IpAddr>,
     name: &str,
     password: Password,
@@ -153,15 +154,14 @@ pub(super) async fn try_password(
     let name: String = name.chars().take(NAME_MAX).collect();
     let mut keys = vec![Key::All, Key::Name(name.clone())];
     keys.extend(address.map(|address| Key::Address(network(address))));
-    let sign_ins = state.sign_ins();
-    let left = match sign_ins.count(&keys, state.clock().now()) {
+    let left = match sign_ins.count(&keys, context.clock().now()) {
         Ok(left) => left,
         Err(wait) => {
-            tracing::info!("a password was not looked at: too many were wrong");
+            tracing::info!("too many wrong passwords; this one was not checked");
             return Ok(Tried::TooMany(wait));
         }
     };
-    let hash = state.db().read(move |reader| operators::password(reader, &name)).await?;
+    let hash = context.db().read(move |reader| operators::password(reader, &name)).await?;
     let found = sign_ins.in_turn(move || password.is(hash.as_ref()).then_some(hash).flatten()).await?;
     let Some(hash) = found else {
         tracing::info!(left, "a name or password was wrong");

@@ -1,32 +1,24 @@
 //! What every handler may use.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use governor::clock::Clock as _;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio_util::sync::CancellationToken;
 
-use crate::db::queue::Available;
-use crate::db::{self, Db, hook_calls};
-use crate::domain::{Clock, HookId, TokenKey};
+use crate::actions::{self, By, Context};
+use crate::db::{self, Db, Tx};
+use crate::domain::{Clock, Urls};
+use crate::web::budgets::Budgets;
+use crate::web::error::Error;
+use crate::web::sign_ins::SignIns;
+use crate::web::streams::Streams;
 
-use super::sign_ins::SignIns;
-use super::streams::Streams;
-use super::urls::Urls;
-
-/// What an operator may set, and what the server is.
+/// What an operator may set of HTTP alone.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// Calls a minute that one hook may make in the long run.
     pub hook_rate: std::num::NonZeroU32,
     /// Calls that one hook may make at once.
     pub hook_burst: std::num::NonZeroU32,
-    /// Most queued deployments of one service.
-    pub queue_limit: u32,
-    /// Which executors this server has.
-    pub available: Available,
 }
 
 /// Shared by all handlers; cheap to clone.
@@ -34,69 +26,49 @@ pub struct Settings {
 pub struct AppState(Arc<Inner>);
 
 struct Inner {
-    db: Arc<Db>,
-    key: TokenKey,
-    clock: Clock,
-    urls: Urls,
-    settings: Settings,
-    budgets: DefaultKeyedRateLimiter<HookId>,
-    over_budget: Mutex<HashMap<HookId, (String, i64)>>,
+    context: Context,
+    budgets: Budgets,
     sign_ins: SignIns,
-    streams: Streams,
+    streams: Arc<Streams>,
     is_draining: CancellationToken,
 }
 
 impl AppState {
     /// Puts together what handlers need. `is_draining` makes held calls answer as they stand.
-    pub fn new(
-        db: Arc<Db>,
-        key: TokenKey,
-        clock: Clock,
-        urls: Urls,
-        settings: Settings,
-        is_draining: CancellationToken,
-    ) -> Self {
-        let quota = Quota::per_minute(settings.hook_rate).allow_burst(settings.hook_burst);
-        let budgets = RateLimiter::keyed(quota);
-        let over_budget = Mutex::new(HashMap::new());
-        let (sign_ins, streams) = (SignIns::new(), Streams::new());
-        Self(Arc::new(Inner {
-            db,
-            key,
-            clock,
-            urls,
-            settings,
-            budgets,
-            over_budget,
-            sign_ins,
-            streams,
-            is_draining,
-        }))
+    pub fn new(context: Context, settings: Settings, is_draining: CancellationToken) -> Self {
+        let budgets = Budgets::new(settings.hook_rate, settings.hook_burst);
+        let (sign_ins, streams) = (SignIns::new(), Arc::new(Streams::new()));
+        Self(Arc::new(Inner { context, budgets, sign_ins, streams, is_draining }))
+    }
+
+    /// What operations need.
+    pub fn context(&self) -> &Context {
+        &self.0.context
     }
 
     /// The database.
     pub fn db(&self) -> &Arc<Db> {
-        &self.0.db
-    }
-
-    /// The server key; never shown.
-    pub fn key(&self) -> &TokenKey {
-        &self.0.key
+        self.0.context.db()
     }
 
     /// The clock.
     pub fn clock(&self) -> &Clock {
-        &self.0.clock
+        self.0.context.clock()
     }
 
     /// Absolute URLs.
     pub fn urls(&self) -> &Urls {
-        &self.0.urls
+        self.0.context.urls()
     }
 
-    /// What an operator set.
-    pub fn settings(&self) -> Settings {
-        self.0.settings
+    /// What an operator set, and what the server has.
+    pub fn settings(&self) -> actions::Settings {
+        self.0.context.settings()
+    }
+
+    /// Calls that each hook has left.
+    pub(super) fn budgets(&self) -> &Budgets {
+        &self.0.budgets
     }
 
     /// Tries of passwords, and their hashing.
@@ -105,23 +77,8 @@ impl AppState {
     }
 
     /// Open log streams.
-    pub(super) fn streams(&self) -> &Streams {
+    pub(super) fn streams(&self) -> &Arc<Streams> {
         &self.0.streams
-    }
-
-    /// Writes what may end somebody's credential: open log streams look at theirs again at once.
-    ///
-    /// # Errors
-    /// Those of the closure, and where the database does not take it.
-    pub(super) async fn write_credentials<F, T, E>(&self, closure: F) -> Result<T, E>
-    where
-        F: FnOnce(&db::Tx<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<db::Error> + Send + 'static,
-    {
-        let written = self.0.db.try_write(closure).await?;
-        self.0.streams.check_now();
-        Ok(written)
     }
 
     /// Cancelled once the server is going down.
@@ -129,53 +86,51 @@ impl AppState {
         &self.0.is_draining
     }
 
-    /// Takes one call from a hook's budget; where nothing is left, gives the seconds until there is, and counts the
-    /// call for the hook's page.
-    pub(super) fn spend(&self, hook: &HookId, caller: &str) -> Result<(), u32> {
-        self.0.budgets.check_key(hook).map_err(|until| {
-            let mut counts = self.0.over_budget.lock().unwrap_or_else(PoisonError::into_inner);
-            counts.entry(hook.clone()).or_insert_with(|| (caller.to_owned(), 0)).1 += 1;
-            let wait = until.wait_time_from(governor::clock::DefaultClock::default().now());
-            u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
-        })
+    /// Runs an operation in a transaction of its own.
+    ///
+    /// # Errors
+    /// Those of the operation, and where the database does not take it.
+    pub(super) async fn act<F, T>(&self, by: By, operation: F) -> Result<T, Error>
+    where
+        F: FnOnce(&Tx<'_>, &Context, &By) -> actions::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let done = self.0.context.run(move |tx, context| operation(tx, context, &by));
+        Ok(done.await?)
     }
 
-    /// Stores the calls that were over budget since the last time, and forgets hooks that have their whole budget
-    /// again. To be called once a second.
+    /// The same for what may end somebody's credential: open log streams look at theirs again at once.
+    ///
+    /// # Errors
+    /// Those of the operation, and where the database does not take it.
+    pub(super) async fn act_on_credentials<F, T>(&self, by: By, operation: F) -> Result<T, Error>
+    where
+        F: FnOnce(&Tx<'_>, &Context, &By) -> actions::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let done = self.act(by, operation).await?;
+        self.0.streams.check_now();
+        Ok(done)
+    }
+
+    /// Reads in one consistent view of the core file.
+    ///
+    /// # Errors
+    /// Those of the closure, and where the database cannot be read.
+    pub(super) async fn read<F, T>(&self, closure: F) -> Result<T, Error>
+    where
+        F: FnOnce(&db::Reader<'_>, &Context) -> actions::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let context = self.0.context.clone();
+        Ok(self.db().read(move |reader| closure(reader, &context)).await?)
+    }
+
+    /// Stores the calls that were over budget since the last time. To be called once a second.
     ///
     /// # Errors
     /// Where the database does not take them; they are dropped then.
     pub async fn flush_over_budget(&self) -> Result<(), db::Error> {
-        self.0.budgets.retain_recent();
-        let counts = std::mem::take(&mut *self.0.over_budget.lock().unwrap_or_else(PoisonError::into_inner));
-        if counts.is_empty() {
-            return Ok(());
-        }
-        let now = self.0.clock.now();
-        let write = move |tx: &db::Tx<'_>| {
-            counts.iter().try_for_each(|(hook, (caller, count))| {
-                hook_calls::count(tx, hook, "hook_budget", "over the hook's budget", caller, *count, now)
-            })
-        };
-        self.0.db.try_write(write).await
+        self.0.budgets.flush(self.db(), self.clock().now()).await
     }
-}
-
-/// Who called a hook, for people: the network of the address and the program, `140.82.112.0/24, curl/8.5.0`.
-pub(super) fn describe_caller(address: Option<IpAddr>, user_agent: Option<&str>) -> String {
-    const LONGEST: usize = 80;
-    let network = match address {
-        Some(IpAddr::V4(address)) => {
-            let [a, b, c, _] = address.octets();
-            format!("{a}.{b}.{c}.0/24")
-        }
-        Some(IpAddr::V6(address)) => {
-            let [a, b, c, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}::/48")
-        }
-        None => "socket".to_owned(),
-    };
-    let program: String =
-        user_agent.unwrap_or_default().chars().filter(|c| !c.is_control()).take(LONGEST).collect();
-    if program.is_empty() { network } else { format!("{network}, {program}") }
 }

@@ -1,15 +1,16 @@
 //! Open log streams: how many there may be, and that one ends soon after its credential does.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use tokio::sync::watch;
 
-use super::auth::{self, Caller};
-use super::error::Error;
-use super::state::AppState;
+use crate::actions::{self, Caller, Context};
+use crate::domain::Code;
+use crate::web::auth;
+use crate::web::error::Error;
 
 /// Streams open at once.
 const IN_ALL: usize = 200;
@@ -17,8 +18,11 @@ const IN_ALL: usize = 200;
 const PER_CREDENTIAL: usize = 10;
 /// A credential is looked at again after this, also where nothing told that one ended: it may have expired.
 const CHECK_EVERY: Duration = Duration::from_mins(1);
-/// Seconds to wait where there are too many.
-const RETRY_SECONDS: u32 = 30;
+/// Time to wait where there are too many.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// A comment goes out on a silent event stream after this, so that proxies keep it open.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Shared by all requests.
 pub(super) struct Streams {
@@ -41,40 +45,42 @@ impl Streams {
 ///
 /// # Errors
 /// 429 where the credential has as many as it may, 503 where all together have.
-pub(super) fn open(state: &AppState, caller: &Caller) -> Result<Place, Error> {
+pub(super) fn open(streams: &Arc<Streams>, context: &Context, caller: &Caller) -> Result<StreamPlace, Error> {
     let key = caller.credential();
-    let mut open = state.streams().open.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut open = streams.open.lock().unwrap_or_else(PoisonError::into_inner);
     if open.get(&key).is_some_and(|own| *own >= PER_CREDENTIAL) {
         let detail = format!("this credential has {PER_CREDENTIAL} open log streams, as many as it may");
-        return Err(Error::TooMany { code: "too_many_streams", detail, retry_after: RETRY_SECONDS });
+        return Err(actions::Error::new(Code::TooManyStreams, detail).after(RETRY_AFTER).into());
     }
     if open.values().sum::<usize>() >= IN_ALL {
         let detail = format!("the server has {IN_ALL} open log streams, as many as it may");
-        return Err(Error::Unavailable { code: "no_stream_left", detail, retry_after: RETRY_SECONDS });
+        return Err(actions::Error::new(Code::NoStreamLeft, detail).after(RETRY_AFTER).into());
     }
     *open.entry(key.clone()).or_default() += 1;
     drop(open);
-    Ok(Place { state: state.clone(), key, caller: caller.clone() })
+    let (streams, context) = (Arc::clone(streams), context.clone());
+    Ok(StreamPlace { streams, context, key, caller: caller.clone() })
 }
 
 /// The place of one open stream; given back when it is dropped.
-pub(super) struct Place {
-    state: AppState,
+pub(super) struct StreamPlace {
+    streams: Arc<Streams>,
+    context: Context,
     key: String,
     caller: Caller,
 }
 
-impl Place {
+impl StreamPlace {
     /// The stream, for as long as the credential is good.
     pub(super) fn hold<S: Stream + Send>(self, stream: S) -> impl Stream<Item = S::Item> + Send {
-        let mut changed = self.state.streams().credentials_changed.subscribe();
+        let mut changed = self.streams.credentials_changed.subscribe();
         stream.take_until(async move {
             loop {
                 tokio::select! {
                     _ = changed.changed() => {}
                     () = tokio::time::sleep(CHECK_EVERY) => {}
                 }
-                if !auth::is_good(&self.state, &self.caller).await {
+                if !auth::is_good(&self.context, &self.caller).await {
                     break;
                 }
             }
@@ -82,9 +88,9 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for StreamPlace {
     fn drop(&mut self) {
-        let mut open = self.state.streams().open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.streams.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = open.get_mut(&self.key) {
             *own -= 1;
             if *own == 0 {

@@ -8,9 +8,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("db", &["domain"]),
     ("executor", &["domain"]),
     ("dispatch", &["db", "executor", "domain"]),
-    ("web", &["db", "domain"]),
+    ("wire", &["domain"]),
+    ("actions", &["db", "domain", "wire"]),
+    ("web", &["actions", "db", "domain", "wire"]),
     ("config", &["domain"]),
-    ("server", &["config", "db", "dispatch", "domain", "executor", "web"]),
+    ("server", &["actions", "config", "db", "dispatch", "domain", "executor", "web"]),
     ("cli", &["config", "domain", "server"]),
     ("lib", &[]),
     ("main", &["cli"]),
@@ -57,7 +59,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("kube", &["executor/tekton/"]),
     ("k8s_openapi", &["executor/tekton/"]),
-    ("/deploys/", &["web/urls.rs", "web/page_routes.rs"]),
+    ("/deploys/", &["domain/urls.rs", "web/page_routes.rs"]),
 ];
 
 /// Most lines of a file.

@@ -10,8 +10,8 @@ CREATE TABLE services (
   name             TEXT    NOT NULL,
   repository       TEXT    NOT NULL,
   default_branch   TEXT    NOT NULL,
-  executor         TEXT    NOT NULL CHECK (executor IN ('tekton', 'local')),
-  queue_policy     TEXT    NOT NULL CHECK (queue_policy IN ('coalesce', 'latest', 'every')),
+  executor         TEXT    NOT NULL,
+  queue_policy     TEXT    NOT NULL,
   timeout_s        INTEGER NOT NULL CHECK (timeout_s > 0),
   url              TEXT,
   build_command    TEXT    NOT NULL,
@@ -21,7 +21,9 @@ CREATE TABLE services (
   git_ssh_key_file TEXT,
   frozen           TEXT,
   created_at_ms    INTEGER NOT NULL,
-  deleted_at_ms    INTEGER
+  deleted_at_ms    INTEGER,
+  tekton           TEXT CHECK (json_valid(tekton)),
+  cache_epoch      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE UNIQUE INDEX services_by_name ON services (name) WHERE deleted_at_ms IS NULL;
@@ -41,7 +43,8 @@ CREATE TABLE hooks (
   expires_at_ms     INTEGER,
   paused            TEXT,
   created_at_ms     INTEGER NOT NULL,
-  created_by        TEXT    NOT NULL,
+  who_way           TEXT    NOT NULL,
+  who_name          TEXT    NOT NULL,
   revoked_at_ms     INTEGER
 ) STRICT;
 
@@ -51,31 +54,33 @@ CREATE TABLE deployments (
   sequence           INTEGER PRIMARY KEY AUTOINCREMENT,
   id                 TEXT    NOT NULL UNIQUE,
   service_id         TEXT    NOT NULL REFERENCES services (id),
-  trigger            TEXT    NOT NULL CHECK (trigger IN ('hook', 'deploy', 'redeploy', 'rollback')),
+  trigger            TEXT    NOT NULL,
   hook_id            TEXT    REFERENCES hooks (id),
   hook_generation    INTEGER,
   origin_id          TEXT,
-  caller             TEXT    NOT NULL,
+  who_way            TEXT    NOT NULL,
+  who_name           TEXT    NOT NULL,
   branch             TEXT    NOT NULL,
   commit_id          TEXT,
   commit_requested   INTEGER NOT NULL CHECK (commit_requested IN (0, 1)),
   commit_subject     TEXT,
   clear_cache        INTEGER NOT NULL CHECK (clear_cache IN (0, 1)),
   ignored_parameters TEXT    NOT NULL CHECK (json_valid(ignored_parameters)),
-  executor           TEXT    NOT NULL CHECK (executor IN ('tekton', 'local')),
+  executor           TEXT    NOT NULL,
   status             TEXT    NOT NULL CHECK (status IN ('queued', 'building', 'deploying', 'succeeded', 'failed')),
-  reason             TEXT    CHECK (reason IN ('cancelled', 'superseded', 'timeout', 'clone_failed', 'branch_not_found',
-                               'commit_not_found', 'build_failed', 'push_failed', 'deploy_failed', 'rollout_failed',
-                               'rolled_back', 'run_deleted', 'invalid_pipeline', 'cluster_unreachable',
-                               'cluster_refused', 'interrupted', 'service_deleted', 'internal')),
+  reason             TEXT,
   message            TEXT,
   superseded_by      TEXT,
-  cancel_reason      TEXT    CHECK (cancel_reason IN ('cancelled', 'service_deleted')),
+  cancel_reason      TEXT,
   created_at_ms      INTEGER NOT NULL,
   started_at_ms      INTEGER,
   stop_at_ms         INTEGER,
   finished_at_ms     INTEGER,
   version            INTEGER NOT NULL DEFAULT 1,
+  cache_epoch        INTEGER NOT NULL DEFAULT 0,
+  image              TEXT,
+  run_uid            TEXT,
+  run_state          TEXT    CHECK (run_state IN ('open', 'ended', 'deleted')),
   CHECK ((status = 'failed') = (reason IS NOT NULL)),
   CHECK ((status IN ('succeeded', 'failed')) = (finished_at_ms IS NOT NULL))
 ) STRICT;
@@ -83,6 +88,8 @@ CREATE TABLE deployments (
 CREATE INDEX deployments_queued ON deployments (service_id, sequence) WHERE status = 'queued';
 CREATE INDEX deployments_running ON deployments (service_id) WHERE status IN ('building', 'deploying');
 CREATE INDEX deployments_of_service ON deployments (service_id, sequence);
+CREATE INDEX deployments_open_runs ON deployments (service_id) WHERE run_state = 'open';
+CREATE INDEX deployments_ended_runs ON deployments (service_id, sequence) WHERE run_state = 'ended';
 CREATE INDEX deployments_of_hook ON deployments (hook_id, sequence) WHERE hook_id IS NOT NULL;
 
 CREATE TABLE steps (
@@ -123,7 +130,8 @@ CREATE TABLE hook_calls (
 CREATE TABLE operators (
   id            INTEGER PRIMARY KEY,
   name          TEXT    NOT NULL UNIQUE,
-  created_at_ms INTEGER NOT NULL
+  created_at_ms INTEGER NOT NULL,
+  password      TEXT
 ) STRICT;
 
 CREATE TABLE sessions (
@@ -131,7 +139,10 @@ CREATE TABLE sessions (
   operator_id     INTEGER NOT NULL REFERENCES operators (id) ON DELETE CASCADE,
   created_at_ms   INTEGER NOT NULL,
   last_used_at_ms INTEGER NOT NULL,
-  expires_at_ms   INTEGER NOT NULL
+  expires_at_ms   INTEGER NOT NULL,
+  address         TEXT    NOT NULL DEFAULT '',
+  user_agent      TEXT    NOT NULL DEFAULT '',
+  confirmed_at_ms INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 -- One-time links; without an operator it is the setup link, which makes the first one.
@@ -150,7 +161,8 @@ CREATE TABLE tokens (
   scope           TEXT    NOT NULL CHECK (scope IN ('read', 'deploy', 'admin')),
   service_id      TEXT    REFERENCES services (id),
   created_at_ms   INTEGER NOT NULL,
-  created_by      TEXT    NOT NULL,
+  who_way         TEXT    NOT NULL,
+  who_name        TEXT    NOT NULL,
   last_used_at_ms INTEGER,
   expires_at_ms   INTEGER,
   revoked_at_ms   INTEGER
@@ -162,9 +174,24 @@ CREATE UNIQUE INDEX tokens_by_name ON tokens (name) WHERE revoked_at_ms IS NULL;
 CREATE TABLE audit (
   sequence INTEGER PRIMARY KEY AUTOINCREMENT,
   at_ms    INTEGER NOT NULL,
-  actor    TEXT    NOT NULL,
+  who_way  TEXT    NOT NULL,
+  who_name TEXT    NOT NULL,
   address  TEXT    NOT NULL,
-  action   TEXT    NOT NULL,
-  subject  TEXT    NOT NULL,
+  act      TEXT    NOT NULL,
+  noun     TEXT    NOT NULL,
+  service  TEXT,
+  name     TEXT,
+  began_id TEXT,
   detail   TEXT    NOT NULL
 ) STRICT;
+
+-- What the dispatcher found when it last looked at what a service needs; replaced as a whole.
+CREATE TABLE checks (
+  service_id    TEXT    NOT NULL REFERENCES services (id),
+  place         INTEGER NOT NULL,
+  verdict       TEXT    NOT NULL CHECK (verdict IN ('good', 'advice', 'bad')),
+  detail        TEXT    NOT NULL,
+  fix           TEXT,
+  checked_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (service_id, place)
+) STRICT, WITHOUT ROWID;

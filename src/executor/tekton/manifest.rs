@@ -12,7 +12,7 @@ use crate::executor::{ClusterRun, KeptImage, Run};
 
 use super::names::{
     BRANCH, BUILD_TASK, BUILDER, COMMIT, COMMIT_RESULT, DEPLOY_TASK, DEPLOYER, DEPLOYMENT, DIGEST_RESULT,
-    HOOK, INSTANCE, MANAGED_BY, PAGE, PART_OF, SERVICE, SPEC_HASH, VERSION,
+    HOOK, INSTANCE, MANAGED_BY, PAGE, PART_OF, SERVICE, VERSION,
 };
 use super::tasks;
 
@@ -68,7 +68,6 @@ pub fn pipeline_run(run: &Run, cluster: &ClusterRun, common: &Common) -> Result<
     if run.service.repository.as_str().contains(TEMPLATE) {
         return Err(Refused { field: "repository" });
     }
-    let spec = spec(run, cluster, common);
     Ok(json!({
         "apiVersion": "tekton.dev/v1",
         "kind": "PipelineRun",
@@ -76,9 +75,9 @@ pub fn pipeline_run(run: &Run, cluster: &ClusterRun, common: &Common) -> Result<
             "name": run.deployment.run_name().as_str(),
             "namespace": common.namespace,
             "labels": labels(run, common),
-            "annotations": annotations(run, cluster, &spec),
+            "annotations": annotations(run, cluster),
         },
-        "spec": spec,
+        "spec": spec(run, cluster, common),
     }))
 }
 
@@ -91,7 +90,7 @@ fn labels(run: &Run, common: &Common) -> Value {
     })
 }
 
-fn annotations(run: &Run, cluster: &ClusterRun, spec: &Value) -> Value {
+fn annotations(run: &Run, cluster: &ClusterRun) -> Value {
     let commit = run.commit.as_ref().or(cluster.kept.as_ref().map(|kept| &kept.commit));
     let mut all = Map::new();
     let mut add = |name: &str, value: Option<&str>| {
@@ -105,7 +104,6 @@ fn annotations(run: &Run, cluster: &ClusterRun, spec: &Value) -> Value {
     add(HOOK, cluster.hook.as_deref());
     add(PAGE, cluster.page.as_deref());
     add(VERSION, Some(env!("CARGO_PKG_VERSION")));
-    add(SPEC_HASH, Some(&hash(spec)));
     Value::Object(all)
 }
 
@@ -171,15 +169,6 @@ pub(super) fn of_build(result: &str) -> String {
 /// The service's timeout as Go writes durations.
 fn seconds(run: &Run) -> String {
     format!("{}s", run.service.timeout.duration().as_secs())
-}
-
-/// FNV-1a, 64 bits. Tells specs apart; proves nothing against somebody who wants them to collide.
-fn hash(spec: &Value) -> String {
-    let bytes = spec.to_string();
-    let hash = bytes.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    format!("{hash:016x}")
 }
 
 #[cfg(test)]
@@ -315,12 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_run_gives_the_same_bytes_and_another_epoch_another_hash() {
-        let (one, mut other) = (full(), full());
-        other.cluster.as_mut().unwrap().cache_epoch += 1;
-
-        assert_eq!(rendered(&one).to_string(), rendered(&full()).to_string());
-        let hash = |run: &Run| rendered(run)["metadata"]["annotations"][SPEC_HASH].clone();
-        assert_ne!(hash(&one), hash(&other));
+    fn the_same_run_gives_the_same_bytes() {
+        assert_eq!(rendered(&full()).to_string(), rendered(&full()).to_string());
     }
 }

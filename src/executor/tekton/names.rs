@@ -20,8 +20,6 @@ pub(super) const COMMIT: &str = "stackblaze.dev/commit";
 pub(super) const HOOK: &str = "stackblaze.dev/hook";
 /// The server's version.
 pub(super) const VERSION: &str = "stackblaze.dev/version";
-/// A hash of the run's spec, to tell whether a run that exists is the one that would be created.
-pub(super) const SPEC_HASH: &str = "stackblaze.dev/spec-hash";
 /// The deployment's page.
 pub(super) const PAGE: &str = "stackblaze.dev/page";
 

@@ -2,54 +2,56 @@
 
 use poem::http::StatusCode;
 use poem::web::Data;
-use poem::{Request, Response, handler};
+use poem::{Response, handler};
 use serde::Serialize;
 
-use crate::db::audit::{self, Entry};
-use crate::domain::{Scope, Timestamp};
-
-use super::super::auth;
-use super::super::error::Error;
-use super::super::request::Query;
-use super::super::state::AppState;
-use super::{List, limit};
+use crate::actions::{By, server};
+use crate::db::audit::{Cursor, Entry};
+use crate::domain::Timestamp;
+use crate::web::api::{json, limit};
+use crate::web::error::Error;
+use crate::web::request::Query;
+use crate::web::state::AppState;
+use crate::wire::list::List;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct EntryBody {
+struct EntryJson {
     #[serde(skip)]
     sequence: i64,
     at: Timestamp,
     actor: String,
     address: String,
-    action: String,
+    action: &'static str,
     subject: String,
     detail: String,
 }
 
-impl EntryBody {
+impl EntryJson {
     fn new(entry: Entry) -> Self {
         Self {
             sequence: entry.sequence,
             at: entry.at,
-            actor: entry.actor.name,
+            actor: entry.actor.who.to_string(),
             address: entry.actor.address,
-            action: entry.action,
-            subject: entry.subject,
-            detail: entry.detail,
+            action: entry.record.act.as_str(),
+            subject: entry.record.subject.to_string(),
+            detail: match entry.record.began {
+                Some(id) => format!("{} as {id}", entry.record.detail),
+                None => entry.record.detail,
+            },
         }
     }
 }
 
 /// `GET /api/v1/audit`.
 #[handler]
-pub(in crate::web) async fn index(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
-    auth::caller(request)?.require(Scope::Admin, None)?;
-    let query = Query::parse(request)?;
+pub(in crate::web) async fn index(by: By, query: Query, state: Data<&AppState>) -> Result<Response, Error> {
     let largest = u64::try_from(i64::MAX).unwrap_or(0);
     let after = query.number("after", 0..=largest)?.and_then(|after| i64::try_from(after).ok());
     let limit = limit(&query)?;
-    let entries = state.db().read(move |reader| audit::list(reader, after, limit + 1)).await?;
-    let entries = entries.into_iter().map(EntryBody::new).collect();
-    Ok(super::json(StatusCode::OK, &List::page(entries, limit, |entry| entry.sequence.to_string())))
+    let read =
+        state.read(move |reader, _| server::audit(reader, &by, None, after.map(Cursor::Before), limit + 1));
+    let entries = read.await?.into_iter().map(EntryJson::new).collect();
+    Ok(json(StatusCode::OK, &List::page(entries, limit, |entry| entry.sequence.to_string())))
 }

@@ -2,35 +2,34 @@
 
 use poem::http::StatusCode;
 use poem::web::{Data, Path};
-use poem::{Request, Response, handler};
+use poem::{Response, handler};
 use serde::Serialize;
 
+use crate::actions::{By, Context, services};
 use crate::db::{Reader, checks};
 use crate::domain::{Checks, Finding, Scope, Timestamp};
-
-use super::super::auth;
-use super::super::error::Error;
-use super::super::state::AppState;
-use super::services::load;
+use crate::web::api::json;
+use crate::web::error::Error;
+use crate::web::state::AppState;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ChecksBody {
+struct ChecksJson {
     /// Null until somebody has looked, also after each change of the service.
     checked_at: Option<Timestamp>,
-    checks: Vec<CheckBody>,
+    checks: Vec<CheckJson>,
 }
 
 #[derive(Serialize)]
-struct CheckBody {
+struct CheckJson {
     verdict: &'static str,
     detail: String,
     fix: Option<String>,
 }
 
-impl ChecksBody {
+impl ChecksJson {
     fn new(found: Option<Checks>) -> Self {
-        let body = |finding: Finding| CheckBody {
+        let body = |finding: Finding| CheckJson {
             verdict: finding.verdict.as_str(),
             detail: finding.detail,
             fix: finding.fix,
@@ -44,16 +43,13 @@ impl ChecksBody {
 /// `GET /api/v1/services/{name}/checks`.
 #[handler]
 pub(in crate::web) async fn show(
-    request: &Request,
+    by: By,
     Path(name): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let read = move |reader: &Reader<'_>| {
-        let service = load(reader, &name)?;
-        caller.require(Scope::Read, Some(&service.id))?;
-        Ok::<_, Error>(checks::find(reader, &service.id)?)
+    let read = move |reader: &Reader<'_>, _: &Context| {
+        let service = services::find(reader, &by, Scope::Read, &name)?;
+        Ok(checks::find(reader, &service.id)?)
     };
-    let found = state.db().read(read).await?;
-    Ok(super::json(StatusCode::OK, &ChecksBody::new(found)))
+    Ok(json(StatusCode::OK, &ChecksJson::new(state.read(read).await?)))
 }

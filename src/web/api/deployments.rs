@@ -7,45 +7,19 @@ use poem::web::{Data, Path};
 use poem::{Request, Response, handler};
 use tokio::time::Instant;
 
-use crate::db::audit::Actor;
-use crate::db::deployments::{Cancel, NewDeployment};
-use crate::db::queue::{self, Place};
-use crate::db::{Tx, audit, deployments, services};
-use crate::domain::{
-    Commit, Deployment, DeploymentId, ExecutorKind, Reason, Scope, Service, Status, Timestamp, Trigger,
-};
-
-use super::super::auth::{self, Caller, actor};
-use super::super::error::Error;
-use super::super::request::{Query, header, prefers};
-use super::super::state::AppState;
-use super::accepted;
-use super::deployment_body::{DeploymentBody, Found, failed_step, find, tail};
-use super::hook_call::accepted_body;
+use crate::actions::By;
+use crate::actions::deployments::{self, Again};
+use crate::domain::{DeploymentId, Status};
+use crate::web::api::{accepted, json};
+use crate::web::auth;
+use crate::web::deployment::{load, read_id};
+use crate::web::error::Error;
+use crate::web::request::{Query, header, prefers};
+use crate::web::state::AppState;
+use crate::wire::deployment::{DeploymentJson, FoundDeployment};
 
 /// Longest time that a call is held.
 const HOLD: Duration = Duration::from_secs(50);
-
-/// Reads the id of a path in either spelling.
-///
-/// # Errors
-/// 404, the same for a wrong shape as for an unknown id.
-pub(in crate::web) fn read_id(text: &str) -> Result<DeploymentId, Error> {
-    DeploymentId::parse(text).ok_or_else(not_found)
-}
-
-pub(in crate::web) fn not_found() -> Error {
-    Error::NotFound("deployment with this id".to_owned())
-}
-
-/// Reads a deployment.
-///
-/// # Errors
-/// 404 where there is none.
-pub(in crate::web) async fn load(state: &AppState, id: &DeploymentId) -> Result<Found, Error> {
-    let id = id.clone();
-    state.db().read(move |reader| find(reader, &id)).await?.ok_or_else(not_found)
-}
 
 /// `GET /deployments/{id}`: the status, for whoever knows the id.
 #[handler]
@@ -87,10 +61,10 @@ pub(in crate::web) async fn wait(
 async fn hold(
     state: &AppState,
     id: &DeploymentId,
-    mut found: Found,
+    mut found: FoundDeployment,
     time: Duration,
     done: impl Fn(Status) -> bool,
-) -> Result<Found, Error> {
+) -> Result<FoundDeployment, Error> {
     let deadline = Instant::now() + time;
     let mut changed = state.db().deployment_changed(id);
     loop {
@@ -108,8 +82,8 @@ async fn hold(
 }
 
 /// The status is for everybody: a credential that is not good shows no more and hides no less.
-async fn may_see(request: &Request, state: &AppState, found: &Found) -> bool {
-    let caller = auth::find(state, request).await.ok().flatten();
+async fn may_see(request: &Request, state: &AppState, found: &FoundDeployment) -> bool {
+    let caller = auth::find(state.context(), request).await.ok().flatten();
     caller.is_some_and(|caller| caller.may_see(&found.deployment))
 }
 
@@ -117,15 +91,15 @@ async fn may_see(request: &Request, state: &AppState, found: &Found) -> bool {
 async fn object(
     request: &Request,
     state: &AppState,
-    found: Found,
+    found: FoundDeployment,
     status: StatusCode,
 ) -> Result<Response, Error> {
     let tail =
         if may_see(request, state, &found).await { Some(log_tail(state, &found).await?) } else { None };
-    Ok(super::json(status, &DeploymentBody::new(found, state.urls(), tail)))
+    Ok(json(status, &DeploymentJson::new(found, state.urls(), tail)))
 }
 
-async fn respond(request: &Request, state: &AppState, found: Found) -> Result<Response, Error> {
+async fn respond(request: &Request, state: &AppState, found: FoundDeployment) -> Result<Response, Error> {
     let may_see = may_see(request, state, &found).await;
     // The place in the queue changes without the row.
     let place = found.queue_position.unwrap_or(0);
@@ -141,8 +115,8 @@ async fn respond(request: &Request, state: &AppState, found: Found) -> Result<Re
         return Ok(with_tag(response, &etag));
     }
     let log_tail = if may_see { Some(log_tail(state, &found).await?) } else { None };
-    let body = DeploymentBody::new(found, state.urls(), log_tail);
-    Ok(with_tag(super::json(StatusCode::OK, &body), &etag))
+    let body = DeploymentJson::new(found, state.urls(), log_tail);
+    Ok(with_tag(json(StatusCode::OK, &body), &etag))
 }
 
 fn with_tag(mut response: Response, etag: &str) -> Response {
@@ -154,186 +128,50 @@ fn with_tag(mut response: Response, etag: &str) -> Response {
     response
 }
 
-async fn log_tail(state: &AppState, found: &Found) -> Result<Vec<String>, Error> {
-    let Some(step) = failed_step(found).cloned() else { return Ok(Vec::new()) };
+async fn log_tail(state: &AppState, found: &FoundDeployment) -> Result<Vec<String>, Error> {
+    let Some(step) = found.failed_step().cloned() else { return Ok(Vec::new()) };
     let id = found.deployment.id.clone();
-    Ok(state.db().read_logs(move |reader| tail(reader, &id, &step)).await?)
+    Ok(state.db().read_logs(move |reader| deployments::tail(reader, &id, &step)).await?)
 }
 
 /// `POST /deployments/{id}/cancel`.
 #[handler]
 pub(in crate::web) async fn cancel(
     request: &Request,
+    by: By,
     Path(id): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let (id, caller) = (read_id(&id)?, auth::caller(request)?);
-    cancel_as(&state, &id, &caller, actor(&caller, request)).await?;
+    let id = read_id(&id)?;
+    let own = id.clone();
+    state.act(by, move |tx, _, by| deployments::cancel(tx, by, &own)).await?;
     object(request, &state, load(&state, &id).await?, StatusCode::ACCEPTED).await
-}
-
-/// Cancels for a caller, with its audit row.
-///
-/// # Errors
-/// 403, 404, or 409 where it has ended.
-pub(in crate::web) async fn cancel_as(
-    state: &AppState,
-    id: &DeploymentId,
-    caller: &Caller,
-    actor: Actor,
-) -> Result<(), Error> {
-    let (id, caller, now) = (id.clone(), caller.clone(), state.clock().now());
-    state
-        .db()
-        .try_write(move |tx| {
-            let deployment = deployments::find(tx, &id)?.ok_or_else(not_found)?;
-            caller.require(Scope::Deploy, Some(&deployment.service_id))?;
-            let message = format!("cancelled by {}", actor.name);
-            match deployments::cancel(tx, &deployment, Reason::Cancelled, &message, now)? {
-                Cancel::AlreadyFinal => {
-                    let detail = format!("{id} has ended as {} already", deployment.status.as_str());
-                    Err(Error::Conflict { code: "already_final", detail })
-                }
-                Cancel::Ended | Cancel::Asked => {
-                    Ok(audit::record(tx, &actor, "deployment.cancel", id.as_str(), "", now)?)
-                }
-            }
-        })
-        .await
 }
 
 /// `POST /deployments/{id}/redeploy`: the same commit once more, else the branch's head.
 #[handler]
 pub(in crate::web) async fn redeploy(
-    request: &Request,
+    by: By,
+    query: Query,
     Path(id): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let (id, caller) = (read_id(&id)?, auth::caller(request)?);
-    let clear_cache = Query::parse(request)?.flag("clear_cache")?;
-    let started =
-        again(&state, &id, Again::Redeploy { clear_cache }, caller.clone(), actor(&caller, request)).await?;
-    Ok(accepted(&started.id, started.body))
+    let clear_cache = query.flag("clear_cache")?;
+    again(by, &id, &state, Again::Redeploy { clear_cache }).await
 }
 
 /// `POST /deployments/{id}/rollback`: serve what this deployment served.
 #[handler]
 pub(in crate::web) async fn rollback(
-    request: &Request,
+    by: By,
     Path(id): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let (id, caller) = (read_id(&id)?, auth::caller(request)?);
-    let started = again(&state, &id, Again::Rollback, caller.clone(), actor(&caller, request)).await?;
+    again(by, &id, &state, Again::Rollback).await
+}
+
+async fn again(by: By, id: &str, state: &AppState, how: Again) -> Result<Response, Error> {
+    let id = read_id(id)?;
+    let started = state.act(by, move |tx, context, by| deployments::again(tx, context, by, &id, how)).await?;
     Ok(accepted(&started.id, started.body))
-}
-
-/// How an earlier deployment is used again.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::web) enum Again {
-    /// Build and deploy the same commit.
-    Redeploy { clear_cache: bool },
-    /// Serve what it served.
-    Rollback,
-}
-
-/// A new deployment that an operator or a token began: its id and the five keys.
-pub(in crate::web) struct Started {
-    pub(in crate::web) id: DeploymentId,
-    pub(in crate::web) body: String,
-}
-
-/// Puts an earlier deployment into the queue again.
-///
-/// # Errors
-/// 403, 404, 409 where there is nothing to roll back to, and what [`start`] refuses.
-pub(in crate::web) async fn again(
-    state: &AppState,
-    id: &DeploymentId,
-    how: Again,
-    caller: Caller,
-    actor: Actor,
-) -> Result<Started, Error> {
-    let (id, own_state, now) = (id.clone(), state.clone(), state.clock().now());
-    state
-        .db()
-        .try_write(move |tx| {
-            let origin = deployments::find(tx, &id)?.ok_or_else(not_found)?;
-            caller.require(Scope::Deploy, Some(&origin.service_id))?;
-            let service = services::find(tx, &origin.service_id)?;
-            let service = service.ok_or_else(|| Error::NotFound(format!("service {}", origin.service)))?;
-            let new = new_from(&origin, &service, how, &actor)?;
-            let verb =
-                if matches!(how, Again::Rollback) { "deployment.rollback" } else { "deployment.redeploy" };
-            start(tx, &own_state, &service, &new, &actor, verb, now)
-        })
-        .await
-}
-
-fn new_from(
-    origin: &Deployment,
-    service: &Service,
-    how: Again,
-    actor: &Actor,
-) -> Result<NewDeployment, Error> {
-    let (trigger, clear_cache) = match how {
-        Again::Redeploy { clear_cache } => (Trigger::Redeploy(origin.id.clone()), clear_cache),
-        Again::Rollback => (Trigger::Rollback(origin.id.clone()), false),
-    };
-    let is_rollback = matches!(how, Again::Rollback);
-    if is_rollback && !origin.can_serve_again(service.executor) {
-        let detail = if origin.status == Status::Succeeded {
-            format!("{} left no image, so there is nothing to roll back to", origin.id)
-        } else {
-            format!("{} never served, so there is nothing to roll back to", origin.id)
-        };
-        return Err(Error::Conflict { code: "nothing_to_roll_back_to", detail });
-    }
-    let image = origin.image.clone().filter(|_| is_rollback && service.executor == ExecutorKind::Tekton);
-    Ok(NewDeployment {
-        service_id: service.id.clone(),
-        executor: service.executor,
-        trigger,
-        hook_generation: None,
-        caller: actor.name.clone(),
-        branch: origin.branch.clone(),
-        commit: origin.commit.clone(),
-        clear_cache,
-        image,
-        ignored_parameters: Vec::new(),
-    })
-}
-
-/// Queues a deployment that an operator or a token asked for, with its audit row. Rolling back is allowed while the
-/// service is frozen: it is the way out.
-///
-/// # Errors
-/// 423 where the service is frozen, 429 where its queue is full, 503 where nothing here can run it.
-pub(in crate::web) fn start(
-    tx: &Tx<'_>,
-    state: &AppState,
-    service: &Service,
-    new: &NewDeployment,
-    actor: &Actor,
-    verb: &str,
-    now: Timestamp,
-) -> Result<Started, Error> {
-    if let (Some(reason), false) = (&service.frozen, matches!(new.trigger, Trigger::Rollback(_))) {
-        return Err(Error::frozen(reason));
-    }
-    if tx.is_short_of_space() {
-        return Err(Error::disk_nearly_full());
-    }
-    if !state.settings().available.has(service.executor) {
-        return Err(Error::no_executor(service.executor));
-    }
-    let id = match queue::enqueue(tx, new, service.queue_policy, state.settings().queue_limit, now)? {
-        Place::New(id) | Place::Joined(id) => id,
-        Place::Full => return Err(Error::queue_full(service)),
-    };
-    let commit = new.commit.as_ref().map_or("its head", Commit::short);
-    let detail = format!("{} at {commit} as {id}", new.branch);
-    audit::record(tx, actor, verb, &format!("service {}", service.name), &detail, now)?;
-    let body = accepted_body(state.urls(), &id, service.name.as_str(), &new.branch);
-    Ok(Started { id, body })
 }

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::db;
 
-use super::super::request::Query;
-use super::super::state::AppState;
+use crate::web::request::Query;
+use crate::web::state::AppState;
 
 /// `GET /healthz`: 200 while the process serves.
 #[handler]

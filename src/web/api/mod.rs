@@ -3,29 +3,23 @@
 pub(super) mod audit;
 pub(super) mod backup;
 pub(super) mod checks;
-pub(super) mod deploy_hooks;
-pub(super) mod deployment_body;
 pub(super) mod deployments;
-pub(super) mod dry_run;
+mod dry_run;
 pub(super) mod health;
-pub(super) mod hook_actions;
-pub(super) mod hook_body;
-mod hook_call;
 pub(super) mod hooks;
 pub(super) mod logs;
 pub(super) mod operators;
 pub(super) mod problems;
-pub(super) mod service_body;
-mod service_changes;
 pub(super) mod services;
-pub(super) mod tekton_body;
 pub(super) mod tokens;
+pub(super) mod trigger;
 
 use poem::Response;
 use poem::http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-use crate::domain::DeploymentId;
+use crate::domain::{DeploymentId, Invalid};
+use crate::web::request::Query;
 
 /// A JSON answer that nobody stores.
 fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
@@ -59,39 +53,12 @@ fn no_content() -> Response {
     Response::builder().status(StatusCode::NO_CONTENT).finish()
 }
 
-/// Longest name of a token or operator, in characters.
-const NAME_MAX: usize = 58;
-
-/// Whether a token or an operator may be called so.
-fn is_name(name: &str) -> bool {
-    let has_length = (1..=NAME_MAX).contains(&name.chars().count());
-    has_length && !name.chars().any(|c| c.is_control() || c == '/') && name.trim() == name
-}
-
-/// A page of a list; `next` goes into `?after=` and is null on the last page.
-#[derive(Serialize)]
-struct List<T> {
-    items: Vec<T>,
-    next: Option<String>,
-}
-
-impl<T> List<T> {
-    /// Makes a page of at most `limit` items out of up to one more; the cursor is that of the last item shown.
-    fn page(mut items: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Self {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let has_more = items.len() > limit;
-        items.truncate(limit);
-        let next = if has_more { items.last().map(cursor) } else { None };
-        Self { items, next }
-    }
-}
-
 /// Most items of one page, and how many where nothing is said.
 const LIMIT_MAX: u64 = 100;
 const LIMIT_DEFAULT: u32 = 50;
 
 /// Reads `?limit=`.
-fn limit(query: &super::request::Query) -> Result<u32, crate::domain::Invalid> {
+fn limit(query: &Query) -> Result<u32, Invalid> {
     let limit = query.number("limit", 1..=LIMIT_MAX)?;
     Ok(limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(LIMIT_DEFAULT))
 }

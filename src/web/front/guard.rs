@@ -8,13 +8,16 @@ use poem::Response;
 use poem::http::HeaderMap;
 use poem::http::HeaderName;
 use poem::http::Method;
-use poem::http::StatusCode;
 use poem::http::Uri;
 use poem::http::Version;
 use poem::http::header;
 use poem::http::request::Parts;
 use poem::http::uri::Authority;
 use poem::http::uri::PathAndQuery;
+
+use crate::domain::Code;
+use crate::web::problem::problem;
+use crate::web::problem::status_of;
 
 /// Longest request target, in bytes.
 const TARGET_MAX: usize = 2 * 1024;
@@ -35,23 +38,15 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    fn status(self) -> StatusCode {
+    const fn code(self) -> Code {
         match self {
-            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
-            _ => StatusCode::BAD_REQUEST,
-        }
-    }
-
-    fn code(self) -> &'static str {
-        match self {
-            Self::Version => "http_version",
-            Self::Target => "request_target",
-            Self::TargetTooLong => "uri_too_long",
-            Self::PathEncoding => "path_encoding",
-            Self::Host => "host",
-            Self::Length => "ambiguous_length",
-            Self::RepeatedHeader => "repeated_header",
+            Self::Version => Code::HttpVersion,
+            Self::Target => Code::RequestTarget,
+            Self::TargetTooLong => Code::UriTooLong,
+            Self::PathEncoding => Code::PathEncoding,
+            Self::Host => Code::Host,
+            Self::Length => Code::AmbiguousLength,
+            Self::RepeatedHeader => Code::RepeatedHeader,
         }
     }
 
@@ -69,20 +64,11 @@ impl Refusal {
 
     /// The answer to the refused request.
     pub(super) fn response(self) -> Response {
-        problem(self.status(), self.code(), self.detail())
+        Response::builder()
+            .status(status_of(self.code().class()))
+            .content_type("application/problem+json")
+            .body(problem(self.code(), self.detail(), None, &[]))
     }
-}
-
-/// An error as RFC 9457 has it.
-pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
-    let body = serde_json::json!({
-        "type": format!("/problems/{}", code.replace('_', "-")),
-        "title": status.canonical_reason().unwrap_or_default(),
-        "status": status.as_u16(),
-        "detail": detail,
-        "code": code,
-    });
-    Response::builder().status(status).content_type("application/problem+json").body(body.to_string())
 }
 
 /// Checks a request's head and brings its target to the form `/path?query`.
@@ -158,6 +144,7 @@ fn check_path(path: &str) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use poem::http::Request;
+    use poem::http::StatusCode;
 
     use super::*;
 

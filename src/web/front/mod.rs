@@ -30,7 +30,6 @@ use poem::RequestParts;
 use poem::Response;
 use poem::endpoint::BoxEndpoint;
 use poem::http::HeaderValue;
-use poem::http::StatusCode;
 use poem::http::Version;
 use poem::http::header;
 use poem::http::request::Parts;
@@ -47,6 +46,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::domain::Code;
 use crate::web::access;
 use crate::web::access::Entry;
 use crate::web::access::Refused;
@@ -56,6 +56,8 @@ use crate::web::front::peers::PeerCaps;
 use crate::web::front::stream::Head;
 use crate::web::front::upload::Upload;
 use crate::web::headers;
+use crate::web::problem::problem;
+use crate::web::problem::status_of;
 
 pub use body::BodyError;
 pub use body::discard;
@@ -217,7 +219,9 @@ impl Front {
         let answer = AssertUnwindSafe(self.endpoint.get_response(request)).catch_unwind();
         answer.await.unwrap_or_else(|_: Box<dyn Any + Send>| {
             tracing::error!(request.id = &*entry.id, "handler panicked");
-            guard::problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error")
+            let status = status_of(Code::Internal.class());
+            let body = problem(Code::Internal, "internal error", None, &[]);
+            Response::builder().status(status).content_type("application/problem+json").body(body)
         })
     }
 }

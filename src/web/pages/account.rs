@@ -4,31 +4,29 @@ use std::collections::HashMap;
 
 use poem::http::StatusCode;
 use poem::web::{Data, Path};
-use poem::{Body, IntoResponse, Request, Response, handler};
+use poem::{IntoResponse, Request, Response, handler};
 
-use crate::db::operators::{self, Operator};
-use crate::db::{Reader, Tx, audit, sessions};
-use crate::domain::{Password, TokenHash};
-
-use super::super::auth::{self, Caller, actor};
-use super::super::error::Error;
-use super::super::request::{Query, address, form};
-use super::super::sign_ins::{Tried, try_password};
-use super::super::state::AppState;
-use super::account_view::{AccountPage, OperatorRow, PasswordError, SessionRow};
-use super::session::{refuse, signed_out};
-use super::session_view::{Refusal, Refused};
-use super::{Frame, Page, field, redirect};
+use crate::actions::{By, Context, operators, sessions};
+use crate::db::operators::Operator;
+use crate::db::{self, Reader};
+use crate::domain::Password;
+use crate::web::error::Error;
+use crate::web::extract::Form;
+use crate::web::pages::account_view::{AccountPage, OperatorRow, PasswordError, SessionRow};
+use crate::web::pages::session::{refuse, signed_out};
+use crate::web::pages::session_view::{Refusal, Refused};
+use crate::web::pages::{Frame, Page, field, redirect};
+use crate::web::request::{Query, address};
+use crate::web::sign_ins::{Tried, try_password};
+use crate::web::state::AppState;
 
 /// Its address.
 pub(super) const PATH: &str = "/account";
 
 /// `GET /account`.
 #[handler]
-pub(in crate::web) async fn show(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let query = Query::parse(request)?;
-    let mut page = load(&state, &caller).await?;
+pub(in crate::web) async fn show(by: By, query: Query, state: Data<&AppState>) -> Result<Response, Error> {
+    let mut page = load(&state, &by).await?;
     page.done = done(query.get("done"));
     Ok(Page(page).into_response())
 }
@@ -44,20 +42,20 @@ fn done(word: Option<&str>) -> Option<&'static str> {
 }
 
 /// The page as it stands.
-pub(super) async fn load(state: &AppState, caller: &Caller) -> Result<AccountPage, Error> {
-    let (operator, session) = auth::own_session(caller)?;
-    let (now, own) = (state.clock().now(), operator.clone());
-    let read = move |reader: &Reader<'_>| {
-        let has_password = operators::password(reader, &own.name)?.is_some();
-        Ok::<_, Error>((has_password, sessions::list(reader, &own, now)?, operators::list(reader)?))
+pub(super) async fn load(state: &AppState, by: &By) -> Result<AccountPage, Error> {
+    let (operator, session) = by.caller.own_session()?;
+    let (now, own) = (by.at, operator.clone());
+    let read = move |reader: &Reader<'_>, _: &Context| {
+        let has_password = db::operators::password(reader, &own.name)?.is_some();
+        Ok((has_password, db::sessions::list(reader, &own, now)?, db::operators::list(reader)?))
     };
-    let (has_password, listed, all) = state.db().read(read).await?;
-    let here = sessions::public_id(&session);
+    let (has_password, listed, all) = state.read(read).await?;
+    let here = db::sessions::public_id(&session);
     Ok(AccountPage {
-        frame: Frame::of(caller, state, PATH),
+        frame: Frame::of(&by.caller, state, PATH),
         name: operator.name,
         has_password,
-        needs_confirmation: !auth::is_fresh(state, caller),
+        needs_confirmation: !by.caller.is_fresh(now),
         sessions: listed.into_iter().map(|one| SessionRow::new(one, &here, now)).collect(),
         operators: all.into_iter().map(|one| OperatorRow::new(one.name)).collect(),
         done: None,
@@ -72,32 +70,26 @@ pub(super) async fn load(state: &AppState, caller: &Caller) -> Result<AccountPag
 #[handler]
 pub(in crate::web) async fn update_password(
     request: &Request,
-    body: Body,
+    by: By,
+    Form(form): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let (operator, session) = auth::own_session(&caller)?;
-    let form = form(body).await?;
+    let (operator, _) = by.caller.own_session()?;
     // What is new is looked at first: a password that will not do costs no try of the present one.
     let chosen = match choose(&form, &operator) {
         Ok(chosen) => chosen,
         Err(wrong) => {
-            let mut page = load(&state, &caller).await?;
+            let mut page = load(&state, &by).await?;
             page.password_error = Some(wrong);
             return Ok(Page(page).with_status(StatusCode::BAD_REQUEST).into_response());
         }
     };
     let own = operator.name.clone();
-    let before = state.db().read(move |reader| operators::password(reader, &own)).await?;
+    let before = state.db().read(move |reader| db::operators::password(reader, &own)).await?;
     if before.is_some() {
         let present = Password::typed(&field(&form, "present"));
-        let refused = match try_password(&state, address(request), &operator.name, present).await? {
-            Tried::Right(_) => None,
-            Tried::Wrong { left } => Some(Refused::Wrong { left }),
-            Tried::TooMany(wait) => Some(Refused::TooMany { until: state.clock().now().plus(wait) }),
-        };
-        if let Some(refused) = refused {
-            let mut page = load(&state, &caller).await?;
+        if let Some(refused) = check_present(&state, request, &operator, present).await? {
+            let mut page = load(&state, &by).await?;
             return Ok(refuse(&state, refused, |refusal| {
                 page.refusal = Some(of_present(refused, refusal));
                 Page(page).into_response()
@@ -105,21 +97,24 @@ pub(in crate::web) async fn update_password(
         }
     }
     let hash = state.sign_ins().hash(chosen).await?;
-    let (now, actor) = (state.clock().now(), actor(&caller, request));
-    let write = move |tx: &Tx<'_>| {
-        if operators::password(tx, &operator.name)? != before {
-            let detail = "the password was changed meanwhile; look again".to_owned();
-            return Err(Error::Conflict { code: "password_changed", detail });
-        }
-        operators::set_password(tx, &operator, Some(&hash))?;
-        sessions::delete_others(tx, &operator, &session)?;
-        sessions::confirm(tx, &session, now)?;
-        let detail = if before.is_some() { "changed" } else { "set" };
-        let subject = format!("operator {}", operator.name);
-        Ok(audit::record(tx, &actor, "operator.password", &subject, detail, now)?)
-    };
-    state.write_credentials(write).await?;
+    let change = state
+        .act_on_credentials(by, move |tx, _, by| operators::set_own_password(tx, by, before.as_ref(), &hash));
+    change.await?;
     Ok(redirect("/account?done=password"))
+}
+
+async fn check_present(
+    state: &AppState,
+    request: &Request,
+    operator: &Operator,
+    present: Password,
+) -> Result<Option<Refused>, Error> {
+    let address = address(request);
+    Ok(match try_password(state.sign_ins(), state.context(), address, &operator.name, present).await? {
+        Tried::Right(_) => None,
+        Tried::Wrong { left } => Some(Refused::Wrong { left }),
+        Tried::TooMany(wait) => Some(Refused::TooMany { until: state.clock().now().plus(wait) }),
+    })
 }
 
 fn choose(form: &HashMap<String, String>, operator: &Operator) -> Result<Password, PasswordError> {
@@ -144,36 +139,19 @@ fn of_present(refused: Refused, refusal: Refusal) -> Refusal {
 /// `POST /account/sessions/{id}/revoke`: ends one of the own sessions.
 #[handler]
 pub(in crate::web) async fn revoke_session(
-    request: &Request,
+    by: By,
     Path(id): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let (operator, session) = auth::own_session(&caller)?;
-    let is_own = sessions::public_id(&session) == id;
-    let (now, actor) = (state.clock().now(), actor(&caller, request));
-    let write = move |tx: &Tx<'_>| {
-        if !sessions::delete_listed(tx, &operator, &id)? {
-            return Err(Error::NotFound("session of yours at this address".to_owned()));
-        }
-        let subject = format!("operator {}", operator.name);
-        Ok(audit::record(tx, &actor, "session.revoke", &subject, "one session", now)?)
-    };
-    state.write_credentials(write).await?;
+    let (_, session) = by.caller.own_session()?;
+    let is_own = db::sessions::public_id(&session) == id;
+    state.act_on_credentials(by, move |tx, _, by| sessions::revoke(tx, by, &id)).await?;
     Ok(if is_own { signed_out(&state) } else { redirect("/account?done=session") })
 }
 
 /// `POST /account/sign-out`: ends all own sessions and links, this one too.
 #[handler]
-pub(in crate::web) async fn sign_out(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let (operator, _): (Operator, TokenHash) = auth::own_session(&caller)?;
-    let (now, actor) = (state.clock().now(), actor(&caller, request));
-    let write = move |tx: &Tx<'_>| {
-        sessions::delete_all_of(tx, &operator)?;
-        let subject = format!("operator {}", operator.name);
-        Ok::<_, Error>(audit::record(tx, &actor, "session.revoke", &subject, "all sessions", now)?)
-    };
-    state.write_credentials(write).await?;
+pub(in crate::web) async fn sign_out(by: By, state: Data<&AppState>) -> Result<Response, Error> {
+    state.act_on_credentials(by, |tx, _, by| sessions::revoke_all(tx, by)).await?;
     Ok(signed_out(&state))
 }

@@ -1,30 +1,27 @@
 //! `/audit`: what was done, newest first.
 
 use poem::web::Data;
-use poem::{IntoResponse, Request, Response, handler};
+use poem::{IntoResponse, Response, handler};
 
-use crate::db::audit::{self, Cursor, Kind};
-use crate::domain::{Invalid, Scope};
-
-use super::super::auth;
-use super::super::error::Error;
-use super::super::request::Query;
-use super::super::state::AppState;
-use super::audit_view::AuditPage;
-use super::{Frame, Page};
+use crate::actions::{By, server};
+use crate::db::audit::Cursor;
+use crate::domain::{ActKind, Invalid};
+use crate::web::error::Error;
+use crate::web::pages::audit_view::AuditPage;
+use crate::web::pages::{Frame, Page};
+use crate::web::request::Query;
+use crate::web::state::AppState;
 
 /// Entries of one page.
 const ENTRIES: u32 = 50;
 
 /// `GET /audit?kind=&before=&after=`.
 #[handler]
-pub(in crate::web) async fn index(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    caller.require(Scope::Admin, None)?;
-    let query = Query::parse(request)?;
+pub(in crate::web) async fn index(by: By, query: Query, state: Data<&AppState>) -> Result<Response, Error> {
+    let (frame, now) = (Frame::of(&by.caller, &state, "/audit"), by.at);
     let (kind, cursor) = (read_kind(&query)?, read_cursor(&query)?);
-    let read = move |reader: &crate::db::Reader<'_>| audit::page(reader, kind, cursor, ENTRIES + 1);
-    let mut entries = state.db().read(read).await?;
+    let read = state.read(move |reader, _| server::audit(reader, &by, kind, cursor, ENTRIES + 1));
+    let mut entries = read.await?;
     let has_more = entries.len() > usize::try_from(ENTRIES).unwrap_or(usize::MAX);
     // Of a page above a cursor it is the newest entry that is one too many.
     let (is_up, extra) = match cursor {
@@ -36,15 +33,14 @@ pub(in crate::web) async fn index(request: &Request, state: Data<&AppState>) -> 
     }
     let has_newer = if is_up { has_more } else { cursor.is_some() };
     let has_older = is_up || has_more;
-    let frame = Frame::of(&caller, &state, "/audit");
-    let page = AuditPage::new(frame, kind, &entries, (has_newer, has_older), state.clock().now());
+    let page = AuditPage::new(frame, kind, &entries, (has_newer, has_older), now);
     Ok(Page(page).into_response())
 }
 
-fn read_kind(query: &Query) -> Result<Option<Kind>, Invalid> {
+fn read_kind(query: &Query) -> Result<Option<ActKind>, Invalid> {
     let Some(word) = query.get("kind").filter(|word| !word.is_empty()) else { return Ok(None) };
-    let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == word);
-    let words = || Kind::ALL.map(Kind::as_str).join(", ");
+    let kind = ActKind::FILTERS.into_iter().find(|kind| kind.as_str() == word);
+    let words = || ActKind::FILTERS.map(ActKind::as_str).join(", ");
     kind.map(Some).ok_or_else(|| Invalid::new("kind", format!("must be one of {}", words())))
 }
 

@@ -2,13 +2,12 @@
 
 use askama::Template;
 
-use crate::db::audit::{Entry, Kind};
-use crate::domain::{DeploymentId, Timestamp};
+use crate::actions::describe_caller;
+use crate::db::audit::Entry;
+use crate::domain::{Act, ActKind, DeploymentId, Subject, Timestamp, Urls, Who};
 
-use super::super::state::describe_caller;
-use super::super::urls::page_path;
-use super::Frame;
-use super::format::Moment;
+use crate::web::pages::Frame;
+use crate::web::pages::format::Moment;
 
 /// `/audit`.
 #[derive(Debug, Template)]
@@ -17,7 +16,7 @@ pub struct AuditPage {
     /// Around it.
     pub frame: Frame,
     /// The kind that is shown; none: all.
-    pub kind: Option<Kind>,
+    pub kind: Option<ActKind>,
     /// The acts.
     pub rows: Vec<Row>,
     /// The page above, if there is one.
@@ -30,7 +29,7 @@ impl AuditPage {
     /// The page of these entries; whether there are newer and older ones.
     pub fn new(
         frame: Frame,
-        kind: Option<Kind>,
+        kind: Option<ActKind>,
         entries: &[Entry],
         (has_newer, has_older): (bool, bool),
         now: Timestamp,
@@ -52,11 +51,11 @@ impl AuditPage {
         let is = |kind| self.kind == Some(kind);
         [
             ("/audit", "All", self.kind.is_none()),
-            ("/audit?kind=deployments", "Deployments", is(Kind::Deployments)),
-            ("/audit?kind=hooks", "Hooks", is(Kind::Hooks)),
-            ("/audit?kind=services", "Services", is(Kind::Services)),
-            ("/audit?kind=sign-ins", "Sign-ins", is(Kind::SignIns)),
-            ("/audit?kind=tokens", "API tokens", is(Kind::Tokens)),
+            ("/audit?kind=deployments", "Deployments", is(ActKind::Deployments)),
+            ("/audit?kind=hooks", "Hooks", is(ActKind::Hooks)),
+            ("/audit?kind=services", "Services", is(ActKind::Services)),
+            ("/audit?kind=sign-ins", "Sign-ins", is(ActKind::SignIns)),
+            ("/audit?kind=tokens", "API tokens", is(ActKind::Tokens)),
         ]
     }
 }
@@ -92,118 +91,81 @@ pub enum Part {
 impl Row {
     /// The row of an entry.
     pub fn new(entry: &Entry, now: Timestamp) -> Self {
-        let (way, who) = match entry.actor.name.split_once(' ') {
-            Some(("operator", "on the server")) => ("shell", "on the server"),
-            Some(("operator", name)) => ("dashboard", name),
-            Some(("token", name)) => ("API token", name),
-            Some(("hook", _)) => ("DELETE", entry.actor.name.as_str()),
-            _ => ("", entry.actor.name.as_str()),
-        };
-        let from = match entry.actor.address.parse() {
+        let network = || match entry.actor.address.parse() {
             Ok(address) => describe_caller(Some(address), None),
-            Err(_) if way == "shell" => String::new(),
             Err(_) => entry.actor.address.clone(),
+        };
+        let (way, who, from) = match &entry.actor.who {
+            Who::Socket => ("shell", "on the server".to_owned(), String::new()),
+            Who::Operator(name) => ("dashboard", name.clone(), network()),
+            Who::Token(name) => ("API token", name.clone(), network()),
+            Who::HookUrl(caller) => {
+                let program = caller.split_once(", ").map(|(_, program)| program.to_owned());
+                ("DELETE", network(), program.unwrap_or_default())
+            }
         };
         let at = Moment::new(entry.at, now);
         // The column's head says it for all of them.
         let at = Moment { text: at.text.trim_end_matches(" UTC").to_owned(), ..at };
-        Self { at, who: who.to_owned(), what: sentence(entry), service: service(entry), way, from }
+        let service = entry.record.subject.service().filter(|name| !name.is_empty()).map(str::to_owned);
+        Self { at, who, what: sentence(entry), service, way, from }
     }
 }
-
-/// The service in a subject such as `service api` or `hook api/ci`.
-fn service(entry: &Entry) -> Option<String> {
-    match entry.subject.split_once(' ')? {
-        ("service", name) => Some(name.to_owned()),
-        ("hook", name) => name.split_once('/').map(|(service, _)| service.to_owned()),
-        _ => None,
-    }
-}
-
-/// Which verb an action is in a sentence, and whether the subject is named in it.
-const VERBS: &[(&str, &str, bool)] = &[
-    ("service.deploy", "started a deployment", false),
-    ("deployment.redeploy", "deployed again", false),
-    ("deployment.rollback", "rolled back", false),
-    ("deployment.cancel", "cancelled deployment", true),
-    ("hook.create", "generated hook", true),
-    ("hook.update", "changed hook", true),
-    ("hook.rotate", "rotated hook", true),
-    ("hook.revoke", "revoked hook", true),
-    ("service.create", "added the service", false),
-    ("service.update", "changed the service", false),
-    ("service.delete", "deleted the service", false),
-    ("service.freeze", "froze the service", false),
-    ("service.unfreeze", "lifted the freeze", false),
-    ("token.create", "created API token", true),
-    ("token.revoke", "revoked API token", true),
-    ("operator.create", "added operator", true),
-    ("operator.delete", "removed operator", true),
-    ("operator.login-link", "made a sign-in link for", true),
-    ("operator.reset", "reset the sign-in of", true),
-    ("operator.password", "gave a new password", false),
-    ("session.create", "signed in", false),
-    ("session.revoke", "signed out", false),
-    ("server.backup", "took a backup", false),
-];
 
 fn sentence(entry: &Entry) -> Vec<Part> {
-    let found = VERBS.iter().find(|(action, ..)| *action == entry.action);
-    let mut parts = match found {
-        Some((_, verb, is_named)) => {
-            let mut parts = vec![Part::Words((*verb).to_owned())];
-            if *is_named {
-                parts.push(named(&entry.subject));
-            }
-            parts
-        }
-        None => vec![Part::Words(entry.action.clone()), Part::Name(entry.subject.clone())],
-    };
-    if entry.detail.is_empty() {
+    let record = &entry.record;
+    let mut parts = vec![Part::Words(record.act.sentence().to_owned())];
+    parts.extend(named(record.act, &record.subject));
+    if matches!((record.act, &entry.actor.who), (Act::HookRevoke, Who::HookUrl(_))) {
+        parts.push(Part::Words(" with its own URL".to_owned()));
         return parts;
     }
-    let (words, id) = match entry.detail.rsplit_once(" as ") {
-        Some((words, id)) if DeploymentId::parse(id).is_some() => (words, DeploymentId::parse(id)),
-        _ => (entry.detail.as_str(), None),
-    };
-    parts.push(Part::Words(match entry.action.as_str() {
-        "service.freeze" => format!(": “{words}”"),
-        "session.create" | "session.revoke" => format!(" {words}"),
-        action if id.is_some() || action.starts_with("deployment.") => format!(" of {words}"),
-        _ => format!(": {words}"),
+    let detail = &record.detail;
+    if detail.is_empty() {
+        return parts;
+    }
+    parts.push(Part::Words(match record.act {
+        Act::ServiceFreeze => format!(": “{detail}”"),
+        Act::SessionCreate | Act::SessionRevoke => format!(" {detail}"),
+        _ if record.act.kind() == ActKind::Deployments => format!(" of {detail}"),
+        _ => format!(": {detail}"),
     }));
-    if let Some(id) = id {
+    if let Some(id) = &record.began {
         parts.push(Part::Words(" as".to_owned()));
-        parts.push(Part::Deployment(page_path(&id), id.to_string()));
+        parts.push(deployment(id));
     }
     parts
 }
 
-/// The thing without the word for what it is and without its service, which have places of their own.
-fn named(subject: &str) -> Part {
-    if let Some(id) = DeploymentId::parse(subject) {
-        return Part::Deployment(page_path(&id), id.to_string());
+/// The thing's own name, where the sentence needs it: services and whoever acted have columns of their own.
+fn named(act: Act, subject: &Subject) -> Option<Part> {
+    if matches!(act, Act::OperatorPassword | Act::SessionCreate | Act::SessionRevoke) {
+        return None;
     }
-    let name = match subject.split_once(' ') {
-        Some(("hook", name)) => name.split_once('/').map_or(name, |(_, hook)| hook),
-        Some((_, name)) => name,
-        None => subject,
-    };
-    Part::Name(name.to_owned())
+    match subject {
+        Subject::Deployment(id) => Some(deployment(id)),
+        other => other.name().map(|name| Part::Name(name.to_owned())),
+    }
+}
+
+fn deployment(id: &DeploymentId) -> Part {
+    Part::Deployment(Urls::page_path(id), id.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::audit::Actor;
+    use crate::db::audit::{Actor, Record};
 
     const T0: Timestamp = Timestamp::from_millis(1_795_530_649_120);
-    const ID: &str = "dep_mwuangvh9xk2mq7rz4tb";
 
-    fn row(actor: (&str, &str), action: &str, subject: &str, detail: &str) -> Row {
-        let actor = Actor { name: actor.0.to_owned(), address: actor.1.to_owned() };
-        let [action, subject, detail] = [action, subject, detail].map(str::to_owned);
-        Row::new(&Entry { sequence: 1, at: T0, actor, action, subject, detail }, T0)
+    fn id() -> DeploymentId {
+        DeploymentId::parse("dep_mwuangvh9xk2mq7rz4tb").unwrap()
+    }
+
+    fn row(who: Who, address: &str, record: Record) -> Row {
+        let actor = Actor { who, address: address.to_owned() };
+        Row::new(&Entry { sequence: 1, at: T0, actor, record }, T0)
     }
 
     fn text(row: &Row) -> String {
@@ -215,51 +177,74 @@ mod tests {
         row.what.iter().map(part).collect()
     }
 
+    fn hook() -> Subject {
+        Subject::Hook { service: "api".to_owned(), hook: "ci".to_owned() }
+    }
+
     #[test]
     fn each_act_reads_as_a_sentence() {
-        let mira = ("operator mira", "198.51.100.7");
-        let deploy = format!("main at its head as {ID}");
-        for (action, subject, detail, wanted) in [
+        let api = || Subject::Service("api".to_owned());
+        let deploy =
+            Record { began: Some(id()), ..Record::new(Act::ServiceDeploy, api()).with("main at its head") };
+        for (record, wanted) in [
+            (deploy, format!("started a deployment of main at its head as <{}>", id())),
             (
-                "service.deploy",
-                "service api",
-                deploy.as_str(),
-                format!("started a deployment of main at its head as <{ID}>"),
+                Record::new(Act::DeploymentCancel, Subject::Deployment(id())),
+                format!("cancelled deployment <{}>", id()),
             ),
-            ("deployment.cancel", ID, "", format!("cancelled deployment <{ID}>")),
             (
-                "hook.rotate",
-                "hook api/ci",
-                "the old URL is good for 24h",
+                Record::new(Act::HookRotate, hook()).with("the old URL is good for 24h"),
                 "rotated hook [ci]: the old URL is good for 24h".into(),
             ),
-            ("service.freeze", "service api", "No deploys.", "froze the service: “No deploys.”".into()),
-            ("session.create", "operator mira", "by password", "signed in by password".into()),
-            ("token.create", "token bot", "scope deploy", "created API token [bot]: scope deploy".into()),
-            ("new.thing", "thing x", "", "new.thing [thing x]".into()),
+            (Record::new(Act::HookEndOldUrl, hook()), "ended the old URL of hook [ci]".into()),
+            (
+                Record::new(Act::ServiceFreeze, api()).with("No deploys."),
+                "froze the service: “No deploys.”".into(),
+            ),
+            (
+                Record::new(Act::SessionCreate, Subject::Operator("mira".to_owned())).with("by password"),
+                "signed in by password".into(),
+            ),
+            (
+                Record::new(Act::TokenCreate, Subject::Token("bot".to_owned())).with("scope deploy"),
+                "created API token [bot]: scope deploy".into(),
+            ),
         ] {
-            assert_eq!(text(&row(mira, action, subject, detail)), wanted);
+            assert_eq!(text(&row(Who::Operator("mira".to_owned()), "198.51.100.7", record)), wanted);
         }
     }
 
     #[test]
     fn who_did_it_and_from_where_is_told_apart() {
-        let of = |name, address| {
-            let row = row((name, address), "hook.revoke", "hook api/ci", "");
-            (row.who, row.way, row.from, row.service.unwrap())
+        let of = |who, address| {
+            let row = row(who, address, Record::new(Act::HookRevoke, hook()));
+            let what = text(&row);
+            (row.who, row.way, row.from, row.service.unwrap(), what)
         };
+        let (api, revoked) = (|| "api".to_owned(), || "revoked hook [ci]".to_owned());
 
-        let api = || "api".to_owned();
         assert_eq!(
-            of("operator mira", "198.51.100.7"),
-            ("mira".into(), "dashboard", "198.51.100.0/24".into(), api())
+            of(Who::Operator("mira".to_owned()), "198.51.100.7"),
+            ("mira".into(), "dashboard", "198.51.100.0/24".into(), api(), revoked())
         );
         assert_eq!(
-            of("operator on the server", "socket"),
-            ("on the server".into(), "shell", String::new(), api())
+            of(Who::Socket, "socket"),
+            ("on the server".into(), "shell", String::new(), api(), revoked())
         );
-        assert_eq!(of("token bot", "10.4.0.9"), ("bot".into(), "API token", "10.4.0.0/24".into(), api()));
-        assert_eq!(of("hook …k7q2", "203.0.113.9").1, "DELETE");
+        assert_eq!(
+            of(Who::Token("bot".to_owned()), "10.4.0.9"),
+            ("bot".into(), "API token", "10.4.0.0/24".into(), api(), revoked())
+        );
+        assert_eq!(
+            of(Who::HookUrl("203.0.113.0/24, curl/8.5.0".to_owned()), "203.0.113.9"),
+            (
+                "203.0.113.0/24".into(),
+                "DELETE",
+                "curl/8.5.0".into(),
+                api(),
+                "revoked hook [ci] with its own URL".into()
+            )
+        );
     }
 
     #[test]
@@ -268,10 +253,12 @@ mod tests {
         let entry = Entry {
             sequence: 1,
             at: T0,
-            actor: Actor { name: format!("operator {hostile}"), address: hostile.to_owned() },
-            action: hostile.to_owned(),
-            subject: format!("service {hostile}"),
-            detail: hostile.to_owned(),
+            actor: Actor { who: Who::Operator(hostile.to_owned()), address: hostile.to_owned() },
+            record: Record::new(
+                Act::HookUpdate,
+                Subject::Hook { service: hostile.to_owned(), hook: hostile.to_owned() },
+            )
+            .with(hostile),
         };
 
         let html = AuditPage::new(Frame::signed_out(), None, &[entry], (false, true), T0).render().unwrap();

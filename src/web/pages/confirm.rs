@@ -3,19 +3,18 @@
 use askama::Template;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use poem::web::Data;
-use poem::{Body, IntoResponse, Request, Response, handler};
+use poem::{IntoResponse, Request, Response, handler};
 
-use crate::db::sessions;
+use crate::actions::{By, sessions};
 use crate::domain::Password;
-
-use super::super::auth;
-use super::super::error::Error;
-use super::super::request::{Query, address, form};
-use super::super::sign_ins::{Tried, try_password};
-use super::super::state::AppState;
-use super::session::refuse;
-use super::session_view::{Refusal, Refused, is_local};
-use super::{Frame, Page, field, redirect};
+use crate::web::error::Error;
+use crate::web::extract::Form;
+use crate::web::pages::session::refuse;
+use crate::web::pages::session_view::{Refusal, Refused, is_local};
+use crate::web::pages::{Frame, Page, field, redirect};
+use crate::web::request::{Query, address};
+use crate::web::sign_ins::{Tried, try_password};
+use crate::web::state::AppState;
 
 /// Where to give the password, to come back to `back`.
 pub(super) fn path(back: &str) -> String {
@@ -38,12 +37,10 @@ fn local(next: &str) -> &str {
 
 /// `GET /confirm?next=`: asks for the password.
 #[handler]
-pub(in crate::web) fn show(request: &Request, Data(state): Data<&AppState>) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let (operator, _) = auth::own_session(&caller)?;
-    let query = Query::parse(request)?;
+pub(in crate::web) fn show(by: By, query: Query, Data(state): Data<&AppState>) -> Result<Response, Error> {
+    let (operator, _) = by.caller.own_session()?;
     let next = local(query.get("next").unwrap_or_default()).to_owned();
-    let frame = Frame::of(&caller, state, "");
+    let frame = Frame::of(&by.caller, state, "");
     Ok(Page(ConfirmPage { frame, operator: operator.name, next, refusal: None }).into_response())
 }
 
@@ -51,24 +48,23 @@ pub(in crate::web) fn show(request: &Request, Data(state): Data<&AppState>) -> R
 #[handler]
 pub(in crate::web) async fn create(
     request: &Request,
-    body: Body,
+    by: By,
+    Form(form): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let (operator, session) = auth::own_session(&caller)?;
-    let form = form(body).await?;
+    let (operator, _) = by.caller.own_session()?;
     let next = local(&field(&form, "next")).to_owned();
-    let password = Password::typed(&field(&form, "password"));
-    let refused = match try_password(&state, address(request), &operator.name, password).await? {
+    let (password, address) = (Password::typed(&field(&form, "password")), address(request));
+    let tried = try_password(state.sign_ins(), state.context(), address, &operator.name, password).await?;
+    let refused = match tried {
         Tried::Right(_) => {
-            let now = state.clock().now();
-            state.db().try_write(move |tx| sessions::confirm(tx, &session, now)).await?;
+            state.act(by, |tx, _, by| sessions::confirm(tx, by)).await?;
             return Ok(redirect(&next));
         }
         Tried::Wrong { left } => Refused::Wrong { left },
         Tried::TooMany(wait) => Refused::TooMany { until: state.clock().now().plus(wait) },
     };
-    let frame = Frame::of(&caller, &state, "");
+    let frame = Frame::of(&by.caller, &state, "");
     Ok(refuse(&state, refused, |refusal| {
         Page(ConfirmPage { frame, operator: operator.name, next, refusal: Some(refusal) }).into_response()
     }))

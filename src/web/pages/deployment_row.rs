@@ -1,6 +1,6 @@
 //! One deployment in a list: how it stands, what it is, who began it, how long it took.
 
-use crate::domain::{Deployment, DeploymentId, Reason, Status, StepRecord, Timestamp, Trigger};
+use crate::domain::{Deployment, DeploymentId, Reason, Status, StepRecord, Timestamp, Trigger, Who};
 
 use super::format;
 use super::fuse::{self, Piece, Usual};
@@ -16,12 +16,11 @@ pub(super) struct Beginner {
 
 impl Beginner {
     pub(super) fn of(deployment: &Deployment) -> Self {
-        let caller = deployment.caller.as_str();
-        let (who, how) = match caller.split_once(' ') {
-            _ if caller == "operator on the server" => ("operator", "shell"),
-            Some(("operator", name)) => (name, "dashboard"),
-            Some(("token", name)) => (name, "API token"),
-            _ => (caller, "deploy"),
+        let (who, how) = match &deployment.who {
+            Who::Socket => ("operator", "shell"),
+            Who::Operator(name) => (name.as_str(), "dashboard"),
+            Who::Token(name) => (name.as_str(), "API token"),
+            Who::HookUrl(caller) => (caller.as_str(), "deploy"),
         };
         match &deployment.trigger {
             Trigger::Hook(_) => Self {

@@ -2,19 +2,17 @@
 
 use askama::Template;
 
-use super::super::urls::page_path;
 use super::Frame;
 use super::format::{self, Moment};
 use super::log_lines::Line;
 use super::log_view::Log;
 use super::steps_view::{self as steps, StepView};
 use super::verdict::{self, First, Lede};
-use crate::domain::{Deployment, DeploymentId, Reason, Status, Step, StepRecord, Timestamp, Trigger};
+use crate::actions::trigger::PARAMETERS;
+use crate::domain::{Deployment, DeploymentId, Reason, Status, Step, StepRecord, Timestamp, Trigger, Urls};
 
 /// Lines of the failing step that are shown above the log.
 const TAIL: usize = 20;
-/// Parameters that a call may have; a near miss of one is asked about.
-const PARAMETERS: [&str; 4] = ["branch", "commit", "clear_cache", "dry_run"];
 
 /// What is known of a deployment when its page is asked for.
 #[derive(Debug)]
@@ -164,7 +162,7 @@ impl DeploymentPage {
     }
 
     fn path(&self, action: &str) -> String {
-        format!("{}/{action}", page_path(&self.id))
+        format!("{}/{action}", Urls::page_path(&self.id))
     }
 }
 
@@ -193,7 +191,7 @@ fn origin(deployment: &Deployment) -> Origin {
         Trigger::Hook(_) => {
             ("hook", deployment.hook.clone().unwrap_or_else(|| "a removed hook".to_owned()), None)
         }
-        Trigger::Deploy => ("workload", deployment.caller.clone(), None),
+        Trigger::Deploy => ("workload", deployment.who.as_caller(), None),
         Trigger::Redeploy(id) => ("rotate", "once more".to_owned(), Some(id.clone())),
         Trigger::Rollback(id) => ("back", "back to".to_owned(), Some(id.clone())),
     };
@@ -286,7 +284,7 @@ fn facts(deployment: &Deployment) -> Vec<Fact> {
         fact("Deployment", deployment.id.to_string(), true),
         fact("Run", deployment.id.run_name().to_string(), true),
         fact("Executor", deployment.executor.as_str().to_owned(), true),
-        fact("Caller", deployment.caller.clone(), false),
+        fact("Caller", deployment.who.as_caller(), false),
         fact("Build cache", if deployment.clear_cache { "cleared" } else { "kept" }.to_owned(), false),
     ];
     if let Some(commit) = &deployment.commit {

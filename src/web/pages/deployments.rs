@@ -6,27 +6,28 @@ use futures_util::{Stream, StreamExt, stream};
 use poem::http::{StatusCode, header};
 use poem::web::sse::{Event, SSE};
 use poem::web::{Data, Path};
-use poem::{Body, IntoResponse, Request, Response, handler};
+use poem::{IntoResponse, Request, Response, handler};
 use serde_json::json;
 
+use crate::actions::deployments::{self, Again, find};
+use crate::actions::log_follow::{LogFollow, LogPart};
+use crate::actions::{self, By, Caller};
 use crate::db::{Reader, logs};
-use crate::domain::{DeploymentId, Scope, Status};
-
-use super::super::access::RequestId;
-use super::super::api::deployment_body::{Found, find};
-use super::super::api::deployments::{Again, again, cancel_as, load, read_id};
-use super::super::api::logs::{Follow, KEEP_ALIVE, Part};
-use super::super::auth::{self, Caller, actor};
-use super::super::error::Error;
-use super::super::request::{Query, form};
-use super::super::state::AppState;
-use super::super::streams;
-use super::super::urls::page_path;
-use super::deployment_view::{DeploymentPage, Known, heading};
-use super::errors::ErrorPage;
-use super::kept_log::{self, Wanted};
-use super::log_lines::LiveLog;
-use super::{Frame, Page, Rendered, format, redirect};
+use crate::domain::{Class, DeploymentId, Scope, Status, Urls};
+use crate::web::access::RequestId;
+use crate::web::auth;
+use crate::web::deployment::{load, read_id};
+use crate::web::error::Error;
+use crate::web::extract::Form;
+use crate::web::pages::deployment_view::{DeploymentPage, Known, heading};
+use crate::web::pages::errors::ErrorPage;
+use crate::web::pages::kept_log::{self, Wanted};
+use crate::web::pages::log_lines::LiveLog;
+use crate::web::pages::{Frame, Page, Rendered, format, redirect};
+use crate::web::request::{Query, first_byte};
+use crate::web::state::AppState;
+use crate::web::streams::{self, KEEP_ALIVE};
+use crate::wire::deployment::FoundDeployment;
 
 /// `GET /deploys/{id}`: the minimum for everybody, the log for an operator.
 #[handler]
@@ -49,7 +50,7 @@ pub(in crate::web) async fn show(
     };
     let found = match found {
         Ok(found) => found,
-        Err(Error::NotFound(_)) => {
+        Err(error) if error.class() == Class::NotFound => {
             let request_id = RequestId::of(request);
             let page = ErrorPage { request_id, ..ErrorPage::deployment_not_found(frame, &id) };
             return Ok(Page(page).with_status(StatusCode::NOT_FOUND).into_response());
@@ -65,7 +66,7 @@ pub(in crate::web) async fn show(
 }
 
 async fn operator(state: &AppState, request: &Request) -> Option<String> {
-    match auth::find(state, request).await {
+    match auth::find(state.context(), request).await {
         Ok(Some(Caller::Operator { operator, .. })) => Some(operator.name),
         _ => None,
     }
@@ -75,11 +76,11 @@ async fn operator(state: &AppState, request: &Request) -> Option<String> {
 async fn page(
     state: &AppState,
     frame: Frame,
-    found: Found,
+    found: FoundDeployment,
     wanted: Option<Wanted>,
 ) -> Result<Rendered, Error> {
     let now = state.clock().now();
-    let render = move |found: &Found, log, log_end| {
+    let render = move |found: &FoundDeployment, log, log_end| {
         let known = Known {
             deployment: &found.deployment,
             steps: &found.steps,
@@ -103,16 +104,17 @@ async fn page(
 #[handler]
 pub(in crate::web) async fn events(
     request: &Request,
+    by: By,
+    query: Query,
     Path(id): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let id = read_id(&id)?;
     let found = load(&state, &id).await?;
-    let caller = auth::caller(request)?;
-    caller.require(Scope::Read, Some(&found.deployment.service_id))?;
-    let from = super::super::api::logs::start(request, &Query::parse(request)?, true)?;
+    by.require(Scope::Read, Some(&found.deployment.service_id))?;
+    let from = first_byte(request, &query, true)?;
     let line = line_at(&state, &id, from).await?;
-    let place = streams::open(&state, &caller)?;
+    let place = streams::open(state.streams(), state.context(), &by.caller)?;
     let events = place.hold(Live::new(&state, id, from, line).into_stream()).boxed();
     Ok(SSE::new(events).keep_alive(KEEP_ALIVE).into_response())
 }
@@ -137,7 +139,7 @@ async fn line_at(state: &AppState, id: &DeploymentId, from: u64) -> Result<u64, 
 
 /// What the live end of a page has told so far.
 struct Live {
-    parts: std::pin::Pin<Box<dyn Stream<Item = Result<Part, Error>> + Send>>,
+    parts: std::pin::Pin<Box<dyn Stream<Item = actions::Result<LogPart>> + Send>>,
     state: AppState,
     id: DeploymentId,
     log: LiveLog,
@@ -148,7 +150,8 @@ struct Live {
 
 impl Live {
     fn new(state: &AppState, id: DeploymentId, from: u64, line: u64) -> Self {
-        let parts = Box::pin(Follow::new(state, id.clone(), from, true).with_ticks().into_stream());
+        let follow = LogFollow::new(state.context(), state.is_draining(), id.clone(), from);
+        let parts = Box::pin(follow.to_the_end().with_ticks().into_stream());
         let (state, log) = (state.clone(), LiveLog::new(line));
         Self { parts, state, id, log, told: None, ready: VecDeque::new(), has_ended: false }
     }
@@ -171,7 +174,7 @@ impl Live {
         self.ready.pop_front()
     }
 
-    async fn tell(&mut self, part: &Part) {
+    async fn tell(&mut self, part: &LogPart) {
         let mut batches = Vec::new();
         if part.is_cut_mark {
             batches.extend(self.log.finish());
@@ -189,7 +192,7 @@ impl Live {
     /// Tells steps and status where they differ from what was told last; the status, where it could be read.
     async fn tell_state(&mut self) -> Option<Status> {
         let id = self.id.clone();
-        let found = self.state.db().read(move |reader| find(reader, &id)).await.ok().flatten()?;
+        let found = self.state.read(move |reader, _| find(reader, &id)).await.ok()?;
         let steps = found.steps.iter().map(|step| {
             let span = step.started_at.zip(step.finished_at).map(|(from, to)| to.since(from));
             let took = span.map(format::duration);
@@ -227,38 +230,40 @@ impl Live {
 /// `POST /deploys/{id}/cancel`.
 #[handler]
 pub(in crate::web) async fn cancel(
-    request: &Request,
+    by: By,
     Path(id): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let (id, caller) = (read_id(&id)?, auth::caller(request)?);
-    cancel_as(&state, &id, &caller, actor(&caller, request)).await?;
-    Ok(redirect(&page_path(&id)))
+    let id = read_id(&id)?;
+    let own = id.clone();
+    state.act(by, move |tx, _, by| deployments::cancel(tx, by, &own)).await?;
+    Ok(redirect(&Urls::page_path(&id)))
 }
 
 /// `POST /deploys/{id}/redeploy`.
 #[handler]
 pub(in crate::web) async fn redeploy(
-    request: &Request,
+    by: By,
     Path(id): Path<String>,
-    body: Body,
+    Form(form): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let (id, caller) = (read_id(&id)?, auth::caller(request)?);
-    let clear_cache = form(body).await?.get("clear_cache").is_some_and(|value| value == "true");
-    let started =
-        again(&state, &id, Again::Redeploy { clear_cache }, caller.clone(), actor(&caller, request)).await?;
-    Ok(redirect(&page_path(&started.id)))
+    let clear_cache = form.get("clear_cache").is_some_and(|value| value == "true");
+    again(by, &id, &state, Again::Redeploy { clear_cache }).await
 }
 
 /// `POST /deploys/{id}/rollback`.
 #[handler]
 pub(in crate::web) async fn rollback(
-    request: &Request,
+    by: By,
     Path(id): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let (id, caller) = (read_id(&id)?, auth::caller(request)?);
-    let started = again(&state, &id, Again::Rollback, caller.clone(), actor(&caller, request)).await?;
-    Ok(redirect(&page_path(&started.id)))
+    again(by, &id, &state, Again::Rollback).await
+}
+
+async fn again(by: By, id: &str, state: &AppState, how: Again) -> Result<Response, Error> {
+    let id = read_id(id)?;
+    let started = state.act(by, move |tx, context, by| deployments::again(tx, context, by, &id, how)).await?;
+    Ok(redirect(&Urls::page_path(&started.id)))
 }

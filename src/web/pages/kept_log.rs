@@ -4,8 +4,8 @@ use crate::db::log_end::{self, Most};
 use crate::db::{Error, Reader, logs};
 use crate::domain::{Deployment, Step};
 
-use super::log_lines::Piece;
-use super::log_view::{self, Log};
+use crate::web::pages::log_lines::Piece;
+use crate::web::pages::log_view::{self, Log};
 
 /// Bytes of a log that a page shows at most, also of long lines and whatever is kept.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;

@@ -41,9 +41,11 @@ use askama::Template;
 use poem::http::{StatusCode, header};
 use poem::{IntoResponse, Response};
 
-use super::auth::Caller;
-use super::error::Error;
-use super::state::AppState;
+use crate::actions::Caller;
+use crate::domain::{Class, Code};
+use crate::web::error::Error;
+use crate::web::state::AppState;
+
 use errors::ErrorPage;
 
 /// Shown where a template fails, which none does with the values it is given.
@@ -93,8 +95,8 @@ impl Asked {
         if let Error::Unconfirmed { back } = error {
             return redirect(&confirm::path(back));
         }
-        let (label, address) = match error {
-            Error::Unauthenticated(_) => {
+        let (label, address) = match error.code() {
+            Code::Unauthenticated => {
                 let path = self.path.filter(|path| session_view::is_local(path));
                 ("Sign in", path.map_or_else(|| "/login".to_owned(), |path| session::login_path(&path)))
             }
@@ -113,12 +115,12 @@ impl Asked {
 }
 
 fn heading(error: &Error) -> &'static str {
-    match error {
-        Error::NotFound(_) => "There is nothing at this address",
-        Error::Unauthenticated(_) => "This needs an operator",
-        Error::Internal(_) => "The server failed",
-        Error::Conflict { .. } | Error::Locked { .. } => "Not in this state",
-        Error::TooMany { .. } | Error::Unavailable { .. } => "Not now",
+    match error.class() {
+        Class::NotFound => "There is nothing at this address",
+        Class::Credential => "This needs an operator",
+        Class::Internal => "The server failed",
+        Class::Conflict | Class::Locked => "Not in this state",
+        Class::TooMany | Class::Unavailable => "Not now",
         _ => "This could not be done",
     }
 }

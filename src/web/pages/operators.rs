@@ -3,37 +3,39 @@
 
 use poem::http::{StatusCode, header};
 use poem::web::Data;
-use poem::{Body, IntoResponse, Request, Response, handler};
+use poem::{IntoResponse, Response, handler};
 
-use crate::db::Reader;
-use crate::domain::Scope;
-
-use super::super::api::operators::{WithLink, create_as, link_as, load, remove_as};
-use super::super::auth::{self, Caller, actor};
-use super::super::error::Error;
-use super::super::request::{Query, form};
-use super::super::state::AppState;
-use super::account::{self, PATH};
-use super::account_view::{LinkMadePage, RemovalPage};
-use super::format::Moment;
-use super::{Frame, Page, field, redirect};
+use crate::actions::{By, operators};
+use crate::domain::Class;
+use crate::web::error::Error;
+use crate::web::extract::Form;
+use crate::web::pages::account::{self, PATH};
+use crate::web::pages::account_view::{LinkMadePage, RemovalPage};
+use crate::web::pages::format::Moment;
+use crate::web::pages::{Frame, Page, field, redirect};
+use crate::web::request::Query;
+use crate::web::state::AppState;
+use crate::wire::operator::SignInLinkJson;
 
 /// `POST /account/operators`: adds one; the answer shows the first sign-in link, once.
 #[handler]
 pub(in crate::web) async fn create(
-    request: &Request,
-    body: Body,
+    by: By,
+    Form(form): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let name = field(&form(body).await?, "name");
-    let detail = match create_as(&state, &caller, actor(&caller, request), name.trim()).await {
-        Ok(made) => return Ok(shown_once(&state, &caller, made, true)),
-        Err(Error::Invalid(wrong)) => wrong.detail,
-        Err(Error::Conflict { detail, .. }) => detail,
-        Err(error) => return Err(error),
+    let name = field(&form, "name");
+    let typed = name.trim().to_owned();
+    let made = state.act(by.clone(), move |tx, context, by| operators::create(tx, context, by, &typed)).await;
+    let detail = match made {
+        Ok(made) => return Ok(shown_once(&state, &by, made, true)),
+        Err(error) => match error.as_invalid() {
+            Some(wrong) => wrong.detail,
+            None if error.class() == Class::Conflict => error.detail(),
+            None => return Err(error.leading_back(PATH)),
+        },
     };
-    let mut page = account::load(&state, &caller).await?;
+    let mut page = account::load(&state, &by).await?;
     (page.operator_name, page.operator_error) = (name, Some(detail));
     Ok(Page(page).with_status(StatusCode::BAD_REQUEST).into_response())
 }
@@ -41,22 +43,24 @@ pub(in crate::web) async fn create(
 /// `POST /account/operators/link`: a new sign-in link for one, shown once.
 #[handler]
 pub(in crate::web) async fn link(
-    request: &Request,
-    body: Body,
+    by: By,
+    Form(form): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let name = field(&form(body).await?, "name");
-    let made = link_as(&state, &caller, actor(&caller, request), name, false).await?;
-    Ok(shown_once(&state, &caller, made, false))
+    let name = field(&form, "name");
+    let made = state.act_on_credentials(by.clone(), move |tx, context, by| {
+        operators::make_link(tx, context, by, &name, false)
+    });
+    let made = made.await.map_err(|error| error.leading_back(PATH))?;
+    Ok(shown_once(&state, &by, made, false))
 }
 
-fn shown_once(state: &AppState, caller: &Caller, made: WithLink, is_new: bool) -> Response {
+fn shown_once(state: &AppState, by: &By, made: SignInLinkJson, is_new: bool) -> Response {
     let page = LinkMadePage {
-        frame: Frame::of(caller, state, PATH),
+        frame: Frame::of(&by.caller, state, PATH),
         name: made.name,
         url: made.sign_in_url,
-        ends: Moment::new(made.expires_at, state.clock().now()),
+        ends: Moment::new(made.expires_at, by.at),
         is_new,
     };
     Page(page).with_header(header::CACHE_CONTROL, "no-store").into_response()
@@ -65,14 +69,13 @@ fn shown_once(state: &AppState, caller: &Caller, made: WithLink, is_new: bool) -
 /// `GET /account/operators/remove?name=`: says what removing means, and asks.
 #[handler]
 pub(in crate::web) async fn confirm_removal(
-    request: &Request,
+    by: By,
+    query: Query,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    caller.require(Scope::Admin, None)?;
-    let name = Query::parse(request)?.get("name").unwrap_or_default().to_owned();
-    let operator = state.db().read(move |reader: &Reader<'_>| load(reader, &name)).await?;
-    let frame = Frame::of(&caller, &state, PATH);
+    let name = query.get("name").unwrap_or_default().to_owned();
+    let frame = Frame::of(&by.caller, &state, PATH);
+    let operator = state.read(move |reader, _| operators::find(reader, &by, &name)).await?;
     let is_self = frame.operator.as_ref() == Some(&operator.name);
     Ok(Page(RemovalPage { frame, name: operator.name, is_self }).into_response())
 }
@@ -80,12 +83,11 @@ pub(in crate::web) async fn confirm_removal(
 /// `POST /account/operators/remove`: removes one, with their sessions and links.
 #[handler]
 pub(in crate::web) async fn remove(
-    request: &Request,
-    body: Body,
+    by: By,
+    Form(form): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let name = field(&form(body).await?, "name");
-    remove_as(&state, &caller, actor(&caller, request), name).await?;
+    let name = field(&form, "name");
+    state.act_on_credentials(by, move |tx, _, by| operators::remove(tx, by, &name)).await?;
     Ok(redirect("/account?done=operator"))
 }

@@ -1,14 +1,14 @@
 //! The form of a service's settings: what is typed becomes the body that the API takes, so that its rules hold here too.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
+use crate::actions::service_settings::DEFAULT_TIMEOUT;
 use crate::db::queue::Available;
 use crate::domain::{EnvName, ExecutorKind, Invalid, QueuePolicy, Service, Span, Workload};
 
-use super::super::api::service_body::{DEFAULT_TIMEOUT, ServiceBody};
-use super::super::api::tekton_body::BuildArgs;
-use super::super::request::Change;
-use super::format;
+use crate::web::pages::format;
+use crate::wire::Change;
+use crate::wire::service::{LocalFields, Pairs, ServiceBody, TektonFields, WorkloadBody};
 
 /// Fields as they are called in the form, which is as the API calls them, and as people read them.
 const LABELS: [(&str, &str); 20] = [
@@ -178,23 +178,26 @@ impl ServiceForm {
             ..ServiceBody::default()
         };
         if executor == ExecutorKind::Tekton.as_str() {
-            body.image = optional("image");
-            body.cache_repository = optional("cacheRepository");
-            body.dockerfile = optional("dockerfile");
-            body.context = optional("context");
-            body.build_args = Change::Set(self.build_args(before)?);
-            body.git_secret = optional("gitSecret");
-            body.registry_secret = optional("registrySecret");
-            body.workload = optional("workload")
-                .try_map(|text| Workload::parse(&text))?
-                .try_map(|workload| Ok::<_, Invalid>(workload.into()))?;
-            body.rollback = Change::Set(text("rollback") == "true");
+            body.tekton = TektonFields {
+                image: optional("image"),
+                cache_repository: optional("cacheRepository"),
+                dockerfile: optional("dockerfile"),
+                context: optional("context"),
+                build_args: Change::Set(self.build_args(before)?),
+                git_secret: optional("gitSecret"),
+                registry_secret: optional("registrySecret"),
+                workload: optional("workload")
+                    .try_map(|text| Workload::parse(&text).map(WorkloadBody::from))?,
+                rollback: Change::Set(text("rollback") == "true"),
+            };
         } else {
-            body.build_command = Some(self.get("buildCommand").trim().to_owned());
-            body.deploy_command = Some(self.get("deployCommand").trim().to_owned());
-            body.git_token_file = optional("gitTokenFile");
-            body.git_ssh_key_file = optional("gitSshKeyFile");
-            body.env = Some(self.env()?);
+            body.local = LocalFields {
+                build_command: Some(self.get("buildCommand").trim().to_owned()),
+                deploy_command: Some(self.get("deployCommand").trim().to_owned()),
+                env: Some(self.env()?),
+                git_token_file: optional("gitTokenFile"),
+                git_ssh_key_file: optional("gitSshKeyFile"),
+            };
         }
         Ok(body)
     }
@@ -213,9 +216,9 @@ impl ServiceForm {
     }
 
     /// Lines are the whole list: what is there and not among them goes.
-    fn build_args(&self, before: Option<&Service>) -> Result<BuildArgs, Invalid> {
+    fn build_args(&self, before: Option<&Service>) -> Result<Pairs, Invalid> {
         let known = before.and_then(|before| before.tekton.as_ref()).map(|tekton| &tekton.build_args);
-        let mut args: BuildArgs = known.into_iter().flatten().map(|(name, _)| (name.clone(), None)).collect();
+        let mut args: Pairs = known.into_iter().flatten().map(|(name, _)| (name.clone(), None)).collect();
         for (name, value) in pairs("buildArgs", self.get("buildArgs"))? {
             args.insert(name, Some(value));
         }
@@ -223,8 +226,8 @@ impl ServiceForm {
     }
 
     /// An empty value leaves a variable as it is.
-    fn env(&self) -> Result<BTreeMap<String, Option<String>>, Invalid> {
-        let mut env = BTreeMap::new();
+    fn env(&self) -> Result<Pairs, Invalid> {
+        let mut env = Pairs::new();
         for name in &self.variables {
             match self.typed(name) {
                 _ if self.is_removed(name) => drop(env.insert(name.clone(), None)),

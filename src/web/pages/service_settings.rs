@@ -3,21 +3,18 @@
 use askama::Template;
 use poem::http::StatusCode;
 use poem::web::{Data, Path};
-use poem::{Body, IntoResponse, Request, Response, handler};
+use poem::{IntoResponse, Response, handler};
 
-use crate::db::deployments::{self, Filter};
-use crate::db::{Reader, hooks};
-use crate::domain::{ExecutorKind, Invalid, Scope, Service, Status};
-
-use super::super::api::services::{create_as, delete_as, load, update_as};
-use super::super::auth::{self, Caller, actor};
-use super::super::error::Error;
-use super::super::request::{Query, form};
-use super::super::state::AppState;
-use super::service_form::ServiceForm;
-use super::service_head::ServiceHead;
-use super::services::{HERE, path};
-use super::{Frame, Page, format, redirect};
+use crate::actions::{By, services};
+use crate::domain::{Code, ExecutorKind, Invalid, Scope, Service};
+use crate::web::error::Error;
+use crate::web::extract::Form;
+use crate::web::pages::service_form::ServiceForm;
+use crate::web::pages::service_head::ServiceHead;
+use crate::web::pages::services::{HERE, path};
+use crate::web::pages::{Frame, Page, format, redirect};
+use crate::web::request::Query;
+use crate::web::state::AppState;
 
 /// The form for a new service.
 #[derive(Debug, Template)]
@@ -53,32 +50,32 @@ struct DeletePage {
 
 /// `GET /services/new`.
 #[handler]
-pub(in crate::web) fn new(request: &Request, Data(state): Data<&AppState>) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    caller.require(Scope::Admin, None)?;
+pub(in crate::web) fn new(by: By, Data(state): Data<&AppState>) -> Result<Response, Error> {
+    by.require(Scope::Admin, None)?;
     let form = ServiceForm::empty(state.settings().available);
-    Ok(Page(NewPage { frame: Frame::of(&caller, state, HERE), form }).into_response())
+    Ok(Page(NewPage { frame: Frame::of(&by.caller, state, HERE), form }).into_response())
 }
 
 /// `POST /services`.
 #[handler]
 pub(in crate::web) async fn create(
-    request: &Request,
-    body: Body,
+    by: By,
+    Form(sent): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    caller.require(Scope::Admin, None)?;
-    let mut form = ServiceForm::empty(state.settings().available).sent(form(body).await?);
+    by.require(Scope::Admin, None)?;
+    let mut form = ServiceForm::empty(state.settings().available).sent(sent);
     let made = match form.body(None) {
-        Ok(body) => create_as(&state, body, &caller, actor(&caller, request)).await,
+        Ok(body) => {
+            state.act(by.clone(), move |tx, context, by| services::create(tx, context, by, body)).await
+        }
         Err(invalid) => Err(invalid.into()),
     };
     match made {
         Ok(service) => Ok(redirect(&path(service.name.as_str()))),
         Err(error) => {
             let status = form_error(error, &mut form)?;
-            let page = NewPage { frame: Frame::of(&caller, &state, HERE), form };
+            let page = NewPage { frame: Frame::of(&by.caller, &state, HERE), form };
             Ok(Page(page).with_status(status).into_response())
         }
     }
@@ -90,10 +87,10 @@ pub(in crate::web) async fn create(
 /// What is not the form's fault.
 fn form_error(error: Error, form: &mut ServiceForm) -> Result<StatusCode, Error> {
     let status = error.status();
-    form.error = Some(match error {
-        Error::Invalid(invalid) => invalid,
-        Error::Conflict { code: "name_taken", detail } => Invalid::new("name", detail),
-        other => return Err(other),
+    form.error = Some(match (error.as_invalid(), error.code()) {
+        (Some(invalid), _) => invalid,
+        (None, Code::NameTaken) => Invalid::new("name", error.detail()),
+        (None, _) => return Err(error),
     });
     Ok(status)
 }
@@ -101,54 +98,50 @@ fn form_error(error: Error, form: &mut ServiceForm) -> Result<StatusCode, Error>
 /// `GET /services/{name}/settings`.
 #[handler]
 pub(in crate::web) async fn edit(
-    request: &Request,
+    by: By,
+    query: Query,
     Path(name): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let is_saved = Query::parse(request)?.flag("saved")?;
-    let service = find(&state, name, &caller).await?;
+    let is_saved = query.flag("saved")?;
+    let service = find(&state, &by, name).await?;
     let form = ServiceForm::of(&service, state.settings().available);
-    Ok(Page(settings(&state, &caller, &service, form, is_saved)).into_response())
+    Ok(Page(settings(&state, &by, &service, form, is_saved)).into_response())
 }
 
-async fn find(state: &AppState, name: String, caller: &Caller) -> Result<Service, Error> {
-    let service = state.db().read(move |reader| load(reader, &name)).await?;
-    caller.require(Scope::Admin, Some(&service.id))?;
-    Ok(service)
+async fn find(state: &AppState, by: &By, name: String) -> Result<Service, Error> {
+    let by = by.clone();
+    state.read(move |reader, _| services::find(reader, &by, Scope::Admin, &name)).await
 }
 
-fn settings(
-    state: &AppState,
-    caller: &Caller,
-    service: &Service,
-    form: ServiceForm,
-    is_saved: bool,
-) -> SettingsPage {
+fn settings(state: &AppState, by: &By, service: &Service, form: ServiceForm, is_saved: bool) -> SettingsPage {
     let head = ServiceHead::new(service, "general");
-    SettingsPage { frame: Frame::of(caller, state, HERE), head, form, is_saved }
+    SettingsPage { frame: Frame::of(&by.caller, state, HERE), head, form, is_saved }
 }
 
 /// `POST /services/{name}/settings`.
 #[handler]
 pub(in crate::web) async fn update(
-    request: &Request,
+    by: By,
     Path(name): Path<String>,
-    body: Body,
+    Form(sent): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let service = find(&state, name.clone(), &caller).await?;
-    let mut form = ServiceForm::of(&service, state.settings().available).sent(form(body).await?);
+    let service = find(&state, &by, name.clone()).await?;
+    let mut form = ServiceForm::of(&service, state.settings().available).sent(sent);
     let changed = match form.body(Some(&service)) {
-        Ok(changes) => update_as(&state, name, changes, caller.clone(), actor(&caller, request)).await,
+        Ok(changes) => {
+            let update = state
+                .act(by.clone(), move |tx, context, by| services::update(tx, context, by, &name, changes));
+            update.await
+        }
         Err(invalid) => Err(invalid.into()),
     };
     match changed {
         Ok(after) => Ok(redirect(&format!("{}/settings?saved", path(after.name.as_str())))),
         Err(error) => {
             let status = form_error(error, &mut form)?;
-            Ok(Page(settings(&state, &caller, &service, form, false)).with_status(status).into_response())
+            Ok(Page(settings(&state, &by, &service, form, false)).with_status(status).into_response())
         }
     }
 }
@@ -156,53 +149,43 @@ pub(in crate::web) async fn update(
 /// `GET /services/{name}/delete`: says what it will do.
 #[handler]
 pub(in crate::web) async fn confirm(
-    request: &Request,
+    by: By,
     Path(name): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let service = find(&state, name, &caller).await?;
-    Ok(Page(question(&state, &caller, service, false).await?).into_response())
+    let service = find(&state, &by, name).await?;
+    Ok(Page(question(&state, &by, service, false).await?).into_response())
 }
 
-async fn question(
-    state: &AppState,
-    caller: &Caller,
-    service: Service,
-    is_wrong: bool,
-) -> Result<DeletePage, Error> {
+async fn question(state: &AppState, by: &By, service: Service, is_wrong: bool) -> Result<DeletePage, Error> {
     let head = ServiceHead::new(&service, "general");
     let in_cluster = service.executor == ExecutorKind::Tekton;
-    let read = move |reader: &Reader<'_>| {
-        let count = |statuses: &[Status]| {
-            let filter = Filter { statuses: statuses.to_vec(), limit: u32::MAX, ..Filter::default() };
-            Ok::<_, Error>(deployments::list_for_service(reader, &service.id, &filter)?.len())
-        };
-        let hooks = hooks::list_for_service(reader, &service.id, None, u32::MAX)?.len();
-        Ok::<_, Error>((hooks, count(&[Status::Queued])?, count(&[Status::Building, Status::Deploying])?))
-    };
-    let (hooks, queued, running) = state.db().read(read).await?;
+    let own = state.read(move |reader, _| services::belongings(reader, &service)).await?;
     let words = |count: usize, noun| (count > 0).then(|| format::count(count as u64, noun));
-    let (hooks, queued, running) =
-        (words(hooks, "hook"), words(queued, "deployment"), words(running, "deployment"));
-    let frame = Frame::of(caller, state, HERE);
-    Ok(DeletePage { frame, head, hooks, queued, running, in_cluster, is_wrong })
+    Ok(DeletePage {
+        frame: Frame::of(&by.caller, state, HERE),
+        head,
+        hooks: words(own.hooks, "hook"),
+        queued: words(own.queued, "deployment"),
+        running: words(own.running, "deployment"),
+        in_cluster,
+        is_wrong,
+    })
 }
 
 /// `POST /services/{name}/delete`, with the name typed once more.
 #[handler]
 pub(in crate::web) async fn delete(
-    request: &Request,
+    by: By,
     Path(name): Path<String>,
-    body: Body,
+    Form(form): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let service = find(&state, name.clone(), &caller).await?;
-    if form(body).await?.get("confirm").is_none_or(|typed| typed.trim() != service.name.as_str()) {
-        let page = question(&state, &caller, service, true).await?;
+    let service = find(&state, &by, name.clone()).await?;
+    if form.get("confirm").is_none_or(|typed| typed.trim() != service.name.as_str()) {
+        let page = question(&state, &by, service, true).await?;
         return Ok(Page(page).with_status(StatusCode::BAD_REQUEST).into_response());
     }
-    delete_as(&state, name, caller.clone(), actor(&caller, request)).await?;
+    state.act_on_credentials(by, move |tx, _, by| services::delete(tx, by, &name)).await?;
     Ok(redirect("/services?deleted"))
 }

@@ -3,14 +3,15 @@
 use askama::Template;
 use url::form_urlencoded::Serializer;
 
+use crate::actions::{self, deployments::complete};
 use crate::db::deployments::{self, Filter};
-use crate::db::{self, Reader, checks, steps};
+use crate::db::{Reader, checks, steps};
 use crate::domain::{
     Checks, Deployment, DeploymentId, ExecutorKind, Service, Status, StepRecord, Timestamp, Transport,
     Verdict,
 };
+use crate::wire::deployment::FoundDeployment;
 
-use super::super::api::deployment_body::{Found, complete};
 use super::Frame;
 use super::deployment_row::Row;
 use super::format::{self, Moment};
@@ -84,7 +85,7 @@ pub struct Known {
     serving: Option<Deployment>,
     checks: Option<Checks>,
     successes: Vec<[StepRecord; 3]>,
-    deployments: Vec<Found>,
+    deployments: Vec<FoundDeployment>,
 }
 
 impl Known {
@@ -92,7 +93,7 @@ impl Known {
     ///
     /// # Errors
     /// Those of the database.
-    pub fn read(reader: &Reader<'_>, service: Service, wanted: &Wanted) -> Result<Self, db::Error> {
+    pub fn read(reader: &Reader<'_>, service: Service, wanted: &Wanted) -> actions::Result<Self> {
         let list = |filter: Filter| deployments::list_for_service(reader, &service.id, &filter);
         let successes =
             list(Filter { statuses: vec![Status::Succeeded], limit: SUCCESSES, ..Filter::default() })?;
@@ -110,7 +111,7 @@ impl Known {
             deployments: listed
                 .into_iter()
                 .map(|deployment| complete(reader, deployment))
-                .collect::<Result<_, _>>()?,
+                .collect::<actions::Result<_>>()?,
             service,
         })
     }
@@ -185,8 +186,9 @@ impl ServicePage {
         let usual = Usual::of(&successes);
         let has_more = deployments.len() > PAGE;
         let last = deployments.iter().take(PAGE).next_back().map(|found| found.deployment.id.clone());
-        let row =
-            |found: &Found| Row::new(&found.deployment, &found.steps, found.queue_position, &usual, now);
+        let row = |found: &FoundDeployment| {
+            Row::new(&found.deployment, &found.steps, found.queue_position, &usual, now)
+        };
         let segment = |(place, (_, label, _)): (usize, &(&str, &'static str, _))| Segment {
             label,
             query: wanted.query(place, None),

@@ -1,96 +1,99 @@
 //! `/services` and `/services/{name}`: the list, the page of one, and what can be done from its head.
 
+use std::collections::HashMap;
+
 use poem::web::{Data, Path};
-use poem::{Body, IntoResponse, Request, Response, handler};
+use poem::{IntoResponse, Request, Response, handler};
 
-use crate::db::{Reader, services};
-use crate::domain::Scope;
-
-use super::super::api::services::{DeployBody, deploy_as, load, set_frozen_as};
-use super::super::auth::{self, Caller, actor};
-use super::super::error::Error;
-use super::super::request::{Query, form};
-use super::super::state::AppState;
-use super::super::urls::page_path;
-use super::service_head::{ServiceHead, Typed};
-use super::service_view::{self, ServicePage, Wanted};
-use super::services_view::{self, ServicesPage};
-use super::{Frame, Page, chosen, format, redirect, trimmed};
+use crate::actions::{By, Context, deployments, services};
+use crate::db;
+use crate::db::Reader;
+use crate::domain::{Class, Scope, Urls};
+use crate::web::error::Error;
+use crate::web::extract::Form;
+use crate::web::pages::service_head::{ServiceHead, Typed};
+use crate::web::pages::service_view::{self, ServicePage, Wanted};
+use crate::web::pages::services_view::{self, ServicesPage};
+use crate::web::pages::{Frame, Page, chosen, format, redirect, trimmed};
+use crate::web::request::Query;
+use crate::web::state::AppState;
+use crate::wire::deployment::DeployBody;
 
 /// The entry of the menu.
 pub(super) const HERE: &str = "/services";
 
 /// `GET /services`.
 #[handler]
-pub(in crate::web) async fn index(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    caller.require(Scope::Read, None)?;
-    let was_deleted = Query::parse(request)?.flag("deleted")?;
-    let read = |reader: &Reader<'_>| {
-        let all = services::list(reader, None, u32::MAX)?;
-        all.into_iter()
-            .map(|service| services_view::Known::read(reader, service))
-            .collect::<Result<Vec<_>, _>>()
+pub(in crate::web) async fn index(by: By, query: Query, state: Data<&AppState>) -> Result<Response, Error> {
+    by.require(Scope::Read, None)?;
+    let was_deleted = query.flag("deleted")?;
+    let read = |reader: &Reader<'_>, _: &Context| {
+        let all = db::services::list(reader, None, u32::MAX)?;
+        let known = all.into_iter().map(|service| services_view::Known::read(reader, service));
+        Ok(known.collect::<Result<Vec<_>, _>>()?)
     };
-    let known = state.db().read(read).await?;
-    let frame = Frame::of(&caller, &state, HERE);
+    let known = state.read(read).await?;
+    let frame = Frame::of(&by.caller, &state, HERE);
     let has_cluster = state.settings().available.tekton;
-    Ok(Page(ServicesPage::new(frame, known, has_cluster, was_deleted, state.clock().now())).into_response())
+    Ok(Page(ServicesPage::new(frame, known, has_cluster, was_deleted, by.at)).into_response())
 }
 
 /// `GET /services/{name}`.
 #[handler]
 pub(in crate::web) async fn show(
     request: &Request,
+    by: By,
     Path(name): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let wanted = Wanted::parse(request.uri().query().unwrap_or_default());
-    Ok(Page(page(&state, name, auth::caller(request)?, wanted, None).await?).into_response())
+    Ok(Page(page(&state, name, by, wanted, None).await?).into_response())
 }
 
 /// The page, with what was typed into its head where a form comes back.
 async fn page(
     state: &AppState,
     name: String,
-    caller: Caller,
+    by: By,
     wanted: Wanted,
     typed: Option<Typed>,
 ) -> Result<ServicePage, Error> {
-    let frame = Frame::of(&caller, state, HERE);
-    let (own, now) = (wanted.clone(), state.clock().now());
-    let read = move |reader: &Reader<'_>| {
-        let service = load(reader, &name)?;
-        caller.require(Scope::Read, Some(&service.id))?;
-        Ok::<_, Error>(service_view::Known::read(reader, service, &own)?)
+    let (frame, now) = (Frame::of(&by.caller, state, HERE), by.at);
+    let own = wanted.clone();
+    let read = move |reader: &Reader<'_>, _: &Context| {
+        let service = services::find(reader, &by, Scope::Read, &name)?;
+        service_view::Known::read(reader, service, &own)
     };
-    let known = state.db().read(read).await?;
+    let known = state.read(read).await?;
     let mut head = ServiceHead::new(&known.service, "deployments");
     head.typed = typed.unwrap_or(head.typed);
     Ok(ServicePage::new(frame, head, known, &wanted, now))
 }
 
+fn deploy_body(form: &HashMap<String, String>) -> DeployBody {
+    let clear_cache = trimmed(form, "clear_cache") == "true";
+    DeployBody { branch: chosen(form, "branch"), commit: chosen(form, "commit"), clear_cache }
+}
+
 /// `POST /services/{name}/deploy`: without a branch the default one.
 #[handler]
 pub(in crate::web) async fn deploy(
-    request: &Request,
+    by: By,
     Path(name): Path<String>,
-    body: Body,
+    Form(form): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let (caller, form) = (auth::caller(request)?, form(body).await?);
-    let clear_cache = trimmed(&form, "clear_cache") == "true";
-    let wanted = DeployBody { branch: chosen(&form, "branch"), commit: chosen(&form, "commit"), clear_cache };
-    match deploy_as(&state, name.clone(), wanted, caller.clone(), actor(&caller, request)).await {
-        Ok(started) => Ok(redirect(&page_path(&started.id))),
+    let (wanted, own) = (deploy_body(&form), name.clone());
+    let started = state
+        .act(by.clone(), move |tx, context, by| deployments::deploy(tx, context, by, &own, &wanted))
+        .await;
+    match started {
+        Ok(started) => Ok(redirect(&Urls::page_path(&started.id))),
         Err(error) => {
-            let typed = Typed {
-                branch: trimmed(&form, "branch"),
-                commit: trimmed(&form, "commit"),
-                clear_cache,
-                ..Typed::default()
-            };
-            once_more(&state, name, caller, typed, error).await
+            let (branch, commit) = (trimmed(&form, "branch"), trimmed(&form, "commit"));
+            let clear_cache = trimmed(&form, "clear_cache") == "true";
+            once_more(&state, name, by, Typed { branch, commit, clear_cache, ..Typed::default() }, error)
+                .await
         }
     }
 }
@@ -98,29 +101,29 @@ pub(in crate::web) async fn deploy(
 /// `POST /services/{name}/freeze`.
 #[handler]
 pub(in crate::web) async fn freeze(
-    request: &Request,
+    by: By,
     Path(name): Path<String>,
-    body: Body,
+    Form(form): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let (caller, form) = (auth::caller(request)?, form(body).await?);
-    let reason = trimmed(&form, "reason");
-    let actor = actor(&caller, request);
-    match set_frozen_as(&state, name.clone(), Some(reason.clone()), caller.clone(), actor).await {
+    let (reason, own) = (trimmed(&form, "reason"), name.clone());
+    let given = Some(reason.clone());
+    let frozen = state.act(by.clone(), move |tx, _, by| services::set_frozen(tx, by, &own, given)).await;
+    match frozen {
         Ok(_) => Ok(redirect(&path(&name))),
-        Err(error) => once_more(&state, name, caller, Typed { reason, ..Typed::default() }, error).await,
+        Err(error) => once_more(&state, name, by, Typed { reason, ..Typed::default() }, error).await,
     }
 }
 
 /// `POST /services/{name}/unfreeze`.
 #[handler]
 pub(in crate::web) async fn unfreeze(
-    request: &Request,
+    by: By,
     Path(name): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    set_frozen_as(&state, name.clone(), None, caller.clone(), actor(&caller, request)).await?;
+    let own = name.clone();
+    state.act(by, move |tx, _, by| services::set_frozen(tx, by, &own, None)).await?;
     Ok(redirect(&path(&name)))
 }
 
@@ -128,24 +131,24 @@ pub(in crate::web) async fn unfreeze(
 async fn once_more(
     state: &AppState,
     name: String,
-    caller: Caller,
+    by: By,
     mut typed: Typed,
     error: Error,
 ) -> Result<Response, Error> {
     let status = error.status();
-    let problem = match error {
-        Error::Invalid(invalid) => {
+    let problem = match (error.as_invalid(), error.class()) {
+        (Some(invalid), _) => {
             let problem =
                 format!("{}: {}", format::capital(&invalid.field), format::sentence(&invalid.detail));
             typed.error = Some(invalid);
             problem
         }
-        Error::Conflict { .. } | Error::Locked { .. } | Error::TooMany { .. } | Error::Unavailable { .. } => {
+        (None, Class::Conflict | Class::Locked | Class::TooMany | Class::Unavailable) => {
             format::sentence(&error.detail())
         }
-        other => return Err(other),
+        (None, _) => return Err(error),
     };
-    let mut page = page(state, name, caller, Wanted::default(), Some(typed)).await?;
+    let mut page = page(state, name, by, Wanted::default(), Some(typed)).await?;
     page.problem = Some(problem);
     Ok(Page(page).with_status(status).into_response())
 }

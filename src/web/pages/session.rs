@@ -6,22 +6,22 @@ use std::time::Duration;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use poem::http::{StatusCode, header};
 use poem::web::Data;
-use poem::{Body, IntoResponse, Request, Response, handler};
+use poem::{IntoResponse, Request, Response, handler};
 
-use crate::db::audit::Actor;
-use crate::db::operators::{self, Operator};
-use crate::db::sessions::{self, Client, Link};
-use crate::db::{Tx, audit};
+use crate::actions::sessions::{self, NewSession};
+use crate::actions::{By, Caller};
+use crate::db;
+use crate::db::sessions::{Client, Link};
 use crate::domain::{Password, SessionToken, Timestamp, TokenHash};
-
-use super::super::auth::{self, Caller};
-use super::super::error::Error;
-use super::super::request::{Query, address, address_text, form, header as header_of};
-use super::super::sign_ins::{Tried, try_password};
-use super::super::state::AppState;
-use super::errors::ErrorPage;
-use super::session_view::{LinkPage, Refused, SignInPage, is_local};
-use super::{Page, field, redirect, trimmed};
+use crate::web::auth;
+use crate::web::error::Error;
+use crate::web::extract::Form;
+use crate::web::pages::errors::ErrorPage;
+use crate::web::pages::session_view::{LinkPage, Refused, SignInPage, is_local};
+use crate::web::pages::{Page, field, redirect, trimmed};
+use crate::web::request::{Query, address, address_text, header as header_of};
+use crate::web::sign_ins::{Tried, try_password};
+use crate::web::state::AppState;
 
 /// Longest text that is kept of what a browser calls itself, in characters.
 const USER_AGENT_MAX: usize = 200;
@@ -33,8 +33,7 @@ pub(super) fn login_path(next: &str) -> String {
 
 /// `GET /login`: asks for name and password; with `?once=` the button that uses the link.
 #[handler]
-pub(in crate::web) async fn new(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
-    let query = Query::parse(request)?;
+pub(in crate::web) async fn new(query: Query, state: Data<&AppState>) -> Result<Response, Error> {
     let Some(once) = query.get("once") else {
         return Ok(Page(SignInPage::new(host(&state), query.get("next"))).into_response());
     };
@@ -51,30 +50,22 @@ pub(in crate::web) async fn new(request: &Request, state: Data<&AppState>) -> Re
 #[handler]
 pub(in crate::web) async fn create(
     request: &Request,
-    body: Body,
+    Form(form): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    auth::check_origin(&state, request)?;
-    let form = form(body).await?;
+    auth::check_origin(state.context(), request)?;
     if form.contains_key("once") {
         return by_link(request, &state, &field(&form, "once")).await;
     }
     let (name, password) = (trimmed(&form, "name"), Password::typed(&field(&form, "password")));
-    let refused = match try_password(&state, address(request), &name, password).await? {
+    let tried = try_password(state.sign_ins(), state.context(), address(request), &name, password).await?;
+    let refused = match tried {
         Tried::Right(hash) => {
             let session = SessionToken::mint();
-            let begin = Begin::new(request, &state, &session, "by password");
-            let own_name = name.clone();
-            let write = move |tx: &Tx<'_>| {
-                // The password may have been changed, or its operator removed, while it was looked at.
-                let is_still = operators::password(tx, &own_name)?.is_some_and(|own| own == hash);
-                let Some(operator) = operators::find(tx, &own_name)?.filter(|_| is_still) else {
-                    return Ok(false);
-                };
-                begin.run(tx, &operator)?;
-                Ok::<_, Error>(true)
-            };
-            if state.db().try_write(write).await? {
+            let (begin, own) = (new_session(request, &state, &session), name.clone());
+            let begun =
+                state.context().run(move |tx, _| sessions::begin_by_password(tx, &begin, &own, &hash));
+            if begun.await? {
                 let next = field(&form, "next");
                 return Ok(signed_in(&state, &session, if is_local(&next) { &next } else { "/" }));
             }
@@ -117,17 +108,9 @@ async fn by_link(request: &Request, state: &AppState, once: &str) -> Result<Resp
     if find_link(state, once).await?.is_none() {
         return Ok(not_usable());
     }
-    let (hash, session) = (TokenHash::of(once), SessionToken::mint());
-    let begin = Begin::new(request, state, &session, "by one-time link");
-    let write = move |tx: &Tx<'_>| {
-        let Some((Link::SignIn(operator), _)) = sessions::find_link(tx, &hash, begin.now)? else {
-            return Ok(false);
-        };
-        sessions::delete_link(tx, &hash)?;
-        begin.run(tx, &operator)?;
-        Ok::<_, Error>(true)
-    };
-    if !state.db().try_write(write).await? {
+    let (link, session) = (TokenHash::of(once), SessionToken::mint());
+    let begin = new_session(request, state, &session);
+    if !state.context().run(move |tx, _| sessions::begin_by_link(tx, &begin, &link)).await? {
         return Ok(not_usable());
     }
     Ok(signed_in(state, &session, "/"))
@@ -135,17 +118,15 @@ async fn by_link(request: &Request, state: &AppState, once: &str) -> Result<Resp
 
 /// `POST /logout`: ends the session.
 #[handler]
-pub(in crate::web) async fn delete(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
-    if let Ok((_, hash)) = auth::own_session(&auth::caller(request)?) {
-        state.write_credentials(move |tx| sessions::delete(tx, &hash)).await?;
-    }
+pub(in crate::web) async fn delete(by: By, state: Data<&AppState>) -> Result<Response, Error> {
+    state.act_on_credentials(by, |tx, _, by| sessions::end(tx, by)).await?;
     Ok(signed_out(&state))
 }
 
 /// The way to the sign-in page, without a session.
 pub(super) fn signed_out(state: &AppState) -> Response {
     let mut response = redirect("/login");
-    if let Ok(cookie) = header::HeaderValue::from_str(&auth::set_cookie(state, None)) {
+    if let Ok(cookie) = header::HeaderValue::from_str(&auth::set_cookie(state.context(), None)) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
@@ -154,40 +135,16 @@ pub(super) fn signed_out(state: &AppState) -> Response {
 /// `GET /`: the services for an operator, the sign-in page for others.
 #[handler]
 pub(in crate::web) async fn home(request: &Request, state: Data<&AppState>) -> Response {
-    let caller = auth::find(&state, request).await.ok().flatten();
+    let caller = auth::find(state.context(), request).await.ok().flatten();
     redirect(if matches!(caller, Some(Caller::Operator { .. })) { "/services" } else { "/login" })
 }
 
-/// A session that is to begin.
-pub(super) struct Begin {
-    session: TokenHash,
-    client: Client,
-    address: String,
-    how: &'static str,
-    pub(super) now: Timestamp,
-}
-
-impl Begin {
-    pub(super) fn new(
-        request: &Request,
-        state: &AppState,
-        session: &SessionToken,
-        how: &'static str,
-    ) -> Self {
-        let agent = header_of(request.headers(), "user-agent").unwrap_or_default();
-        let user_agent = agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_MAX).collect();
-        let address = address_text(request);
-        let client = Client { address: address.clone(), user_agent };
-        Self { session: session.hash(), client, address, how, now: state.clock().now() }
-    }
-
-    /// Begins it, with its audit row.
-    pub(super) fn run(self, tx: &Tx<'_>, operator: &Operator) -> Result<(), Error> {
-        sessions::insert(tx, &self.session, operator, &self.client, self.now)?;
-        let name = format!("operator {}", operator.name);
-        let actor = Actor { name: name.clone(), address: self.address };
-        Ok(audit::record(tx, &actor, "session.create", &name, self.how, self.now)?)
-    }
+/// A session that is to begin for whoever sent the request.
+pub(super) fn new_session(request: &Request, state: &AppState, session: &SessionToken) -> NewSession {
+    let agent = header_of(request.headers(), "user-agent").unwrap_or_default();
+    let user_agent = agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_MAX).collect();
+    let client = Client { address: address_text(request), user_agent };
+    NewSession { secret: session.hash(), client, at: state.clock().now() }
 }
 
 /// Leads a new session to `next`, a path of this server.
@@ -195,13 +152,13 @@ pub(super) fn signed_in(state: &AppState, session: &SessionToken, next: &str) ->
     Response::builder()
         .status(StatusCode::SEE_OTHER)
         .header(header::LOCATION, next)
-        .header(header::SET_COOKIE, auth::set_cookie(state, Some(session.reveal())))
+        .header(header::SET_COOKIE, auth::set_cookie(state.context(), Some(session.reveal())))
         .finish()
 }
 
 pub(super) async fn find_link(state: &AppState, once: &str) -> Result<Option<(Link, Timestamp)>, Error> {
     let (hash, now) = (TokenHash::of(once), state.clock().now());
-    Ok(state.db().read(move |reader| sessions::find_link(reader, &hash, now)).await?)
+    Ok(state.db().read(move |reader| db::sessions::find_link(reader, &hash, now)).await?)
 }
 
 pub(super) fn not_usable() -> Response {

@@ -2,26 +2,24 @@
 
 use poem::http::StatusCode;
 use poem::web::Data;
-use poem::{Body, IntoResponse, Request, Response, handler};
+use poem::{IntoResponse, Request, Response, handler};
 
-use crate::db::Tx;
-use crate::db::operators;
-use crate::db::sessions::{self, Link};
+use crate::actions::operators::read_name;
+use crate::actions::sessions;
+use crate::db::sessions::Link;
 use crate::domain::{Password, SessionToken, TokenHash};
-
-use super::super::api::operators::read_name;
-use super::super::auth;
-use super::super::error::Error;
-use super::super::request::{Query, form};
-use super::super::state::AppState;
-use super::session::{Begin, find_link, not_usable, signed_in};
-use super::session_view::{Check, SetupPage};
-use super::{Page, field};
+use crate::web::auth;
+use crate::web::error::Error;
+use crate::web::extract::Form;
+use crate::web::pages::session::{find_link, new_session, not_usable, signed_in};
+use crate::web::pages::session_view::{Check, SetupPage};
+use crate::web::pages::{Page, field};
+use crate::web::request::Query;
+use crate::web::state::AppState;
 
 /// `GET /setup?once=`: asks for the first operator's name and password.
 #[handler]
-pub(in crate::web) async fn show(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
-    let query = Query::parse(request)?;
+pub(in crate::web) async fn show(query: Query, state: Data<&AppState>) -> Result<Response, Error> {
     let once = query.get("once").unwrap_or_default();
     Ok(match find_link(&state, once).await? {
         Some((Link::Setup, ends)) => {
@@ -38,11 +36,10 @@ pub(in crate::web) async fn show(request: &Request, state: Data<&AppState>) -> R
 #[handler]
 pub(in crate::web) async fn create(
     request: &Request,
-    body: Body,
+    Form(form): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    auth::check_origin(&state, request)?;
-    let form = form(body).await?;
+    auth::check_origin(state.context(), request)?;
     let (once, name) = (field(&form, "once"), field(&form, "name"));
     let Some((Link::Setup, ends)) = find_link(&state, &once).await? else { return Ok(not_usable()) };
     let (read, password) = (read_name(name.trim()), Password::choose(&field(&form, "password"), name.trim()));
@@ -58,17 +55,10 @@ pub(in crate::web) async fn create(
         }
     };
     let password = state.sign_ins().hash(password).await?;
-    let (hash, session) = (TokenHash::of(&once), SessionToken::mint());
-    let begin = Begin::new(request, &state, &session, "by setup link");
-    let write = move |tx: &Tx<'_>| {
-        let Some((Link::Setup, _)) = sessions::find_link(tx, &hash, begin.now)? else { return Ok(false) };
-        let Some(operator) = operators::insert(tx, &name, begin.now)? else { return Ok(false) };
-        operators::set_password(tx, &operator, Some(&password))?;
-        sessions::delete_link(tx, &hash)?;
-        begin.run(tx, &operator)?;
-        Ok::<_, Error>(true)
-    };
-    if !state.db().try_write(write).await? {
+    let (link, session) = (TokenHash::of(&once), SessionToken::mint());
+    let new = new_session(request, &state, &session);
+    let set_up = state.context().run(move |tx, _| sessions::set_up(tx, &new, &link, &name, &password));
+    if !set_up.await? {
         return Ok(not_usable());
     }
     Ok(signed_in(&state, &session, "/"))

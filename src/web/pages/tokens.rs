@@ -4,18 +4,18 @@ use std::collections::HashMap;
 
 use poem::http::{StatusCode, header};
 use poem::web::{Data, Path};
-use poem::{Body, IntoResponse, Request, Response, handler};
+use poem::{IntoResponse, Response, handler};
 
-use crate::db::{Reader, services, tokens};
-use crate::domain::Scope;
-
-use super::super::api::tokens::{TokenBody, create_as, revoke_as};
-use super::super::auth::{self, Caller, actor};
-use super::super::error::Error;
-use super::super::request::{Query, form};
-use super::super::state::AppState;
-use super::tokens_view::{Form, RevocationPage, TokenMadePage, TokenRow, TokensPage};
-use super::{Frame, Page, chosen, field, redirect};
+use crate::actions::{By, Context, tokens};
+use crate::db::{self, Reader, services};
+use crate::domain::{Class, Scope};
+use crate::web::error::Error;
+use crate::web::extract::Form;
+use crate::web::pages::tokens_view::{self, RevocationPage, TokenMadePage, TokenRow, TokensPage};
+use crate::web::pages::{Frame, Page, chosen, field, redirect};
+use crate::web::request::Query;
+use crate::web::state::AppState;
+use crate::wire::token::TokenBody;
 
 /// Its address.
 const PATH: &str = "/tokens";
@@ -24,27 +24,25 @@ const LISTED: u32 = 200;
 
 /// `GET /tokens`.
 #[handler]
-pub(in crate::web) async fn index(request: &Request, state: Data<&AppState>) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let is_revoked = Query::parse(request)?.get("done") == Some("revoked");
-    let page = load(&state, &caller, Form::default()).await?;
+pub(in crate::web) async fn index(by: By, query: Query, state: Data<&AppState>) -> Result<Response, Error> {
+    let is_revoked = query.get("done") == Some("revoked");
+    let page = load(&state, &by, tokens_view::Form::default()).await?;
     Ok(Page(TokensPage { is_revoked, ..page }).into_response())
 }
 
-async fn load(state: &AppState, caller: &Caller, form: Form) -> Result<TokensPage, Error> {
-    caller.require(Scope::Admin, None)?;
-    let read = |reader: &Reader<'_>| {
+async fn load(state: &AppState, by: &By, form: tokens_view::Form) -> Result<TokensPage, Error> {
+    by.require(Scope::Admin, None)?;
+    let read = |reader: &Reader<'_>, _: &Context| {
         let services = services::list(reader, None, LISTED)?;
         let names = services.into_iter().map(|service| service.name.to_string()).collect();
-        Ok::<_, Error>((names, tokens::list_all(reader, LISTED)?))
+        Ok((names, db::tokens::list_all(reader, LISTED)?))
     };
-    let (services, rows) = state.db().read(read).await?;
-    let now = state.clock().now();
+    let (services, rows) = state.read(read).await?;
     Ok(TokensPage {
-        frame: Frame::of(caller, state, PATH),
-        needs_confirmation: !auth::is_fresh(state, caller),
+        frame: Frame::of(&by.caller, state, PATH),
+        needs_confirmation: !by.caller.is_fresh(by.at),
         services,
-        rows: rows.into_iter().map(|row| TokenRow::new(row, now)).collect(),
+        rows: rows.into_iter().map(|row| TokenRow::new(row, by.at)).collect(),
         form,
         is_revoked: false,
     })
@@ -53,32 +51,33 @@ async fn load(state: &AppState, caller: &Caller, form: Form) -> Result<TokensPag
 /// `POST /tokens`: makes one; the answer shows it, once.
 #[handler]
 pub(in crate::web) async fn create(
-    request: &Request,
-    body: Body,
+    by: By,
+    Form(form): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    let form = form(body).await?;
     let wanted = read(&form);
-    let (field_id, detail) = match create_as(&state, &caller, actor(&caller, request), wanted).await {
+    let made = state.act(by.clone(), move |tx, context, by| tokens::create(tx, context, by, &wanted)).await;
+    let (field_id, detail) = match made {
         Ok((row, token)) => {
-            let frame = Frame::of(&caller, &state, PATH);
-            let page = TokenMadePage::new(frame, row, token.reveal(), state.clock().now());
+            let frame = Frame::of(&by.caller, &state, PATH);
+            let page = TokenMadePage::new(frame, row, token.reveal(), by.at);
             return Ok(Page(page).with_header(header::CACHE_CONTROL, "no-store").into_response());
         }
-        Err(Error::Invalid(wrong)) => (Form::id_of(&wrong.field), wrong.detail),
-        Err(Error::Conflict { detail, .. }) => ("tn", detail),
-        Err(Error::NotFound(what)) => ("tv", format!("there is no {what}")),
-        Err(error) => return Err(error),
+        Err(error) => match (error.as_invalid(), error.class()) {
+            (Some(wrong), _) => (tokens_view::Form::id_of(&wrong.field), wrong.detail),
+            (None, Class::Conflict) => ("tn", error.detail()),
+            (None, Class::NotFound) => ("tv", error.detail()),
+            (None, _) => return Err(error.leading_back(PATH)),
+        },
     };
-    let form = Form {
+    let form = tokens_view::Form {
         name: field(&form, "name"),
         scope: field(&form, "scope"),
         service: field(&form, "service"),
         expires: field(&form, "expires"),
         error: Some((field_id, detail)),
     };
-    let page = load(&state, &caller, form).await?;
+    let page = load(&state, &by, form).await?;
     Ok(Page(page).with_status(StatusCode::BAD_REQUEST).into_response())
 }
 
@@ -95,26 +94,22 @@ fn read(form: &HashMap<String, String>) -> TokenBody {
 /// `GET /tokens/{id}/revoke`: says what revoking means, and asks.
 #[handler]
 pub(in crate::web) async fn confirm_revocation(
-    request: &Request,
+    by: By,
     Path(id): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    caller.require(Scope::Admin, None)?;
-    let found = state.db().read(move |reader| tokens::find(reader, &id)).await?;
-    let token = found.ok_or_else(|| Error::NotFound("live token of this id".to_owned()))?;
-    let frame = Frame::of(&caller, &state, PATH);
-    Ok(Page(RevocationPage::new(frame, token, state.clock().now())).into_response())
+    let (frame, now) = (Frame::of(&by.caller, &state, PATH), by.at);
+    let token = state.read(move |reader, _| tokens::find(reader, &by, &id)).await?;
+    Ok(Page(RevocationPage::new(frame, token, now)).into_response())
 }
 
 /// `POST /tokens/{id}/revoke`.
 #[handler]
 pub(in crate::web) async fn revoke(
-    request: &Request,
+    by: By,
     Path(id): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let caller = auth::caller(request)?;
-    revoke_as(&state, &caller, actor(&caller, request), id).await?;
+    state.act_on_credentials(by, move |tx, _, by| tokens::revoke(tx, by, &id)).await?;
     Ok(redirect("/tokens?done=revoked"))
 }

@@ -136,7 +136,7 @@ impl TokenRow {
             scope: token.scope.as_str(),
             service: token.service.map(|(_, name)| name),
             created: Moment::new(token.created_at, now),
-            created_by: token.created_by.trim_start_matches("operator ").to_owned(),
+            created_by: token.created_by.person(),
             used: token.last_used_at.map(|at| Moment::new(at, now)),
         }
     }

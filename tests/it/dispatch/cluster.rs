@@ -249,8 +249,8 @@ async fn a_server_without_the_cluster_says_so_and_ends_what_it_cannot_follow() {
     let server = server.restart().await;
     server.tick().await;
 
-    assert_eq!(server.end_of(&running).await, "failed/cluster_unreachable");
-    assert_eq!(server.end_of(&queued).await, "failed/cluster_unreachable");
+    assert_eq!(server.end_of(&running).await, "failed/executor_unavailable");
+    assert_eq!(server.end_of(&queued).await, "failed/executor_unavailable");
     assert_eq!(hook_status(&server, &hook.token).await, 503);
 }
 

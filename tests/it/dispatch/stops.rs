@@ -168,7 +168,7 @@ async fn a_deployment_for_an_executor_that_is_gone_ends() {
     let server = server.restart_with(Options { has_executor: false, ..Options::default() }).await;
     server.tick().await;
 
-    assert_eq!(server.end_of(&id).await, "failed/cluster_unreachable");
+    assert_eq!(server.end_of(&id).await, "failed/executor_unavailable");
 }
 
 #[tokio::test]

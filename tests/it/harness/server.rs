@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stackblaze::actions;
 use stackblaze::db;
 use stackblaze::db::Db;
 use stackblaze::db::logs;
@@ -19,9 +20,9 @@ use stackblaze::domain::DeploymentId;
 use stackblaze::domain::Scope;
 use stackblaze::domain::Timestamp;
 use stackblaze::domain::TokenKey;
+use stackblaze::domain::Urls;
 use stackblaze::web;
 use stackblaze::web::AppState;
-use stackblaze::web::Urls;
 use stackblaze::web::front;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
@@ -138,11 +139,12 @@ impl TestServer {
         let settings = web::Settings {
             hook_rate: NonZeroU32::new(options.hook_rate).unwrap(),
             hook_burst: NonZeroU32::new(options.hook_burst).unwrap(),
-            queue_limit: options.queue_limit,
-            available: dispatcher.available(),
         };
         let urls = Urls::new(PUBLIC, DASHBOARD);
-        let state = AppState::new(db, key, clock.clone(), urls, settings, is_draining.clone());
+        let operations =
+            actions::Settings { queue_limit: options.queue_limit, available: dispatcher.available() };
+        let context = actions::Context::new(db, key, clock.clone(), urls, operations);
+        let state = AppState::new(context, settings, is_draining.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let front = front::Front::new(web::app(state.clone()), front_settings(&options, is_draining.clone()));

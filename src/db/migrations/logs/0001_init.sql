@@ -7,7 +7,8 @@ CREATE TABLE logs (
   cut_from      INTEGER NOT NULL,
   cut_to        INTEGER NOT NULL,
   is_complete   INTEGER NOT NULL CHECK (is_complete IN (0, 1)),
-  changed_at_ms INTEGER NOT NULL
+  changed_at_ms INTEGER NOT NULL,
+  mark          TEXT
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX logs_by_age ON logs (changed_at_ms);

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::super::super::api::hook_body::HookBody;
-use super::super::super::error::Error;
-use super::super::super::request::Change;
-use super::super::format::sentence;
-use super::super::trimmed;
-use crate::domain::{Hook, Timestamp};
+use crate::domain::{Code, Hook, Timestamp};
+use crate::web::error::Error;
+use crate::web::pages::format::sentence;
+use crate::web::pages::trimmed;
+use crate::wire::Change;
+use crate::wire::hook::HookBody;
 
 /// One thing that is wrong, and the field that it is wrong with.
 #[derive(Debug, Default)]
@@ -16,18 +16,18 @@ pub(super) struct Wrong(Option<(&'static str, String)>);
 impl Wrong {
     /// What is wrong with the form; gives the error back where no field is at fault.
     pub(super) fn of(error: Error) -> Result<Self, Error> {
-        let (field, says) = match &error {
-            Error::Invalid(invalid) => match invalid.field.as_str() {
-                "name" => ("name", invalid.detail.clone()),
-                "branches" => ("branches", invalid.detail.clone()),
-                "addresses" => ("addresses", invalid.detail.clone()),
-                "expiresAt" | "expiresIn" => ("expires", invalid.detail.clone()),
-                "paused" => ("reason", "a reason is 1 to 500 characters; callers read it".to_owned()),
-                "overlap" => ("overlap", invalid.detail.clone()),
-                "branch" => ("branch", invalid.detail.clone()),
-                _ => return Err(error),
-            },
-            Error::Conflict { code: "name_taken", detail } => ("name", detail.clone()),
+        if error.code() == Code::NameTaken {
+            return Ok(Self(Some(("name", sentence(&error.detail())))));
+        }
+        let Some(invalid) = error.as_invalid() else { return Err(error) };
+        let (field, says) = match invalid.field.as_str() {
+            "name" => ("name", invalid.detail),
+            "branches" => ("branches", invalid.detail),
+            "addresses" => ("addresses", invalid.detail),
+            "expiresAt" | "expiresIn" => ("expires", invalid.detail),
+            "paused" => ("reason", "a reason is 1 to 500 characters; callers read it".to_owned()),
+            "overlap" => ("overlap", invalid.detail),
+            "branch" => ("branch", invalid.detail),
             _ => return Err(error),
         };
         Ok(Self(Some((field, sentence(&says)))))
@@ -69,11 +69,12 @@ impl NewHook {
     /// The same as the API takes it. A comma ends a pattern here: the form has one line.
     pub(super) fn body(&self) -> HookBody {
         let patterns = self.branches.split([',', ' ', '\t', '\n', '\r']).filter(|text| !text.is_empty());
-        let mut body = HookBody::default();
-        body.name = Some(self.name.clone());
-        body.branches = Some(patterns.map(str::to_owned).collect());
-        body.expires_in = Some(self.expires.clone()).filter(|text| !text.is_empty());
-        body
+        HookBody {
+            name: Some(self.name.clone()),
+            branches: Some(patterns.map(str::to_owned).collect()),
+            expires_in: Some(self.expires.clone()).filter(|text| !text.is_empty()),
+            ..HookBody::default()
+        }
     }
 }
 
@@ -120,14 +121,14 @@ impl Rules {
         let lines = |text: &str| {
             text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
         };
-        let mut body = HookBody::default();
-        body.branches = Some(lines(&self.branches));
-        body.addresses = Some(lines(&self.addresses));
-        if self.expires != self.expires_was {
-            body.expires_at = given(&from_browser(&self.expires));
+        let is_touched = self.expires != self.expires_was;
+        HookBody {
+            branches: Some(lines(&self.branches)),
+            addresses: Some(lines(&self.addresses)),
+            expires_at: if is_touched { given(&from_browser(&self.expires)) } else { Change::Keep },
+            paused: given(&self.reason),
+            ..HookBody::default()
         }
-        body.paused = given(&self.reason);
-        body
     }
 }
 

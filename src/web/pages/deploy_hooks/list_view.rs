@@ -5,7 +5,7 @@ use askama::Template;
 use super::super::Frame;
 use super::super::service_head::ServiceHead;
 use super::forms::{NewHook, Wrong};
-use super::words::{State, When, day, network_and_program, person, short_id};
+use super::words::{State, When, day, network_and_program, short_id};
 use crate::db::hook_calls::ServiceCall;
 use crate::db::hooks::Usage;
 use crate::domain::{Hook, Service, Timestamp};
@@ -127,7 +127,7 @@ impl Row {
             branches: hook.rules.branches.iter().map(|own| own.as_str().to_owned()).collect(),
             ranges: hook.rules.addresses.len(),
             created: When { text: day(hook.created_at, now), ..When::ago(hook.created_at, now) },
-            created_by: person(&hook.created_by),
+            created_by: hook.created_by.person(),
             last,
             joined: joined.map(|at| When::ago(at, now)),
             calls: usage.calls,

@@ -14,19 +14,20 @@ pub(in crate::web) use change::{
 
 use poem::http::header::{CACHE_CONTROL, HeaderValue};
 use poem::web::{Data, Path};
-use poem::{Body, IntoResponse, Request, Response, handler};
+use poem::{IntoResponse, Response, handler};
 
-use super::super::api::dry_run::forecast;
-use super::super::api::hook_actions::{self, By, Made, load, read_overlap, recent_usage};
-use super::super::api::hooks::LAST_CALLS;
-use super::super::api::services;
-use super::super::auth;
-use super::super::error::Error;
-use super::super::request::{Query, form, read_branch};
-use super::super::state::AppState;
-use super::{Frame, Page, redirect};
-use crate::db::{Reader, Tx, hook_calls, hooks};
+use crate::actions::deployments::read_branch;
+use crate::actions::hooks::{self, LAST_CALLS, MintedHook, read_overlap, recent_usage};
+use crate::actions::{self, By, Context, forecast, services};
+use crate::db::hooks as rows;
+use crate::db::{Reader, hook_calls};
 use crate::domain::{Hook, Scope, Service, Timestamp};
+use crate::web::error::Error;
+use crate::web::extract::Form;
+use crate::web::pages::{Frame, Page, redirect};
+use crate::web::request::Query;
+use crate::web::state::AppState;
+
 use forms::{NewHook, Wrong};
 use list_view::{IndexPage, Known};
 use one_view::{CreatedPage, RotatePage, Subject};
@@ -39,38 +40,32 @@ const ENDED: usize = 50;
 /// The entry of the menu.
 const HERE: &str = "/services";
 
-fn frame(request: &Request, state: &AppState) -> Result<Frame, Error> {
-    Ok(Frame::of(&auth::caller(request)?, state, HERE))
+fn frame(by: &By, state: &AppState) -> Frame {
+    Frame::of(&by.caller, state, HERE)
 }
 
-async fn read_list(request: &Request, state: &AppState, name: String) -> Result<Known, Error> {
-    let (caller, now) = (auth::caller(request)?, state.clock().now());
-    let read = move |reader: &Reader<'_>| {
-        let service = services::load(reader, &name)?;
-        caller.require(Scope::Read, Some(&service.id))?;
+async fn read_list(by: &By, state: &AppState, name: String) -> Result<Known, Error> {
+    let (by, now) = (by.clone(), by.at);
+    let read = move |reader: &Reader<'_>, _: &Context| {
+        let service = services::find(reader, &by, Scope::Read, &name)?;
         let (found, hidden) = without_old(read_all(reader, &service)?, now);
         let with_usage = |hook: Hook| {
             let usage = recent_usage(reader, &hook, now)?;
             let joined = hook_calls::last_joined(reader, &hook.id)?;
-            Ok::<_, Error>((hook, usage, joined))
+            Ok((hook, usage, joined))
         };
-        let hooks = found.into_iter().map(with_usage).collect::<Result<_, _>>()?;
+        let hooks = found.into_iter().map(with_usage).collect::<actions::Result<_>>()?;
         let calls = hook_calls::last_of_service(reader, &service.id, LAST_CALLS)?;
-        Ok::<_, Error>(Known { service, hooks, hidden, calls, now })
+        Ok(Known { service, hooks, hidden, calls, now })
     };
-    state.db().read(read).await
+    state.read(read).await
 }
 
-/// Asks for the password again where it was given too long ago for a new secret.
-fn confirm_first(request: &Request, state: &AppState, service: &str) -> Result<(), Error> {
-    auth::fresh(state, &auth::caller(request)?, &hooks_path(service))
-}
-
-fn read_all(reader: &Reader<'_>, service: &Service) -> Result<Vec<Hook>, Error> {
+fn read_all(reader: &Reader<'_>, service: &Service) -> actions::Result<Vec<Hook>> {
     let mut found: Vec<Hook> = Vec::new();
     loop {
         let after = found.last().map(|hook| &hook.id);
-        let more = hooks::list_for_service(reader, &service.id, after, BATCH)?;
+        let more = rows::list_for_service(reader, &service.id, after, BATCH)?;
         if more.is_empty() {
             return Ok(found);
         }
@@ -92,28 +87,23 @@ fn without_old(mut found: Vec<Hook>, now: Timestamp) -> (Vec<Hook>, usize) {
 }
 
 /// A hook and its service, for who may change it.
-async fn read_one(
-    request: &Request,
-    state: &AppState,
-    name: String,
-    hook: String,
-) -> Result<(Service, Hook), Error> {
-    let caller = auth::caller(request)?;
-    state.db().read(move |reader| load(reader, &caller, Scope::Admin, &name, &hook)).await
+async fn read_one(by: &By, state: &AppState, name: String, hook: String) -> Result<(Service, Hook), Error> {
+    let by = by.clone();
+    state.read(move |reader, _| hooks::find(reader, &by, Scope::Admin, &name, &hook)).await
 }
 
 /// `GET /services/{name}/settings/deploy-hooks`; `?done=` and `?hook=` say what was just done.
 #[handler]
 pub(in crate::web) async fn index(
-    request: &Request,
+    by: By,
+    query: Query,
     Path(name): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let query = Query::parse(request)?;
-    let known = read_list(request, &state, name).await?;
+    let known = read_list(&by, &state, name).await?;
     let hook = query.get("hook").and_then(|id| known.hooks.iter().find(|(hook, ..)| hook.id.as_str() == id));
     let done = query.get("done").and_then(done_word).zip(hook.map(|(hook, ..)| hook.name.to_string()));
-    Ok(Page(IndexPage::new(frame(request, &state)?, &known).after(done)).into_response())
+    Ok(Page(IndexPage::new(frame(&by, &state), &known).after(done)).into_response())
 }
 
 /// What can have been done; another word is none of ours.
@@ -136,98 +126,95 @@ fn hooks_path(service: &str) -> String {
 /// `POST /services/{name}/settings/deploy-hooks`: the answer shows the new URL, and nothing else ever does.
 #[handler]
 pub(in crate::web) async fn create(
-    request: &Request,
+    by: By,
     Path(name): Path<String>,
-    body: Body,
+    Form(form): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    confirm_first(request, &state, &name)?;
-    let typed = NewHook::read(&form(body).await?);
-    let (own, by, body, service) = ((*state).clone(), By::of(request, &state)?, typed.body(), name.clone());
-    let write = move |tx: &Tx<'_>| hook_actions::create(tx, &own, &by, &service, body);
-    match state.db().try_write(write).await {
-        Ok(made) => shown_once(request, &state, made),
+    let typed = NewHook::read(&form);
+    let (body, service) = (typed.body(), name.clone());
+    let made =
+        state.act(by.clone(), move |tx, context, by| hooks::create(tx, context, by, &service, body)).await;
+    match made {
+        Ok(made) => Ok(shown_once(&by, &state, made)),
         Err(error) => {
-            let known = read_list(request, &state, name).await?;
-            let page = IndexPage::new(frame(request, &state)?, &known);
-            refused(error, |wrong| page.refused(typed, wrong))
+            let error = error.leading_back(&hooks_path(&name));
+            let known = read_list(&by, &state, name).await?;
+            refused(error, |wrong| IndexPage::new(frame(&by, &state), &known).refused(typed, wrong))
         }
     }
 }
 
-fn shown_once(request: &Request, state: &AppState, made: Made) -> Result<Response, Error> {
-    let now = state.clock().now();
-    let page = CreatedPage::new(frame(request, state)?, made, state.urls().public(), now);
+fn shown_once(by: &By, state: &AppState, made: MintedHook) -> Response {
+    let page = CreatedPage::new(frame(by, state), made, state.urls().public(), by.at);
     let mut response = Page(page).into_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    response
 }
 
 /// `GET …/{hook}/rotate`: asks how long the old URL is to work.
 #[handler]
 pub(in crate::web) async fn rotate_form(
-    request: &Request,
+    by: By,
     Path((name, hook)): Path<(String, String)>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let (service, hook) = read_one(request, &state, name, hook).await?;
-    Ok(Page(RotatePage::new(frame(request, &state)?, &service, &hook, state.clock().now())).into_response())
+    let (service, hook) = read_one(&by, &state, name, hook).await?;
+    Ok(Page(RotatePage::new(frame(&by, &state), &service, &hook, by.at)).into_response())
 }
 
 /// `POST …/{hook}/rotate`: the answer shows the new URL. Sent again, as by a reload, it rotates nothing: a second
 /// rotation would end the URL that CI still holds.
 #[handler]
 pub(in crate::web) async fn rotate(
-    request: &Request,
+    by: By,
     Path((name, hook)): Path<(String, String)>,
-    body: Body,
+    Form(form): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    confirm_first(request, &state, &name)?;
-    let typed = form(body).await?;
-    let (service, found) = read_one(request, &state, name.clone(), hook.clone()).await?;
-    let overlap = match read_overlap(typed.get("overlap").map(String::as_str)) {
+    let (service, found) = read_one(&by, &state, name.clone(), hook.clone()).await?;
+    let overlap = match read_overlap(form.get("overlap").map(String::as_str)) {
         Ok(overlap) => overlap,
         Err(invalid) => {
-            let page = RotatePage::new(frame(request, &state)?, &service, &found, state.clock().now());
+            let page = RotatePage::new(frame(&by, &state), &service, &found, by.at);
             return refused(invalid.into(), |wrong| page.refused(wrong));
         }
     };
-    let replaces = typed.get("generation").and_then(|text| text.parse::<i64>().ok());
-    let (own, by) = ((*state).clone(), By::of(request, &state)?);
-    let write = move |tx: &Tx<'_>| {
-        let (_, now) = by.load(tx, &name, &hook)?;
+    let replaces = form.get("generation").and_then(|text| text.parse::<i64>().ok());
+    let back = hooks_path(&name);
+    let rotated = state.act(by.clone(), move |tx, context, by| {
+        let (_, now) = hooks::find(tx, by, Scope::Admin, &name, &hook)?;
         if replaces.is_some_and(|generation| generation != now.generation) {
             return Ok(None);
         }
-        hook_actions::rotate(tx, &own, &by, (&name, &hook), overlap).map(Some)
-    };
-    match state.db().try_write(write).await? {
-        Some(made) => shown_once(request, &state, made),
-        None => Ok(done(&service, &found, "rotated")),
-    }
+        hooks::rotate(tx, context, by, &name, &hook, overlap).map(Some)
+    });
+    Ok(match rotated.await.map_err(|error| error.leading_back(&back))? {
+        Some(made) => shown_once(&by, &state, made),
+        None => done(&service, &found, "rotated"),
+    })
 }
 
 /// `GET …/{hook}/test?branch=`: what a call would come to. Looks at the database alone and writes nothing.
 #[handler]
 pub(in crate::web) async fn test(
-    request: &Request,
+    by: By,
+    query: Query,
     Path((name, hook)): Path<(String, String)>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let query = Query::parse(request)?;
     let typed = query.get("branch").unwrap_or_default().trim().to_owned();
     let asked = read_branch(Some(typed.as_str()).filter(|text| !text.is_empty()));
-    let (caller, own, now) = (auth::caller(request)?, (*state).clone(), state.clock().now());
     let branch = asked.as_ref().ok().cloned().flatten();
-    let read = move |reader: &Reader<'_>| {
-        let (service, hook) = load(reader, &caller, Scope::Read, &name, &hook)?;
+    let own = by.clone();
+    let read = move |reader: &Reader<'_>, context: &Context| {
+        let (service, hook) = hooks::find(reader, &own, Scope::Read, &name, &hook)?;
         let branch = branch.unwrap_or_else(|| service.default_branch.clone());
-        let found = forecast(reader, &own, &service, &hook, &branch)?;
-        Ok::<_, Error>((service, hook, branch, found))
+        let found = forecast::of_hook(reader, context, &service, &hook, &branch)?;
+        Ok((service, hook, branch, found))
     };
-    let (service, hook, branch, found) = state.db().read(read).await?;
-    let page = TestPage::new(frame(request, &state)?, (&service, &hook), &branch, &found, now);
+    let (service, hook, branch, found) = state.read(read).await?;
+    let page = TestPage::new(frame(&by, &state), (&service, &hook), &branch, &found, by.at);
     match asked {
         Ok(_) => Ok(Page(page).into_response()),
         Err(invalid) => refused(invalid.into(), |wrong| page.refused(typed, wrong)),

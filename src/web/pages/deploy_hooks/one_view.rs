@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use askama::Template;
 
-use super::super::super::api::hook_actions::Made;
 use super::super::Frame;
 use super::super::snippets::{Part, SYSTEMS};
 use super::forms::{Rules, Wrong};
 use super::words::{When, left, network_and_program, short_id};
+use crate::actions::hooks::MintedHook;
 use crate::db::hooks::Usage;
 use crate::domain::{Hook, Service, Timestamp};
 
@@ -71,7 +71,7 @@ const FIRST_TAB: &str = "gh";
 
 impl CreatedPage {
     /// `base` is that of the API.
-    pub(super) fn new(frame: Frame, made: Made, base: &str, now: Timestamp) -> Self {
+    pub(super) fn new(frame: Frame, made: MintedHook, base: &str, now: Timestamp) -> Self {
         let snippet = |system: &super::super::snippets::System| Snippet {
             id: system.id,
             label: system.label,

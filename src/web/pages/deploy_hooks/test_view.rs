@@ -2,14 +2,14 @@
 
 use askama::Template;
 
-use super::super::super::api::dry_run::Forecast;
-use super::super::super::error::Error;
-use super::super::Frame;
-use super::super::format::length;
-use super::super::format::sentence;
-use super::forms::Wrong;
-use super::one_view::Subject;
-use crate::domain::{Branch, Checks, Hook, Service, Timestamp, Verdict};
+use crate::actions::Error;
+use crate::actions::forecast::Forecast;
+use crate::domain::{Branch, Checks, Code, Hook, Service, Timestamp, Verdict};
+use crate::web::pages::Frame;
+use crate::web::pages::deploy_hooks::forms::Wrong;
+use crate::web::pages::deploy_hooks::one_view::Subject;
+use crate::web::pages::format::{length, sentence};
+use crate::web::problem::status_of;
 
 /// `…/deploy-hooks/{hook}/test`.
 #[derive(Debug, Template)]
@@ -105,8 +105,8 @@ impl TestPage {
     }
 }
 
-fn refusal<'a>(refusals: &'a [Error], code: &str) -> Option<&'a Error> {
-    refusals.iter().find(|error| error.code() == code)
+fn refusal(refusals: &[Error], code: Code) -> Option<&Error> {
+    refusals.iter().find(|error| error.code == code)
 }
 
 /// What the hook, its service and this server say, in the order of the contract.
@@ -133,7 +133,7 @@ fn own_checks(
         format!("This hook allows {}", patterns.join(", "))
     };
     let name = branch.as_str();
-    found.push(match refusal(refusals, "branch_not_allowed") {
+    found.push(match refusal(refusals, Code::BranchNotAllowed) {
         Some(_) => {
             Check::bad("", format!("Calls get 403. {allowed}")).about("Branch ", name, " is not allowed")
         }
@@ -149,11 +149,11 @@ fn own_checks(
         Some(reason) => Check::bad("Service is frozen", format!("Calls get 423: {reason}")),
         None => Check::good("Service is not frozen"),
     });
-    let said = ["branch_not_allowed", "hook_paused", "service_frozen"];
-    let others = refusals.iter().filter(|error| !said.contains(&error.code()));
+    let said = [Code::BranchNotAllowed, Code::HookPaused, Code::ServiceFrozen];
+    let others = refusals.iter().filter(|error| !said.contains(&error.code));
     found.extend(others.map(|error| {
-        let answer = format!("Calls get {}", error.status().as_u16());
-        Check::bad(&sentence(&error.detail()), answer)
+        let answer = format!("Calls get {}", status_of(error.class()).as_u16());
+        Check::bad(&sentence(&error.detail), answer)
     }));
     found
 }

@@ -126,11 +126,6 @@ pub(super) fn network_and_program(caller: &str) -> (String, Option<String>) {
     }
 }
 
-/// `mira` for `operator mira`; other names of the audit as they are.
-pub(super) fn person(name: &str) -> String {
-    name.strip_prefix("operator ").filter(|name| *name != "on the server").unwrap_or(name).to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,10 +156,6 @@ mod tests {
         assert_eq!(short_id("dep_mwuangvh9xk2mq7rz4tb").as_deref(), Some("dep_mwuangvh…z4tb"));
         assert_eq!(short_id("ü"), None);
         assert_eq!(network_and_program("socket"), ("socket".to_owned(), None));
-        assert_eq!(
-            (person("operator mira"), person("operator on the server")),
-            ("mira".into(), "operator on the server".into())
-        );
         assert_eq!(shortened("äöü", 2), "ä…");
     }
 }

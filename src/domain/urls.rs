@@ -1,6 +1,6 @@
 //! Every absolute URL. Built from settings alone, never from what a request says of itself.
 
-use crate::domain::{DeploymentId, HookToken, LinkToken};
+use crate::domain::{DeploymentId, HookId, HookToken, LinkToken, ServiceId};
 
 /// The addresses under which the server is known.
 #[derive(Debug, Clone)]
@@ -38,9 +38,19 @@ impl Urls {
         format!("{}/deploy-hooks/{}", self.public, token.reveal())
     }
 
+    /// The URL of a hook without its secret, to be told from others.
+    pub fn masked_hook(&self, service: &ServiceId, hook: &HookId) -> String {
+        format!("{}/deploy-hooks/sbhook_{service}_…{}", self.public, hook.short())
+    }
+
     /// The page of a deployment.
     pub fn deployment_page(&self, id: &DeploymentId) -> String {
-        format!("{}{}", self.dashboard, page_path(id))
+        format!("{}{}", self.dashboard, Self::page_path(id))
+    }
+
+    /// The path of a deployment's page.
+    pub fn page_path(id: &DeploymentId) -> String {
+        format!("/deploys/{id}")
     }
 
     /// A one-time sign-in link: a secret, to be shown once.
@@ -52,9 +62,4 @@ impl Urls {
     pub fn setup_link(&self, token: &LinkToken) -> String {
         format!("{}/setup?once={}", self.dashboard, token.reveal())
     }
-}
-
-/// The path of a deployment's page.
-pub(super) fn page_path(id: &DeploymentId) -> String {
-    format!("/deploys/{id}")
 }

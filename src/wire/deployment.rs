@@ -2,20 +2,68 @@
 
 use serde::Serialize;
 
-use crate::db::log_end::{self, Most};
-use crate::db::{self, Reader, deployments, steps};
-use crate::domain::{Branch, Commit, Deployment, DeploymentId, Status, StepRecord, StepStatus, Timestamp};
+use crate::domain::{
+    Branch, Commit, Deployment, DeploymentId, Reason, Status, StepRecord, StepStatus, Timestamp, Urls,
+};
+use crate::wire::read::{Fields, Shape};
 
-use super::super::urls::Urls;
+/// What to deploy now.
+#[derive(Debug, Default)]
+pub struct DeployBody {
+    pub branch: Option<String>,
+    pub commit: Option<String>,
+    pub clear_cache: bool,
+}
 
-/// Most lines of a failed step that the object carries.
-pub(in crate::web) const TAIL_LINES: usize = 20;
-/// Bytes of the log in which these are looked for.
-const TAIL_BYTES: u64 = 1024 * 1024;
+impl Shape for DeployBody {
+    fn take(fields: &mut Fields) -> Self {
+        Self {
+            branch: fields.change("branch", "a text").apply(None),
+            commit: fields.change("commit", "a text").apply(None),
+            clear_cache: fields.take("clearCache", "true or false").unwrap_or_default(),
+        }
+    }
+}
 
-#[derive(Serialize)]
+/// The five keys of the contract, in their order.
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct DeploymentBody {
+pub struct AcceptedJson<'a> {
+    deployment_id: &'a DeploymentId,
+    service: &'a str,
+    status: &'a str,
+    branch: &'a Branch,
+    dashboard_url: String,
+}
+
+impl<'a> AcceptedJson<'a> {
+    /// Of a deployment that was just accepted.
+    pub fn new(urls: &Urls, id: &'a DeploymentId, service: &'a str, branch: &'a Branch) -> Self {
+        let (status, dashboard_url) = (Status::Queued.as_str(), urls.deployment_page(id));
+        Self { deployment_id: id, service, status, branch, dashboard_url }
+    }
+}
+
+/// A deployment with what belongs to it, read in one view of the core file.
+#[derive(Debug)]
+pub struct FoundDeployment {
+    pub deployment: Deployment,
+    pub steps: [StepRecord; 3],
+    pub queue_position: Option<i64>,
+}
+
+impl FoundDeployment {
+    /// The step that failed, if one did.
+    pub fn failed_step(&self) -> Option<&StepRecord> {
+        let failed = self.steps.iter().find(|step| step.status == StepStatus::Failed);
+        failed.filter(|_| self.deployment.status == Status::Failed)
+    }
+}
+
+/// A deployment as it is shown.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploymentJson {
     deployment_id: DeploymentId,
     service: String,
     status: &'static str,
@@ -30,14 +78,14 @@ pub(super) struct DeploymentBody {
     finished_at: Option<Timestamp>,
     queue_position: Option<i64>,
     superseded_by: Option<DeploymentId>,
-    steps: Vec<StepBody>,
+    steps: Vec<StepJson>,
     #[serde(flatten)]
     details: Option<Details>,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct StepBody {
+struct StepJson {
     name: &'static str,
     status: &'static str,
     started_at: Option<Timestamp>,
@@ -46,7 +94,7 @@ struct StepBody {
 }
 
 /// What only a caller with a credential reads.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Details {
     commit_subject: Option<String>,
@@ -60,7 +108,7 @@ struct Details {
     ignored_parameters: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Failure {
     step: &'static str,
@@ -68,53 +116,9 @@ struct Failure {
     log_tail: Vec<String>,
 }
 
-/// A deployment with what belongs to it, read in one view of the core file.
-#[derive(Debug)]
-pub(in crate::web) struct Found {
-    pub(in crate::web) deployment: Deployment,
-    pub(in crate::web) steps: [StepRecord; 3],
-    pub(in crate::web) queue_position: Option<i64>,
-}
-
-/// Reads a deployment; none where there is none.
-pub(in crate::web) fn find(reader: &Reader<'_>, id: &DeploymentId) -> Result<Option<Found>, db::Error> {
-    deployments::find(reader, id)?.map(|deployment| complete(reader, deployment)).transpose()
-}
-
-/// Reads what belongs to a deployment.
-pub(in crate::web) fn complete(reader: &Reader<'_>, deployment: Deployment) -> Result<Found, db::Error> {
-    let steps = steps::list(reader, &deployment)?;
-    let queue_position = deployments::queue_position(reader, &deployment)?;
-    Ok(Found { deployment, steps, queue_position })
-}
-
-/// The step that failed, if one did.
-pub(in crate::web) fn failed_step(found: &Found) -> Option<&StepRecord> {
-    let failed = found.steps.iter().find(|step| step.status == StepStatus::Failed);
-    failed.filter(|_| found.deployment.status == Status::Failed)
-}
-
-/// The last lines of one step, oldest first. Takes the log file's reader.
-pub(in crate::web) fn tail(
-    reader: &Reader<'_>,
-    id: &DeploymentId,
-    step: &StepRecord,
-) -> Result<Vec<String>, db::Error> {
-    let most = Most { lines: u64::try_from(TAIL_LINES).unwrap_or(0), bytes: TAIL_BYTES };
-    let pieces = log_end::read(reader, id, most)?.pieces;
-    let text: String =
-        pieces.into_iter().filter(|piece| piece.step == step.step).map(|piece| piece.text).collect();
-    let lines: Vec<&str> = text.lines().collect();
-    Ok(lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(|line| (*line).to_owned()).collect())
-}
-
-impl DeploymentBody {
-    pub(super) fn id(&self) -> &DeploymentId {
-        &self.deployment_id
-    }
-
+impl DeploymentJson {
     /// The minimal object; `log_tail` only where the caller has a credential.
-    pub(super) fn new(found: Found, urls: &Urls, log_tail: Option<Vec<String>>) -> Self {
+    pub fn new(found: FoundDeployment, urls: &Urls, log_tail: Option<Vec<String>>) -> Self {
         let details = log_tail.map(|log_tail| Details::new(&found, log_tail));
         let deployment = found.deployment;
         Self {
@@ -123,7 +127,7 @@ impl DeploymentBody {
             service: deployment.service,
             status: deployment.status.as_str(),
             branch: deployment.branch,
-            reason: deployment.reason.map(crate::domain::Reason::as_str),
+            reason: deployment.reason.map(Reason::as_str),
             message: deployment.message,
             commit: deployment.commit,
             clear_cache: deployment.clear_cache,
@@ -132,13 +136,18 @@ impl DeploymentBody {
             finished_at: deployment.finished_at,
             queue_position: found.queue_position,
             superseded_by: deployment.superseded_by,
-            steps: found.steps.iter().map(StepBody::new).collect(),
+            steps: found.steps.iter().map(StepJson::new).collect(),
             details,
         }
     }
+
+    /// Its id, the cursor of the list.
+    pub fn id(&self) -> &DeploymentId {
+        &self.deployment_id
+    }
 }
 
-impl StepBody {
+impl StepJson {
     fn new(record: &StepRecord) -> Self {
         Self {
             name: record.step.as_str(),
@@ -151,9 +160,9 @@ impl StepBody {
 }
 
 impl Details {
-    fn new(found: &Found, log_tail: Vec<String>) -> Self {
+    fn new(found: &FoundDeployment, log_tail: Vec<String>) -> Self {
         let deployment = &found.deployment;
-        let failure = failed_step(found).map(|step| Failure {
+        let failure = found.failed_step().map(|step| Failure {
             step: step.step.as_str(),
             exit_code: step.exit_code,
             log_tail,
@@ -166,7 +175,7 @@ impl Details {
             trigger: deployment.trigger.as_str(),
             origin: deployment.trigger.origin().cloned(),
             hook: deployment.hook.clone(),
-            caller: deployment.caller.clone(),
+            caller: deployment.who.as_caller(),
             ignored_parameters: deployment.ignored_parameters.clone(),
         }
     }

@@ -1,0 +1,239 @@
+//! What may be done to deployments.
+
+use crate::actions::{By, Context, Error, Result, services as own_services};
+use crate::db::audit::Record;
+use crate::db::deployments::{self, Cancel, Filter, NewDeployment};
+use crate::db::log_end::{self, Most};
+use crate::db::queue::{self, Place};
+use crate::db::{Reader, Tx, services, steps};
+use crate::domain::{
+    Act, Branch, Code, Commit, Deployment, DeploymentId, ExecutorKind, Invalid, Reason, Scope, Service,
+    Status, StepRecord, Subject, Trigger, Urls,
+};
+use crate::wire::deployment::{AcceptedJson, DeployBody, FoundDeployment};
+
+/// Most lines of a failed step that are shown beside its deployment.
+const TAIL_LINES: usize = 20;
+/// Bytes of the log in which these are looked for.
+const TAIL_BYTES: u64 = 1024 * 1024;
+
+/// There is no such deployment, or the id is none; the same for both.
+pub fn not_found() -> Error {
+    Error::not_found("deployment with this id")
+}
+
+/// Reads a deployment with what belongs to it.
+///
+/// # Errors
+/// Code `not_found`.
+pub fn find(reader: &Reader<'_>, id: &DeploymentId) -> Result<FoundDeployment> {
+    let found = deployments::find(reader, id)?.ok_or_else(not_found)?;
+    complete(reader, found)
+}
+
+/// Reads what belongs to a deployment.
+///
+/// # Errors
+/// Where the database cannot be read.
+pub fn complete(reader: &Reader<'_>, deployment: Deployment) -> Result<FoundDeployment> {
+    let steps = steps::list(reader, &deployment)?;
+    let queue_position = deployments::queue_position(reader, &deployment)?;
+    Ok(FoundDeployment { deployment, steps, queue_position })
+}
+
+/// A page of a service's deployments, newest first.
+///
+/// # Errors
+/// Codes `not_found` and `scope`.
+pub fn list(reader: &Reader<'_>, by: &By, service: &str, filter: &Filter) -> Result<Vec<FoundDeployment>> {
+    let service = own_services::find(reader, by, Scope::Read, service)?;
+    let listed = deployments::list_for_service(reader, &service.id, filter)?;
+    listed.into_iter().map(|deployment| complete(reader, deployment)).collect()
+}
+
+/// The last lines of one step, oldest first. Takes the log file's reader.
+///
+/// # Errors
+/// Where the log cannot be read.
+pub fn tail(reader: &Reader<'_>, id: &DeploymentId, step: &StepRecord) -> Result<Vec<String>> {
+    let most = Most { lines: u64::try_from(TAIL_LINES).unwrap_or(0), bytes: TAIL_BYTES };
+    let pieces = log_end::read(reader, id, most)?.pieces;
+    let text: String =
+        pieces.into_iter().filter(|piece| piece.step == step.step).map(|piece| piece.text).collect();
+    let lines: Vec<&str> = text.lines().collect();
+    Ok(lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(|line| (*line).to_owned()).collect())
+}
+
+/// Reads a parameter or field `branch`.
+///
+/// # Errors
+/// Says what would be right.
+pub fn read_branch(text: Option<&str>) -> std::result::Result<Option<Branch>, Invalid> {
+    text.map(Branch::parse).transpose().map_err(|error| Invalid::new("branch", error.to_string()))
+}
+
+/// Reads a parameter or field `commit`.
+///
+/// # Errors
+/// Says what would be right.
+pub fn read_commit(text: Option<&str>) -> std::result::Result<Option<Commit>, Invalid> {
+    text.map(Commit::parse).transpose().map_err(|error| Invalid::new("commit", error.to_string()))
+}
+
+/// The body of a 202: the five keys of the contract.
+pub(super) fn accepted_body(urls: &Urls, id: &DeploymentId, service: &str, branch: &Branch) -> String {
+    serde_json::to_string(&AcceptedJson::new(urls, id, service, branch)).unwrap_or_default()
+}
+
+/// How an earlier deployment is used again.
+#[derive(Debug, Clone, Copy)]
+pub enum Again {
+    /// Build and deploy the same commit.
+    Redeploy {
+        /// Whether to build afresh.
+        clear_cache: bool,
+    },
+    /// Serve what it served.
+    Rollback,
+}
+
+/// A new deployment that an operator or a token began.
+pub struct StartedDeployment {
+    /// Its id.
+    pub id: DeploymentId,
+    /// The five keys.
+    pub body: String,
+}
+
+/// Queues a deployment of a service.
+///
+/// # Errors
+/// Codes `not_found`, `scope`, `invalid_parameter`, and what [`start`] refuses.
+pub fn deploy(
+    tx: &Tx<'_>,
+    context: &Context,
+    by: &By,
+    service: &str,
+    wanted: &DeployBody,
+) -> Result<StartedDeployment> {
+    let (branch, commit) = (read_branch(wanted.branch.as_deref())?, read_commit(wanted.commit.as_deref())?);
+    let service = own_services::find(tx, by, Scope::Deploy, service)?;
+    let new = NewDeployment {
+        service_id: service.id.clone(),
+        executor: service.executor,
+        trigger: Trigger::Deploy,
+        hook_generation: None,
+        who: by.who(),
+        branch: branch.unwrap_or_else(|| service.default_branch.clone()),
+        commit,
+        clear_cache: wanted.clear_cache,
+        image: None,
+        ignored_parameters: Vec::new(),
+    };
+    start(tx, context, by, Act::ServiceDeploy, &service, &new)
+}
+
+/// Puts an earlier deployment into the queue again.
+///
+/// # Errors
+/// Codes `not_found`, `scope`, `nothing_to_roll_back_to`, and what [`start`] refuses.
+pub fn again(
+    tx: &Tx<'_>,
+    context: &Context,
+    by: &By,
+    id: &DeploymentId,
+    how: Again,
+) -> Result<StartedDeployment> {
+    let origin = deployments::find(tx, id)?.ok_or_else(not_found)?;
+    by.require(Scope::Deploy, Some(&origin.service_id))?;
+    let service = services::find(tx, &origin.service_id)?;
+    let service = service.ok_or_else(|| Error::not_found(format_args!("service {}", origin.service)))?;
+    let act = match how {
+        Again::Rollback => Act::DeploymentRollback,
+        Again::Redeploy { .. } => Act::DeploymentRedeploy,
+    };
+    start(tx, context, by, act, &service, &new_from(&origin, &service, how, by)?)
+}
+
+fn new_from(origin: &Deployment, service: &Service, how: Again, by: &By) -> Result<NewDeployment> {
+    let (trigger, clear_cache) = match how {
+        Again::Redeploy { clear_cache } => (Trigger::Redeploy(origin.id.clone()), clear_cache),
+        Again::Rollback => (Trigger::Rollback(origin.id.clone()), false),
+    };
+    let is_rollback = matches!(how, Again::Rollback);
+    if is_rollback && !origin.can_serve_again(service.executor) {
+        let detail = if origin.status == Status::Succeeded {
+            format!("{} left no image, so there is nothing to roll back to", origin.id)
+        } else {
+            format!("{} never served, so there is nothing to roll back to", origin.id)
+        };
+        return Err(Error::new(Code::NothingToRollBackTo, detail));
+    }
+    let image = origin.image.clone().filter(|_| is_rollback && service.executor == ExecutorKind::Tekton);
+    Ok(NewDeployment {
+        service_id: service.id.clone(),
+        executor: service.executor,
+        trigger,
+        hook_generation: None,
+        who: by.who(),
+        branch: origin.branch.clone(),
+        commit: origin.commit.clone(),
+        clear_cache,
+        image,
+        ignored_parameters: Vec::new(),
+    })
+}
+
+/// Queues a deployment that an operator or a token asked for. Rolling back is allowed while the service is frozen: it is
+/// the way out.
+///
+/// # Errors
+/// Codes `service_frozen`, `queue_full`, `disk_nearly_full` and `executor_unavailable`.
+fn start(
+    tx: &Tx<'_>,
+    context: &Context,
+    by: &By,
+    act: Act,
+    service: &Service,
+    new: &NewDeployment,
+) -> Result<StartedDeployment> {
+    if let (Some(reason), false) = (&service.frozen, matches!(new.trigger, Trigger::Rollback(_))) {
+        return Err(Error::frozen(reason));
+    }
+    if tx.is_short_of_space() {
+        return Err(Error::disk_nearly_full());
+    }
+    let settings = context.settings();
+    if !settings.available.has(service.executor) {
+        return Err(Error::no_executor(service.executor));
+    }
+    let id = match queue::enqueue(tx, new, service.queue_policy, settings.queue_limit, by.at)? {
+        Place::New(id) | Place::Joined(id) => id,
+        Place::Full => return Err(Error::queue_full(service)),
+    };
+    let commit = new.commit.as_ref().map_or("its head", Commit::short);
+    let record = Record::new(act, Subject::Service(service.name.to_string()));
+    let record = record.with(format!("{} at {commit}", new.branch));
+    by.record(tx, &Record { began: Some(id.clone()), ..record })?;
+    let body = accepted_body(context.urls(), &id, service.name.as_str(), &new.branch);
+    Ok(StartedDeployment { id, body })
+}
+
+/// Cancels a deployment that has not ended.
+///
+/// # Errors
+/// Codes `not_found`, `scope` and `already_final`.
+pub fn cancel(tx: &Tx<'_>, by: &By, id: &DeploymentId) -> Result<()> {
+    let deployment = deployments::find(tx, id)?.ok_or_else(not_found)?;
+    by.require(Scope::Deploy, Some(&deployment.service_id))?;
+    let message = format!("cancelled by {}", by.who());
+    match deployments::cancel(tx, &deployment, Reason::Cancelled, &message, by.at)? {
+        Cancel::AlreadyFinal => {
+            let detail = format!("{id} has ended as {} already", deployment.status.as_str());
+            Err(Error::new(Code::AlreadyFinal, detail))
+        }
+        Cancel::Ended | Cancel::Asked => {
+            by.record(tx, &Record::new(Act::DeploymentCancel, Subject::Deployment(id.clone())))
+        }
+    }
+}

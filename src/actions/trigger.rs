@@ -1,0 +1,253 @@
+//! The call of a hook: decided inside the transaction that accepts it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::actions::deployments::accepted_body;
+use crate::actions::{Context, Error, Result};
+use crate::db::audit::{self, Actor, Record};
+use crate::db::deployments::NewDeployment;
+use crate::db::queue::{self, Place, Room};
+use crate::db::{self, Reader, Tx, hook_calls, hooks, idempotency, services};
+use crate::domain::{
+    Act, Branch, Code, Commit, DeploymentId, Hook, HookToken, Service, Subject, Timestamp, Trigger, Who,
+};
+
+/// Parameters of the query that mean something.
+pub const PARAMETERS: [&str; 4] = ["branch", "clear_cache", "commit", "dry_run"];
+
+/// A call as the caller made it. Its token is genuine by its MAC; whether the hook is there nobody has asked yet.
+pub struct Call {
+    /// The token that was sent.
+    pub token: HookToken,
+    /// Network and program of the caller.
+    pub caller: String,
+    /// The caller's address; `None` through the socket.
+    pub address: Option<IpAddr>,
+    /// What was sent and means nothing here.
+    pub ignored: Vec<String>,
+    /// Which branch; the service's own where none was named.
+    pub branch: Option<Branch>,
+    /// Exactly this commit of it.
+    pub commit: Option<Commit>,
+    /// Whether to build afresh.
+    pub clear_cache: bool,
+    /// The Idempotency-Key.
+    pub key: Option<String>,
+    /// The parameters in one order, to be compared under the same key.
+    pub as_sent: String,
+}
+
+impl Call {
+    /// The deployment that the call asks for.
+    pub(super) fn deployment(&self, service: &Service, verified: &hooks::Verified) -> NewDeployment {
+        NewDeployment {
+            service_id: service.id.clone(),
+            executor: service.executor,
+            trigger: Trigger::Hook(verified.hook.id.clone()),
+            hook_generation: Some(verified.generation),
+            who: Who::HookUrl(self.caller.clone()),
+            branch: self.branch.clone().unwrap_or_else(|| service.default_branch.clone()),
+            commit: self.commit.clone(),
+            clear_cache: self.clear_cache,
+            image: None,
+            ignored_parameters: self.ignored.clone(),
+        }
+    }
+}
+
+/// The hook is called more often than it may; the time until it may be called again.
+pub fn over_budget(wait: Duration) -> Error {
+    Error::new(Code::HookBudget, "this hook is called more often than it may").after(wait)
+}
+
+/// What became of a call. Both kinds keep their rows: only the database's own failures are errors.
+pub enum Decision {
+    /// It stands for a durable deployment.
+    Accepted(AcceptedCall),
+    /// It does not.
+    Refused(Error),
+}
+
+/// An accepted call.
+pub struct AcceptedCall {
+    /// The deployment.
+    pub id: DeploymentId,
+    /// The five keys, as first sent.
+    pub body: String,
+    /// Whether the first answer was given again.
+    pub is_replay: bool,
+    /// Whether an equal deployment was queued already.
+    pub is_coalesced: bool,
+    /// When the secret that was used was replaced, where it was.
+    pub rotated: Option<Timestamp>,
+    /// Until when it is good, where it was replaced.
+    pub sunset: Option<Timestamp>,
+}
+
+impl AcceptedCall {
+    fn new(id: DeploymentId, body: String) -> Self {
+        Self { id, body, is_replay: false, is_coalesced: false, rotated: None, sunset: None }
+    }
+}
+
+/// Decides on a call, in the order of the contract, and stores what comes of it.
+///
+/// # Errors
+/// Only where the database fails.
+pub fn decide(
+    tx: &Tx<'_>,
+    context: &Context,
+    call: &Call,
+    now: Timestamp,
+) -> std::result::Result<Decision, db::Error> {
+    let Some((verified, service)) = open(tx, call, now)? else {
+        return Ok(Decision::Refused(Error::unknown_hook()));
+    };
+    let decision = match replay(tx, call, &verified.hook, now)? {
+        Some(decision) => decision,
+        None => accept(tx, context, call, &verified, &service, now)?,
+    };
+    note(tx, call, &verified.hook, &decision, now)?;
+    Ok(match decision {
+        Decision::Accepted(accepted) if verified.generation < verified.hook.generation => {
+            let (rotated, sunset) = (verified.hook.rotated_at, verified.hook.previous_until);
+            Decision::Accepted(AcceptedCall { rotated, sunset, ..accepted })
+        }
+        decision => decision,
+    })
+}
+
+/// The hook that the call's token opens, and its service.
+pub(super) fn open(
+    reader: &Reader<'_>,
+    call: &Call,
+    now: Timestamp,
+) -> std::result::Result<Option<(hooks::Verified, Service)>, db::Error> {
+    let Some(verified) = hooks::verify(reader, &call.token, now)? else { return Ok(None) };
+    Ok(services::find(reader, &verified.hook.service_id)?.map(|service| (verified, service)))
+}
+
+fn replay(
+    tx: &Tx<'_>,
+    call: &Call,
+    hook: &Hook,
+    now: Timestamp,
+) -> std::result::Result<Option<Decision>, db::Error> {
+    let Some(key) = &call.key else { return Ok(None) };
+    let Some(answer) = idempotency::find(tx, &hook.id, key, now)? else { return Ok(None) };
+    if answer.parameters != call.as_sent {
+        return Ok(Some(Decision::Refused(Error::key_reused())));
+    }
+    Ok(DeploymentId::parse(&answer.deployment_id)
+        .map(|id| Decision::Accepted(AcceptedCall { is_replay: true, ..AcceptedCall::new(id, answer.body) })))
+}
+
+/// A deployment that is asked for, and by what it is judged.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// The branch.
+    pub(super) branch: &'a Branch,
+    /// The caller's address.
+    pub(super) address: Option<IpAddr>,
+    /// The hook that was called.
+    pub(super) hook: &'a Hook,
+    /// Its service.
+    pub(super) service: &'a Service,
+    /// What the queue has for it.
+    pub(super) room: &'a Room,
+    /// Whether the disk is nearly full.
+    pub(super) is_short_of_space: bool,
+}
+
+/// The refusals that depend on the hook, the service and the server, in the order of the contract.
+pub(super) fn refusals(context: &Context, asked: Asked<'_>) -> Vec<Error> {
+    let Asked { branch, hook, service, .. } = asked;
+    let mut found = Vec::new();
+    if !hook.rules.allows_branch(branch) {
+        found.push(Error::new(Code::BranchNotAllowed, format!("this hook may not deploy branch {branch}")));
+    }
+    if !hook.rules.allows_address(asked.address) {
+        found.push(Error::new(Code::AddressNotAllowed, "this hook may not be called from this address"));
+    }
+    if let Some(reason) = &service.frozen {
+        found.push(Error::frozen(reason));
+    }
+    if let Some(reason) = &hook.rules.paused {
+        found.push(Error::new(Code::HookPaused, format!("this hook is paused: {reason}")));
+    }
+    if *asked.room == Room::Full {
+        found.push(Error::queue_full(service));
+    }
+    if asked.is_short_of_space {
+        found.push(Error::disk_nearly_full());
+    }
+    if !context.settings().available.has(service.executor) {
+        found.push(Error::no_executor(service.executor));
+    }
+    found
+}
+
+fn accept(
+    tx: &Tx<'_>,
+    context: &Context,
+    call: &Call,
+    verified: &hooks::Verified,
+    service: &Service,
+    now: Timestamp,
+) -> std::result::Result<Decision, db::Error> {
+    let new = call.deployment(service, verified);
+    let room = queue::room(tx, &new, service.queue_policy, context.settings().queue_limit)?;
+    let (branch, address, is_short_of_space) = (&new.branch, call.address, tx.is_short_of_space());
+    let asked = Asked { branch, address, hook: &verified.hook, service, room: &room, is_short_of_space };
+    if let Some(first) = refusals(context, asked).into_iter().next() {
+        return Ok(Decision::Refused(first));
+    }
+    let (id, is_coalesced) = match queue::take(tx, &new, service.queue_policy, room, now)? {
+        Place::New(id) => (id, false),
+        Place::Joined(id) => (id, true),
+        Place::Full => return Ok(Decision::Refused(Error::queue_full(service))),
+    };
+    let body = accepted_body(context.urls(), &id, service.name.as_str(), &new.branch);
+    if let Some(key) = &call.key {
+        idempotency::insert(tx, &verified.hook.id, key, &call.as_sent, &id, &body, now)?;
+    }
+    Ok(Decision::Accepted(AcceptedCall { is_coalesced, ..AcceptedCall::new(id, body) }))
+}
+
+/// Keeps refusals and what made no deployment of its own for the hook's page.
+fn note(
+    tx: &Tx<'_>,
+    call: &Call,
+    hook: &Hook,
+    decision: &Decision,
+    now: Timestamp,
+) -> std::result::Result<(), db::Error> {
+    let (result, detail) = match decision {
+        Decision::Refused(error) => (error.code.as_str(), error.detail.clone()),
+        Decision::Accepted(accepted) if accepted.is_replay => ("replayed", accepted.id.to_string()),
+        Decision::Accepted(accepted) if accepted.is_coalesced => ("coalesced", accepted.id.to_string()),
+        Decision::Accepted(_) => return Ok(()),
+    };
+    hook_calls::count(tx, &hook.id, result, &detail, &call.caller, 1, now)
+}
+
+/// Revokes the hook of a token, by whoever holds it; an old secret in grace is as good. No rule of the hook stops it.
+///
+/// # Errors
+/// Code `unknown_hook`.
+pub fn revoke_by_url(
+    tx: &Tx<'_>,
+    token: &HookToken,
+    caller: String,
+    address: String,
+    now: Timestamp,
+) -> Result<()> {
+    let verified = hooks::verify(tx, token, now)?.ok_or_else(Error::unknown_hook)?;
+    let hook = verified.hook;
+    hooks::revoke(tx, &hook.id, now)?;
+    let service = services::find(tx, &hook.service_id)?.map(|service| service.name.to_string());
+    let subject = Subject::Hook { service: service.unwrap_or_default(), hook: hook.name.to_string() };
+    let record = Record::new(Act::HookRevoke, subject).with("by DELETE on its URL");
+    Ok(audit::record(tx, &Actor { who: Who::HookUrl(caller), address }, &record, now)?)
+}

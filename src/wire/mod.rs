@@ -1,0 +1,16 @@
+//! What a service, a hook, a deployment, a token and a problem look like as JSON; used by the API, the command line and
+//! `apply` alike. Shapes only: the rules of their values are the domain's, and what may be done is decided in `actions`.
+
+mod change;
+pub mod deployment;
+mod difference;
+pub mod hook;
+pub mod list;
+pub mod operator;
+pub mod problem;
+pub mod read;
+pub mod service;
+pub mod token;
+
+pub use change::Change;
+pub use difference::differences;

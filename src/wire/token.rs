@@ -1,0 +1,57 @@
+//! An API token as JSON.
+
+use serde::Serialize;
+
+use crate::domain::Timestamp;
+use crate::wire::read::{Fields, Shape};
+
+/// What a new token is to be.
+#[derive(Debug, Default)]
+pub struct TokenBody {
+    /// What it is called.
+    pub name: Option<String>,
+    /// `read`, `deploy` or `admin`.
+    pub scope: Option<String>,
+    /// The one service that it is for, by name.
+    pub service: Option<String>,
+    /// A length of time.
+    pub expires_in: Option<String>,
+}
+
+impl Shape for TokenBody {
+    fn take(fields: &mut Fields) -> Self {
+        // Null is as good as nothing, as for every field that can be left out.
+        let mut text = |name| fields.change(name, "a text").apply(None);
+        Self {
+            name: text("name"),
+            scope: text("scope"),
+            service: text("service"),
+            expires_in: text("expiresIn"),
+        }
+    }
+}
+
+/// A token as it is shown.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenJson {
+    /// Its id.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// What it may do.
+    pub scope: &'static str,
+    /// The one service that it is for, by name.
+    pub service: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// By whom.
+    pub created_by: String,
+    /// About when it was last used.
+    pub last_used_at: Option<Timestamp>,
+    /// From then on it is unknown.
+    pub expires_at: Option<Timestamp>,
+    /// The secret; only in the answer that makes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
