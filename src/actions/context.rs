@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::db::queue::Available;
 use crate::db::{self, Db, Tx};
-use crate::domain::{Clock, TokenKey, Urls};
+use crate::domain::{Clock, ExecutorSet, TokenKey, Urls};
 
 /// What an operator may set, and what the server is.
 #[derive(Debug, Clone, Copy)]
@@ -12,7 +11,7 @@ pub struct Settings {
     /// Most queued deployments of one service.
     pub queue_limit: u32,
     /// Which executors this server has.
-    pub available: Available,
+    pub available: ExecutorSet,
 }
 
 /// What every operation may use; cheap to clone.

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::db::queue::Available;
 use crate::domain::{
-    Branch, CacheRepository, EnvName, ExecutorKind, ImageRepository, Invalid, LocalSettings, QueuePolicy,
-    Repository, Service, ServiceId, ServiceName, Span, TektonSettings, Timestamp, Workload,
+    Branch, CacheRepository, EnvName, ExecutorKind, ExecutorSet, ImageRepository, Invalid, LocalSettings,
+    QueuePolicy, Repository, Service, ServiceId, ServiceName, Span, TektonSettings, Timestamp, Workload,
 };
 use crate::wire::Change;
 use crate::wire::service::{HIDDEN, LocalFields, Pairs, ServiceBody, TektonFields};
@@ -29,7 +28,7 @@ const OTHER_EXECUTOR: &str = "is for executor tekton, and this service's executo
 /// Names the field that is missing or wrong.
 pub(super) fn create_from(
     body: ServiceBody,
-    available: Available,
+    available: ExecutorSet,
     now: Timestamp,
 ) -> Result<Service, Invalid> {
     let need =
@@ -38,7 +37,7 @@ pub(super) fn create_from(
         let detail = "\"new\" is the address of the form for new services; take another name";
         return Err(Invalid::new("name", detail));
     }
-    let default = if available.tekton { ExecutorKind::Tekton } else { ExecutorKind::Local };
+    let default = available.iter().next().unwrap_or(ExecutorKind::Local);
     let service = Service {
         id: ServiceId::generate(),
         name: ServiceName::parse(&need("name", &body.name)?)?,
@@ -65,7 +64,7 @@ pub(super) fn create_from(
 pub(super) fn change(
     body: ServiceBody,
     mut service: Service,
-    available: Available,
+    available: ExecutorSet,
 ) -> Result<Service, Invalid> {
     if body.name.as_deref().is_some_and(|name| name != service.name.as_str()) {
         return Err(Invalid::new("name", "cannot be changed; add a service with the new name"));
@@ -91,7 +90,7 @@ pub(super) fn change(
     let asks_for_deploy = body.local.deploy_command.is_some() || service.executor != before;
     change_local(body.local, &mut service.local)?;
     if service.executor == ExecutorKind::Local {
-        check_kept(&body.tekton, service.tekton.as_ref(), available.tekton)?;
+        check_kept(&body.tekton, service.tekton.as_ref(), available.has(ExecutorKind::Tekton))?;
     }
     service.tekton = change_tekton(body.tekton, service.tekton)?;
     service.check()?;
@@ -102,7 +101,7 @@ pub(super) fn change(
 }
 
 /// The executor of that name, which the server has to have.
-fn executor(text: &str, available: Available) -> Result<ExecutorKind, Invalid> {
+fn executor(text: &str, available: ExecutorSet) -> Result<ExecutorKind, Invalid> {
     let Some(kind) = ExecutorKind::parse(text) else {
         return Err(Invalid::new("executor", format!("\"{text}\" is no executor; say tekton or local")));
     };
@@ -243,25 +242,30 @@ mod tests {
     use crate::wire::read::read as read_shape;
     use crate::wire::service::ServiceJson;
 
-    const HERE: Available = Available { local: true, tekton: false };
-    const BOTH: Available = Available { local: true, tekton: true };
+    fn here() -> ExecutorSet {
+        [ExecutorKind::Local].into_iter().collect()
+    }
+
+    fn both() -> ExecutorSet {
+        ExecutorKind::ALL.into_iter().collect()
+    }
 
     fn read(json: &str) -> ServiceBody {
         read_shape(json.as_bytes()).unwrap()
     }
 
-    fn create(json: &str, available: Available) -> Result<Service, Invalid> {
+    fn create(json: &str, available: ExecutorSet) -> Result<Service, Invalid> {
         create_from(read(json), available, Timestamp::from_millis(0))
     }
 
     fn service() -> Service {
         let json = r#"{"name":"api","repository":"/srv/api","deployCommand":"true","env":{"KEY":"secret-value"},
                        "url":"https://api.example.com"}"#;
-        create(json, HERE).unwrap()
+        create(json, here()).unwrap()
     }
 
     fn in_cluster(more: &str) -> Result<Service, Invalid> {
-        create(&format!(r#"{{"name":"api","repository":"https://example.com/api.git"{more}}}"#), BOTH)
+        create(&format!(r#"{{"name":"api","repository":"https://example.com/api.git"{more}}}"#), both())
     }
 
     const WORKLOAD: &str =
@@ -271,7 +275,7 @@ mod tests {
     fn what_get_gives_can_be_sent_back_and_changes_nothing() {
         for before in [service(), in_cluster(WORKLOAD).unwrap()] {
             let shown = serde_json::to_string(&ServiceJson::new(&before)).unwrap();
-            let after = change(read(&shown), before.clone(), BOTH).unwrap();
+            let after = change(read(&shown), before.clone(), both()).unwrap();
 
             assert!(!shown.contains("secret-value"));
             assert_eq!((after.local, after.url, after.timeout), (before.local, before.url, before.timeout));
@@ -281,7 +285,7 @@ mod tests {
 
     #[test]
     fn null_empties_and_a_missing_field_stays() {
-        let after = change(read(r#"{"url":null,"env":{"KEY":null,"NEW":"x"}}"#), service(), HERE).unwrap();
+        let after = change(read(r#"{"url":null,"env":{"KEY":null,"NEW":"x"}}"#), service(), here()).unwrap();
 
         assert_eq!(after.url, None);
         assert_eq!(after.local.env.keys().map(EnvName::as_str).collect::<Vec<_>>(), ["NEW"]);
@@ -305,7 +309,7 @@ mod tests {
         ));
 
         let changes = read(r#"{"dockerfile":null,"buildArgs":{"MODE":null,"NEW":"x"}}"#);
-        let after = change(changes, before.unwrap(), BOTH).unwrap().tekton.unwrap();
+        let after = change(changes, before.unwrap(), both()).unwrap().tekton.unwrap();
 
         assert_eq!((after.dockerfile.as_str(), after.rollback), ("Dockerfile", false));
         assert_eq!(after.build_args.into_keys().collect::<Vec<_>>(), ["NEW"]);
@@ -313,7 +317,7 @@ mod tests {
 
     #[test]
     fn errors_name_their_field() {
-        let field = |json: &str| create(json, HERE).unwrap_err().field;
+        let field = |json: &str| create(json, here()).unwrap_err().field;
 
         assert_eq!(field("{}"), "name");
         assert_eq!(field(r#"{"name":"new","repository":"/x"}"#), "name");

@@ -7,7 +7,8 @@ use clap::{Args, CommandFactory};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Config, DataDir, unknown_variables};
-use crate::server::{self, OwnServer};
+use crate::domain::ExecutorKind;
+use crate::server::{self, Server};
 
 use super::failure::Failure;
 use super::server_log::{self, ServerLog};
@@ -49,15 +50,16 @@ async fn serve(config: &Config, data_dir: &DataDir, log: &ServerLog) -> Result<(
     let dir = data_dir.path();
     // Before the banner: whoever reads it may ask the server to stop at once, and that has to close the database.
     let stop = stop_signal(log)?;
-    let server = OwnServer::open(config, &dir).await?;
+    let server = Server::open(config, &dir).await?;
     banner(config, &dir.display().to_string(), &server, log);
     server.run_until(stop).await
 }
 
-fn banner(config: &Config, dir: &str, server: &OwnServer, log: &ServerLog) {
+fn banner(config: &Config, dir: &str, server: &Server, log: &ServerLog) {
     let urls = server.urls();
     let available = server.available();
-    let executors = match (available.tekton, available.local) {
+    let (has_cluster, is_host) = (available.has(ExecutorKind::Tekton), available.has(ExecutorKind::Local));
+    let executors = match (has_cluster, is_host) {
         (true, true) => "tekton, and local: builds run on this host too",
         (true, false) => "tekton",
         (false, true) => "local: builds run on this host",
@@ -70,10 +72,10 @@ fn banner(config: &Config, dir: &str, server: &OwnServer, log: &ServerLog) {
     if let Some(url) = server.setup_url() {
         log.say(&format!("setup      {url}   (one use, 1 h)"));
     }
-    if available.tekton {
+    if has_cluster {
         log.say(&format!("cluster    runs are made in namespace {}", config.cluster.build_namespace));
     }
-    if !available.local && !available.tekton {
+    if !is_host && !has_cluster {
         log.say(&format!(
             "note       no builds on this host: {} is not loopback; --allow-host-builds allows them",
             config.listen
@@ -85,7 +87,7 @@ fn banner(config: &Config, dir: &str, server: &OwnServer, log: &ServerLog) {
             urls.public()
         ));
     }
-    if rustix::process::geteuid().is_root() && available.local {
+    if rustix::process::geteuid().is_root() && is_host {
         log.say("warning    running as root: so do the builds");
     }
 }

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::db::testing::{NO_LIMIT, T0, new, service};
 use crate::db::{deployments, queue, services};
-use crate::domain::{DeploymentId, QueuePolicy, Status};
+use crate::domain::{DeploymentId, ExecutorKind, QueuePolicy, Status};
 
 /// Bytes of a page of our files.
 const PAGE: usize = 4_096;
@@ -26,8 +26,8 @@ async fn filled() -> (TempDir, Db, [DeploymentId; 3]) {
                     other => panic!("{other:?}"),
                 }
             }
-            let available = queue::Available { local: true, tekton: false };
-            queue::claim_next(tx, available, 1, T0)?;
+            let ready = [ExecutorKind::Local].into_iter().collect();
+            queue::claim_next(tx, queue::Claims { ready, concurrency: 1 }, T0)?;
             deployments::fail(tx, &ids[2], Reason::Cancelled, "", T0)?;
             Ok::<_, Error>(ids)
         })
@@ -118,8 +118,8 @@ async fn what_was_unfinished_in_a_restored_copy_has_failed_and_is_never_run() {
     let words: Vec<_> = found.into_iter().flatten().map(|one| (one.status, one.reason.unwrap())).collect();
     assert_eq!(words[..2], [(Status::Failed, Reason::Interrupted); 2]);
     assert_eq!(words[2], (Status::Failed, Reason::Cancelled));
-    let available = queue::Available { local: true, tekton: true };
-    let claimed = db.write(move |tx| queue::claim_next(tx, available, 10, T0)).await.unwrap();
+    let claims = queue::Claims { ready: ExecutorKind::ALL.into_iter().collect(), concurrency: 10 };
+    let claimed = db.write(move |tx| queue::claim_next(tx, claims, T0)).await.unwrap();
     assert!(claimed.is_none());
 }
 

@@ -3,10 +3,11 @@
 use rusqlite::{OptionalExtension, named_params};
 
 use super::{Error, Reader, Tx};
-use crate::domain::random_digits;
+use crate::domain::{ExecutorKind, random_digits};
 
 const FINGERPRINT: &str = "key_fingerprint";
-const CLUSTER_PROBLEM: &str = "cluster_problem";
+/// In front of the executor's word.
+const PROBLEM: &str = "executor_problem.";
 const INSTANCE: &str = "instance_id";
 
 /// The fingerprint of the server key that made the hooks in this file.
@@ -19,14 +20,15 @@ pub fn set_fingerprint(tx: &Tx<'_>, fingerprint: &str) -> Result<(), Error> {
     set(tx, FINGERPRINT, fingerprint)
 }
 
-/// Why the cluster could not be used when it was asked last; none where it could.
-pub fn cluster_problem(reader: &Reader<'_>) -> Result<Option<String>, Error> {
-    Ok(find(reader, CLUSTER_PROBLEM)?.filter(|problem| !problem.is_empty()))
+/// Why an executor was not ready when it was asked last; none where it was.
+pub fn executor_problem(reader: &Reader<'_>, kind: ExecutorKind) -> Result<Option<String>, Error> {
+    let found = find(reader, &format!("{PROBLEM}{}", kind.as_str()))?;
+    Ok(found.filter(|problem| !problem.is_empty()))
 }
 
-/// Stores what came of asking the cluster.
-pub fn set_cluster_problem(tx: &Tx<'_>, problem: Option<&str>) -> Result<(), Error> {
-    set(tx, CLUSTER_PROBLEM, problem.unwrap_or_default())
+/// Stores what came of asking an executor.
+pub fn set_executor_problem(tx: &Tx<'_>, kind: ExecutorKind, problem: Option<&str>) -> Result<(), Error> {
+    set(tx, &format!("{PROBLEM}{}", kind.as_str()), problem.unwrap_or_default())
 }
 
 /// An id of this installation, made at the first call.

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::db::{self, Db, Reader, connection};
-use crate::domain::{Act, DeploymentId, Timestamp, TokenHash};
+use crate::domain::{Act, DeploymentId, ExecutorKind, Timestamp, TokenHash};
 
 /// Rows that are put in after each step, and have to be readable after all of them.
 const CORE_ROWS: &[&str] = &[include_str!("../../tests/data/migrations/0001.sql")];
@@ -179,7 +179,7 @@ fn what_a_cluster_ran_is_read_and_older_rows_have_none_of_it() {
     assert_eq!((old.cache_epoch, old.image, old.run_uid), (0, None, None));
     assert_eq!((new.cache_epoch, new.image.unwrap().built_by), (3, old_deployment("e")));
     assert_eq!(
-        db::runs::deletable(&reader, Timestamp::from_millis(i64::MAX), 10).unwrap(),
+        db::runs::deletable(&reader, ExecutorKind::Tekton, Timestamp::from_millis(i64::MAX), 10).unwrap(),
         [old_deployment("e")]
     );
     assert_eq!(db::checks::find(&reader, &service.id).unwrap().unwrap().findings.len(), 1);

@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-pub use facts::{cluster_problem, fingerprint, instance_id, set_cluster_problem, set_fingerprint};
+pub use facts::{executor_problem, fingerprint, instance_id, set_executor_problem, set_fingerprint};
 pub use readers::Reader;
 pub use sql_types::BadValue;
 pub use writer::Tx;

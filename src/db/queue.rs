@@ -3,8 +3,11 @@
 use rusqlite::{OptionalExtension, named_params};
 
 use super::deployments::{NewDeployment, SELECT, fail, from_row, insert};
+use super::sql_types::list;
 use super::{Error, Reader, Tx, runs, steps};
-use crate::domain::{Deployment, DeploymentId, ExecutorKind, QueuePolicy, Reason, ServiceId, Timestamp};
+use crate::domain::{
+    Deployment, DeploymentId, ExecutorKind, ExecutorSet, QueuePolicy, Reason, ServiceId, Timestamp,
+};
 
 /// What became of a deployment that asked for a place in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,34 +125,19 @@ fn last_queued(reader: &Reader<'_>, service: &ServiceId) -> Result<Option<Deploy
     Ok(reader.conn().prepare_cached(&sql)?.query_row(params, from_row).optional()?)
 }
 
-/// Which executors this server has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Available {
-    /// Builds on this host.
-    pub local: bool,
-    /// A cluster.
-    pub tekton: bool,
+/// What may be claimed.
+#[derive(Debug, Clone, Copy)]
+pub struct Claims {
+    /// Executors on which something can be begun now.
+    pub ready: ExecutorSet,
+    /// Most deployments that run at a time.
+    pub concurrency: u32,
 }
 
-impl Available {
-    /// Whether this one is there.
-    pub const fn has(self, executor: ExecutorKind) -> bool {
-        match executor {
-            ExecutorKind::Local => self.local,
-            ExecutorKind::Tekton => self.tekton,
-        }
-    }
-}
-
-/// Takes the oldest queued deployment whose service runs nothing, also nothing in the cluster that was given up, and
-/// marks it building; none where nothing is due or
-/// `concurrency` run already. The run is stopped once the service's timeout has passed from now.
-pub fn claim_next(
-    tx: &Tx<'_>,
-    available: Available,
-    concurrency: u32,
-    now: Timestamp,
-) -> Result<Option<Deployment>, Error> {
+/// Takes the oldest queued deployment whose service runs nothing, also nothing that was given up and may go on, and marks
+/// it building; none where nothing is due or as many run as may. The run is stopped once the service's timeout has passed
+/// from now.
+pub fn claim_next(tx: &Tx<'_>, claims: Claims, now: Timestamp) -> Result<Option<Deployment>, Error> {
     const SQL: &str = "
         UPDATE deployments
            SET status = 'building', started_at_ms = :now, version = version + 1, message = NULL,
@@ -158,20 +146,19 @@ pub fn claim_next(
            AND sequence = (SELECT d.sequence
                              FROM deployments AS d
                             WHERE d.status = 'queued'
-                              AND ((d.executor = 'local' AND :local) OR (d.executor = 'tekton' AND :tekton))
+                              AND d.executor IN (SELECT value FROM json_each(:ready))
                               AND NOT EXISTS (SELECT 1
                                                 FROM deployments AS r
                                                WHERE r.service_id = d.service_id
                                                  AND (r.status IN ('building', 'deploying')
-                                                      OR (r.run_state = 'open' AND d.executor = 'tekton')))
+                                                      OR (r.run_state = 'open' AND r.executor = d.executor)))
                             ORDER BY d.sequence
                             LIMIT 1)
      RETURNING id";
     let params = named_params! {
         ":now": now.as_millis(),
-        ":concurrency": concurrency,
-        ":local": available.local,
-        ":tekton": available.tekton,
+        ":concurrency": claims.concurrency,
+        ":ready": words(claims.ready),
     };
     let claimed: Option<String> =
         tx.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0)).optional()?;
@@ -179,10 +166,14 @@ pub fn claim_next(
     steps::insert_all(tx, &id)?;
     tx.touch(&id);
     let claimed = super::deployments::find(tx, &id)?;
-    if let Some(claimed) = &claimed {
+    if let Some(claimed) = claimed.as_ref().filter(|claimed| claimed.executor.survives_restart()) {
         runs::open(tx, claimed)?;
     }
     Ok(claimed)
+}
+
+fn words(kinds: ExecutorSet) -> String {
+    list(kinds.iter().map(ExecutorKind::as_str))
 }
 
 /// Deployments that are building or deploying, oldest first.
@@ -197,23 +188,21 @@ pub fn running(reader: &Reader<'_>) -> Result<Vec<Deployment>, Error> {
 /// server lacks.
 pub fn overdue(
     reader: &Reader<'_>,
-    available: Available,
+    available: ExecutorSet,
     before: Timestamp,
 ) -> Result<Vec<Deployment>, Error> {
     let sql = format!(
         "{SELECT}
           WHERE d.status = 'queued'
             AND (d.created_at_ms < :before
-                 OR (d.executor = 'local' AND NOT :local)
-                 OR (d.executor = 'tekton' AND NOT :tekton))
+                 OR d.executor NOT IN (SELECT value FROM json_each(:available)))
           ORDER BY d.sequence
           LIMIT 100"
     );
     let mut statement = reader.conn().prepare_cached(&sql)?;
     let params = named_params! {
         ":before": before.as_millis(),
-        ":local": available.local,
-        ":tekton": available.tekton,
+        ":available": words(available),
     };
     let rows = statement.query_map(params, from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)

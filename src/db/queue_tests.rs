@@ -5,7 +5,9 @@ use crate::db::deployments::{find, queue_position, succeed};
 use crate::db::testing::{Bench, NO_LIMIT, T0, new};
 use crate::domain::{Commit, Service, Status};
 
-const LOCAL: Available = Available { local: true, tekton: false };
+fn only(kind: ExecutorKind) -> ExecutorSet {
+    [kind].into_iter().collect()
+}
 
 fn ask(bench: &Bench, service: &Service, branch: &str, policy: QueuePolicy) -> Place {
     enqueue(&bench.tx(), &new(service, branch), policy, NO_LIMIT, T0).unwrap()
@@ -155,7 +157,8 @@ fn no_more_are_claimed_than_may_run_in_all() {
     for name in ["one", "two", "three"] {
         bench.queued(&bench.service(name), "main", T0);
     }
-    let claim = || claim_next(&bench.tx(), LOCAL, 2, T0).unwrap();
+    let claim =
+        || claim_next(&bench.tx(), Claims { ready: only(ExecutorKind::Local), concurrency: 2 }, T0).unwrap();
 
     let claimed = [(); 3].map(|()| claim().is_some());
 
@@ -199,8 +202,8 @@ fn what_waited_for_too_long_or_for_nobody_is_overdue() {
         overdue(&bench.tx(), available, before).unwrap().into_iter().map(|d| d.id).collect()
     };
 
-    assert_eq!(ids(LOCAL), vec![old.clone()]);
-    assert_eq!(ids(Available { local: false, tekton: true }), [old, young]);
+    assert_eq!(ids(only(ExecutorKind::Local)), vec![old.clone()]);
+    assert_eq!(ids(only(ExecutorKind::Tekton)), [old, young]);
 }
 
 #[test]
@@ -214,7 +217,10 @@ fn what_has_ended_is_neither_queued_nor_running_nor_overdue() {
 
     let far = T0.plus(Duration::from_hours(1_000));
 
-    assert!(running(&bench.tx()).unwrap().is_empty() && overdue(&bench.tx(), LOCAL, far).unwrap().is_empty());
+    assert!(
+        running(&bench.tx()).unwrap().is_empty()
+            && overdue(&bench.tx(), only(ExecutorKind::Local), far).unwrap().is_empty()
+    );
     assert!(!is_full(&bench.tx(), &service.id, 1).unwrap() && bench.claim(far).is_none());
     assert_eq!(queue_position(&bench.tx(), &find(&bench.tx(), &id).unwrap().unwrap()).unwrap(), None);
 }

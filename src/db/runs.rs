@@ -27,12 +27,10 @@ impl RunState {
     }
 }
 
-/// Marks the run of a deployment that is being claimed as open, where it will be one of a cluster.
+/// Marks the run of a deployment that is being claimed as open: it may go on without the server.
 pub(super) fn open(tx: &Tx<'_>, deployment: &Deployment) -> Result<(), Error> {
     const SQL: &str = "UPDATE deployments SET run_state = 'open' WHERE id = :id";
-    if deployment.executor == ExecutorKind::Tekton {
-        tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": deployment.id.as_str() })?;
-    }
+    tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": deployment.id.as_str() })?;
     Ok(())
 }
 
@@ -91,20 +89,30 @@ pub fn unsettled(reader: &Reader<'_>) -> Result<Vec<Deployment>, Error> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// At most 100 ended runs that are still in the cluster and no longer kept: ended before `before`, or beyond the last
+/// At most 100 ended runs of an executor that still exist and are no longer kept: ended before `before`, or beyond the last
 /// `kept` of their service.
-pub fn deletable(reader: &Reader<'_>, before: Timestamp, kept: u32) -> Result<Vec<DeploymentId>, Error> {
+pub fn deletable(
+    reader: &Reader<'_>,
+    executor: ExecutorKind,
+    before: Timestamp,
+    kept: u32,
+) -> Result<Vec<DeploymentId>, Error> {
     const SQL: &str = "
         SELECT id
           FROM (SELECT id, finished_at_ms,
                        row_number() OVER (PARTITION BY service_id ORDER BY sequence DESC) AS place
                   FROM deployments
-                 WHERE run_state = 'ended')
+                 WHERE run_state = 'ended'
+                   AND executor = :executor)
          WHERE finished_at_ms < :before
             OR place > :kept
          LIMIT 100";
     let mut statement = reader.conn().prepare_cached(SQL)?;
-    let params = named_params! { ":before": before.as_millis(), ":kept": kept };
+    let params = named_params! {
+        ":executor": executor.as_str(),
+        ":before": before.as_millis(),
+        ":kept": kept,
+    };
     let rows = statement
         .query_map(params, |row| super::sql_types::text(row, "deployments", "id", DeploymentId::parse))?;
     Ok(rows.collect::<Result<_, _>>()?)

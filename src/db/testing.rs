@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::deployments::NewDeployment;
-use super::queue::{self, Place};
+use super::queue::{self, Claims, Place};
 use super::{Role, Tx, connection, hooks, migrate, services};
 use crate::domain::{
     Branch, Deployment, DeploymentId, ExecutorKind, Hook, HookId, HookName, HookRules, HookToken,
@@ -77,8 +77,8 @@ impl Bench {
 
     /// Claims what is next.
     pub(super) fn claim(&self, at: Timestamp) -> Option<Deployment> {
-        let available = queue::Available { local: true, tekton: false };
-        queue::claim_next(&self.tx(), available, 100, at).unwrap()
+        let ready = [ExecutorKind::Local].into_iter().collect();
+        queue::claim_next(&self.tx(), Claims { ready, concurrency: 100 }, at).unwrap()
     }
 
     pub(super) fn find(&self, id: &DeploymentId) -> Deployment {

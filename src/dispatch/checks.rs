@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use crate::db::{self, checks};
-use crate::domain::{ExecutorKind, Finding, Service};
+use crate::dispatch::Dispatcher;
+use crate::domain::{Finding, Service};
 use crate::executor::Executor;
-
-use super::Dispatcher;
 
 /// Time between two looks for services that are due; a changed one is due at once.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// What was found counts this long where nothing is wrong, and this long where something is.
 const AGES: checks::Ages = checks::Ages { good: Duration::from_hours(1), bad: Duration::from_mins(5) };
 
-impl<L: Executor, T: Executor> Dispatcher<L, T> {
+impl<E: Executor> Dispatcher<E> {
     /// Looks at services until the drain.
     pub(super) async fn check_on(&self) {
         while !self.inner.is_draining.is_cancelled() {
@@ -42,11 +41,10 @@ impl<L: Executor, T: Executor> Dispatcher<L, T> {
     }
 
     async fn look_at(&self, service: &Service) -> Vec<Finding> {
-        let (executors, kind) = (&self.inner.executors, service.executor);
-        let found = match (kind, &executors.local, &executors.tekton) {
-            (ExecutorKind::Local, Some(local), _) => local.check(service).await,
-            (ExecutorKind::Tekton, _, Some(tekton)) => tekton.check(service).await,
-            _ => vec![Finding::bad(format!("this server has no executor {}", kind.as_str()), None)],
+        let kind = service.executor;
+        let found = match self.inner.executors.get(kind) {
+            Some(executor) => executor.check(service).await,
+            None => vec![Finding::bad(format!("this server has no executor {}", kind.as_str()), None)],
         };
         if found.is_empty() { vec![Finding::good("nothing to look at")] } else { found }
     }

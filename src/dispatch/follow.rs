@@ -1,28 +1,24 @@
 //! Follows one run: events become steps, log and status.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::db::{Db, Error as DbError, Tx, deployments, logs};
-use crate::domain::{Deployment, DeploymentId, ExecutorKind, Reason, Service, Timestamp, Trigger};
-use crate::executor::{self, ClusterRun, Events, Executor, KeptImage, Outcome, Run};
-
-use super::record::Record;
-use super::{Inner, Stop, asked_to_stop};
+use crate::dispatch::record::{Record, persist};
+use crate::dispatch::{Inner, Stop, asked_to_stop};
+use crate::domain::{Deployment, DeploymentId, ExecutorKind, Reason, Service};
+use crate::executor::{self, Events, Executor, Outcome, Run};
 
 /// Events that wait for the record; a full channel slows the run down.
 const EVENTS: usize = 64;
-/// Pause before a status is written again that the database did not take.
-const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Runs a claimed deployment to its end, or attaches to its run where a former process began it, and records everything
 /// about it.
-pub(super) async fn follow<L: Executor, T: Executor>(
-    inner: &Inner<L, T>,
+pub(super) async fn follow<E: Executor>(
+    inner: &Inner<E>,
     deployment: Deployment,
     service: Service,
     stop: Stop,
@@ -30,9 +26,10 @@ pub(super) async fn follow<L: Executor, T: Executor>(
     let (id, kind) = (deployment.id.clone(), deployment.executor);
     let mut record = Record::new(inner, &id, &service);
     let (events, inbox) = mpsc::channel(EVENTS);
-    let run = run_of(inner, deployment, service).await;
+    let page = (inner.settings.page_of)(&id);
+    let run = Run::of(deployment, service, page, log_mark(&inner.db, &id).await);
     let running = async {
-        let work = AssertUnwindSafe(execute(inner, kind, &run, &events, &stop.token)).catch_unwind();
+        let work = AssertUnwindSafe(execute(inner, kind, run, &events, &stop.token)).catch_unwind();
         let outcome = tokio::select! {
             outcome = work => Some(outcome),
             () = stop.is_left.cancelled() => None,
@@ -43,13 +40,13 @@ pub(super) async fn follow<L: Executor, T: Executor>(
     let (outcome, ()) = tokio::join!(running, record.events(inbox));
     stop.has_ended.cancel();
     let Some(outcome) = outcome else {
-        record.leave().await;
+        record.detach().await;
         inner.running().remove(&id);
         return;
     };
     record.end().await;
     let outcome = match outcome {
-        Ok(Ok(outcome)) => settle(outcome, stop.cause()),
+        Ok(Ok(outcome)) => with_cause(outcome, stop.cause()),
         Ok(Err(error)) => Outcome::failed(Reason::Internal, error.0),
         Err(_) => Outcome::failed(Reason::Internal, "the executor panicked"),
     };
@@ -57,30 +54,6 @@ pub(super) async fn follow<L: Executor, T: Executor>(
     inner.running().remove(&id);
     inner.has_ended.notify_one();
     inner.db.wake_queue();
-}
-
-/// What the executor is given.
-async fn run_of<L, T>(inner: &Inner<L, T>, deployment: Deployment, service: Service) -> Run {
-    let cluster = match service.tekton.clone() {
-        Some(settings) => Some(ClusterRun {
-            settings,
-            cache_epoch: deployment.cache_epoch,
-            kept: kept_image(&deployment),
-            uid: deployment.run_uid.clone(),
-            hook: deployment.hook.clone(),
-            page: Some((inner.settings.page_of)(&deployment.id)),
-            log_mark: log_mark(&inner.db, &deployment.id).await,
-        }),
-        None => None,
-    };
-    Run {
-        commit: deployment.commit_requested.then_some(deployment.commit).flatten(),
-        deployment: deployment.id,
-        service,
-        branch: deployment.branch,
-        clear_cache: deployment.clear_cache,
-        cluster,
-    }
 }
 
 /// Where the stored log stands. One that cannot be read is followed from its beginning.
@@ -92,36 +65,28 @@ async fn log_mark(db: &Db, id: &DeploymentId) -> Option<String> {
     })
 }
 
-/// The image that a rollback serves again.
-fn kept_image(deployment: &Deployment) -> Option<KeptImage> {
-    let image = deployment.image.clone().filter(|_| matches!(deployment.trigger, Trigger::Rollback(_)))?;
-    Some(KeptImage { image, commit: deployment.commit.clone()? })
-}
-
-async fn execute<L: Executor, T: Executor>(
-    inner: &Inner<L, T>,
+async fn execute<E: Executor>(
+    inner: &Inner<E>,
     kind: ExecutorKind,
-    run: &Run,
+    run: Result<Run, executor::Error>,
     events: &Events,
     stop: &CancellationToken,
 ) -> Result<Outcome, executor::Error> {
-    let executors = &inner.executors;
-    match (kind, &executors.local, &executors.tekton) {
-        (ExecutorKind::Local, Some(local), _) => local.run(run, events, stop).await,
-        (ExecutorKind::Tekton, _, Some(tekton)) => tekton.run(run, events, stop).await,
-        _ => Err(executor::Error(format!("this server has no executor {}", kind.as_str()))),
+    match inner.executors.get(kind) {
+        Some(executor) => executor.run(&run?, events, stop).await,
+        None => Err(executor::Error(format!("this server has no executor {}", kind.as_str()))),
     }
 }
 
 /// Who stopped a run knows why it failed better than the executor does; a run that made it all the same has succeeded.
-fn settle(outcome: Outcome, cause: Option<(Reason, String)>) -> Outcome {
+fn with_cause(outcome: Outcome, cause: Option<(Reason, String)>) -> Outcome {
     match (outcome, cause) {
         (Outcome::Failed { .. }, Some((reason, message))) => Outcome::Failed { reason, message },
         (outcome, _) => outcome,
     }
 }
 
-async fn conclude<L, T>(inner: &Inner<L, T>, id: &DeploymentId, outcome: Outcome) {
+async fn conclude<E>(inner: &Inner<E>, id: &DeploymentId, outcome: Outcome) {
     let now = inner.clock.now();
     match &outcome {
         Outcome::Succeeded => tracing::info!(deployment.id = %id, "deployment succeeded"),
@@ -142,34 +107,4 @@ async fn conclude<L, T>(inner: &Inner<L, T>, id: &DeploymentId, outcome: Outcome
         }
     };
     persist(&inner.db, &inner.is_draining, write, id).await;
-}
-
-/// Writes until the database takes it: a status must not get lost because the disk was full for a while. A server that
-/// goes down tries once; the next start settles what is left.
-pub(super) async fn persist<F>(db: &Db, is_draining: &CancellationToken, write: F, id: &DeploymentId)
-where
-    F: Fn(&Tx<'_>, &DeploymentId) -> Result<(), DbError> + Clone + Send + 'static,
-{
-    loop {
-        let (write, own_id) = (write.clone(), id.clone());
-        match db.write(move |tx| write(tx, &own_id)).await {
-            Ok(()) => return,
-            Err(DbError::Unavailable(why)) if !is_draining.is_cancelled() => {
-                tracing::warn!(deployment.id = %id, why, "a status could not be stored; trying again");
-                tokio::time::sleep(RETRY_INTERVAL).await;
-            }
-            Err(error) => {
-                tracing::error!(deployment.id = %id, error = %error, "a status could not be stored");
-                return;
-            }
-        }
-    }
-}
-
-/// Says in the log file that no more text will come.
-pub(super) async fn complete_log(db: &Db, id: &DeploymentId, now: Timestamp) {
-    let own_id = id.clone();
-    if let Err(error) = db.write_logs(move |tx| logs::complete(tx, &own_id, now)).await {
-        tracing::warn!(deployment.id = %id, error = %error, "the end of a log could not be stored");
-    }
 }

@@ -3,8 +3,8 @@
 //! The loops are level-triggered: each reads what is there and mends what differs. A notice only shortens the wait.
 
 mod checks;
-mod cluster;
 mod follow;
+mod health;
 mod reconcile;
 mod record;
 mod recovery;
@@ -20,12 +20,12 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::db::queue::Available;
+use crate::db::queue::Claims;
 use crate::db::{self, Db, deployments, logs, queue, services};
-use crate::domain::{Clock, Deployment, DeploymentId, ExecutorKind, Reason, Service, Timestamp};
+use crate::domain::{Clock, Deployment, DeploymentId, ExecutorKind, ExecutorSet, Reason, Service, Timestamp};
 use crate::executor::Executor;
 
-use cluster::Health;
+use health::Health;
 use stop::Stop;
 
 /// Longest time between two looks at the tables.
@@ -52,30 +52,45 @@ pub struct Settings {
 }
 
 /// What runs deployments here.
-pub struct Executors<L, T> {
-    /// Builds on this host; none where they are refused.
-    pub local: Option<L>,
-    /// A cluster; none where none was named.
-    pub tekton: Option<T>,
+pub struct Executors<E>(Vec<(ExecutorKind, E)>);
+
+impl<E> Executors<E> {
+    /// At most one of each kind; a kind that is missing runs nothing here.
+    pub fn new(all: impl IntoIterator<Item = (ExecutorKind, E)>) -> Self {
+        Self(all.into_iter().collect())
+    }
+
+    /// Which kinds there are.
+    pub fn kinds(&self) -> ExecutorSet {
+        self.0.iter().map(|(kind, _)| *kind).collect()
+    }
+
+    fn get(&self, kind: ExecutorKind) -> Option<&E> {
+        self.0.iter().find(|(own, _)| *own == kind).map(|(_, executor)| executor)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (ExecutorKind, &E)> {
+        self.0.iter().map(|(kind, executor)| (*kind, executor))
+    }
 }
 
 /// Claims deployments and runs them. Cheap to clone; clones are the same dispatcher.
-pub struct Dispatcher<L, T> {
-    inner: Arc<Inner<L, T>>,
+pub struct Dispatcher<E> {
+    inner: Arc<Inner<E>>,
 }
 
-impl<L, T> Clone for Dispatcher<L, T> {
+impl<E> Clone for Dispatcher<E> {
     fn clone(&self) -> Self {
         Self { inner: Arc::clone(&self.inner) }
     }
 }
 
-struct Inner<L, T> {
+struct Inner<E> {
     db: Arc<Db>,
     clock: Clock,
     settings: Settings,
-    executors: Executors<L, T>,
-    cluster: Health,
+    executors: Executors<E>,
+    health: Health,
     /// Told when a run in a cluster has ended, as far as this process knows.
     has_ended: Notify,
     running: Mutex<HashMap<DeploymentId, Running>>,
@@ -89,16 +104,16 @@ struct Running {
     task: AbortHandle,
 }
 
-impl<L: Executor, T: Executor> Dispatcher<L, T> {
+impl<E: Executor> Dispatcher<E> {
     /// A dispatcher that has not begun.
-    pub fn new(db: Arc<Db>, clock: Clock, settings: Settings, executors: Executors<L, T>) -> Self {
+    pub fn new(db: Arc<Db>, clock: Clock, settings: Settings, executors: Executors<E>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 db,
                 clock,
                 settings,
                 executors,
-                cluster: Health::default(),
+                health: Health::default(),
                 has_ended: Notify::new(),
                 running: Mutex::new(HashMap::new()),
                 tasks: TaskTracker::new(),
@@ -108,15 +123,14 @@ impl<L: Executor, T: Executor> Dispatcher<L, T> {
     }
 
     /// Which executors it has.
-    pub fn available(&self) -> Available {
-        let executors = &self.inner.executors;
-        Available { local: executors.local.is_some(), tekton: executors.tekton.is_some() }
+    pub fn available(&self) -> ExecutorSet {
+        self.inner.executors.kinds()
     }
 
-    /// Which executors something can be begun on now.
-    fn ready(&self) -> Available {
-        let available = self.available();
-        Available { tekton: available.tekton && self.inner.cluster.is_good(), ..available }
+    /// What may be claimed now.
+    pub fn claims(&self) -> Claims {
+        let ready = self.available().iter().filter(|kind| self.inner.health.is_good(*kind)).collect();
+        Claims { ready, concurrency: self.inner.settings.concurrency }
     }
 
     /// Settles what a former process left, then ticks until [`drain`](Self::drain) is called and waits for its runs.
@@ -190,12 +204,11 @@ impl<L: Executor, T: Executor> Dispatcher<L, T> {
     }
 
     async fn claim(&self) -> Result<Option<(Deployment, Service)>, db::Error> {
-        let (available, concurrency) = (self.ready(), self.inner.settings.concurrency);
-        let now = self.inner.clock.now();
+        let (claims, now) = (self.claims(), self.inner.clock.now());
         self.inner
             .db
             .write(move |tx| {
-                let Some(deployment) = queue::claim_next(tx, available, concurrency, now)? else {
+                let Some(deployment) = queue::claim_next(tx, claims, now)? else {
                     return Ok(None);
                 };
                 // A deleted service has nothing queued; were it otherwise, the claim is undone.
@@ -207,7 +220,7 @@ impl<L: Executor, T: Executor> Dispatcher<L, T> {
     }
 
     fn start(&self, deployment: Deployment, service: Service) {
-        let survives = self.inner.survives_restart(deployment.executor);
+        let survives = deployment.executor.survives_restart();
         let (inner, stop, id) = (Arc::clone(&self.inner), Stop::new(survives), deployment.id.clone());
         tracing::info!(deployment.id = %id, service.name = %service.name, branch = %deployment.branch, "deployment started");
         // Held until the run is in the map, so that a quick run cannot take itself out before.
@@ -262,7 +275,7 @@ impl<L: Executor, T: Executor> Dispatcher<L, T> {
         if let Some(running) = self.inner.running().remove(&deployment.id) {
             running.task.abort();
         }
-        follow::complete_log(&self.inner.db, &deployment.id, now).await;
+        record::complete_log(&self.inner.db, &deployment.id, now).await;
         let (reason, message) = due_to_stop(&deployment, now)
             .unwrap_or((Reason::Internal, "its run ended without saying how".to_owned()));
         self.inner.db.write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, now)).await?;
@@ -283,16 +296,9 @@ fn asked_to_stop(deployment: &Deployment) -> Option<(Reason, String)> {
     Some((reason, message))
 }
 
-impl<L: Executor, T: Executor> Inner<L, T> {
+impl<E: Executor> Inner<E> {
     fn running(&self) -> std::sync::MutexGuard<'_, HashMap<DeploymentId, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn survives_restart(&self, kind: ExecutorKind) -> bool {
-        match kind {
-            ExecutorKind::Local => self.executors.local.as_ref().is_some_and(Executor::survives_restart),
-            ExecutorKind::Tekton => self.executors.tekton.as_ref().is_some_and(Executor::survives_restart),
-        }
     }
 
     /// Whether a row that calls itself running has no run that will end it: none in this process, or one that is long

@@ -1,4 +1,5 @@
-//! Runs in the cluster whose deployments are final: each is seen to have ended, and is deleted when it is kept no longer.
+//! Runs that outlive the server and whose deployments are final: each is seen to have ended, and is deleted when it is kept
+//! no longer.
 //!
 //! A deployment can be final before its run is: it was cancelled while the cluster did not answer, or its run was still
 //! being created when nobody waited any more. Until that is settled the service starts no other.
@@ -7,10 +8,9 @@ use std::time::Duration;
 
 use crate::db::runs::{self, RunState};
 use crate::db::{self, logs};
-use crate::domain::{Deployment, Reason, Timestamp};
+use crate::dispatch::Dispatcher;
+use crate::domain::{Deployment, ExecutorKind, Reason, Timestamp};
 use crate::executor::{Executor, Settled};
-
-use super::Dispatcher;
 
 /// Time between two looks while something is unsettled, and while nothing is.
 const INTERVALS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(1));
@@ -18,16 +18,16 @@ const INTERVALS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_
 /// for a request is one minute.
 const LATE_CREATE: Duration = Duration::from_secs(70);
 
-impl<L: Executor, T: Executor> Dispatcher<L, T> {
+impl<E: Executor> Dispatcher<E> {
     /// Settles and deletes until the drain.
     pub(super) async fn reconcile_on(&self) {
-        while self.inner.executors.tekton.is_some() && !self.inner.is_draining.is_cancelled() {
+        while !self.inner.is_draining.is_cancelled() {
             let looked = tokio::select! {
                 looked = self.reconcile() => looked,
                 () = self.inner.is_draining.cancelled() => return,
             };
             let is_open = looked.unwrap_or_else(|error| {
-                tracing::warn!(error = %error, "runs of the cluster could not be settled; trying again");
+                tracing::warn!(error = %error, "runs could not be settled; trying again");
                 true
             });
             tokio::select! {
@@ -42,10 +42,11 @@ impl<L: Executor, T: Executor> Dispatcher<L, T> {
     /// # Errors
     /// Where the database does not answer.
     pub async fn reconcile(&self) -> Result<bool, db::Error> {
-        let Some(tekton) = &self.inner.executors.tekton else { return Ok(false) };
         let mut is_open = false;
         for deployment in self.inner.db.read(runs::unsettled).await? {
-            match settled(tekton, &deployment, self.inner.clock.now()).await {
+            // Of an executor that this server lacks nothing can be learnt.
+            let Some(executor) = self.inner.executors.get(deployment.executor) else { continue };
+            match settled(executor, &deployment, self.inner.clock.now()).await {
                 Some(state) => {
                     self.inner.db.write(move |tx| runs::set_state(tx, &deployment.id, state)).await?;
                     self.inner.db.wake_queue();
@@ -53,20 +54,22 @@ impl<L: Executor, T: Executor> Dispatcher<L, T> {
                 None => is_open = true,
             }
         }
-        self.delete_old_runs(tekton).await?;
+        for (kind, executor) in self.inner.executors.iter() {
+            self.delete_old_runs(kind, executor).await?;
+        }
         Ok(is_open)
     }
 
-    async fn delete_old_runs(&self, tekton: &T) -> Result<(), db::Error> {
+    async fn delete_old_runs(&self, kind: ExecutorKind, executor: &E) -> Result<(), db::Error> {
         let (age, kept) = self.inner.settings.runs;
         let before = self.inner.clock.now().minus(age);
-        for id in self.inner.db.read(move |reader| runs::deletable(reader, before, kept)).await? {
+        for id in self.inner.db.read(move |reader| runs::deletable(reader, kind, before, kept)).await? {
             let own = id.clone();
             let log = self.inner.db.read_logs(move |reader| logs::summary(reader, &own)).await?;
             if !log.is_complete {
                 continue;
             }
-            if let Err(error) = tekton.delete(&id).await {
+            if let Err(error) = executor.delete(&id).await {
                 tracing::warn!(deployment.id = %id, error = %error, "an old run could not be deleted");
                 break;
             }
@@ -77,8 +80,8 @@ impl<L: Executor, T: Executor> Dispatcher<L, T> {
 }
 
 /// What is known of a run after asking; none where it has to be asked about again.
-async fn settled<T: Executor>(tekton: &T, deployment: &Deployment, now: Timestamp) -> Option<RunState> {
-    match tekton.settle(&deployment.id).await {
+async fn settled<E: Executor>(executor: &E, deployment: &Deployment, now: Timestamp) -> Option<RunState> {
+    match executor.settle(&deployment.id).await {
         Ok(Settled::Ended) => Some(RunState::Ended),
         Ok(Settled::Absent) if may_appear(deployment, now) => None,
         Ok(Settled::Absent) => Some(RunState::Deleted),

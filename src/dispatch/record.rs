@@ -7,18 +7,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::db::{Db, Error as DbError, Tx, deployments, logs, runs, steps};
+use crate::dispatch::Inner;
 use crate::domain::{
     BuiltImage, Clock, DeploymentId, ImageDigest, ImageRepository, LogLines, Redactor, Service, Step,
+    Timestamp,
 };
 use crate::executor::Event;
-
-use super::Inner;
-use super::follow::{complete_log, persist};
 
 /// Text is stored at the latest after this.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 /// Text is stored at once from this many bytes on.
 const FLUSH_BYTES: usize = 32 * 1024;
+/// Pause before a status is written again that the database did not take.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// Longest message about what is waited for, in characters.
 const MAX_MESSAGE: usize = 500;
 
@@ -43,7 +44,7 @@ pub(super) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn new<L, T>(inner: &'a Inner<L, T>, id: &'a DeploymentId, service: &Service) -> Self {
+    pub(super) fn new<E>(inner: &'a Inner<E>, id: &'a DeploymentId, service: &Service) -> Self {
         let secrets = service.local.env.values().cloned().collect::<Vec<_>>();
         Self {
             db: &inner.db,
@@ -175,7 +176,7 @@ impl<'a> Record<'a> {
     }
 
     /// Stores the lines that have ended. The next process takes the last one again, so that no secret is cut in two.
-    pub(super) async fn leave(&mut self) {
+    pub(super) async fn detach(&mut self) {
         self.flush().await;
     }
 
@@ -183,5 +184,35 @@ impl<'a> Record<'a> {
     pub(super) async fn end(&mut self) {
         self.end_lines().await;
         complete_log(self.db, self.id, self.clock.now()).await;
+    }
+}
+
+/// Writes until the database takes it: a status must not get lost because the disk was full for a while. A server that
+/// goes down tries once; the next start settles what is left.
+pub(super) async fn persist<F>(db: &Db, is_draining: &CancellationToken, write: F, id: &DeploymentId)
+where
+    F: Fn(&Tx<'_>, &DeploymentId) -> Result<(), DbError> + Clone + Send + 'static,
+{
+    loop {
+        let (write, own_id) = (write.clone(), id.clone());
+        match db.write(move |tx| write(tx, &own_id)).await {
+            Ok(()) => return,
+            Err(DbError::Unavailable(why)) if !is_draining.is_cancelled() => {
+                tracing::warn!(deployment.id = %id, why, "a status could not be stored; trying again");
+                tokio::time::sleep(RETRY_INTERVAL).await;
+            }
+            Err(error) => {
+                tracing::error!(deployment.id = %id, error = %error, "a status could not be stored");
+                return;
+            }
+        }
+    }
+}
+
+/// Says in the log file that no more text will come.
+pub(super) async fn complete_log(db: &Db, id: &DeploymentId, now: Timestamp) {
+    let own_id = id.clone();
+    if let Err(error) = db.write_logs(move |tx| logs::complete(tx, &own_id, now)).await {
+        tracing::warn!(deployment.id = %id, error = %error, "the end of a log could not be stored");
     }
 }

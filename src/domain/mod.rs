@@ -47,7 +47,9 @@ pub use log_lines::LogLines;
 pub use password::{PASSWORD_MIN, Password, PasswordHash};
 pub use redaction::Redactor;
 pub use repository::{Repository, RepositoryError, Transport};
-pub use service::{EnvName, ExecutorKind, LocalSettings, QueuePolicy, Service, ServiceId, ServiceName};
+pub use service::{
+    EnvName, ExecutorKind, ExecutorSet, LocalSettings, QueuePolicy, Service, ServiceId, ServiceName,
+};
 pub use span::Span;
 pub use status::{Reason, Status};
 pub use step::{Step, StepRecord, StepStatus};

@@ -1,6 +1,7 @@
 //! Runs one deployment's pipeline and tells what happens; knows nothing of the database, the queue or HTTP.
 //!
-//! An executor is one async function: a deployment in, events out, an outcome back.
+//! An executor is one async function, `run`: a deployment in, events out, an outcome back. What else the trait has, most
+//! leave as it is.
 #![warn(missing_docs)]
 
 pub mod local;
@@ -12,8 +13,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    Branch, BuiltImage, Commit, DeploymentId, Finding, ImageDigest, Reason, Service, ServiceId, Step,
-    TektonSettings,
+    Branch, BuiltImage, Commit, Deployment, DeploymentId, ExecutorKind, Finding, ImageDigest, Reason,
+    Service, ServiceId, Step, TektonSettings, Trigger,
 };
 
 /// What an executor is given. The service's settings are those of the moment of the claim.
@@ -29,8 +30,78 @@ pub struct Run {
     pub commit: Option<Commit>,
     /// Whether what earlier builds left in the cache is emptied first.
     pub clear_cache: bool,
-    /// What a run in a cluster needs beyond; none for a local one.
-    pub cluster: Option<ClusterRun>,
+    /// What its executor needs beyond.
+    pub plan: Plan,
+}
+
+impl Run {
+    /// What a claimed deployment is run by. `page` is its address for people, `log_mark` where its stored log stands.
+    ///
+    /// # Errors
+    /// Where the service lacks the settings of the deployment's executor.
+    pub fn of(
+        deployment: Deployment,
+        service: Service,
+        page: String,
+        log_mark: Option<String>,
+    ) -> Result<Self, Error> {
+        let plan = match deployment.executor {
+            ExecutorKind::Local => Plan::Local,
+            ExecutorKind::Tekton => {
+                let missing = || Error("the service has no settings for executor tekton".to_owned());
+                Plan::Tekton(Box::new(ClusterRun {
+                    settings: service.tekton.clone().ok_or_else(missing)?,
+                    cache_epoch: deployment.cache_epoch,
+                    kept: kept_image(&deployment),
+                    uid: deployment.run_uid.clone(),
+                    hook: deployment.hook.clone(),
+                    page: Some(page),
+                    log_mark,
+                }))
+            }
+        };
+        Ok(Self {
+            commit: deployment.commit_requested.then_some(deployment.commit).flatten(),
+            deployment: deployment.id,
+            service,
+            branch: deployment.branch,
+            clear_cache: deployment.clear_cache,
+            plan,
+        })
+    }
+}
+
+/// The image that a rollback serves again.
+fn kept_image(deployment: &Deployment) -> Option<KeptImage> {
+    let image = deployment.image.clone().filter(|_| matches!(deployment.trigger, Trigger::Rollback(_)))?;
+    Some(KeptImage { image, commit: deployment.commit.clone()? })
+}
+
+/// What a run is given by the kind of its executor, put together when it is claimed.
+#[derive(Debug, Clone)]
+pub enum Plan {
+    /// On this host: nothing beyond.
+    Local,
+    /// In a cluster.
+    Tekton(Box<ClusterRun>),
+}
+
+impl Plan {
+    /// That of a run in a cluster.
+    pub const fn cluster(&self) -> Option<&ClusterRun> {
+        match self {
+            Self::Tekton(cluster) => Some(cluster),
+            Self::Local => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub const fn cluster_mut(&mut self) -> Option<&mut ClusterRun> {
+        match self {
+            Self::Tekton(cluster) => Some(cluster),
+            Self::Local => None,
+        }
+    }
 }
 
 /// What a run in a cluster is given.
@@ -154,15 +225,6 @@ pub enum Settled {
 ///   [`Reason::Cancelled`].
 /// - Dropping the future must not orphan local processes, and must leave a cluster's run alone.
 pub trait Executor: Send + Sync + 'static {
-    /// Whether a run goes on when the server dies, so that the next one attaches to it again.
-    fn survives_restart(&self) -> bool;
-
-    /// Asks whether runs can be begun at all. While they cannot, nothing should be claimed.
-    ///
-    /// # Errors
-    /// Says why not, for people.
-    fn probe(&self) -> impl Future<Output = Result<(), String>> + Send;
-
     /// Runs a deployment to its end, or attaches to its run where one exists.
     ///
     /// # Errors
@@ -174,27 +236,44 @@ pub trait Executor: Send + Sync + 'static {
         stop: &CancellationToken,
     ) -> impl Future<Output = Result<Outcome, Error>> + Send;
 
+    /// Asks whether runs can be begun at all. While they cannot, nothing should be claimed.
+    ///
+    /// # Errors
+    /// Says why not, for people.
+    fn probe(&self) -> impl Future<Output = Result<(), String>> + Send {
+        async { Ok(()) }
+    }
+
     /// Ends a run whose deployment is final although it is not known whether the run exists or has ended: its creation
-    /// may have been done after nobody waited for it any more. To be called until it is absent or ended.
+    /// may have been done after nobody waited for it any more. To be called until it is absent or ended. A run that dies
+    /// with the server is absent.
     ///
     /// # Errors
     /// Where nothing is known now; to be called again.
-    fn settle(&self, id: &DeploymentId) -> impl Future<Output = Result<Settled, Error>> + Send;
+    fn settle(&self, _id: &DeploymentId) -> impl Future<Output = Result<Settled, Error>> + Send {
+        async { Ok(Settled::Absent) }
+    }
 
     /// Deletes what is left of an ended run whose log is stored; one that is not there is as good.
     ///
     /// # Errors
     /// Where it is not done; to be called again.
-    fn delete(&self, id: &DeploymentId) -> impl Future<Output = Result<(), Error>> + Send;
+    fn delete(&self, _id: &DeploymentId) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Ok(()) }
+    }
 
     /// Looks at what deployments of this service need, without changing anything.
-    fn check(&self, service: &Service) -> impl Future<Output = Vec<Finding>> + Send;
+    fn check(&self, _service: &Service) -> impl Future<Output = Vec<Finding>> + Send {
+        async { Vec::new() }
+    }
 
     /// Removes what is kept for a service that was deleted. Nothing of it runs any more; may be called again and again.
-    fn forget(&self, service: &ServiceId) -> impl Future<Output = ()> + Send;
+    fn forget(&self, _service: &ServiceId) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 
     /// Removes what ended runs left on this host, as it comes, until `stop`. No run waits for it.
     fn tidy(&self, _stop: &CancellationToken) -> impl Future<Output = ()> + Send {
-        std::future::ready(())
+        async {}
     }
 }

@@ -1,20 +1,98 @@
-//! Makes what runs deployments out of the settings.
+//! Makes what runs deployments out of the settings. The one place above the executors that names them.
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, ClusterAt, Config};
-use crate::domain::Step;
+use crate::dispatch::Executors;
+use crate::domain::{DeploymentId, ExecutorKind, Finding, Service, ServiceId, Step};
 use crate::executor::local::LocalExecutor;
 use crate::executor::tekton::manifest::{Common, StepImages};
 use crate::executor::tekton::{TektonExecutor, client};
+use crate::executor::{Error, Events, Executor, Outcome, Run, Settled};
+
+/// Whatever runs deployments.
+pub enum AnyExecutor {
+    /// On this host.
+    Local(LocalExecutor),
+    /// In a cluster.
+    Tekton(TektonExecutor),
+}
+
+impl Executor for AnyExecutor {
+    async fn run(&self, run: &Run, events: &Events, stop: &CancellationToken) -> Result<Outcome, Error> {
+        match self {
+            Self::Local(own) => own.run(run, events, stop).await,
+            Self::Tekton(own) => own.run(run, events, stop).await,
+        }
+    }
+
+    async fn probe(&self) -> Result<(), String> {
+        match self {
+            Self::Local(own) => own.probe().await,
+            Self::Tekton(own) => own.probe().await,
+        }
+    }
+
+    async fn settle(&self, id: &DeploymentId) -> Result<Settled, Error> {
+        match self {
+            Self::Local(own) => own.settle(id).await,
+            Self::Tekton(own) => own.settle(id).await,
+        }
+    }
+
+    async fn delete(&self, id: &DeploymentId) -> Result<(), Error> {
+        match self {
+            Self::Local(own) => own.delete(id).await,
+            Self::Tekton(own) => own.delete(id).await,
+        }
+    }
+
+    async fn check(&self, service: &Service) -> Vec<Finding> {
+        match self {
+            Self::Local(own) => own.check(service).await,
+            Self::Tekton(own) => own.check(service).await,
+        }
+    }
+
+    async fn forget(&self, service: &ServiceId) {
+        match self {
+            Self::Local(own) => own.forget(service).await,
+            Self::Tekton(own) => own.forget(service).await,
+        }
+    }
+
+    async fn tidy(&self, stop: &CancellationToken) {
+        match self {
+            Self::Local(own) => own.tidy(stop).await,
+            Self::Tekton(own) => own.tidy(stop).await,
+        }
+    }
+}
+
+/// Those that the settings allow, for the installation of this id.
+///
+/// # Errors
+/// Where one of them cannot be made.
+pub(super) async fn all(
+    config: &Config,
+    data_dir: &Path,
+    instance: String,
+) -> anyhow::Result<Executors<AnyExecutor>> {
+    let local = if config.has_local_executor() { Some(local(data_dir)?) } else { None };
+    let local = local.map(|own| (ExecutorKind::Local, AnyExecutor::Local(own)));
+    let cluster = tekton(config, instance).await?;
+    let cluster = cluster.map(|own| (ExecutorKind::Tekton, AnyExecutor::Tekton(own)));
+    Ok(Executors::new(local.into_iter().chain(cluster)))
+}
 
 /// Builds on this host.
 ///
 /// # Errors
 /// Where their folders cannot be made.
-pub(super) fn local(data_dir: &Path) -> Result<LocalExecutor> {
+fn local(data_dir: &Path) -> anyhow::Result<LocalExecutor> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     LocalExecutor::open(data_dir, program, &config::variables())
         .with_context(|| format!("cannot use {}", data_dir.display()))
@@ -24,7 +102,7 @@ pub(super) fn local(data_dir: &Path) -> Result<LocalExecutor> {
 ///
 /// # Errors
 /// Where the settings lack an image or the cluster's address cannot be read.
-pub(super) async fn tekton(config: &Config, instance: String) -> Result<Option<TektonExecutor>> {
+async fn tekton(config: &Config, instance: String) -> anyhow::Result<Option<TektonExecutor>> {
     let Some(at) = config.cluster.at() else { return Ok(None) };
     let image = |step: Step| {
         let missing = || format!("--step-image {}=IMAGE is missing, and the cluster needs it", step.as_str());

@@ -9,7 +9,7 @@ use stackblaze::domain::{
     Service, ServiceId, ServiceName, Span, Step, Timestamp,
 };
 use stackblaze::executor::local::{LocalExecutor, Variables};
-use stackblaze::executor::{Event, Executor, Outcome, Run};
+use stackblaze::executor::{Event, Executor, Outcome, Plan, Run};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -78,7 +78,7 @@ impl Bench {
             branch: Branch::parse("main").unwrap(),
             commit: None,
             clear_cache: false,
-            cluster: None,
+            plan: Plan::Local,
         }
     }
 

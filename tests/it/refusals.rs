@@ -76,7 +76,7 @@ async fn all_tokens_that_open_nothing_get_the_same_answer() {
     let rotated = api.hook("rotated").await;
     rotated.rotate("0").await;
     let unknown = {
-        let key = server.state.key();
+        let key = server.state.context().key();
         let service = stackblaze::domain::ServiceId::generate();
         stackblaze::domain::HookToken::mint(key, &service, &stackblaze::domain::HookId::generate())
     };

@@ -184,7 +184,7 @@ async fn a_backup_holds_no_token_and_not_the_server_key() {
     let backup = server.admin.request(Method::POST, "/api/v1/backup").answer().await;
 
     assert!(backup.status == 200 && backup.body.starts_with(b"SQLite format 3"));
-    let key = server.state.key().to_text();
+    let key = server.state.context().key().to_text();
     for part in canaries.parts().iter().map(String::as_str).chain([key.trim().split_once(' ').unwrap().1]) {
         assert!(!holds(&backup.body, part));
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, DataDir};
 use crate::domain::random_digits;
-use crate::server::OwnServer;
+use crate::server::Server;
 
 use super::client::{Client, path};
 use super::failure::{FAILED, Failure, INTERRUPTED};
@@ -101,12 +101,12 @@ impl Demo {
     }
 }
 
-async fn start(data_dir: &Path, listen: SocketAddr) -> Result<OwnServer, Failure> {
+async fn start(data_dir: &Path, listen: SocketAddr) -> Result<Server, Failure> {
     if rustix::process::geteuid().is_root() {
         say("warning: running as root: so do the builds");
     }
     let config = Config::for_demo(listen).context("the server's own defaults do not fit")?;
-    Ok(OwnServer::open(&config, data_dir).await?)
+    Ok(Server::open(&config, data_dir).await?)
 }
 
 /// Steps 1 to 4; the object of the deployment when it has ended.

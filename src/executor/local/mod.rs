@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Event, Events, Executor, Outcome, Run, Settled};
+use super::{Error, Event, Events, Executor, Outcome, Plan, Run};
 use crate::domain::{Clock, Commit, DeploymentId, Finding, Reason, Service, ServiceId, Step};
 
 use clone::Cloned;
@@ -82,7 +82,7 @@ impl LocalExecutor {
             service: service.clone(),
             commit: None,
             clear_cache: false,
-            cluster: None,
+            plan: Plan::Local,
         };
         let folders = self.folders.clone();
         let workspace = on_disk(move || folders.workspace_to_look()).await?;
@@ -224,23 +224,6 @@ impl<'a> Running<'a> {
 }
 
 impl Executor for LocalExecutor {
-    fn survives_restart(&self) -> bool {
-        false
-    }
-
-    async fn probe(&self) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// A local run has ended once [`run`](Executor::run) has returned or its server is gone.
-    async fn settle(&self, _id: &DeploymentId) -> Result<Settled, Error> {
-        Ok(Settled::Absent)
-    }
-
-    async fn delete(&self, _id: &DeploymentId) -> Result<(), Error> {
-        Ok(())
-    }
-
     async fn check(&self, service: &Service) -> Vec<Finding> {
         let unknown =
             |error: Error| Finding::advice(format!("the repository was not looked at: {error}"), None);

@@ -184,12 +184,12 @@ mod tests {
     const GOLDEN_ROLLBACK: &str = include_str!("../../../tests/data/tekton/pipeline_run_rollback.json");
 
     fn rendered(run: &Run) -> Value {
-        pipeline_run(run, run.cluster.as_ref().unwrap(), &common()).unwrap()
+        pipeline_run(run, run.plan.cluster().unwrap(), &common()).unwrap()
     }
 
     fn full() -> Run {
         let mut run = run();
-        let cluster = run.cluster.as_mut().unwrap();
+        let cluster = run.plan.cluster_mut().unwrap();
         cluster.settings.git_secret = Some("git-token".to_owned());
         cluster.settings.registry_secret = Some("registry-push".to_owned());
         cluster.settings.build_args = BTreeMap::from([("MODE".to_owned(), "$(params.image)".to_owned())]);
@@ -201,8 +201,8 @@ mod tests {
 
     fn rollback() -> Run {
         let mut run = full();
-        let repository = run.cluster.as_ref().unwrap().settings.image.clone();
-        run.cluster.as_mut().unwrap().kept = Some(KeptImage {
+        let repository = run.plan.cluster().unwrap().settings.image.clone();
+        run.plan.cluster_mut().unwrap().kept = Some(KeptImage {
             image: BuiltImage {
                 repository,
                 built_by: DeploymentId::parse("dep_00000000aaaaaaaaaaaa").unwrap(),
@@ -299,7 +299,7 @@ mod tests {
         assert!(!rendered(&run).to_string().contains("$(params.image)\\\""), "build arguments are encoded");
 
         run.service.repository = Repository::parse("git@host:$(params.image)").unwrap();
-        let refused = pipeline_run(&run, run.cluster.as_ref().unwrap(), &common());
+        let refused = pipeline_run(&run, run.plan.cluster().unwrap(), &common());
         assert_eq!(refused, Err(Refused { field: "repository" }));
     }
 

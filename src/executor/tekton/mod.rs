@@ -36,7 +36,7 @@ use kube::Client;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Preconditions};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{DeploymentId, Finding, Reason, Service, ServiceId};
+use crate::domain::{DeploymentId, Finding, Reason, Service};
 
 use super::{Error, Event, Events, Executor, Outcome, Run, Settled};
 
@@ -65,13 +65,9 @@ impl TektonExecutor {
 }
 
 impl Executor for TektonExecutor {
-    fn survives_restart(&self) -> bool {
-        true
-    }
-
     async fn run(&self, run: &Run, events: &Events, stop: &CancellationToken) -> Result<Outcome, Error> {
-        let Some(cluster) = &run.cluster else {
-            return Err(Error("the service has no settings for executor tekton".to_owned()));
+        let Some(cluster) = run.plan.cluster() else {
+            return Err(Error("a run on the server's host came to the cluster".to_owned()));
         };
         tokio::select! {
             outcome = self.make_and_follow(run, cluster, events, stop) => Ok(outcome),
@@ -122,9 +118,6 @@ impl Executor for TektonExecutor {
             None => vec![Finding::bad("the service has no settings for executor tekton", None)],
         }
     }
-
-    /// Nothing is kept beside runs, which retention deletes, and images, which are the registry's.
-    async fn forget(&self, _service: &ServiceId) {}
 }
 
 /// One limit for all that a stop may wait for: an answer to the creation, the cancel, the end itself.

@@ -6,7 +6,7 @@ use crate::domain::{
     Branch, DeploymentId, ExecutorKind, ImageRepository, LocalSettings, QueuePolicy, Repository, Service,
     ServiceId, ServiceName, Span, TektonSettings, Timestamp, Workload,
 };
-use crate::executor::{ClusterRun, Run};
+use crate::executor::{ClusterRun, Plan, Run};
 
 use super::manifest::{Common, StepImages};
 
@@ -43,7 +43,7 @@ pub(super) fn run() -> Run {
         branch: Branch::parse("feat/new-ui").unwrap(),
         commit: None,
         clear_cache: false,
-        cluster: Some(ClusterRun {
+        plan: Plan::Tekton(Box::new(ClusterRun {
             settings: TektonSettings::new(image, Workload::parse("apps/api").unwrap()),
             cache_epoch: 0,
             kept: None,
@@ -51,6 +51,6 @@ pub(super) fn run() -> Run {
             hook: None,
             page: None,
             log_mark: None,
-        }),
+        })),
     }
 }

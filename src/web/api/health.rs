@@ -6,6 +6,7 @@ use poem::{Request, Response, handler};
 use serde_json::json;
 
 use crate::db;
+use crate::domain::ExecutorKind;
 
 use crate::web::request::Query;
 use crate::web::state::AppState;
@@ -28,10 +29,12 @@ pub(in crate::web) async fn readyz(request: &Request, state: Data<&AppState>) ->
         return Response::builder().status(status).content_type("text/plain; charset=utf-8").body(word);
     }
     let available = state.settings().available;
-    let executors = [("local", available.local), ("tekton", available.tekton)];
-    let executors: Vec<_> = executors.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
-    let problem = match state.db().read(db::cluster_problem).await {
-        Ok(problem) => problem.filter(|_| available.tekton),
+    let executors: Vec<_> = available.iter().map(ExecutorKind::as_str).collect();
+    let problems = move |reader: &db::Reader<'_>| {
+        available.iter().find_map(|kind| db::executor_problem(reader, kind).transpose()).transpose()
+    };
+    let problem = match state.db().read(problems).await {
+        Ok(problem) => problem,
         Err(error) => Some(format!("not known: {error}")),
     };
     super::json(

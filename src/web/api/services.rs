@@ -57,8 +57,8 @@ pub(in crate::web) async fn update(
     Input(changes): Input<ServiceBody>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let changed = state.act(by, move |tx, context, by| services::update(tx, context, by, &name, changes));
-    Ok(json(StatusCode::OK, &ServiceJson::new(&changed.await?)))
+    let after = state.act(by, move |tx, context, by| services::update(tx, context, by, &name, changes));
+    Ok(json(StatusCode::OK, &ServiceJson::new(&after.await?)))
 }
 
 /// `DELETE /api/v1/services/{name}`: its queued deployments end, the running one is cancelled, its hooks are revoked.

@@ -1,4 +1,5 @@
 //! `/confirm`: asks for the password again before a secret is made, and leads back to where that was to be.
+#![expect(clippy::needless_pass_by_value, reason = "a handler is given its extractors")]
 
 use askama::Template;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

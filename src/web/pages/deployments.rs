@@ -13,7 +13,7 @@ use crate::actions::deployments::{self, Again, find};
 use crate::actions::log_follow::{LogFollow, LogPart};
 use crate::actions::{self, By, Caller};
 use crate::db::{Reader, logs};
-use crate::domain::{Class, DeploymentId, Scope, Status, Urls};
+use crate::domain::{Class, DeploymentId, ExecutorKind, Scope, Status, Urls};
 use crate::web::access::RequestId;
 use crate::web::auth;
 use crate::web::deployment::{load, read_id};
@@ -41,7 +41,7 @@ pub(in crate::web) async fn show(
     let operator = operator(&state, request).await;
     let frame = Frame {
         operator: operator.clone(),
-        host_builds: state.settings().available.local,
+        host_builds: state.settings().available.has(ExecutorKind::Local),
         here: "/services",
     };
     let found = match read_id(&id) {

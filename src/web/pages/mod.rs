@@ -42,7 +42,7 @@ use poem::http::{StatusCode, header};
 use poem::{IntoResponse, Response};
 
 use crate::actions::Caller;
-use crate::domain::{Class, Code};
+use crate::domain::{Class, Code, ExecutorKind};
 use crate::web::error::Error;
 use crate::web::state::AppState;
 
@@ -180,7 +180,7 @@ impl Frame {
             Caller::Operator { operator, .. } => Some(operator.name.clone()),
             _ => None,
         };
-        Self { operator, host_builds: state.settings().available.local, here }
+        Self { operator, host_builds: state.settings().available.has(ExecutorKind::Local), here }
     }
 
     /// This program's version.

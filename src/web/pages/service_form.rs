@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use crate::actions::service_settings::DEFAULT_TIMEOUT;
-use crate::db::queue::Available;
-use crate::domain::{EnvName, ExecutorKind, Invalid, QueuePolicy, Service, Span, Workload};
+use crate::domain::{EnvName, ExecutorKind, ExecutorSet, Invalid, QueuePolicy, Service, Span, Workload};
 
 use crate::web::pages::format;
 use crate::wire::Change;
@@ -50,7 +49,7 @@ pub(super) struct ServiceForm {
 
 impl ServiceForm {
     /// For a new service, with the defaults in their places.
-    pub(super) fn empty(available: Available) -> Self {
+    pub(super) fn empty(available: ExecutorSet) -> Self {
         let executors = executors(available, None);
         let mut form = Self { fields: HashMap::new(), variables: Vec::new(), error: None, executors };
         form.set("defaultBranch", "main");
@@ -64,7 +63,7 @@ impl ServiceForm {
     }
 
     /// With what a service has.
-    pub(super) fn of(service: &Service, available: Available) -> Self {
+    pub(super) fn of(service: &Service, available: ExecutorSet) -> Self {
         let mut form = Self::empty(available);
         form.executors = executors(available, Some(service.executor));
         form.variables = service.local.env.keys().map(|name| name.as_str().to_owned()).collect();
@@ -244,9 +243,8 @@ impl ServiceForm {
 }
 
 /// Those of the server, and the one that a service has already.
-fn executors(available: Available, own: Option<ExecutorKind>) -> Vec<ExecutorKind> {
-    let kinds = [ExecutorKind::Tekton, ExecutorKind::Local].into_iter();
-    kinds.filter(|kind| available.has(*kind) || own == Some(*kind)).collect()
+fn executors(available: ExecutorSet, own: Option<ExecutorKind>) -> Vec<ExecutorKind> {
+    ExecutorKind::ALL.into_iter().filter(|kind| available.has(*kind) || own == Some(*kind)).collect()
 }
 
 /// `NAME=value` lines.
@@ -287,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_time_limit_is_shown_in_its_largest_whole_unit() {
-        let mut form = ServiceForm::empty(Available { local: true, tekton: false });
+        let mut form = ServiceForm::empty([ExecutorKind::Local].into_iter().collect());
         for (seconds, shown) in [(3_600, "1h"), (5_400, "90m"), (45, "45s"), (86_400, "24h")] {
             form.set_timeout(Span::from_secs(seconds));
             assert_eq!(form.timeout().as_deref(), Some(shown));

@@ -1,4 +1,5 @@
 //! `/services/new`, `/services/{name}/settings` and `/services/{name}/delete`: forms that make, change and delete.
+#![expect(clippy::needless_pass_by_value, reason = "a handler is given its extractors")]
 
 use askama::Template;
 use poem::http::StatusCode;

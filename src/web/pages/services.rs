@@ -8,7 +8,7 @@ use poem::{IntoResponse, Request, Response, handler};
 use crate::actions::{By, Context, deployments, services};
 use crate::db;
 use crate::db::Reader;
-use crate::domain::{Class, Scope, Urls};
+use crate::domain::{Class, ExecutorKind, Scope, Urls};
 use crate::web::error::Error;
 use crate::web::extract::Form;
 use crate::web::pages::service_head::{ServiceHead, Typed};
@@ -34,7 +34,7 @@ pub(in crate::web) async fn index(by: By, query: Query, state: Data<&AppState>) 
     };
     let known = state.read(read).await?;
     let frame = Frame::of(&by.caller, &state, HERE);
-    let has_cluster = state.settings().available.tekton;
+    let has_cluster = state.settings().available.has(ExecutorKind::Tekton);
     Ok(Page(ServicesPage::new(frame, known, has_cluster, was_deleted, by.at)).into_response())
 }
 

@@ -62,9 +62,8 @@ pub(in crate::web) async fn create(
     let refused = match tried {
         Tried::Right(hash) => {
             let session = SessionToken::mint();
-            let (begin, own) = (new_session(request, &state, &session), name.clone());
-            let begun =
-                state.context().run(move |tx, _| sessions::begin_by_password(tx, &begin, &own, &hash));
+            let (row, own) = (new_session(request, &state, &session), name.clone());
+            let begun = state.context().run(move |tx, _| sessions::begin_by_password(tx, &row, &own, &hash));
             if begun.await? {
                 let next = field(&form, "next");
                 return Ok(signed_in(&state, &session, if is_local(&next) { &next } else { "/" }));

@@ -13,7 +13,7 @@ use crate::harness::cluster::Cluster;
 /// The text in the layer that only a cache can repeat, after a deployment at an epoch of the cache.
 async fn layer(cluster: &Cluster, app: &App, cache: &str, epoch: u32) -> String {
     let mut run = app.deploys("main");
-    let of_cluster = run.cluster.as_mut().unwrap();
+    let of_cluster = run.plan.cluster_mut().unwrap();
     of_cluster.cache_epoch = epoch;
     of_cluster.settings.cache_repository = CacheRepository::parse(cache).unwrap();
 
@@ -34,7 +34,7 @@ async fn layers_are_reused_until_the_cache_is_cleared_and_then_the_new_ones_are(
     let (cluster, app) = (Cluster::connect().await, App::start("cache", 60).await);
     // Of this run of the test only.
     let run: Run = app.deploys("main");
-    let cache = format!("{}-{}", run.cluster.unwrap().settings.image, run.deployment.run_name());
+    let cache = format!("{}-{}", run.plan.cluster().unwrap().settings.image, run.deployment.run_name());
 
     let first = layer(&cluster, &app, &cache, 0).await;
     let same = layer(&cluster, &app, &cache, 0).await;

@@ -72,7 +72,7 @@ async fn a_commit_that_nobody_knows_is_not_deployed() {
 #[ignore = "needs the full test cluster"]
 async fn a_repository_that_refuses_its_reader_is_a_failed_clone() {
     let mut run = App { name: "api" }.deploys("main");
-    run.cluster.as_mut().unwrap().settings.git_secret = None;
+    run.plan.cluster_mut().unwrap().settings.git_secret = None;
 
     let (events, _, reason, message) = failed(&run).await;
 
@@ -85,7 +85,7 @@ async fn a_repository_that_refuses_its_reader_is_a_failed_clone() {
 #[ignore = "needs the full test cluster"]
 async fn a_registry_that_refuses_its_writer_is_a_failed_push() {
     let mut run = App { name: "api" }.deploys("main");
-    run.cluster.as_mut().unwrap().settings.registry_secret = Some(WRONG_REGISTRY_SECRET.to_owned());
+    run.plan.cluster_mut().unwrap().settings.registry_secret = Some(WRONG_REGISTRY_SECRET.to_owned());
 
     let (events, log, reason, message) = failed(&run).await;
 
@@ -112,7 +112,7 @@ async fn a_build_that_takes_too_long_ends_as_timeout_and_keeps_its_log() {
 async fn a_secret_that_is_not_there_shows_while_the_run_waits() {
     let cluster = Cluster::connect().await;
     let mut run = App { name: "api" }.deploys("main");
-    run.cluster.as_mut().unwrap().settings.git_secret = Some("no-such-secret".to_owned());
+    run.plan.cluster_mut().unwrap().settings.git_secret = Some("no-such-secret".to_owned());
 
     let mut running = cluster.start(run);
     running.waits_for("no-such-secret").await;

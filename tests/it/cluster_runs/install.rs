@@ -52,16 +52,16 @@ async fn the_policy_admits_what_the_server_makes() {
     let mut back: Run = app.deploys("main");
     let kept = Some(KeptImage {
         image: BuiltImage {
-            repository: back.cluster.as_ref().unwrap().settings.image.clone(),
+            repository: back.plan.cluster().unwrap().settings.image.clone(),
             built_by: back.deployment.clone(),
             digest: ImageDigest::parse(&format!("sha256:{}", "5".repeat(64))).unwrap(),
         },
         commit: head("main").await,
     });
-    back.cluster.as_mut().unwrap().kept = kept;
+    back.plan.cluster_mut().unwrap().kept = kept;
 
     for run in [app.deploys("main"), back] {
-        let made = pipeline_run(&run, run.cluster.as_ref().unwrap(), &cluster.common).unwrap();
+        let made = pipeline_run(&run, run.plan.cluster().unwrap(), &cluster.common).unwrap();
         admitted(&made).await.unwrap();
     }
 }
@@ -70,7 +70,7 @@ async fn the_policy_admits_what_the_server_makes() {
 #[ignore = "needs the full test cluster"]
 async fn the_policy_refuses_everything_else() {
     let (cluster, run) = (Cluster::connect().await, App { name: "api" }.deploys("main"));
-    let made = pipeline_run(&run, run.cluster.as_ref().unwrap(), &cluster.common).unwrap();
+    let made = pipeline_run(&run, run.plan.cluster().unwrap(), &cluster.common).unwrap();
     let build_step = &format!("{BUILD}/steps/1");
     let pod = "/spec/taskRunSpecs/0/podTemplate";
     let host = json!([{"name": "x", "hostPath": {"path": "/"}}]);

@@ -63,7 +63,7 @@ async fn a_version_that_never_gets_ready_is_put_back_at_the_workloads_own_deadli
 async fn with_rollback_off_the_new_version_stays_and_the_old_pods_serve_on() {
     let (cluster, app) = (Cluster::connect().await, App::start("stays", 10).await);
     let mut run = app.deploys("never-ready");
-    run.cluster.as_mut().unwrap().settings.rollback = false;
+    run.plan.cluster_mut().unwrap().settings.rollback = false;
 
     let (events, outcome) = cluster.run(&run).await;
 
@@ -101,7 +101,7 @@ fn rollback(app: &App, to: &Run, events: &[Event]) -> Run {
         Event::Commit { commit, .. } => Some(commit.clone()),
         _ => None,
     });
-    run.cluster.as_mut().unwrap().kept =
+    run.plan.cluster_mut().unwrap().kept =
         Some(KeptImage { image: built(to, events), commit: commit.unwrap() });
     run
 }
@@ -128,6 +128,6 @@ async fn an_earlier_image_serves_again_without_a_build() {
 
 /// The image that a run pushed.
 fn built(run: &Run, events: &[Event]) -> BuiltImage {
-    let repository = run.cluster.as_ref().unwrap().settings.image.clone();
+    let repository = run.plan.cluster().unwrap().settings.image.clone();
     BuiltImage { repository, built_by: run.deployment.clone(), digest: image_of(events) }
 }

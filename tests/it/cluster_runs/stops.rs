@@ -102,7 +102,7 @@ async fn the_next_server_goes_on_where_the_last_one_died() {
         Event::LogMark(mark) => Some(mark.clone()),
         _ => None,
     });
-    let of_cluster = run.cluster.as_mut().unwrap();
+    let of_cluster = run.plan.cluster_mut().unwrap();
     (of_cluster.uid, of_cluster.log_mark) = (uid, mark);
 
     let (after, outcome) = cluster.run(&run).await;

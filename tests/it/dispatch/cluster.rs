@@ -66,7 +66,7 @@ async fn a_run_is_given_everything_and_its_image_is_kept() {
     let id = hook.post("").await.id();
     server.run_all().await;
 
-    let cluster = last(&server).cluster.unwrap();
+    let cluster = last(&server).plan.cluster().unwrap().clone();
     assert_eq!(cluster.settings.workload.to_string(), "apps/api");
     assert_eq!((cluster.hook.as_deref(), cluster.uid, cluster.kept), (Some("ci"), None, None));
     assert_eq!(cluster.page, Some(format!("http://dashboard.test/deploys/{id}")));
@@ -85,7 +85,7 @@ async fn clear_cache_turns_to_a_cache_that_nothing_accepted_before_can_meet() {
     server.run_all().await;
 
     let epochs: Vec<_> =
-        server.cluster.runs().into_iter().map(|run| run.cluster.unwrap().cache_epoch).collect();
+        server.cluster.runs().into_iter().map(|run| run.plan.cluster().unwrap().cache_epoch).collect();
     assert_eq!(epochs, [0, 1, 1]);
 }
 
@@ -167,7 +167,7 @@ async fn a_run_outlives_the_server_and_the_next_one_attaches_to_it() {
 
     assert_eq!(server.end_of(&id).await, "succeeded");
     assert_eq!(server.cluster.ids(), [id.clone(), id.clone()]);
-    let cluster = last(&server).cluster.unwrap();
+    let cluster = last(&server).plan.cluster().unwrap().clone();
     assert_eq!((cluster.uid.as_deref(), cluster.log_mark.as_deref()), (Some("uid-1"), Some("mark-1")));
     let log = server.admin.get(&format!("/deployments/{id}/logs")).await.text();
     assert_eq!(log, "first\nsecond\n");
@@ -212,7 +212,7 @@ async fn a_line_that_has_not_ended_is_taken_again_by_the_next_server_unless_the_
     server.idle().await;
 
     assert_eq!(before, "after first");
-    assert_eq!(last(&server).cluster.unwrap().log_mark.as_deref(), Some("after first"));
+    assert_eq!(last(&server).plan.cluster().unwrap().log_mark.as_deref(), Some("after first"));
     assert_eq!(mark_of(&server, &id).await, "within third");
     let log = server.admin.get(&format!("/deployments/{id}/logs")).await.text();
     assert_eq!(log, "first\nsecond\nthird");
@@ -286,7 +286,7 @@ async fn a_rollback_serves_the_kept_image_without_a_build() {
     let back = server.admin.post(&format!("/deployments/{first}/rollback"), json!({})).await.id();
     server.run_all().await;
 
-    let kept = last(&server).cluster.unwrap().kept.unwrap();
+    let kept = last(&server).plan.cluster().unwrap().clone().kept.unwrap();
     assert_eq!(kept.image.to_string(), format!("{IMAGE}:{}@{}", first.replace('_', "-"), digest()));
     assert_eq!(kept.commit.as_str(), HEAD);
     let shown = details(&server, &back).await;

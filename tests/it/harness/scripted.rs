@@ -11,7 +11,6 @@ use stackblaze::domain::DeploymentId;
 use stackblaze::domain::Finding;
 use stackblaze::domain::Reason;
 use stackblaze::domain::Service;
-use stackblaze::domain::ServiceId;
 use stackblaze::domain::Step;
 use stackblaze::executor::Error;
 use stackblaze::executor::Event;
@@ -166,7 +165,6 @@ pub struct Scripted {
     go_on: Arc<Semaphore>,
     hanging: watch::Sender<usize>,
     cluster: Arc<Mutex<Cluster>>,
-    survives: bool,
 }
 
 impl Default for Scripted {
@@ -176,17 +174,11 @@ impl Default for Scripted {
             go_on: Arc::new(Semaphore::new(0)),
             hanging: watch::Sender::new(0),
             cluster: Arc::default(),
-            survives: false,
         }
     }
 }
 
 impl Scripted {
-    /// One whose runs go on without the server.
-    pub fn surviving() -> Self {
-        Self { survives: true, ..Self::default() }
-    }
-
     /// What it says of its cluster from now on, and what it was asked.
     pub fn cluster(&self) -> MutexGuard<'_, Cluster> {
         self.cluster.lock().unwrap()
@@ -285,10 +277,6 @@ impl Drop for Place {
 }
 
 impl Executor for Scripted {
-    fn survives_restart(&self) -> bool {
-        self.survives
-    }
-
     async fn probe(&self) -> Result<(), String> {
         self.cluster.lock().unwrap().problem.clone().map_or(Ok(()), Err)
     }
@@ -333,8 +321,6 @@ impl Executor for Scripted {
         }
         Ok(Outcome::Succeeded)
     }
-
-    async fn forget(&self, _: &ServiceId) {}
 }
 
 fn failed(reason: Reason) -> Outcome {

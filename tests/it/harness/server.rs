@@ -3,34 +3,20 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use stackblaze::actions;
-use stackblaze::db;
-use stackblaze::db::Db;
-use stackblaze::db::logs;
-use stackblaze::db::tokens;
-use stackblaze::db::tokens::TokenRow;
-use stackblaze::dispatch;
-use stackblaze::dispatch::Dispatcher;
-use stackblaze::domain::ApiToken;
-use stackblaze::domain::Clock;
-use stackblaze::domain::DeploymentId;
-use stackblaze::domain::Scope;
-use stackblaze::domain::Timestamp;
-use stackblaze::domain::TokenKey;
-use stackblaze::domain::Urls;
-use stackblaze::web;
-use stackblaze::web::AppState;
-use stackblaze::web::front;
+use stackblaze::config::{Bytes, Config, KEY_FILE};
+use stackblaze::db::tokens::{self, TokenRow};
+use stackblaze::db::{self, logs};
+use stackblaze::dispatch::{Dispatcher, Executors};
+use stackblaze::domain::{
+    ApiToken, Clock, DeploymentId, ExecutorKind, Scope, Span, Timestamp, TokenKey, Who,
+};
+use stackblaze::server::{Environment, Server};
+use stackblaze::web::{AppState, front};
 use tempfile::TempDir;
-use tokio::io::AsyncReadExt as _;
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use super::build::ServiceBuilder;
 use super::http::Answer;
@@ -44,8 +30,6 @@ pub const PUBLIC: &str = "http://hooks.test";
 pub const DASHBOARD: &str = "http://dashboard.test";
 /// When every test begins: 2026-11-24T14:30:49.120Z.
 pub const BEGINNING: Timestamp = Timestamp::from_millis(1_795_530_649_120);
-/// The server key, in the data directory.
-const KEY_FILE: &str = "secret.key";
 
 /// What a test may want otherwise than a new server has it.
 pub struct Options {
@@ -101,11 +85,10 @@ pub struct TestServer {
     pub state: AppState,
     /// As an API token that may do everything.
     pub admin: Api,
-    dispatcher: Dispatcher<Scripted, Scripted>,
-    is_draining: CancellationToken,
-    stop: CancellationToken,
-    front: JoinHandle<()>,
+    dispatcher: Dispatcher<Scripted>,
+    server: Server,
     dir: TempDir,
+    _nothing_runs: NothingRuns,
 }
 
 impl TestServer {
@@ -115,7 +98,7 @@ impl TestServer {
 
     pub async fn with(options: Options) -> Self {
         let dir = TempDir::new().unwrap();
-        let executors = (Scripted::default(), Scripted::surviving());
+        let executors = (Scripted::default(), Scripted::default());
         Self::open(options, dir, Clock::fixed(BEGINNING), executors).await
     }
 
@@ -125,33 +108,29 @@ impl TestServer {
         clock: Clock,
         (executor, cluster): (Scripted, Scripted),
     ) -> Self {
-        let db = Arc::new(Db::open(dir.path(), options.min_free_bytes).unwrap());
-        let key = key(dir.path());
-        let token = admin_token(&db, &key, clock.now()).await;
-        let executors = dispatch::Executors {
-            local: options.has_executor.then(|| executor.clone()),
-            tekton: options.has_cluster.then(|| cluster.clone()),
-        };
-        let dispatcher =
-            Dispatcher::new(Arc::clone(&db), clock.clone(), dispatch_settings(&options), executors);
+        let local = options.has_executor.then(|| (ExecutorKind::Local, executor.clone()));
+        let tekton = options.has_cluster.then(|| (ExecutorKind::Tekton, cluster.clone()));
+        let executors = async |_| Ok(Executors::new(local.into_iter().chain(tekton)));
+        let environment = Environment { clock: clock.clone(), limits: patient() };
+        let opened = Server::listen(&config(&options), dir.path(), environment, executors).await;
+        let (server, dispatcher) = opened.unwrap();
         dispatcher.probe().await.unwrap();
-        let is_draining = CancellationToken::new();
-        let settings = web::Settings {
-            hook_rate: NonZeroU32::new(options.hook_rate).unwrap(),
-            hook_burst: NonZeroU32::new(options.hook_burst).unwrap(),
-        };
-        let urls = Urls::new(PUBLIC, DASHBOARD);
-        let operations =
-            actions::Settings { queue_limit: options.queue_limit, available: dispatcher.available() };
-        let context = actions::Context::new(db, key, clock.clone(), urls, operations);
-        let state = AppState::new(context, settings, is_draining.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let front = front::Front::new(web::app(state.clone()), front_settings(&options, is_draining.clone()));
-        let stop = CancellationToken::new();
-        let front = tokio::spawn(front.serve_tcp(listener, stop.clone()));
-        let admin = Api::new(address, Some(token));
-        Self { address, clock, executor, cluster, state, admin, dispatcher, is_draining, stop, front, dir }
+        let token = admin_token(&server, dir.path(), clock.now()).await;
+        let admin = Api::new(server.address(), Some(token));
+        let (address, state) = (server.address(), server.state().clone());
+        let nothing_runs = NothingRuns(executor.clone());
+        Self {
+            address,
+            clock,
+            executor,
+            cluster,
+            state,
+            admin,
+            dispatcher,
+            server,
+            dir,
+            _nothing_runs: nothing_runs,
+        }
     }
 
     /// Ends in order and starts again on the same files with other options. What was running stays as a killed
@@ -159,7 +138,9 @@ impl TestServer {
     pub async fn restart_with(self, options: Options) -> Self {
         let (executors, clock) = ((self.executor.clone(), self.cluster.clone()), self.clock.clone());
         self.drain().await;
-        let dir = self.close().await;
+        let Self { server, dispatcher, state, dir, .. } = self;
+        drop((dispatcher, state));
+        soon(server.drain()).await.unwrap();
         let server = Self::open(options, dir, clock, executors).await;
         soon(server.dispatcher.recover()).await.unwrap();
         server
@@ -171,24 +152,13 @@ impl TestServer {
 
     /// Asks the runs to end, as a server does that goes down, and waits until they have.
     pub async fn drain(&self) {
-        self.is_draining.cancel();
+        self.server.begin_to_drain();
         soon(self.dispatcher.drain()).await;
     }
 
     /// Readiness turns red and held calls answer; runs go on.
     pub fn begin_to_drain(&self) {
-        self.is_draining.cancel();
-    }
-
-    async fn close(mut self) -> TempDir {
-        self.stop.cancel();
-        soon(&mut self.front).await.unwrap();
-        let dir = std::mem::replace(&mut self.dir, TempDir::new().unwrap());
-        let db = Arc::clone(self.state.db());
-        drop(self);
-        let db = Arc::into_inner(db).expect("nothing uses the database any more");
-        tokio::task::spawn_blocking(move || db.close()).await.unwrap();
-        dir
+        self.server.begin_to_drain();
     }
 
     /// One look of the dispatcher at the tables.
@@ -233,8 +203,9 @@ impl TestServer {
 
     /// A deployment that was claimed and whose process died right after.
     pub async fn claim_without_run(&self) {
-        let (available, now) = (self.dispatcher.available(), self.clock.now());
-        let claim = move |tx: &db::Tx<'_>| db::queue::claim_next(tx, available, 100, now);
+        let claims = db::queue::Claims { concurrency: 100, ..self.dispatcher.claims() };
+        let now = self.clock.now();
+        let claim = move |tx: &db::Tx<'_>| db::queue::claim_next(tx, claims, now);
         self.state.db().write(claim).await.unwrap().expect("something is queued");
     }
 
@@ -339,58 +310,58 @@ impl TestServer {
     }
 }
 
-impl Drop for TestServer {
+/// A test that ends well leaves nothing running.
+struct NothingRuns(Scripted);
+
+impl Drop for NothingRuns {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            assert_eq!(self.executor.running(), 0, "a run is left running");
+            assert_eq!(self.0.running(), 0, "a run is left running");
         }
     }
 }
 
-fn dispatch_settings(options: &Options) -> dispatch::Settings {
-    dispatch::Settings {
-        concurrency: options.concurrency,
-        queue_timeout: options.queue_timeout,
-        logs: options.kept,
-        runs: (Duration::from_hours(24), 2),
-        page_of: Arc::new(|id| format!("{DASHBOARD}/deploys/{id}")),
-    }
+/// The settings of a server that listens where there is room, whatever the environment says.
+fn config(options: &Options) -> Config {
+    let number = |number: u32| NonZeroU32::new(number).unwrap();
+    let mut config = Config::for_demo(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    config.public_url = Some(PUBLIC.to_owned());
+    config.dashboard_url = Some(DASHBOARD.to_owned());
+    config.trusted_proxy = options.trusted_proxies.iter().map(|range| range.parse().unwrap()).collect();
+    config.concurrency = number(options.concurrency);
+    config.hook_rate = number(options.hook_rate);
+    config.hook_burst = number(options.hook_burst);
+    config.queue_limit = number(options.queue_limit);
+    config.queue_timeout = Span::from_secs(options.queue_timeout.as_secs());
+    config.keep_runs = Span::from_hours(24);
+    config.keep_last_runs = 2;
+    config.keep_log_head = Bytes(options.kept.head);
+    config.keep_log_tail = Bytes(options.kept.tail);
+    config.min_free = Bytes(options.min_free_bytes);
+    config.connections_per_peer = number(10_000);
+    config
 }
 
-fn front_settings(options: &Options, is_draining: CancellationToken) -> front::Settings {
-    let limits = front::Limits {
-        per_peer: 10_000,
-        first_byte: super::PATIENCE,
-        header: super::PATIENCE,
-        ..front::Limits::default()
-    };
-    let trusted_proxies = options.trusted_proxies.iter().map(|range| range.parse().unwrap()).collect();
-    front::Settings { limits, trusted_proxies, https: false, is_draining }
+/// A test does not depend on how fast it is.
+fn patient() -> front::Limits {
+    front::Limits { first_byte: super::PATIENCE, header: super::PATIENCE, ..front::Limits::default() }
 }
 
-fn key(dir: &Path) -> TokenKey {
-    let path = dir.join(KEY_FILE);
-    if let Ok(text) = std::fs::read_to_string(&path) {
-        return TokenKey::parse(&text).unwrap();
-    }
-    let key = TokenKey::generate();
-    std::fs::write(path, key.to_text().as_str()).unwrap();
-    key
-}
-
-async fn admin_token(db: &Db, key: &TokenKey, now: Timestamp) -> String {
-    let token = ApiToken::mint(key);
+async fn admin_token(server: &Server, dir: &Path, now: Timestamp) -> String {
+    let key = TokenKey::parse(&std::fs::read_to_string(dir.join(KEY_FILE)).unwrap()).unwrap();
+    let token = ApiToken::mint(&key);
     let row = TokenRow {
         id: token.id.clone(),
         name: format!("admin-{}", token.id),
         scope: Scope::Admin,
         service: None,
         created_at: now,
-        created_by: "the test".to_owned(),
+        created_by: Who::Operator("the test".to_owned()),
         last_used_at: None,
         expires_at: None,
     };
     let hash = token.hash();
-    assert!(db.write(move |tx| tokens::insert(tx, &row, &hash)).await.unwrap());
+    let insert = move |tx: &db::Tx<'_>| tokens::insert(tx, &row, &hash);
+    assert!(server.state().db().write(insert).await.unwrap());
     token.reveal().to_owned()
 }

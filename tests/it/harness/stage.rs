@@ -17,7 +17,7 @@ use stackblaze::executor::Executor as _;
 use stackblaze::executor::Settled;
 use stackblaze::executor::tekton::manifest::{Common, StepImages};
 use stackblaze::executor::tekton::{TektonExecutor, client};
-use stackblaze::executor::{ClusterRun, Run};
+use stackblaze::executor::{ClusterRun, Plan, Run};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use super::fault_proxy::{FaultProxy, Upstream};
@@ -88,7 +88,8 @@ impl Stage {
     /// As a server after this one, which has stored what this one told it.
     pub fn begin_with_uid(&self, uid: &str) -> Following {
         let mut run = self.run.clone();
-        run.cluster.as_mut().unwrap().uid = Some(uid.to_owned());
+        let Plan::Tekton(cluster) = &mut run.plan else { panic!("a run on the host") };
+        cluster.uid = Some(uid.to_owned());
         Following::begin(self.executor.clone(), run)
     }
 
@@ -223,7 +224,7 @@ fn run() -> Run {
         branch: Branch::parse("feat/new-ui").unwrap(),
         commit: None,
         clear_cache: false,
-        cluster: Some(ClusterRun {
+        plan: Plan::Tekton(Box::new(ClusterRun {
             settings: TektonSettings::new(image, Workload::parse("apps/api").unwrap()),
             cache_epoch: 0,
             kept: None,
@@ -231,6 +232,6 @@ fn run() -> Run {
             hook: None,
             page: None,
             log_mark: None,
-        }),
+        })),
     }
 }

@@ -1,6 +1,7 @@
 //! What the page holds, whoever looks at it and whatever it is given.
 
 use super::*;
+use stackblaze::domain::Who;
 
 #[test]
 fn every_reason_has_a_page() {
@@ -81,7 +82,7 @@ fn nothing_that_is_given_becomes_markup() {
     let mut case = Case::failed(Reason::BuildFailed);
     case.deployment.service = HOSTILE.into();
     case.deployment.hook = Some(HOSTILE.into());
-    case.deployment.caller = HOSTILE.into();
+    case.deployment.who = Who::HookUrl(HOSTILE.into());
     case.deployment.commit_subject = Some(HOSTILE.into());
     case.deployment.message = Some(HOSTILE.into());
     case.deployment.ignored_parameters = vec![HOSTILE.into()];

@@ -8,7 +8,7 @@ use std::time::Duration;
 use askama::Template;
 use stackblaze::domain::{
     Branch, Commit, Deployment, DeploymentId, ExecutorKind, HookId, Reason, ServiceId, Status, Step,
-    StepRecord, StepStatus, Timestamp, Trigger,
+    StepRecord, StepStatus, Timestamp, Trigger, Who,
 };
 use stackblaze::web::pages::Frame;
 use stackblaze::web::pages::deployment_view::{DeploymentPage, Known};
@@ -56,7 +56,7 @@ impl Case {
             service: "api-service".into(),
             trigger: Trigger::Hook(HookId::generate()),
             hook: Some("github-actions".into()),
-            caller: "140.82.112.0/24, curl/8.5.0".into(),
+            who: Who::HookUrl("140.82.112.0/24, curl/8.5.0".into()),
             branch: Branch::parse("main").unwrap(),
             commit: None,
             commit_requested: false,

@@ -80,7 +80,7 @@ async fn the_rights_of_our_manifests_are_enough_and_their_policy_keeps_others_ou
     assert_eq!(server.settle(&stage.run.deployment).await.unwrap(), Settled::Absent);
 
     stage.another();
-    stage.run.cluster.as_mut().unwrap().kept = Some(kept());
+    stage.run.plan.cluster_mut().unwrap().kept = Some(kept());
     let run = Following::begin(server, stage.run.clone());
     stage.kubelet().starts("rollout").await;
     stage.kubelet().ends("rollout", 0, &[]).await;

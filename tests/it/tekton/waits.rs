@@ -20,7 +20,7 @@ async fn a_pod_that_no_node_has_room_for_is_said_with_the_warning() {
 #[ignore = "needs the test cluster, L1"]
 async fn a_missing_secret_is_said_with_the_warning() {
     let mut stage = Stage::new().await;
-    stage.run.cluster.as_mut().unwrap().settings.git_secret = Some("git-token".to_owned());
+    stage.run.plan.cluster_mut().unwrap().settings.git_secret = Some("git-token".to_owned());
     let mut run = stage.begin();
 
     let told = "MountVolume.SetUp failed for volume \"git-secret\" : secret \"git-token\" not found";

@@ -17,8 +17,8 @@ use stackblaze::domain::Span;
 use stackblaze::domain::TektonSettings;
 use stackblaze::domain::Timestamp;
 use stackblaze::domain::Workload;
-use stackblaze::executor::ClusterRun;
 use stackblaze::executor::Run;
+use stackblaze::executor::{ClusterRun, Plan};
 
 use super::APPS;
 use super::WORKLOADS;
@@ -150,7 +150,7 @@ fn run(service: &str, branch: &str, settings: TektonSettings) -> Run {
         branch: Branch::parse(branch).unwrap(),
         commit: None,
         clear_cache: false,
-        cluster: Some(ClusterRun {
+        plan: Plan::Tekton(Box::new(ClusterRun {
             settings,
             cache_epoch: 0,
             kept: None,
@@ -158,7 +158,7 @@ fn run(service: &str, branch: &str, settings: TektonSettings) -> Run {
             hook: Some("ci".to_owned()),
             page: None,
             log_mark: None,
-        }),
+        })),
     }
 }
 

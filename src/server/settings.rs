@@ -1,0 +1,65 @@
+//! What each part is given of the settings.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::actions;
+use crate::config::Config;
+use crate::db::{logs, retention};
+use crate::dispatch;
+use crate::domain::{ExecutorSet, Urls};
+use crate::web::{self, front};
+
+pub(super) fn urls(config: &Config, address: SocketAddr) -> Urls {
+    let public = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let dashboard = config.dashboard_url.clone().unwrap_or_else(|| public.clone());
+    Urls::new(&public, &dashboard)
+}
+
+pub(super) fn dispatch(config: &Config, urls: Urls) -> dispatch::Settings {
+    dispatch::Settings {
+        concurrency: config.concurrency.get(),
+        queue_timeout: config.queue_timeout.duration(),
+        logs: logs::Kept { head: config.keep_log_head.0, tail: config.keep_log_tail.0 },
+        runs: (config.keep_runs.duration(), config.keep_last_runs),
+        page_of: Arc::new(move |id| urls.deployment_page(id)),
+    }
+}
+
+pub(super) fn actions(config: &Config, available: ExecutorSet) -> actions::Settings {
+    actions::Settings { queue_limit: config.queue_limit.get(), available }
+}
+
+pub(super) fn web(config: &Config) -> web::Settings {
+    web::Settings { hook_rate: config.hook_rate, hook_burst: config.hook_burst }
+}
+
+pub(super) fn front(
+    config: &Config,
+    limits: front::Limits,
+    urls: &Urls,
+    is_draining: CancellationToken,
+) -> front::Settings {
+    let size = |number: std::num::NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
+    front::Settings {
+        limits: front::Limits {
+            connections: size(config.connections),
+            per_peer: size(config.connections_per_peer),
+            ..limits
+        },
+        trusted_proxies: config.trusted_proxy.clone(),
+        https: urls.is_https(),
+        is_draining,
+    }
+}
+
+pub(super) fn retention(config: &Config) -> retention::Limits {
+    retention::Limits {
+        deployments: config.keep_deployments.duration(),
+        deployments_per_service: config.keep_last,
+        logs: config.keep_logs.duration(),
+        logs_bytes: config.keep_logs_total.0,
+    }
+}
