@@ -5,7 +5,7 @@ use crate::actions::service_settings::{change, create_from};
 use crate::actions::{By, Context, Error, Result, check_reason};
 use crate::db::audit::Record;
 use crate::db::deployments::{self, Filter};
-use crate::db::{Reader, Tx, hooks, services};
+use crate::db::{Reader, Tx, hooks, removal, services};
 use crate::domain::{Act, Code, Scope, Service, Status, Subject};
 use crate::wire;
 use crate::wire::service::{SECRET, ServiceBody};
@@ -80,7 +80,7 @@ pub fn update(tx: &Tx<'_>, context: &Context, by: &By, name: &str, changes: Serv
 /// Codes `not_found` and `scope`.
 pub fn delete(tx: &Tx<'_>, by: &By, name: &str) -> Result<()> {
     let service = find(tx, by, Scope::Admin, name)?;
-    services::delete(tx, &service.id, by.at)?;
+    removal::delete_service(tx, &service.id, by.at)?;
     by.record(tx, &Record::new(Act::ServiceDelete, subject(&service)))
 }
 

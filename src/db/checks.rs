@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rusqlite::named_params;
 
-use super::sql_types::{text, time};
-use super::{Error, Reader, Tx, services};
+use crate::db::sql_types::{text, time};
+use crate::db::{Error, Reader, Tx, services};
 use crate::domain::{Checks, Finding, Service, ServiceId, Timestamp, Verdict};
 
 const TABLE: &str = "checks";
@@ -42,7 +42,7 @@ pub fn store(tx: &Tx<'_>, looked_at: &Service, findings: &[Finding], now: Timest
     if services::find(tx, &looked_at.id)?.is_none_or(|now| settings(&now) != settings(looked_at)) {
         return Ok(());
     }
-    forget(tx, &looked_at.id)?;
+    services::forget_checks(tx, &looked_at.id)?;
     let mut statement = tx.conn().prepare_cached(SQL)?;
     for (place, finding) in (0_i64..).zip(findings) {
         statement.execute(named_params! {
@@ -54,13 +54,6 @@ pub fn store(tx: &Tx<'_>, looked_at: &Service, findings: &[Finding], now: Timest
             ":now": now.as_millis(),
         })?;
     }
-    Ok(())
-}
-
-/// Forgets what was found; somebody will look again.
-pub(super) fn forget(tx: &Tx<'_>, service: &ServiceId) -> Result<(), Error> {
-    const SQL: &str = "DELETE FROM checks WHERE service_id = :service_id";
-    tx.conn().prepare_cached(SQL)?.execute(named_params! { ":service_id": service.as_str() })?;
     Ok(())
 }
 

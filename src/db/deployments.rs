@@ -3,8 +3,8 @@
 
 use rusqlite::{OptionalExtension, Row, named_params};
 
-use super::sql_types::{list, optional_text, optional_time, read_list, text, time, who};
-use super::{Error, Reader, Tx, services, steps};
+use crate::db::sql_types::{list, optional_text, optional_time, read_list, text, time, who};
+use crate::db::{Error, Reader, Tx, steps};
 use crate::domain::{
     Branch, BuiltImage, Commit, Deployment, DeploymentId, ExecutorKind, HookId, Reason, ServiceId, Status,
     Timestamp, Trigger, Who,
@@ -173,7 +173,7 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result
         VALUES (:id, :service_id, :trigger, :hook_id, :hook_generation, :origin_id, :who_way, :who_name, :branch,
                 :commit_id, :commit_requested, :clear_cache, :cache_epoch, :image, :ignored_parameters,
                 :executor, 'queued', :created_at_ms)";
-    let cache_epoch = services::cache_epoch(tx, &new.service_id, new.clear_cache)?;
+    let cache_epoch = cache_epoch(tx, &new.service_id, new.clear_cache)?;
     let id = DeploymentId::generate(now);
     tx.conn().prepare_cached(SQL)?.execute(named_params! {
         ":id": id.as_str(),
@@ -196,6 +196,14 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result
     })?;
     tx.touch(&id);
     Ok(id)
+}
+
+/// The epoch of the service's cache, after raising it where `clear` is wanted.
+fn cache_epoch(tx: &Tx<'_>, service: &ServiceId, clear: bool) -> Result<u32, Error> {
+    const SQL: &str =
+        "UPDATE services SET cache_epoch = cache_epoch + :clear WHERE id = :id RETURNING cache_epoch";
+    let params = named_params! { ":id": service.as_str(), ":clear": clear };
+    Ok(tx.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
 }
 
 /// Ends a deployment as failed; false where it had ended before. Steps that ran fail, the others are skipped.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::db::queue::{self, Place};
 use crate::db::testing::{Bench, NO_LIMIT, T0, new};
-use crate::db::{services, steps};
+use crate::db::{removal, services, steps};
 use crate::domain::{QueuePolicy, Service, Step, StepStatus};
 
 /// A deployment in each status, of a service of its own each.
@@ -176,7 +176,7 @@ fn a_deleted_service_ends_what_is_queued_and_asks_what_runs_to_stop() {
     let running = claimed(&bench, &service).id;
     let (queued, foreign) = (bench.queued(&service, "main", T0), bench.queued(&other, "main", T0));
 
-    services::delete(&bench.tx(), &service.id, T0).unwrap();
+    removal::delete_service(&bench.tx(), &service.id, T0).unwrap();
 
     let ended = bench.find(&queued);
     assert_eq!((ended.status, ended.reason), (Status::Failed, Some(Reason::ServiceDeleted)));

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::db::services;
+use crate::db::removal;
 use crate::db::testing::{Bench, T0, hook, key};
 use crate::domain::{HookId, Service};
 
@@ -127,7 +127,7 @@ fn the_hooks_of_a_deleted_service_are_revoked_and_no_others() {
     let (bench, service, _, token) = one();
     let (_, foreign) = bench.hook(&bench.service("other"), "ci");
 
-    services::delete(&bench.tx(), &service.id, T0).unwrap();
+    removal::delete_service(&bench.tx(), &service.id, T0).unwrap();
 
     assert_eq!((opens(&bench, &token, T0), opens(&bench, &foreign, T0)), (None, Some(1)));
 }

@@ -21,6 +21,7 @@ mod migrate;
 pub mod operators;
 pub mod queue;
 mod readers;
+pub mod removal;
 pub mod retention;
 pub mod runs;
 pub mod services;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Row, named_params};
 
-use super::sql_types::{optional_text, text, time};
-use super::{Error, Reader, Tx, checks, deployments, hooks, tekton_settings};
+use crate::db::sql_types::{optional_text, text, time};
+use crate::db::{Error, Reader, Tx, tekton_settings};
 use crate::domain::{
     Branch, EnvName, ExecutorKind, LocalSettings, QueuePolicy, Repository, Service, ServiceId, ServiceName,
     Span, Timestamp,
@@ -121,15 +121,14 @@ pub fn update(tx: &Tx<'_>, service: &Service) -> Result<(), Error> {
         ":git_ssh_key_file": service.local.git_ssh_key_file,
         ":tekton": service.tekton.as_ref().and_then(tekton_settings::write),
     })?;
-    checks::forget(tx, &service.id)
+    forget_checks(tx, &service.id)
 }
 
-/// The epoch of the service's cache, after raising it where `clear` is wanted.
-pub(super) fn cache_epoch(tx: &Tx<'_>, id: &ServiceId, clear: bool) -> Result<u32, Error> {
-    const SQL: &str =
-        "UPDATE services SET cache_epoch = cache_epoch + :clear WHERE id = :id RETURNING cache_epoch";
-    let params = named_params! { ":id": id.as_str(), ":clear": clear };
-    Ok(tx.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
+/// Forgets what was found out about a service; somebody will look again.
+pub(super) fn forget_checks(tx: &Tx<'_>, id: &ServiceId) -> Result<(), Error> {
+    const SQL: &str = "DELETE FROM checks WHERE service_id = :id";
+    tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str() })?;
+    Ok(())
 }
 
 /// Refuses hooks, deploy and redeploy from now on, or no longer.
@@ -139,16 +138,12 @@ pub fn set_frozen(tx: &Tx<'_>, id: &ServiceId, reason: Option<&str>) -> Result<(
     Ok(())
 }
 
-/// Deletes a service: its hooks are revoked, its queued deployments end, its running one is asked to stop. The row
-/// stays for the deployments that name it.
-pub fn delete(tx: &Tx<'_>, id: &ServiceId, now: Timestamp) -> Result<(), Error> {
+/// Marks a service as deleted and forgets the values of its variables. The row stays for the deployments that name it.
+pub(super) fn mark_deleted(tx: &Tx<'_>, id: &ServiceId, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "
         UPDATE services
            SET deleted_at_ms = :now, env = '{}'
          WHERE id = :id";
-    checks::forget(tx, id)?;
-    deployments::end_all_of_service(tx, id, now)?;
-    hooks::revoke_all_of_service(tx, id, now)?;
     tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str(), ":now": now.as_millis() })?;
     Ok(())
 }

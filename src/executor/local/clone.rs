@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use super::command::{self, CommandLine, Environment, Git, clip};
+use super::command::{self, CommandLine, Git, clip};
+use super::host::Environment;
 use super::output::{Output, StepLog};
 use super::process::{Ended, Supervisor};
 use super::workspace::Folders;

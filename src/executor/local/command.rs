@@ -3,13 +3,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::host::HostEnvironment;
-use super::workspace::Workspace;
 use crate::domain::{Branch, Commit, DeploymentId, Repository, Service, Transport};
 use crate::executor::Run;
-
-/// Names and values of variables; a later one wins.
-pub(super) type Environment = Vec<(OsString, OsString)>;
+use crate::executor::local::host::{Environment, HostEnvironment};
+use crate::executor::local::workspace::Workspace;
 
 /// Where the head of the branch is kept in the clone.
 const HEAD: &str = "refs/remotes/origin/";

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
-use super::command::Environment;
-use super::workspace::make;
+use crate::executor::local::folder::make;
 
 /// Where users are described.
 const PASSWD: &str = "/etc/passwd";
@@ -34,6 +33,9 @@ const NETWORK: &[&str] = &[
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
 ];
+
+/// Names and values of variables; a later one wins.
+pub(super) type Environment = Vec<(OsString, OsString)>;
 
 /// Names and values of a process's variables.
 pub type Variables = HashMap<OsString, OsString>;

@@ -2,6 +2,7 @@
 
 mod clone;
 mod command;
+mod folder;
 mod group;
 mod host;
 mod output;
@@ -20,8 +21,8 @@ use super::{Error, Event, Events, Executor, Outcome, Plan, Run};
 use crate::domain::{Clock, Commit, DeploymentId, Finding, Reason, Service, ServiceId, Step};
 
 use clone::Cloned;
-use command::{CommandLine, Environment};
-use host::HostEnvironment;
+use command::CommandLine;
+use host::{Environment, HostEnvironment};
 use output::{Output, StepLog};
 use process::{Ended, Supervisor};
 use workspace::{Folders, Workspace};

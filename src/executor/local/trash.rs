@@ -1,16 +1,15 @@
 //! What is to be removed: renamed out of the way at once, and removed in the background, however much it is.
 
-use std::fs::{self, DirEntry, Permissions};
+use std::fs::{self, DirEntry};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::workspace::make;
 use crate::domain::{BASE36, random_digits};
+use crate::executor::local::folder;
 
 /// Digits of a name in the trash: nothing is ever called the same.
 const NAME_DIGITS: usize = 20;
@@ -31,8 +30,8 @@ impl Trash {
 
     /// Takes a folder out of its place, whatever is in it. One that is not there is as good.
     pub(super) fn take(&self, folder: &Path) -> io::Result<()> {
-        make(&self.folder)?;
-        match move_folder(folder, &self.new_place()) {
+        folder::make(&self.folder)?;
+        match folder::rename(folder, &self.new_place()) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             // Somebody has mounted another disk there, and what lies on it can only be removed in its place.
             Err(error) if error.kind() == ErrorKind::CrossesDevices => fs::remove_dir_all(folder),
@@ -97,7 +96,7 @@ impl Sweep<'_> {
     /// Removes a folder's files, moves its folders up, and removes it.
     fn remove(&mut self, folder: &Path) -> io::Result<()> {
         // A build may have closed its own folders, as Go's module cache does. Where this fails the rest says why.
-        let _ = open_up(folder);
+        drop(folder::open_up(folder));
         for entry in fs::read_dir(folder)? {
             if self.stop.is_cancelled() {
                 return Ok(());
@@ -120,7 +119,7 @@ impl Sweep<'_> {
 
     fn move_up(&self, folder: &Path) -> io::Result<PathBuf> {
         let place = self.trash.new_place();
-        move_folder(folder, &place)?;
+        folder::rename(folder, &place)?;
         Ok(place)
     }
 
@@ -131,28 +130,15 @@ impl Sweep<'_> {
     }
 }
 
-/// Renames a folder. One that is closed to its owner can only be renamed after it has been opened.
-fn move_folder(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            open_up(from)?;
-            fs::rename(from, to)
-        }
-        other => other,
-    }
-}
-
-fn open_up(folder: &Path) -> io::Result<()> {
-    fs::set_permissions(folder, Permissions::from_mode(0o700))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use rustix::fs::{Mode, OFlags};
 
     use super::*;
+    use crate::executor::local::folder::make;
 
     fn names(folder: &Path) -> Vec<PathBuf> {
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()

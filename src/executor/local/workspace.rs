@@ -1,12 +1,13 @@
 //! The folders of a run: its workspace, in the same place for each run of a service, and the service's cache, which stays.
 
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::trash::Trash;
 use crate::domain::{BASE36, ServiceId, random_digits};
+use crate::executor::local::folder::make;
+use crate::executor::local::trash::Trash;
 
 /// Holds the variable `TMPDIR` of the steps, and is there between runs too: what a run left running inherits it.
 const TMP: &str = "tmp";
@@ -167,11 +168,6 @@ fn set_aside(root: &Path, trash: &Trash, keeps_tmp: bool) -> io::Result<()> {
         make(&root.join(TMP))?;
     }
     Ok(())
-}
-
-/// Makes a folder for its owner alone, where it is missing.
-pub(super) fn make(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 #[cfg(test)]
