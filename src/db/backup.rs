@@ -147,5 +147,4 @@ fn stored_fingerprint(conn: &Connection) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "backup_tests.rs"]
 mod tests;

@@ -334,5 +334,4 @@ fn unfinished_of_service(reader: &Reader<'_>, service: &ServiceId) -> Result<Vec
 }
 
 #[cfg(test)]
-#[path = "deployments_tests.rs"]
 mod tests;

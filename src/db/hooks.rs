@@ -266,5 +266,4 @@ pub fn usage(reader: &Reader<'_>, hook: &Hook, since: Timestamp) -> Result<Usage
 }
 
 #[cfg(test)]
-#[path = "hooks_tests.rs"]
 mod tests;

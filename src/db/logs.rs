@@ -245,5 +245,4 @@ pub(super) fn to_u64(value: usize) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "logs_tests.rs"]
 mod tests;

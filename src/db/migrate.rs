@@ -83,5 +83,4 @@ fn copy_before(conn: &Connection, path: &Path, version: usize) -> Result<(), Err
 }
 
 #[cfg(test)]
-#[path = "migrate_tests.rs"]
 mod tests;

@@ -209,5 +209,4 @@ pub fn overdue(
 }
 
 #[cfg(test)]
-#[path = "queue_tests.rs"]
 mod tests;

@@ -135,5 +135,4 @@ fn delete_text(tx: &Tx<'_>, id: &str) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-#[path = "retention_tests.rs"]
 mod tests;

@@ -257,5 +257,4 @@ pub fn delete_link(tx: &Tx<'_>, hash: &TokenHash) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-#[path = "sessions_tests.rs"]
 mod tests;

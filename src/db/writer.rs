@@ -395,5 +395,4 @@ fn is_io_error(error: &rusqlite::Error) -> bool {
 }
 
 #[cfg(test)]
-#[path = "writer_tests.rs"]
 mod tests;

@@ -1,3 +1,5 @@
+mod failure_tests;
+
 use std::sync::Mutex;
 use std::sync::mpsc as std_mpsc;
 
@@ -293,6 +295,3 @@ fn stopping_runs_what_waits_and_empties_the_log() {
     let wal = std::fs::metadata(dir.path().join("core.db-wal")).map_or(0, |file| file.len());
     assert_eq!((wal, rows()), (0, 10));
 }
-
-#[path = "writer_failure_tests.rs"]
-mod failures;

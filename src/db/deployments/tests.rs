@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::db::queue::{self, Place};
 use crate::db::testing::{Bench, NO_LIMIT, T0, new};
-use crate::db::{removal, services, steps};
+use crate::db::{removal, steps};
 use crate::domain::{QueuePolicy, Service, Step, StepStatus};
 
 /// A deployment in each status, of a service of its own each.

@@ -9,8 +9,8 @@ use crate::db::{self, Db, Reader, connection};
 use crate::domain::{Act, DeploymentId, ExecutorKind, Timestamp, TokenHash};
 
 /// Rows that are put in after each step, and have to be readable after all of them.
-const CORE_ROWS: &[&str] = &[include_str!("../../tests/data/migrations/0001.sql")];
-const LOGS_ROWS: &[&str] = &[include_str!("../../tests/data/migrations/logs/0001.sql")];
+const CORE_ROWS: &[&str] = &[include_str!("../../../tests/data/migrations/0001.sql")];
+const LOGS_ROWS: &[&str] = &[include_str!("../../../tests/data/migrations/logs/0001.sql")];
 
 fn file(role: Role) -> (TempDir, PathBuf, Connection) {
     let dir = tempfile::tempdir().unwrap();
@@ -55,12 +55,12 @@ fn assert_all_steps_give(role: Role, golden: &str) {
 
 #[test]
 fn all_steps_together_give_the_schema_that_is_written_down() {
-    assert_all_steps_give(Role::Core, include_str!("schema.sql"));
+    assert_all_steps_give(Role::Core, include_str!("../schema.sql"));
 }
 
 #[test]
 fn all_steps_of_the_log_file_give_the_schema_that_is_written_down() {
-    assert_all_steps_give(Role::Logs, include_str!("schema_logs.sql"));
+    assert_all_steps_give(Role::Logs, include_str!("../schema_logs.sql"));
 }
 
 /// Runs the steps one by one, each followed by the rows of its time.
