@@ -4,6 +4,7 @@
 //! leave as it is.
 #![warn(missing_docs)]
 
+mod git;
 pub mod local;
 pub mod tekton;
 

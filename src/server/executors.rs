@@ -14,7 +14,7 @@ use crate::executor::tekton::{TektonExecutor, client};
 use crate::executor::{Error, Events, Executor, Outcome, Run, Settled};
 
 /// Whatever runs deployments.
-pub enum AnyExecutor {
+pub(super) enum AnyExecutor {
     /// On this host.
     Local(LocalExecutor),
     /// In a cluster.

@@ -2,23 +2,20 @@
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::command::{self, CommandLine, Git, clip};
-use super::host::Environment;
-use super::output::{Output, StepLog};
-use super::process::{Ended, Supervisor};
-use super::workspace::Folders;
-use super::{Error, Running};
 use crate::domain::{Commit, Finding, Reason};
+use crate::executor::Error;
+use crate::executor::git::{self, Git, HostKeys, NO_SUCH_BRANCH};
+use crate::executor::local::Running;
+use crate::executor::local::command::{self, CommandLine, clip};
+use crate::executor::local::host::Environment;
+use crate::executor::local::output::{Output, StepLog};
+use crate::executor::local::process::{Ended, Supervisor};
+use crate::executor::local::workspace::Folders;
 
-/// Exit code of `git ls-remote --exit-code` for a branch that is not there.
-const NO_SUCH_REF: i32 = 2;
 /// Longest subject of a commit that is kept, in bytes.
 const MAX_SUBJECT: usize = 200;
-/// Mode of the script that answers git's questions, and of files that git only reads.
-const PRIVATE_PROGRAM: u32 = 0o700;
-const PRIVATE_FILE: u32 = 0o600;
 
 /// How the step ended.
 pub(super) enum Cloned {
@@ -54,13 +51,11 @@ pub(super) async fn clone(
 ) -> Result<Cloned, Error> {
     let run = running.run;
     log.line(&format!("Cloning {}, branch {}", run.service.repository, run.branch)).await;
-    let environment = match environment(folders, running)? {
-        Ok(environment) => environment,
+    let access = match access(folders, running)? {
+        Ok(access) => access,
         Err(message) => return Ok(Cloned::Failed { reason: Reason::CloneFailed, message, exit_code: None }),
     };
-    let directory = running.workspace.source();
-    let git = Git { repository: &run.service.repository, branch: &run.branch };
-    Cloning { supervisor, running, git, environment, directory }.run(log).await
+    Cloning::new(supervisor, running, &access).run(log).await
 }
 
 /// Asks the repository for the branch, as a run's clone step would.
@@ -72,19 +67,17 @@ pub(super) async fn check(
     folders: &Folders,
     running: &Running<'_>,
 ) -> Result<Finding, Error> {
-    let environment = match environment(folders, running)? {
-        Ok(environment) => environment,
+    let access = match access(folders, running)? {
+        Ok(access) => access,
         Err(message) => return Ok(Finding::bad(message, None)),
     };
     let (service, branch) = (&running.run.service, &running.run.branch);
-    let git = Git { repository: &service.repository, branch };
-    let directory = running.workspace.source();
-    let cloning = Cloning { supervisor, running, git, environment, directory };
+    let cloning = Cloning::new(supervisor, running, &access);
     Ok(match cloning.git(cloning.git.look_for_branch()).await? {
         Step::Ended { code: 0, .. } => {
             Finding::good(format!("{} answers and has branch {branch}", service.repository))
         }
-        Step::Ended { code: NO_SUCH_REF, .. } => {
+        Step::Ended { code: NO_SUCH_BRANCH, .. } => {
             let detail = format!("{} has no branch {branch}", service.repository);
             Finding::bad(detail, Some("push the branch, or name another default branch"))
         }
@@ -93,8 +86,8 @@ pub(super) async fn check(
     })
 }
 
-/// The variables of git, or what is wrong with a file that the operator named.
-fn environment(folders: &Folders, running: &Running<'_>) -> Result<Result<Environment, String>, Error> {
+/// How git reaches the repository, or what is wrong with a file that the operator named.
+fn access(folders: &Folders, running: &Running<'_>) -> Result<Result<Access, String>, Error> {
     let local = &running.run.service.local;
     for (field, file) in [("gitTokenFile", &local.git_token_file), ("gitSshKeyFile", &local.git_ssh_key_file)]
     {
@@ -106,33 +99,63 @@ fn environment(folders: &Folders, running: &Running<'_>) -> Result<Result<Enviro
         }
     }
     let repository = &running.run.service.repository;
-    let write = |name: &str, text: &str, mode| {
-        let written = running.workspace.write(name, text, mode);
+    let write = |name: &str, text: &str| {
+        let written = running.workspace.write(name, text);
         written.map_err(|error| Error(format!("{name} could not be written: {error}")))
     };
-    let gitconfig = write("gitconfig", &command::gitconfig(repository), PRIVATE_FILE)?;
-    let askpass = match &local.git_token_file {
-        Some(file) => Some(write("askpass", &command::askpass(repository, file), PRIVATE_PROGRAM)?),
-        None => None,
-    };
-    let ssh = command::ssh_command(local.git_ssh_key_file.as_deref(), folders.known_hosts());
-    let mut environment = running.base();
-    environment.extend(command::for_git(&gitconfig, ssh, askpass.as_deref()));
-    Ok(Ok(environment))
+    let settings = write("gitconfig", &git::settings(repository))?;
+    let key = local.git_ssh_key_file.as_deref().map(Path::new);
+    let ssh = git::ssh_command(key, folders.known_hosts(), HostKeys::FirstMet);
+    let mut variables = running.base();
+    variables.extend(git::variables(repository, &running.workspace.home(), Some(&settings), Some(&ssh)));
+    let text = local.git_token_file.as_ref().map(std::fs::read);
+    let text = text.and_then(Result::ok).unwrap_or_default();
+    let line = git::read_token(&String::from_utf8_lossy(&text))
+        .and_then(|(user, password)| git::credential_line(repository, user, password));
+    let credential = line.map(|line| write("git-credentials", &line)).transpose()?.map(Credential);
+    Ok(Ok(Access { variables, credential }))
+}
+
+/// How git reaches the repository.
+struct Access {
+    variables: Environment,
+    credential: Option<Credential>,
+}
+
+/// The file of the credential, which is gone before the commands of the service run.
+struct Credential(PathBuf);
+
+impl Drop for Credential {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
 }
 
 struct Cloning<'a> {
     supervisor: &'a Supervisor,
     running: &'a Running<'a>,
     git: Git<'a>,
-    environment: Environment,
+    environment: &'a Environment,
     directory: PathBuf,
 }
 
-impl Cloning<'_> {
+impl<'a> Cloning<'a> {
+    fn new(supervisor: &'a Supervisor, running: &'a Running<'_>, access: &'a Access) -> Self {
+        let credential_file = access.credential.as_ref().map(|file| file.0.as_path());
+        let (repository, branch) = (&running.run.service.repository, &running.run.branch);
+        let git = Git { repository, branch, credential_file };
+        Self {
+            supervisor,
+            running,
+            git,
+            environment: &access.variables,
+            directory: running.workspace.source(),
+        }
+    }
+
     async fn run(&self, log: &mut StepLog<'_>) -> Result<Cloned, Error> {
         let wanted = self.running.run.commit.as_ref();
-        match self.git(Git::init()).await? {
+        match self.git(self.git.init()).await? {
             Step::Ended { code: 0, .. } => {}
             Step::Ended { code, said } => return Err(Error(format!("git init ended with {code}: {said}"))),
             Step::Stopped(code) => return Ok(Cloned::Stopped(code)),
@@ -183,7 +206,7 @@ impl Cloning<'_> {
             return Ok(Some(is_head));
         }
         let found = self.look_in_history(commit).await?;
-        match tokio::fs::remove_dir_all(self.directory.join(command::HISTORY)).await {
+        match tokio::fs::remove_dir_all(self.directory.join(git::HISTORY)).await {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(Error(format!("the history of the branch could not be removed: {error}")))
             }
@@ -192,7 +215,7 @@ impl Cloning<'_> {
     }
 
     async fn look_in_history(&self, commit: &Commit) -> Result<Option<Step>, Error> {
-        for words in [self.git.fetch_commit(commit), Git::init_history(), self.git.fetch_history()] {
+        for words in [self.git.fetch_commit(commit), self.git.init_history(), self.git.fetch_history()] {
             match self.git(words).await? {
                 Step::Ended { code: 0, .. } => {}
                 Step::Ended { .. } => return Ok(None),
@@ -211,7 +234,7 @@ impl Cloning<'_> {
         let (digits, rest) = said.split_once('\n').unwrap_or((&said, ""));
         let Ok(commit) = Commit::parse(digits.trim()) else { return Ok(unreadable(0, &said)) };
         let subject = clip(rest.lines().next().unwrap_or_default(), MAX_SUBJECT).to_owned();
-        match self.git(Git::checkout(&commit)).await? {
+        match self.git(self.git.checkout(&commit)).await? {
             Step::Ended { code: 0, .. } => {}
             Step::Ended { code, said } => return Ok(unreadable(code, &said)),
             Step::Stopped(code) => return Ok(Cloned::Stopped(code)),
@@ -224,7 +247,7 @@ impl Cloning<'_> {
     async fn why_not_fetched(&self, code: i32, said: &str, log: &mut StepLog<'_>) -> Result<Cloned, Error> {
         let branch = &self.running.run.branch;
         match self.git(self.git.look_for_branch()).await? {
-            Step::Ended { code: NO_SUCH_REF, .. } => {
+            Step::Ended { code: NO_SUCH_BRANCH, .. } => {
                 let message = format!("the repository has no branch {branch}");
                 return Ok(Cloned::Failed { reason: Reason::BranchNotFound, message, exit_code: Some(code) });
             }
@@ -243,7 +266,8 @@ impl Cloning<'_> {
         Cloned::Failed { reason: Reason::CommitNotFound, message, exit_code: Some(code) }
     }
 
-    async fn git(&self, words: Vec<OsString>) -> Result<Step, Error> {
+    async fn git(&self, arguments: Vec<OsString>) -> Result<Step, Error> {
+        let words = std::iter::once("git".into()).chain(arguments).collect();
         let (environment, directory) = (self.environment.clone(), self.directory.clone());
         let line = CommandLine { words, environment, directory };
         let mut answer = Output::answer();

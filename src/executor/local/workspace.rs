@@ -142,9 +142,9 @@ impl Workspace {
     }
 
     /// Writes a file beside the source, for its owner alone.
-    pub(super) fn write(&self, name: &str, text: &str, mode: u32) -> io::Result<PathBuf> {
+    pub(super) fn write(&self, name: &str, text: &str) -> io::Result<PathBuf> {
         let path = self.root.join(name);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         file.write_all(text.as_bytes())?;
         Ok(path)
     }
