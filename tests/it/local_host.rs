@@ -5,7 +5,7 @@ use std::fs::Permissions;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use stackblaze::domain::{EnvName, Step};
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::executor_contract::log_of;
 use crate::harness::git::GitRepo;
+use crate::harness::guest::{Guest, output};
 use crate::harness::process::{Server, client, serve, wait_until};
 use crate::harness::soon;
 use crate::local::Bench;
@@ -77,28 +78,24 @@ async fn tidy(bench: &Bench) {
 }
 
 /// A web server of another user; ends with this value.
-struct WebServer(Child, u16);
+struct WebServer {
+    _guest: Guest,
+    port: u16,
+}
 
 impl WebServer {
     fn serve(folder: &Path) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = as_nobody();
         command.args(["busybox", "httpd", "-f", "-p", &format!("127.0.0.1:{port}"), "-h"]).arg(folder);
-        let child = command.spawn().unwrap();
+        let guest = Guest::start(&mut command);
         wait_until("the web server", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Self(child, port)
+        Self { _guest: guest, port }
     }
 
     async fn get(&self, path: &str) -> (u16, String) {
-        let answer = client().get(format!("http://127.0.0.1:{}/{path}", self.1)).send().await.unwrap();
+        let answer = client().get(format!("http://127.0.0.1:{}/{path}", self.port)).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
-    }
-}
-
-impl Drop for WebServer {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
     }
 }
 
@@ -134,7 +131,7 @@ async fn a_process_manager_finds_its_daemon_of_the_run_before_and_of_the_servers
         if [ -e "$state" ]; then echo "restarted by the daemon of $(cat "$state")"; exit; fi
         mkdir -p "$HOME/.manager"; echo "$1" > "$state"; echo "a new daemon of $1""#;
     let manager = script(bench.home.path().join("manager"), manager);
-    let by_hand = Command::new(&manager).arg("hand").env("HOME", bench.home.path()).output().unwrap();
+    let by_hand = output(Command::new(&manager).arg("hand").env("HOME", bench.home.path()));
     assert_eq!(String::from_utf8(by_hand.stdout).unwrap(), "a new daemon of hand\n");
     let run = bench.run("", &format!("{} run", manager.display()));
 

@@ -19,6 +19,7 @@ mod fault_proxy;
 mod faults;
 mod front;
 mod git_credentials;
+mod guests;
 mod harness;
 mod hooks;
 mod local;

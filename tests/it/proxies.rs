@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use futures_util::future::join_all;
 use tempfile::TempDir;
@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::task::yield_now;
 
+use crate::harness::guest::Guest;
 use crate::harness::{Options, TestServer, soon};
 
 /// Callers of each kind that are there at once.
@@ -22,7 +23,7 @@ const LENGTH: usize = 60_000;
 
 /// A proxy in front of a server; killed when dropped.
 struct Proxy {
-    child: Child,
+    guest: Guest,
     folder: TempDir,
 }
 
@@ -40,11 +41,11 @@ impl Proxy {
         let mut command = Command::new(program);
         command.args(arguments).arg(&file).current_dir(folder.path()).stdin(Stdio::null());
         command.stdout(said.try_clone().unwrap()).stderr(said);
-        let Ok(child) = command.spawn() else {
+        if Command::new(program).arg("-v").output().is_err() {
             eprintln!("LEFT OUT, since {program} is missing: strangers and callers behind it");
             return None;
-        };
-        let mut proxy = Self { child, folder };
+        }
+        let mut proxy = Self { guest: Guest::start(&mut command), folder };
         proxy.is_open().await;
         Some(proxy)
     }
@@ -53,7 +54,7 @@ impl Proxy {
         let socket = self.socket();
         soon(async {
             while UnixStream::connect(&socket).await.is_err() {
-                let ended = self.child.try_wait().unwrap();
+                let ended = self.guest.child.try_wait().unwrap();
                 assert_eq!(
                     ended,
                     None,
@@ -84,13 +85,6 @@ impl Proxy {
     }
 }
 
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
 /// One process that keeps up to 16 connections.
 fn nginx(folder: &Path, server: SocketAddr) -> String {
     let folder = folder.display();
@@ -109,6 +103,7 @@ fn nginx(folder: &Path, server: SocketAddr) -> String {
                 listen unix:{folder}/socket;
                 location / {{
                     proxy_pass http://hooks;
+                    proxy_read_timeout 5m;
                     proxy_http_version 1.1;
                     proxy_set_header Connection \"\";
                     proxy_request_buffering off;
@@ -124,9 +119,9 @@ fn haproxy(folder: &Path, server: SocketAddr) -> String {
             nbthread 1
         defaults
             mode http
-            timeout connect 30s
-            timeout client 30s
-            timeout server 30s
+            timeout connect 5m
+            timeout client 5m
+            timeout server 5m
             http-reuse always
         frontend callers
             bind unix@{}

@@ -7,6 +7,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::git::GitRepo;
+use crate::harness::guest::output;
 use crate::harness::process::{Server, stackblaze};
 
 const README: &str = include_str!("../../README.md");
@@ -22,14 +23,14 @@ fn commands(section: &str) -> Vec<&'static str> {
 fn shell(text: &str, folder: &Path, data: &Path, variables: &[(&str, &str)]) -> Output {
     let program = Path::new(env!("CARGO_BIN_EXE_stackblaze")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var_os("PATH").unwrap().to_string_lossy());
-    Command::new("sh")
+    let mut command = Command::new("sh");
+    command
         .args(["-e", "-c", text])
         .current_dir(folder)
         .env("PATH", path)
         .env("STACKBLAZE_DATA_DIR", data)
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap()
+        .envs(variables.iter().copied());
+    output(&mut command)
 }
 
 #[tokio::test]

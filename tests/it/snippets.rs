@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::harness::forms::text_of;
 use crate::harness::git::GitRepo;
+use crate::harness::guest::output;
 use crate::harness::process::{Server, client};
 
 /// What each system sets for its jobs; `run` tells one job from another.
@@ -38,13 +39,13 @@ fn filled(system: &System, shell: &str, run: &str, folder: &Path) -> String {
 
 fn run(system: &System, shell: &str, hook: &str, name: &str) -> Output {
     let folder = TempDir::new().unwrap();
-    Command::new("sh")
+    let mut command = Command::new("sh");
+    command
         .args(["-e", "-c", &filled(system, shell, name, folder.path())])
         .current_dir(folder.path())
         .env("STACKBLAZE_DEPLOY_HOOK", hook)
-        .envs(variables(system.id, name))
-        .output()
-        .unwrap()
+        .envs(variables(system.id, name));
+    output(&mut command)
 }
 
 fn said(output: &Output) -> String {

@@ -8,6 +8,7 @@ use thirtyfour::prelude::*;
 
 use crate::harness::browser::Browser;
 use crate::harness::git::GitRepo;
+use crate::harness::guest::output;
 use crate::harness::process::{PATIENCE, Server, client};
 
 const PASSWORD: &str = "seven grey herons at noon";
@@ -65,7 +66,7 @@ async fn walk(browser: Browser, watches: bool) {
     browser.shows("github-actions").await;
     let old = secret(&browser).await;
     let line = format!("curl --fail-with-body -sS -X POST '{old}'");
-    let called = Command::new("sh").args(["-e", "-c", &line]).output().unwrap();
+    let called = output(Command::new("sh").args(["-e", "-c", &line]));
     let answer: serde_json::Value = serde_json::from_slice(&called.stdout).unwrap();
     assert!(called.status.success() && answer["status"] == "queued", "{answer}");
 

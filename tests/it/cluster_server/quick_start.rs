@@ -1,6 +1,6 @@
 //! The README's way into a cluster, as it stands there.
 
-use tokio::process::Command;
+use std::process::Command;
 
 use crate::harness::cluster::App;
 use crate::harness::cluster::BUILDS;
@@ -10,6 +10,7 @@ use crate::harness::cluster::kubectl;
 use crate::harness::cluster::stackblaze;
 use crate::harness::cluster::until_ready;
 use crate::harness::cluster::variable;
+use crate::harness::guest::output_of;
 
 const README: &str = include_str!("../../../README.md");
 
@@ -36,7 +37,7 @@ async fn run(command: &str, cluster: &Cluster) -> String {
     shell.args(["-e", "-c", &command]).env("PATH", path);
     shell.env("REGISTRY_USER", variable("CLUSTER_REGISTRY_USER"));
     shell.env("REGISTRY_PASSWORD", variable("CLUSTER_REGISTRY_PASSWORD"));
-    let output = in_time(shell.output()).await.unwrap();
+    let output = in_time(output_of(shell, "")).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() || lacks_names_only(&command, &printed), "{command}: {said}{printed}");

@@ -2,15 +2,14 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// Nothing that a test waits for takes longer on a slow machine.
-const DEADLINE: Duration = Duration::from_mins(1);
+use crate::harness::PATIENCE;
+use crate::harness::guest::Guest;
 
 /// The program with nothing of the environment that would change what it does.
 pub fn program() -> Command {
@@ -70,7 +69,7 @@ pub fn cli(dir: &Path, arguments: &[&str]) -> Ran {
 
 /// A child process that is killed when its test ends.
 pub struct Running {
-    child: Child,
+    guest: Guest,
     stdout: Receiver<String>,
     stderr: Receiver<String>,
     seen: String,
@@ -78,10 +77,10 @@ pub struct Running {
 
 impl Running {
     pub fn spawn(command: &mut Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let stdout = lines(child.stdout.take().unwrap());
-        let stderr = lines(child.stderr.take().unwrap());
-        Self { child, stdout, stderr, seen: String::new() }
+        let mut guest = Guest::start(command);
+        let stdout = lines(guest.child.stdout.take().unwrap());
+        let stderr = lines(guest.child.stderr.take().unwrap());
+        Self { guest, stdout, stderr, seen: String::new() }
     }
 
     /// Waits for a line on stderr that contains a text; that line.
@@ -99,7 +98,7 @@ impl Running {
     }
 
     pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).unwrap();
+        let pid = i32::try_from(self.guest.child.id()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
@@ -109,15 +108,8 @@ impl Running {
         let stdout = rest(&self.stdout);
         let stderr = std::mem::take(&mut self.seen) + rest(&self.stderr).as_str();
         // Both pipes are closed, so it has ended or is about to.
-        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        let code = self.guest.child.wait().unwrap().code().unwrap_or(-1);
         Ran { code, stdout, stderr }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
     }
 }
 
@@ -141,7 +133,7 @@ fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
 fn until(lines: &Receiver<String>, text: &str) -> String {
     let mut seen = String::new();
     loop {
-        match lines.recv_timeout(DEADLINE) {
+        match lines.recv_timeout(PATIENCE) {
             Ok(line) => {
                 seen.push_str(&line);
                 if line.contains(text) {
@@ -158,7 +150,7 @@ fn until(lines: &Receiver<String>, text: &str) -> String {
 fn rest(lines: &Receiver<String>) -> String {
     let mut text = String::new();
     loop {
-        match lines.recv_timeout(DEADLINE) {
+        match lines.recv_timeout(PATIENCE) {
             Ok(line) => text.push_str(&line),
             Err(RecvTimeoutError::Disconnected) => return text,
             Err(RecvTimeoutError::Timeout) => panic!("it does not end; so far: {text}"),

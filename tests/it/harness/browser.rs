@@ -2,18 +2,24 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use thirtyfour::LoggingPrefsLogLevel;
 use thirtyfour::prelude::*;
 
+use super::PATIENCE;
+use super::guest::Guest;
 use super::soon;
 
 /// Ends the line in which the driver says where it listens.
 const LISTENS: &str = "was started successfully on port ";
+
+/// Between two looks for what a page has to show.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What a page is looked at in.
 #[derive(Clone, Copy, Debug)]
@@ -33,10 +39,13 @@ impl Theme {
     }
 }
 
-/// A browser of its own for one test.
+/// A browser of its own for one test. It ends with its driver, in whose process group it is: asked to end alone, the
+/// driver would leave it behind.
 pub struct Browser {
     pub driver: WebDriver,
-    process: Child,
+    _guest: Guest,
+    /// What it writes beside the tests.
+    _folder: TempDir,
 }
 
 impl Browser {
@@ -51,7 +60,8 @@ impl Browser {
 
     async fn with_scripts(scripts: bool) -> Self {
         super::process::install_tls();
-        let (process, port) = driver();
+        let folder = TempDir::new().unwrap();
+        let (guest, port) = driver(folder.path());
         let mut wanted = DesiredCapabilities::chrome();
         for argument in
             ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"]
@@ -64,7 +74,9 @@ impl Browser {
             wanted.add_experimental_option("prefs", off).unwrap();
         }
         let driver = soon(WebDriver::new(format!("http://127.0.0.1:{port}"), wanted)).await.unwrap();
-        Self { driver, process }
+        soon(driver.set_script_timeout(PATIENCE)).await.unwrap();
+        soon(driver.set_page_load_timeout(PATIENCE)).await.unwrap();
+        Self { driver, _guest: guest, _folder: folder }
     }
 
     /// Opens an address.
@@ -90,7 +102,7 @@ impl Browser {
 
     /// The first element that fits, which has to be there.
     pub async fn find(&self, css: &str) -> WebElement {
-        let query = self.driver.query(By::Css(css));
+        let query = self.driver.query(By::Css(css)).wait(PATIENCE, LOOK);
         soon(query.first()).await.unwrap_or_else(|error| panic!("{css}: {error}"))
     }
 
@@ -105,7 +117,7 @@ impl Browser {
     }
 
     async fn click(&self, path: &str) {
-        let query = self.driver.query(By::XPath(path));
+        let query = self.driver.query(By::XPath(path)).wait(PATIENCE, LOOK);
         let found = soon(query.first()).await.unwrap_or_else(|error| panic!("{path}: {error}"));
         soon(found.click()).await.unwrap();
     }
@@ -126,7 +138,7 @@ impl Browser {
     pub async fn shows(&self, words: &str) {
         let path = format!("//body[contains(normalize-space(.), '{words}')]");
         let query = self.driver.query(By::XPath(path));
-        let waited = query.wait(super::PATIENCE, std::time::Duration::from_millis(100)).first().await;
+        let waited = query.wait(PATIENCE, LOOK).first().await;
         assert!(waited.is_ok(), "\"{words}\" is not shown in: {}", self.text().await);
     }
 
@@ -174,31 +186,25 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Asked to end, the driver ends its browsers too; the session must not wait for it then.
+        // Its end is that of the driver, which the session must not wait for then.
         self.driver.clone().leak().ok();
-        if let Some(pid) = Pid::from_raw(i32::try_from(self.process.id()).unwrap()) {
-            kill_process(pid, Signal::TERM).ok();
-        }
-        self.process.wait().ok();
     }
 }
 
-fn driver() -> (Child, u16) {
+/// Starts a driver that has its temporary files in a folder.
+fn driver(folder: &Path) -> (Guest, u16) {
     let port = free_port();
-    let mut process = Command::new("chromedriver")
-        .arg(format!("--port={port}"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("chromedriver is there; on Debian: apt-get install chromium-driver");
-    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut command = Command::new("chromedriver");
+    command.arg(format!("--port={port}")).env("TMPDIR", folder);
+    let mut guest = Guest::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
+    let mut lines = BufReader::new(guest.child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let mut said = Vec::new();
     let listens = lines.any(|line| {
         said.push(line);
         said.last().is_some_and(|line| line.contains(LISTENS))
     });
     assert!(listens, "{said:?}");
-    (process, port)
+    (guest, port)
 }
 
 /// A port that is free for both protocols: given none, the driver takes one that is free for the first and ends where it

@@ -1,7 +1,8 @@
 //! The program that most callers use.
 
-use tokio::process::Command;
+use std::process::Command;
 
+use super::guest::output_of;
 use super::soon;
 
 /// What a caller's script sees.
@@ -22,7 +23,7 @@ impl Curl {
 pub async fn curl(arguments: &[&str]) -> Curl {
     let mut command = Command::new("curl");
     command.args(["--fail-with-body", "-sS", "--noproxy", "*"]).args(arguments);
-    let output = soon(command.output()).await.unwrap();
+    let output = soon(output_of(command, "")).await;
     Curl {
         exit_code: output.status.code().unwrap(),
         body: String::from_utf8(output.stdout).unwrap(),

@@ -3,15 +3,15 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tempfile::TempDir;
 
-/// Longest wait for a server to listen.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::PATIENCE;
+use super::guest::Guest;
 
 /// A repository with a work tree, in a folder of its own.
 pub struct GitRepo {
@@ -78,7 +78,7 @@ impl GitRepo {
 
 /// A real `git daemon`.
 pub struct GitDaemon {
-    child: Child,
+    _guest: Guest,
     port: u16,
 }
 
@@ -88,34 +88,27 @@ impl GitDaemon {
         let port = free_port();
         let programs = Command::new("git").arg("--exec-path").output().unwrap();
         let programs = PathBuf::from(String::from_utf8(programs.stdout).unwrap().trim());
-        let child = Command::new(programs.join("git-daemon"))
+        let mut command = Command::new(programs.join("git-daemon"));
+        command
             .args(["--export-all", "--reuseaddr", "--listen=127.0.0.1", &format!("--port={port}")])
             .arg(format!("--base-path={}", folder.display()))
             .arg(folder)
             .env("GIT_CONFIG_COUNT", "1")
             .env("GIT_CONFIG_KEY_0", "safe.directory")
             .env("GIT_CONFIG_VALUE_0", "*")
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::null());
+        let guest = Guest::start(&mut command);
         let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(began.elapsed() < PATIENCE, "git daemon does not listen");
             std::thread::yield_now();
         }
-        Self { child, port }
+        Self { _guest: guest, port }
     }
 
     /// The address of a repository.
     pub fn url(&self, name: &str) -> String {
         format!("git://127.0.0.1:{}/{name}", self.port)
-    }
-}
-
-impl Drop for GitDaemon {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
     }
 }
 
@@ -215,7 +208,8 @@ impl Backend {
         let length: usize = header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok();
-        let mut backend = Command::new("git")
+        let mut command = Command::new("git");
+        command
             .arg("http-backend")
             .env("GIT_PROJECT_ROOT", &self.folder)
             .env("GIT_HTTP_EXPORT_ALL", "1")
@@ -231,11 +225,10 @@ impl Backend {
             .env("GIT_PROTOCOL", header("git-protocol").filter(|_| self.is_modern).unwrap_or_default())
             .env("CONTENT_LENGTH", length.to_string())
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        backend.stdin.take().unwrap().write_all(&body).ok();
-        let said = backend.wait_with_output().unwrap().stdout;
+            .stdout(Stdio::piped());
+        let mut backend = Guest::start(&mut command);
+        backend.child.stdin.take().unwrap().write_all(&body).ok();
+        let said = backend.end().stdout;
         self.sent.fetch_add(said.len(), Ordering::SeqCst);
         let split = said.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(0);
         let status = if said.starts_with(b"Status: ") { "404 Not Found" } else { "200 OK" };

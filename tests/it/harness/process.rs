@@ -3,18 +3,18 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-/// Longest wait for something that has to happen.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub use super::PATIENCE;
+use super::guest::Guest;
 
 /// A running `stackblaze serve`; killed when dropped.
 pub struct Server {
-    child: Child,
+    guest: Guest,
     data: PathBuf,
     /// Where it listens, `http://127.0.0.1:PORT`.
     pub url: String,
@@ -49,8 +49,8 @@ impl Server {
 
     /// Starts a command that ends up as a server.
     pub fn from_command(mut command: Command, data: &Path) -> Self {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut guest = Guest::start(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+        let stderr = BufReader::new(guest.child.stderr.take().unwrap());
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
@@ -64,13 +64,13 @@ impl Server {
             }
             said.push(line);
         };
-        Self { child, data: data.to_owned(), url, lines }
+        Self { guest, data: data.to_owned(), url, lines }
     }
 
     /// Starts it with a stderr of the test's own, and waits until its socket takes connections; `url` is not known.
     pub fn with_stderr(data: &Path, stderr: impl Into<Stdio>) -> Self {
-        let child = serve(data, &[]).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
-        let server = Self { child, data: data.to_owned(), url: String::new(), lines: mpsc::channel().1 };
+        let guest = Guest::start(serve(data, &[]).stdout(Stdio::null()).stderr(stderr));
+        let server = Self { guest, data: data.to_owned(), url: String::new(), lines: mpsc::channel().1 };
         wait_until("the socket", || UnixStream::connect(server.socket()).is_ok());
         server
     }
@@ -82,7 +82,7 @@ impl Server {
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.guest.child.id()
     }
 
     /// Sends a signal.
@@ -94,15 +94,15 @@ impl Server {
 
     /// Ends it without a chance to tidy up.
     pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.guest.child.kill().unwrap();
+        self.guest.child.wait().unwrap();
     }
 
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
         let began = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.guest.child.try_wait().unwrap() {
                 return status;
             }
             assert!(began.elapsed() < PATIENCE, "it does not end");
@@ -136,13 +136,6 @@ impl Server {
         let hooks = format!("/api/v1/services/{name}/hooks");
         let hook = self.api("POST", &hooks, Some(json!({ "name": "ci" }))).await;
         hook["url"].as_str().unwrap().strip_prefix(&self.url).unwrap().to_owned()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
     }
 }
 

@@ -1,7 +1,6 @@
 //! What `stackblaze manifests` grants: enough for everything that the server does, and no more than that.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use kube::api::PostParams;
@@ -14,6 +13,7 @@ use stackblaze::executor::tekton::manifests::{ManifestSettings, render};
 
 use super::*;
 use crate::harness::following::Following;
+use crate::harness::guest::output_of;
 use crate::harness::soon;
 use crate::harness::stage::{common, read, runs_of, through};
 
@@ -30,16 +30,15 @@ async fn install(stage: &Stage) -> String {
         build_namespace: stage.namespace.clone(),
         workloads: vec![Workload::parse("apps/api").unwrap()],
     };
-    apply(&render(&settings).unwrap());
+    apply(&render(&settings).unwrap()).await;
     stage.token_of(&settings.namespace, "stackblaze").await
 }
 
-fn apply(text: &str) {
+async fn apply(text: &str) {
     let arguments = ["apply", "--server-side", "--force-conflicts", "--filename", "-"];
-    let mut kubectl =
-        Command::new("kubectl").args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    kubectl.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    assert!(kubectl.wait().unwrap().success());
+    let mut kubectl = Command::new("kubectl");
+    kubectl.args(arguments);
+    assert!(soon(output_of(kubectl, text)).await.status.success());
 }
 
 /// Waits until the admission policy refuses what it should.

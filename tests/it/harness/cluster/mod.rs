@@ -6,7 +6,7 @@ mod poll;
 mod server;
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -24,8 +24,6 @@ use stackblaze::executor::tekton::manifest::Common;
 use stackblaze::executor::tekton::manifest::StepImages;
 use stackblaze::executor::tekton::manifests::ManifestSettings;
 use stackblaze::executor::tekton::manifests::render;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
 use tokio::sync::OnceCell;
 use tokio::sync::RwLock;
 use tokio::sync::RwLockReadGuard;
@@ -40,8 +38,10 @@ pub use server::InCluster;
 pub use server::stackblaze;
 pub use server::until_ready;
 
+use super::guest::output_of;
+
 /// Nothing in the cluster takes this long, also when the machine is busy.
-pub const LONG: Duration = Duration::from_mins(5);
+pub const LONG: Duration = Duration::from_mins(15);
 /// Where the server and the runs are.
 pub const SERVER: &str = "stackblaze";
 pub const BUILDS: &str = "stackblaze-builds";
@@ -111,15 +111,9 @@ pub async fn in_time<T>(what: impl Future<Output = T>) -> T {
 
 /// Runs kubectl as admin with `input`; what it printed, or what it complained about.
 pub async fn kubectl(words: &[&str], input: &str) -> Result<String, String> {
-    let mut child = Command::new("kubectl")
-        .args(words)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
-    let output = in_time(child.wait_with_output()).await.unwrap();
+    let mut command = Command::new("kubectl");
+    command.args(words);
+    let output = in_time(output_of(command, input)).await;
     if output.status.success() {
         return Ok(String::from_utf8(output.stdout).unwrap());
     }
@@ -145,8 +139,7 @@ pub async fn object_of(run: &Run) -> Value {
 
 /// The answer of a web server in the cluster; None where there is no good one.
 pub async fn page(address: &str) -> Option<String> {
-    let http =
-        reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(Duration::from_secs(5));
+    let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(LONG);
     let answer = http.build().unwrap().get(address).send().await.ok()?;
     if answer.status() == 200 { answer.text().await.ok() } else { None }
 }
@@ -154,7 +147,9 @@ pub async fn page(address: &str) -> Option<String> {
 /// The commit at the head of a branch of the sample repository.
 pub async fn head(branch: &str) -> Commit {
     let (daemon, name) = (variable("CLUSTER_GIT_DAEMON"), format!("refs/heads/{branch}"));
-    let output = Command::new("git").args(["ls-remote", &daemon, &name]).output().await.unwrap();
+    let mut command = Command::new("git");
+    command.args(["ls-remote", &daemon, &name]);
+    let output = in_time(output_of(command, "")).await;
     Commit::parse(String::from_utf8(output.stdout).unwrap().get(..40).unwrap()).unwrap()
 }
 
