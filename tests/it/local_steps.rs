@@ -1,26 +1,30 @@
 //! How a step of the local executor ends, and what becomes of the processes that it leaves behind.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
-use std::process::Command;
 
+use rustix::process::{Pid, Signal, kill_process};
 use stackblaze::domain::{Reason, Step};
 use stackblaze::executor::Outcome;
 use tempfile::TempDir;
 
 use crate::executor_contract::{a_stopped_run_ends_in_time, log_of, outline};
+use crate::harness::guest::Group;
 use crate::local::{Bench, is_alive};
 
 /// What the log says of what a command left in its group.
 const ENDED: &str = "Ended, since the command left it in its process group: ";
 
-/// A folder for what processes say of themselves. Those that wrote their number into it end with it.
+/// A folder for what processes say of themselves. Those that wrote their number into it end with it,
+/// and once it was read also where the tests are killed.
 struct Notes {
     folder: TempDir,
+    left: RefCell<Vec<Group>>,
 }
 
 impl Notes {
     fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
+        Self { folder: TempDir::new().unwrap(), left: RefCell::default() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -33,7 +37,9 @@ impl Notes {
 
     fn pid(&self, name: &str) -> String {
         let pid = self.read(name);
-        assert!(pid.parse::<u32>().is_ok(), "{name} has not said which process it is: {pid:?}");
+        let number =
+            pid.parse().unwrap_or_else(|_| panic!("{name} has not said which process it is: {pid:?}"));
+        self.left.borrow_mut().push(Group::of(number));
         pid
     }
 
@@ -46,11 +52,11 @@ impl Notes {
 
 impl Drop for Notes {
     fn drop(&mut self) {
-        let names = std::fs::read_dir(self.folder.path()).unwrap().flatten();
-        for pid in names.filter_map(|note| std::fs::read_to_string(note.path()).ok()) {
-            let is_number = pid.trim().parse::<u32>().is_ok();
-            if is_number && is_alive(pid.trim()) {
-                Command::new("kill").args(["-KILL", pid.trim()]).status().ok();
+        let notes = std::fs::read_dir(self.folder.path()).unwrap().flatten();
+        for note in notes.filter_map(|note| std::fs::read_to_string(note.path()).ok()) {
+            let pid = note.trim().parse().ok().and_then(Pid::from_raw);
+            if let Some(pid) = pid.filter(|_| is_alive(note.trim())) {
+                kill_process(pid, Signal::KILL).ok();
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -13,8 +13,6 @@ use crate::harness::process::{PATIENCE, Server, client};
 
 const RESTARTS: usize = 12;
 const CALLERS: usize = 8;
-/// A server that is told to go down has to be gone within this.
-const DRAINED: Duration = Duration::from_secs(20);
 
 /// Posts with a key of its own for each call and repeats a call until it is answered, as a careful job does; the ids
 /// of its calls, in order.
@@ -71,12 +69,11 @@ async fn restarts_under_load_end_in_order_and_each_call_becomes_one_deployment()
             assert!(began.elapsed() < PATIENCE, "calls are answered");
             tokio::task::yield_now().await;
         }
-        let began = Instant::now();
         server.signal("TERM");
         let status = server.wait();
 
         let said: Vec<_> = server.lines.try_iter().filter(|line| line.starts_with("stackblaze:")).collect();
-        assert!(status.success() && began.elapsed() < DRAINED, "restart {restart}: {status} {said:?}");
+        assert!(status.success(), "restart {restart}: {status} {said:?}");
         let wal = std::fs::metadata(data.path().join("core.db-wal")).map_or(0, |file| file.len());
         assert_eq!(wal, 0, "restart {restart}");
         server = Server::start(data.path(), &flags);

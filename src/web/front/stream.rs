@@ -199,7 +199,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const PATIENCE: Duration = Duration::from_mins(5);
 
     fn scanned(bytes: &[u8], step: usize) -> Scan {
         let mut scan = Scan::default();

@@ -2,12 +2,12 @@
 
 use stackblaze::domain::Commit;
 use stackblaze::domain::Reason;
-use stackblaze::domain::Span;
 use stackblaze::domain::Step;
 use stackblaze::executor::Event;
 use stackblaze::executor::Run;
 
 use super::failure;
+use super::times_out;
 use crate::executor_contract::log_of;
 use crate::executor_contract::outline;
 use crate::harness::cluster::App;
@@ -97,14 +97,14 @@ async fn a_registry_that_refuses_its_writer_is_a_failed_push() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_build_that_takes_too_long_ends_as_timeout_and_keeps_its_log() {
-    let mut run = App { name: "api" }.deploys("slow-build");
-    run.service.timeout = Span::from_secs(20);
+    let cluster = Cluster::connect().await;
+    let sleeps = |events: &[Event]| log_of(events, Step::Build).contains("\nsleeping for an hour\n");
 
-    let (events, log, reason, _) = failed(&run).await;
+    let (events, outcome) = times_out(&cluster, || App { name: "api" }.deploys("slow-build"), sleeps).await;
 
-    assert_eq!(reason, Reason::Timeout);
-    assert!(log.contains("\nsleeping for 60 s\n"), "{log}");
-    assert!(events.last().unwrap().starts_with("build finished false"), "{events:?}");
+    assert_eq!(failure(outcome).0, Reason::Timeout);
+    let outline = outline(&events);
+    assert!(outline.last().unwrap().starts_with("build finished false"), "{outline:?}");
 }
 
 #[tokio::test]

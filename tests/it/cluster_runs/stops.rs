@@ -1,12 +1,12 @@
 //! Runs that somebody ends, and servers that die.
 
 use stackblaze::domain::Reason;
-use stackblaze::domain::Span;
 use stackblaze::domain::Step;
 use stackblaze::executor::Event;
 use stackblaze::executor::Outcome;
 
 use super::failure;
+use super::times_out;
 use crate::executor_contract::log_of;
 use crate::executor_contract::outline;
 use crate::harness::cluster::App;
@@ -44,7 +44,7 @@ async fn a_run_that_is_cancelled_while_it_builds_ends_and_keeps_its_log() {
     let (cluster, app) = (Cluster::connect().await, App { name: "api" });
     let run = app.deploys("slow-build");
     let mut running = cluster.start(run.clone());
-    running.says(Step::Build, "sleeping for 60 s").await;
+    running.says(Step::Build, "sleeping for an hour").await;
 
     running.stop();
     let (events, outcome) = running.end().await;
@@ -76,10 +76,9 @@ async fn a_rollout_that_is_cancelled_puts_the_old_version_back() {
 async fn a_rollout_that_takes_too_long_ends_as_timeout_and_puts_the_old_version_back() {
     let (cluster, app) = (Cluster::connect().await, App::start("late", 600).await);
     let image = app.image().await;
-    let mut run = app.deploys("never-ready");
-    run.service.timeout = Span::from_secs(30);
+    let rolls_out = |events: &[Event]| log_of(events, Step::Deploy).contains("1 of 2 replicas are new");
 
-    let (events, outcome) = cluster.run(&run).await;
+    let (events, outcome) = times_out(&cluster, || app.deploys("never-ready"), rolls_out).await;
 
     assert_eq!(failure(outcome).0, Reason::Timeout);
     assert!(outline(&events).last().unwrap().starts_with("deploy finished false"), "{:?}", outline(&events));

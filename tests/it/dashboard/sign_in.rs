@@ -16,6 +16,11 @@ use crate::harness::forms::PASSWORD;
 use crate::harness::forms::form;
 use crate::harness::http::Send as _;
 
+/// Times that a way to sign in is timed.
+const ROUNDS: usize = 3;
+/// The same where a busy machine hides what is to be seen.
+const MOST_ROUNDS: usize = 20;
+
 async fn set_up(server: &TestServer, once: &str, name: &str, password: &str) -> Answer {
     let fields = [("once", once), ("name", name), ("password", password)];
     form(&server.anyone(), "/setup", &fields).answer().await
@@ -65,18 +70,21 @@ async fn a_wrong_name_and_a_wrong_password_are_not_told_apart() {
     Browser::of(&server, "theo").await;
 
     let mut answers = Vec::new();
-    let mut times = Vec::new();
-    for (name, password) in [("mira", "not the password"), ("nobo", PASSWORD), ("theo", PASSWORD)] {
-        let mut fastest = Duration::MAX;
-        for _ in 0..3 {
+    // The fastest of each: a busy machine only adds to them, so that they come near each other with the rounds.
+    let mut times = [Duration::MAX; 3];
+    for round in 1..=MOST_ROUNDS {
+        let tries = [("mira", "not the password"), ("nobo", PASSWORD), ("theo", PASSWORD)];
+        for ((name, password), fastest) in tries.into_iter().zip(&mut times) {
             server.clock.advance(Duration::from_mins(1));
             let begin = Instant::now();
             let answer = Browser::sign_in(&server, name, password).await;
-            fastest = fastest.min(begin.elapsed());
+            *fastest = begin.elapsed().min(*fastest);
             let text = answer.text().replace(&format!("value=\"{name}\""), "value=\"\"");
             answers.push((answer.status, answer.headers.keys().cloned().collect::<Vec<_>>(), text));
         }
-        times.push(fastest);
+        if round >= ROUNDS && times.iter().all(|time| *time * 4 > times[0]) {
+            break;
+        }
     }
 
     assert!(answers[0].0 == 403 && answers[0].2.contains("Name or password is wrong"), "{}", answers[0].2);

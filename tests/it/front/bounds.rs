@@ -6,25 +6,21 @@ use tokio::time::sleep;
 use super::*;
 
 fn short_header() -> Limits {
-    Limits { header: SHORT, ..Limits::default() }
+    Limits { header: SHORT, ..unlimited() }
 }
 
 #[tokio::test]
 async fn a_silent_connection_is_closed() {
-    let server = Server::limited(Limits { first_byte: SHORT, ..Limits::default() }).await;
+    let server = Server::limited(Limits { first_byte: SHORT, ..unlimited() }).await;
     let mut caller = server.call().await;
-    let start = Instant::now();
 
     assert_eq!(caller.closed().await, b"");
-
-    assert!(start.elapsed() < SOON, "closed by the limit of the first byte, not of the header");
 }
 
 #[tokio::test]
 async fn a_header_that_trickles_is_closed_in_spite_of_its_bytes() {
     let server = Server::limited(short_header()).await;
     let mut caller = server.call().await;
-    let start = Instant::now();
 
     let trickled = async {
         loop {
@@ -35,21 +31,19 @@ async fn a_header_that_trickles_is_closed_in_spite_of_its_bytes() {
         }
     };
     timeout(PATIENCE, trickled).await.expect("the end in time");
-
-    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
 }
 
 #[tokio::test]
 async fn a_connection_kept_alive_is_closed_when_idle() {
     let server = Server::limited(short_header()).await;
     let mut caller = server.call().await;
+    let start = Instant::now();
     caller.send(HELLO).await;
     assert_eq!(caller.answer().await.body, "hello");
-    let start = Instant::now();
 
     assert_eq!(caller.closed().await, b"");
 
-    assert!((SHORT / 2..SOON).contains(&start.elapsed()), "{:?}", start.elapsed());
+    assert!(start.elapsed() >= SHORT, "{:?}", start.elapsed());
 }
 
 #[tokio::test]
@@ -67,7 +61,7 @@ async fn a_slow_handler_is_not_an_idle_connection() {
 
 #[tokio::test]
 async fn a_caller_that_takes_no_answer_is_cut_off() {
-    let limits = Limits { write: SHORT, drain: PATIENCE * 2, ..Limits::default() };
+    let limits = Limits { write: SHORT, ..unlimited() };
     let server = Server::limited(limits).await;
     let mut caller = server.call().await;
     caller.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n").await;
@@ -102,7 +96,7 @@ async fn more_than_64_headers_are_431() {
 
 #[tokio::test]
 async fn the_cap_on_connections_pauses_accepts_and_recovers() {
-    let server = Server::limited(Limits { connections: 2, ..Limits::default() }).await;
+    let server = Server::limited(Limits { connections: 2, ..unlimited() }).await;
     let mut held = Vec::new();
     for _ in 0..2 {
         let mut caller = server.call().await;
@@ -121,7 +115,7 @@ async fn the_cap_on_connections_pauses_accepts_and_recovers() {
 
 #[tokio::test]
 async fn a_peer_over_its_cap_is_turned_away_until_it_gives_one_back() {
-    let limits = Limits { per_peer: 2, first_byte: PATIENCE * 2, ..Limits::default() };
+    let limits = Limits { per_peer: 2, ..unlimited() };
     let server = Server::limited(limits).await;
     let mut first = server.call().await;
     let mut second = server.call().await;
@@ -147,7 +141,7 @@ async fn a_peer_over_its_cap_is_turned_away_until_it_gives_one_back() {
 
 #[tokio::test]
 async fn a_trusted_proxy_has_no_cap_of_its_own() {
-    let limits = Limits { per_peer: 1, ..Limits::default() };
+    let limits = Limits { per_peer: 1, ..unlimited() };
     let trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
     let server = Server::with(Settings { limits, trusted_proxies, ..Settings::default() }).await;
     let mut held = Vec::new();

@@ -39,12 +39,12 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Nothing on a loopback takes this long; a test that waits longer has failed.
-pub const PATIENCE: Duration = Duration::from_secs(8);
-/// A limit that a test wants to see at work.
-pub const SHORT: Duration = Duration::from_millis(200);
-/// Before any limit that a test left at its default.
-pub const SOON: Duration = Duration::from_secs(4);
+pub use crate::harness::PATIENCE;
+
+/// A limit that a test wants to see at work; what should come before it does so on a busy machine too.
+pub const SHORT: Duration = Duration::from_secs(1);
+/// A limit that does not act in a test: what waits for it has run out of patience before.
+pub const NEVER: Duration = Duration::from_hours(1);
 /// What `/echo` takes, in bytes.
 pub const ECHO_MAX: usize = 64 * 1024;
 pub const HELLO: &str = "GET /hello HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -52,6 +52,19 @@ pub const SLOW: &str = "GET /slow HTTP/1.1\r\nHost: h\r\n\r\n";
 
 pub fn get(path: &str, lines: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: h\r\n{lines}\r\n")
+}
+
+/// Nothing ends by the time it takes; a test names the one limit that it looks at.
+pub fn unlimited() -> Limits {
+    Limits {
+        first_byte: NEVER,
+        header: NEVER,
+        body_silence: NEVER,
+        body: NEVER,
+        write: NEVER,
+        drain: NEVER,
+        ..Limits::default()
+    }
 }
 
 /// Lets a test see that `/slow` was entered, and lets the handler go on.

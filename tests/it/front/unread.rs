@@ -7,8 +7,6 @@ use super::*;
 
 /// Most bytes of a body that are read for the sake of the connection.
 const READ_MAX: usize = 1024 * 1024;
-/// A limit that does not act in a test.
-const NEVER: Duration = Duration::from_hours(1);
 /// What answers without a look at the body, and how.
 const REFUSING: [(&str, u16); 4] =
     [("/ignore", 200), ("/missing", 404), ("/deploy-hooks/wrong", 401), ("/panic", 500)];
@@ -35,7 +33,7 @@ async fn serves_another(caller: &mut Caller<TcpStream>) {
 }
 
 async fn patient() -> Server {
-    Server::limited(Limits { body_silence: NEVER, body: NEVER, ..Limits::default() }).await
+    Server::limited(unlimited()).await
 }
 
 #[tokio::test]
@@ -135,7 +133,7 @@ async fn a_refusal_is_not_lost_to_a_caller_that_sends_too_much_and_slowly() {
 
 #[tokio::test]
 async fn a_body_that_stops_is_given_up_after_the_silence() {
-    let server = Server::limited(Limits { body_silence: SHORT, body: NEVER, ..Limits::default() }).await;
+    let server = Server::limited(Limits { body_silence: SHORT, ..unlimited() }).await;
 
     for (path, status) in REFUSING.into_iter().chain([("/echo", 408)]) {
         let mut caller = server.call().await;
@@ -150,7 +148,7 @@ async fn a_body_that_stops_is_given_up_after_the_silence() {
 
 #[tokio::test]
 async fn a_body_that_trickles_is_given_up_after_the_time_for_all_of_it() {
-    let server = Server::limited(Limits { body_silence: NEVER, body: SHORT, ..Limits::default() }).await;
+    let server = Server::limited(Limits { body: SHORT, ..unlimited() }).await;
 
     for (path, status) in REFUSING.into_iter().chain([("/echo", 408)]) {
         let mut caller = server.call().await;
@@ -170,16 +168,16 @@ async fn a_body_that_trickles_is_given_up_after_the_time_for_all_of_it() {
 
 #[tokio::test]
 async fn a_byte_now_and_then_keeps_a_body_alive() {
-    let server = Server::limited(Limits { body_silence: SHORT * 10, body: NEVER, ..Limits::default() }).await;
+    let server = Server::limited(Limits { body_silence: SHORT * 5, ..unlimited() }).await;
     let mut caller = server.call().await;
 
-    caller.send(announced("/echo", 15)).await;
-    for _ in 0..15 {
+    caller.send(announced("/echo", 7)).await;
+    for _ in 0..7 {
         sleep(SHORT).await;
         caller.send("a").await;
     }
 
-    assert_eq!(caller.answer().await.body, "a".repeat(15));
+    assert_eq!(caller.answer().await.body, "a".repeat(7));
     serves_another(&mut caller).await;
 }
 
@@ -245,7 +243,7 @@ async fn a_caller_of_http_1_0_is_not_told_two_things() {
 #[tokio::test]
 async fn a_caller_that_sends_on_after_its_last_answer_is_cut_off() {
     for (body_silence, body) in [(SHORT, NEVER), (NEVER, SHORT)] {
-        let server = Server::limited(Limits { body_silence, body, ..Limits::default() }).await;
+        let server = Server::limited(Limits { body_silence, body, ..unlimited() }).await;
         let mut caller = server.call().await;
         caller.send(announced("/ignore", READ_MAX + 1)).await;
         assert!(says_close(&caller.answer().await));
@@ -262,7 +260,7 @@ async fn a_caller_that_sends_on_after_its_last_answer_is_cut_off() {
 
 #[tokio::test]
 async fn a_body_that_is_read_on_does_not_hold_the_end_of_service() {
-    let limits = Limits { body_silence: NEVER, body: NEVER, drain: SHORT, ..Limits::default() };
+    let limits = Limits { drain: SHORT, ..unlimited() };
     let server = Server::limited(limits).await;
     let mut answered = server.call().await;
     answered.send(announced("/ignore", READ_MAX + 1)).await;

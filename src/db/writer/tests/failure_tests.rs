@@ -146,7 +146,7 @@ fn all_who_wait_behind_a_foreign_lock_are_refused_together() {
     let answers: Vec<_> = (0..100).map(|_| bench.send(|tx| put(tx, "never"))).collect();
 
     assert!(answers.into_iter().all(|answer| is_unavailable(&wait(answer))));
-    assert!(began.elapsed() < Duration::from_secs(5), "one wait for the lock, not one for each");
+    assert!(began.elapsed() < Duration::from_secs(15), "one wait for the lock, not one for each");
     foreign.execute_batch("ROLLBACK").unwrap();
     assert!(bench.writer.is_ready() && wait(bench.send(|tx| put(tx, "next"))).is_ok());
 }
