@@ -2,7 +2,7 @@
 import os, shutil, subprocess
 from pathlib import Path
 
-from . import build, lifecycle
+from . import build, cgroups
 from .common import CACHE, IMAGES, KUBE, STATE, TEKTON
 from .network import alive
 
@@ -17,6 +17,8 @@ def check():
         print(f"missing for L1 and L2: {reason}")
     for reason in full:
         print(f"missing for L2: {reason}")
+    if not both + full and cgroups.version() == 2:
+        print("note for L2: this machine has control groups of version 2 only, where this cluster was never tried")
     return 4 if both else 3 if full else 0
 
 
@@ -44,10 +46,9 @@ def for_both():
 
 def for_full():
     missing = packages(build.missing_packages(api_only=False))
-    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
-        missing.append("cgroup v1: this machine has cgroup v2 only, where the pods of this cluster were never tried")
-    elif not Path("/sys/fs/cgroup/memory").is_dir():
-        missing.append("cgroup v1 controllers mounted at /sys/fs/cgroup")
+    lacking = cgroups.lacking()
+    if lacking:
+        missing.append(f"the kernel's control groups at {cgroups.ROOT}: {', '.join(lacking)}")
     if "overlay" not in Path("/proc/filesystems").read_text():
         missing.append("the kernel's overlay file system")
     if not os.geteuid() and not works("unshare", "--net", "ip", "link", "add", "v0", "type", "veth", "peer", "v1"):
@@ -58,7 +59,7 @@ def for_full():
         missing.append(f"1.5 GB of free disk at {CACHE} for the images ({free(CACHE) / GIGA:.1f} GB are free)")
     if free(STATE.parent) < 3 * GIGA:
         missing.append(f"3 GB of free disk at {STATE.parent} ({free(STATE.parent) / GIGA:.1f} GB are free)")
-    if not alive("kubelet") and lifecycle.pods_of_others():
+    if not alive("kubelet") and cgroups.pods_of_others():
         missing.append("an idle machine: another kubelet's pods run here, and there is one `kubepods` cgroup")
     return missing + memory(2 * GIGA)
 

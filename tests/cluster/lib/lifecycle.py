@@ -1,8 +1,8 @@
 """`up`, `down` and `status`."""
-import json, os, re, shutil, signal, time
+import json, os, re, shutil, signal
 from pathlib import Path
 
-from . import certs, network, samples, settings, tekton
+from . import certs, cgroups, network, samples, settings, tekton
 from .build import built
 from .common import IMAGES, KUBE, REGISTRY, STATE, TEKTON, Fail, locked, run, say, wait
 from .network import alive, http_get, kubectl
@@ -46,7 +46,7 @@ def prepare(api_only):
             raise Fail(f"STACKBLAZE_CLUSTER_DIR cannot lie under {bad}: the cluster has its own {bad}")
     if len(str(STATE)) > 80:
         raise Fail("STACKBLAZE_CLUSTER_DIR is too long for a socket path (80 characters at most)")
-    if not api_only and pods_of_others():
+    if not api_only and cgroups.pods_of_others():
         raise Fail("another kubelet's pods run on this machine; one full cluster at a time, --api-only may run beside it")
     if STATE.exists() and any(STATE.iterdir()) and not MARK.exists():
         raise Fail(f"{STATE} is not empty and no cluster's folder")
@@ -58,8 +58,7 @@ def prepare(api_only):
     if api_only:
         return (STATE / "api-only").touch()
     (STATE / "sysctl.json").write_text(json.dumps({k: Path("/proc/sys", k).read_text().strip() for k in SYSCTLS}))
-    (STATE / "kubepods").touch()  # from here on the kubepods cgroups are ours to remove
-    remove_cgroups()
+    cgroups.claim()
 
 
 def start(api_only):
@@ -96,7 +95,7 @@ def start(api_only):
     say("Tekton accepts a PipelineRun")
     wait("service accounts", 60, lambda: kubectl("-n", "builds", "get", "serviceaccount", "default"))
     if not api_only:
-        kubectl("-n", "apps", "rollout", "status", "deployment/api", "--timeout=120s", limit=130)
+        kubectl("-n", "apps", "rollout", "status", "deployment/api", "--timeout=600s", limit=130)
         say("Deployment apps/api has 2 ready pods")
 
 
@@ -105,7 +104,7 @@ def apply_tekton():
     kubectl("apply", "--server-side", "-f", folder / "00-100-namespace.yaml", limit=60)
     # Client-side apply has no room for the CRDs in its annotation.
     kubectl("apply", "--server-side", "--force-conflicts", "-f", folder, limit=180)
-    kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd",
+    kubectl("wait", "--for=condition=Established", "--timeout=300s", "crd",
             "-l", "app.kubernetes.io/part-of=tekton-pipelines", limit=70)
     say("Tekton's files are applied")
 
@@ -133,7 +132,7 @@ def clean():
     if pid:
         os.kill(pid, signal.SIGKILL)
         wait("end of the cluster's processes", 60, lambda: network.start_time(pid) is None)
-    left = remove_cgroups()
+    left = cgroups.remove()
     saved = STATE / "sysctl.json"
     if saved.exists():
         for key, value in json.loads(saved.read_text()).items():
@@ -148,29 +147,6 @@ def clean():
             elif not entry.is_dir() and entry != MARK:
                 entry.unlink()
     return bool(pid)
-
-
-def kubepods():
-    return [*Path("/sys/fs/cgroup").glob("kubepods"), *Path("/sys/fs/cgroup").glob("*/kubepods")]
-
-
-def pods_of_others():
-    return any(p.read_text() for root in kubepods() for p in root.rglob("cgroup.procs"))
-
-
-def remove_cgroups():
-    """Remove the kubelet's empty cgroups, when this cluster made them; returns what stays."""
-    if not (STATE / "kubepods").exists():
-        return []
-    end = time.monotonic() + 20
-    while kubepods() and time.monotonic() < end:
-        for root in kubepods():
-            for path, _, _ in os.walk(root, topdown=False):
-                try:
-                    os.rmdir(path)
-                except OSError:
-                    time.sleep(0.02)  # the last process is on its way out
-    return [str(root) for root in kubepods()]
 
 
 # ---------------------------------------------------------------- status

@@ -48,7 +48,7 @@ BRANCHES = {
     "broken-build": DOCKERFILE + "RUN echo 'the build is about to fail'; exit 7\n" + SERVE,
     "broken-rollout": DOCKERFILE + 'CMD ["sh", "-c", "echo this process ends at once; exit 1"]\n',
     "never-ready": DOCKERFILE + 'CMD ["httpd", "-f", "-p", "8079", "-h", "/www"]\n',
-    "slow-build": DOCKERFILE + "RUN echo 'sleeping for 60 s'; sleep 60\n" + SERVE,
+    "slow-build": DOCKERFILE + "RUN echo 'sleeping for an hour'; sleep 3600\n" + SERVE,
     "one-line": DOCKERFILE + "RUN awk 'BEGIN { for (i = 0; i < 20000; i++) printf \"0123456789\" }'; exit 7\n" + SERVE,
     "unseen": unseen("unseen") + SERVE,
     "unseen-changed": unseen("unseen-changed") + SERVE,
