@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::domain::{Branch, Commit, Invalid, Repository};
-use crate::executor::tekton::build_step::{BuildStep, read_build_args};
-use crate::executor::tekton::clone_step::CloneStep;
 use crate::executor::tekton::exit_codes::{BUILD_FAILED, CLONE_FAILED};
+use crate::executor::tekton::steps::build::{BuildStep, read_build_args};
+use crate::executor::tekton::steps::clone::CloneStep;
 
 /// Where a step keeps what only it needs.
 const SCRATCH: &str = "/tmp";

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::config::{ClusterAt, ClusterFlags, DataDir, KEY_FILE};
 use crate::db::backup::{self, Health};
 use crate::domain::{Clock, Finding, Timestamp, TokenKey, Verdict};
-use crate::executor::tekton::preflight;
+use crate::executor::tekton::install::preflight;
 use crate::server::executors::connect;
 
 use super::client::Client;

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::config::base_url;
 use crate::domain::{Invalid, Workload};
-use crate::executor::tekton::manifests::{ManifestSettings, render};
+use crate::executor::tekton::install::manifests::{ManifestSettings, render};
 
 /// Wrong usage, as BSD's sysexits has it.
 const USAGE: u8 = 64;

@@ -9,8 +9,7 @@ use crate::config::{self, ClusterAt, Config};
 use crate::dispatch::Executors;
 use crate::domain::{DeploymentId, ExecutorKind, Finding, Service, ServiceId, Step};
 use crate::executor::local::LocalExecutor;
-use crate::executor::tekton::manifest::{Common, StepImages};
-use crate::executor::tekton::{TektonExecutor, client};
+use crate::executor::tekton::{Common, StepImages, TektonExecutor, client};
 use crate::executor::{Error, Events, Executor, Outcome, Run, Settled};
 
 /// Whatever runs deployments.

@@ -52,7 +52,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "executor/local/process.rs",
             "executor/local/supervise.rs",
-            "executor/tekton/process.rs",
+            "executor/tekton/steps/process.rs",
             "cli/demo",
             "cli/doctor.rs",
         ],

@@ -1,54 +1,60 @@
 //! Runs deployments as Tekton PipelineRuns in a Kubernetes cluster. Only this folder names Kubernetes.
 
 mod api;
-pub mod build_step;
 pub mod client;
-pub mod clone_step;
-pub mod conditions;
-mod create;
-mod dockerfile;
 pub mod exit_codes;
-#[cfg(test)]
-mod fixtures;
-mod follow;
-mod log_pieces;
-mod log_position;
-mod logs;
-pub mod manifest;
-pub mod manifests;
+pub mod install;
 mod names;
-mod observe;
-mod paced_output;
-pub mod preflight;
-mod process;
-pub mod rollout;
-mod rollout_judge;
-mod step_results;
-mod tasks;
+pub mod run;
+pub mod steps;
 #[cfg(test)]
 mod testing;
 pub mod types;
-mod verdict;
-
-use std::time::Duration;
+mod workload_target;
 
 use kube::Client;
-use kube::api::{DeleteParams, DynamicObject, ListParams, Preconditions};
+use kube::api::ListParams;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{DeploymentId, Finding, Reason, Service};
-
-use super::{Error, Event, Events, Executor, Outcome, Run, Settled};
+use crate::domain::{DeploymentId, Finding, Service, Step};
+use crate::executor::{Error, Events, Executor, Outcome, Run, Settled};
 
 use api::pipeline_runs;
-use client::{RefusalKind, answer};
-use create::Made;
-use follow::Followed;
-use manifest::Common;
+use client::answer;
+use install::preflight;
 
-/// A run that was asked to end and is not known to have ended after this is left to the reconcile list; within the 15 s
-/// of the executor's contract.
-const STOP_LIMIT: Duration = Duration::from_secs(13);
+/// The images that the steps run in.
+#[derive(Debug, Clone)]
+pub struct StepImages {
+    /// Holds git and our binary.
+    pub clone: String,
+    /// Holds buildah and our binary.
+    pub build: String,
+    /// Holds our binary.
+    pub deploy: String,
+}
+
+impl StepImages {
+    /// The image of a step.
+    pub fn of(&self, step: Step) -> &str {
+        match step {
+            Step::Clone => &self.clone,
+            Step::Build => &self.build,
+            Step::Deploy => &self.deploy,
+        }
+    }
+}
+
+/// What all runs of this server have in common.
+#[derive(Debug, Clone)]
+pub struct Common {
+    /// Where runs are created.
+    pub namespace: String,
+    /// This installation, at most 63 of `[a-z0-9]`; another server's runs are never adopted.
+    pub instance: String,
+    /// The steps' images.
+    pub images: StepImages,
+}
 
 /// Runs deployments in one build namespace of one cluster. Cheap to clone.
 #[derive(Clone)]
@@ -69,13 +75,7 @@ impl Executor for TektonExecutor {
         let Some(cluster) = run.plan.cluster() else {
             return Err(Error("a run on the server's host came to the cluster".to_owned()));
         };
-        tokio::select! {
-            outcome = self.make_and_follow(run, cluster, events, stop) => Ok(outcome),
-            () = overdue(stop) => {
-                let message = "it was asked to end; the cluster has not confirmed that it did";
-                Ok(Outcome::failed(Reason::Cancelled, message))
-            }
-        }
+        Ok(self.run_or_attach(run, cluster, events, stop).await)
     }
 
     async fn probe(&self) -> Result<(), String> {
@@ -87,29 +87,11 @@ impl Executor for TektonExecutor {
     }
 
     async fn settle(&self, id: &DeploymentId) -> Result<Settled, Error> {
-        let Some(run) = self.own(id).await? else { return Ok(Settled::Absent) };
-        // One that cannot be read may go on, unless it has a time at which it ended.
-        let has_ended = run.data.pointer("/status/completionTime").is_some_and(|at| !at.is_null());
-        let observed =
-            conditions::Observed { run: types::pipeline_run(&run).ok(), ..conditions::Observed::default() };
-        if has_ended || conditions::view(&observed).end.is_some() {
-            return Ok(Settled::Ended);
-        }
-        let (namespace, name) = (&self.common.namespace, id.run_name());
-        follow::cancel(&self.client, namespace, name.as_str()).await.map_err(Error)?;
-        Ok(Settled::Ending)
+        self.settle_run(id).await
     }
 
     async fn delete(&self, id: &DeploymentId) -> Result<(), Error> {
-        let Some(run) = self.own(id).await? else { return Ok(()) };
-        let exactly = Preconditions { uid: run.metadata.uid, ..Preconditions::default() };
-        let how = DeleteParams::background().preconditions(exactly);
-        let runs = pipeline_runs(&self.client, &self.common.namespace);
-        match answer(runs.delete(id.run_name().as_str(), &how)).await {
-            Ok(_) => Ok(()),
-            Err(refusal) if refusal.kind == RefusalKind::Missing => Ok(()),
-            Err(refusal) => Err(Error(refusal.text)),
-        }
+        self.delete_run(id).await
     }
 
     async fn check(&self, service: &Service) -> Vec<Finding> {
@@ -117,73 +99,5 @@ impl Executor for TektonExecutor {
             Some(settings) => preflight::service(&self.client, &self.common.namespace, settings).await,
             None => vec![Finding::bad("the service has no settings for executor tekton", None)],
         }
-    }
-}
-
-/// One limit for all that a stop may wait for: an answer to the creation, the cancel, the end itself.
-async fn overdue(stop: &CancellationToken) {
-    stop.cancelled().await;
-    tokio::time::sleep(STOP_LIMIT).await;
-}
-
-impl TektonExecutor {
-    async fn make_and_follow(
-        &self,
-        run: &Run,
-        cluster: &super::ClusterRun,
-        events: &Events,
-        stop: &CancellationToken,
-    ) -> Outcome {
-        let name = run.deployment.run_name();
-        let uid = match &cluster.uid {
-            Some(uid) => uid.clone(),
-            None => match self.make(run, cluster, events, stop).await {
-                Made::Exists(uid) => uid,
-                Made::Ended(outcome) => return outcome,
-            },
-        };
-        let followed = Followed {
-            client: &self.client,
-            namespace: &self.common.namespace,
-            name: name.as_str(),
-            uid: &uid,
-            log_mark: cluster.log_mark.as_deref(),
-            events,
-            stop,
-        };
-        // Two watches and a log stream are large, and every layer above would carry them.
-        Box::pin(followed.follow()).await
-    }
-
-    /// The run of a deployment, where this server made it. One of the same name that somebody else made is none of ours.
-    async fn own(&self, id: &DeploymentId) -> Result<Option<DynamicObject>, Error> {
-        let runs = pipeline_runs(&self.client, &self.common.namespace);
-        match answer(runs.get(id.run_name().as_str())).await {
-            Ok(run) => {
-                Ok(Some(run).filter(|run| create::is_made_by(run, &self.common.instance, id.as_str())))
-            }
-            Err(refusal) if refusal.kind == RefusalKind::Missing => Ok(None),
-            Err(refusal) => Err(Error(refusal.text)),
-        }
-    }
-
-    async fn make(
-        &self,
-        run: &Run,
-        cluster: &super::ClusterRun,
-        events: &Events,
-        stop: &CancellationToken,
-    ) -> Made {
-        let object = match manifest::pipeline_run(run, cluster, &self.common) {
-            Ok(object) => object,
-            Err(refused) => {
-                return Made::Ended(Outcome::failed(Reason::InvalidPipeline, refused.to_string()));
-            }
-        };
-        let made = create::make(&self.client, &object, events, stop).await;
-        if let Made::Exists(uid) = &made {
-            drop(events.send(Event::Created { uid: uid.clone() }).await);
-        }
-        made
     }
 }

@@ -48,6 +48,11 @@ pub(super) const MESSAGE_RESULT: &str = "message";
 /// Result of the deploy task: the image that served before.
 pub(super) const PREVIOUS_IMAGE_RESULT: &str = "previous-image";
 
+/// A reference to a result of the build task.
+pub(super) fn of_build(result: &str) -> String {
+    format!("$(tasks.{BUILD_TASK}.results.{result})")
+}
+
 /// The step's name in its task.
 pub(super) const fn step_name(step: Step) -> &'static str {
     match step {

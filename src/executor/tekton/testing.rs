@@ -8,7 +8,7 @@ use crate::domain::{
 };
 use crate::executor::{ClusterRun, Plan, Run};
 
-use super::manifest::{Common, StepImages};
+use super::{Common, StepImages};
 
 pub(super) fn common() -> Common {
     Common {

@@ -8,7 +8,11 @@ use kube::core::DynamicObject;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What is read of a PipelineRun's spec; it is written as JSON by `manifest.rs`.
+use crate::domain::Step;
+
+use super::names::step_name;
+
+/// What is read of a PipelineRun's spec; it is written as JSON by `run/pipeline_run.rs`.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[kube(
     group = "tekton.dev",
@@ -170,6 +174,58 @@ pub fn task_run(object: &DynamicObject) -> Result<TaskRun, String> {
     object.clone().try_parse::<TaskRun>().map_err(|error| error.to_string())
 }
 
+/// The condition that counts.
+pub(super) fn succeeded(conditions: &[Condition]) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.kind == "Succeeded")
+}
+
+/// The condition of a TaskRun.
+pub(super) fn condition_of(task: &TaskRun) -> Option<&Condition> {
+    succeeded(&task.status.as_ref()?.conditions)
+}
+
+/// A step's state in its TaskRun.
+pub(super) fn state_of(task: &TaskRun, step: Step) -> Option<&StepState> {
+    task.status.as_ref()?.steps.iter().find(|state| state.name == step_name(step))
+}
+
+/// How a step's own process ended.
+///
+/// Not its end: a step that was left out since one before it failed, which Tekton shows with exit code 1, and a state
+/// that Tekton made up when it removed the pod (cancel, timeout, image pull), which has no container.
+pub(super) fn own_end(state: &StepState) -> Option<&Terminated> {
+    let is_skipped = state.termination_reason.as_deref() == Some("Skipped");
+    state.terminated.as_ref().filter(|ended| !is_skipped && ended.container_id.is_some())
+}
+
+/// A result that a step wrote.
+///
+/// Tekton shows it in the step's last message as soon as the step has ended, and as a result of the TaskRun when that is
+/// done.
+pub(super) fn find_result(task: &TaskRun, step: Step, name: &str) -> Option<String> {
+    let ended = state_of(task, step).and_then(|state| state.terminated.as_ref());
+    let early = ended.and_then(|ended| in_message(ended.message.as_deref()?, name));
+    early.or_else(|| {
+        let results = &task.status.as_ref()?.results;
+        let result = results.iter().find(|result| result.name == name)?;
+        Some(result.value.as_str()?.trim().to_owned())
+    })
+}
+
+/// An entry of a step's last message.
+#[derive(Deserialize)]
+struct Entry {
+    key: String,
+    value: Value,
+}
+
+fn in_message(message: &str, name: &str) -> Option<String> {
+    let entries = serde_json::from_str::<Vec<Value>>(message).ok()?;
+    let entries = entries.into_iter().filter_map(|entry| serde_json::from_value::<Entry>(entry).ok());
+    let entry = entries.into_iter().find(|entry| entry.key == name)?;
+    Some(entry.value.as_str()?.trim().to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -209,5 +265,14 @@ mod tests {
 
         assert!(task_run(&object(poison.clone())).is_err());
         assert!(pipeline_run(&object(poison)).is_err());
+    }
+
+    #[test]
+    fn a_message_is_read_entry_by_entry_and_nonsense_is_nothing() {
+        let message = r#"[{"key":7},{"key":"commit","value":"abc\n","type":1},{"key":"StartedAt","value":"x","type":3}]"#;
+
+        assert_eq!(in_message(message, "commit").as_deref(), Some("abc"));
+        assert_eq!(in_message(message, "digest"), None);
+        assert_eq!(in_message("no JSON", "commit"), None);
     }
 }

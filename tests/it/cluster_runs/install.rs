@@ -6,7 +6,7 @@ use stackblaze::domain::BuiltImage;
 use stackblaze::domain::ImageDigest;
 use stackblaze::executor::KeptImage;
 use stackblaze::executor::Run;
-use stackblaze::executor::tekton::manifest::pipeline_run;
+use stackblaze::executor::tekton::run::pipeline_run::pipeline_run;
 
 use crate::harness::cluster::App;
 use crate::harness::cluster::Cluster;

@@ -15,8 +15,7 @@ use stackblaze::domain::{
 };
 use stackblaze::executor::Executor as _;
 use stackblaze::executor::Settled;
-use stackblaze::executor::tekton::manifest::{Common, StepImages};
-use stackblaze::executor::tekton::{TektonExecutor, client};
+use stackblaze::executor::tekton::{Common, StepImages, TektonExecutor, client};
 use stackblaze::executor::{ClusterRun, Plan, Run};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 

@@ -9,7 +9,7 @@ use stackblaze::domain::Workload;
 use stackblaze::executor::Executor as _;
 use stackblaze::executor::Settled;
 use stackblaze::executor::tekton::TektonExecutor;
-use stackblaze::executor::tekton::manifests::{ManifestSettings, render};
+use stackblaze::executor::tekton::install::manifests::{ManifestSettings, render};
 
 use super::*;
 use crate::harness::following::Following;

@@ -7,50 +7,18 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Commit, Step};
+use crate::domain::Commit;
+use crate::executor::tekton::Common;
+use crate::executor::tekton::names::{
+    BRANCH, BUILD_TASK, BUILDER, COMMIT, COMMIT_RESULT, DEPLOY_TASK, DEPLOYER, DEPLOYMENT, DIGEST_RESULT,
+    HOOK, INSTANCE, MANAGED_BY, PAGE, PART_OF, SERVICE, VERSION, of_build,
+};
 use crate::executor::{ClusterRun, KeptImage, Run};
 
-use super::names::{
-    BRANCH, BUILD_TASK, BUILDER, COMMIT, COMMIT_RESULT, DEPLOY_TASK, DEPLOYER, DEPLOYMENT, DIGEST_RESULT,
-    HOOK, INSTANCE, MANAGED_BY, PAGE, PART_OF, SERVICE, VERSION,
-};
 use super::tasks;
 
 /// What begins a template, for Tekton and for kubelet; neither knows an escape that the other leaves alone.
 const TEMPLATE: &str = "$(";
-
-/// The images that the steps run in.
-#[derive(Debug, Clone)]
-pub struct StepImages {
-    /// Holds git and our binary.
-    pub clone: String,
-    /// Holds buildah and our binary.
-    pub build: String,
-    /// Holds our binary.
-    pub deploy: String,
-}
-
-impl StepImages {
-    /// The image of a step.
-    pub fn of(&self, step: Step) -> &str {
-        match step {
-            Step::Clone => &self.clone,
-            Step::Build => &self.build,
-            Step::Deploy => &self.deploy,
-        }
-    }
-}
-
-/// What all runs of this server have in common.
-#[derive(Debug, Clone)]
-pub struct Common {
-    /// Where runs are created.
-    pub namespace: String,
-    /// This installation, at most 63 of `[a-z0-9]`; another server's runs are never adopted.
-    pub instance: String,
-    /// The steps' images.
-    pub images: StepImages,
-}
 
 /// A run that cannot be written down safely.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -161,11 +129,6 @@ fn params(run: &Run, cluster: &ClusterRun) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A reference to a result of the build task.
-pub(super) fn of_build(result: &str) -> String {
-    format!("$(tasks.{BUILD_TASK}.results.{result})")
-}
-
 /// The service's timeout as Go writes durations.
 fn seconds(run: &Run) -> String {
     format!("{}s", run.service.timeout.duration().as_secs())
@@ -175,13 +138,12 @@ fn seconds(run: &Run) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::testing::{common, run};
     use super::*;
     use crate::domain::{BuiltImage, DeploymentId, ImageDigest, Repository};
-    use crate::executor::KeptImage;
+    use crate::executor::tekton::testing::{common, run};
 
-    const GOLDEN: &str = include_str!("../../../tests/data/tekton/pipeline_run.json");
-    const GOLDEN_ROLLBACK: &str = include_str!("../../../tests/data/tekton/pipeline_run_rollback.json");
+    const GOLDEN: &str = include_str!("../../../../tests/data/tekton/pipeline_run.json");
+    const GOLDEN_ROLLBACK: &str = include_str!("../../../../tests/data/tekton/pipeline_run_rollback.json");
 
     fn rendered(run: &Run) -> Value {
         pipeline_run(run, run.plan.cluster().unwrap(), &common()).unwrap()

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::domain::{Branch, Commit, Repository, Transport};
+use crate::executor::tekton::exit_codes::{BRANCH_NOT_FOUND, CLONE_FAILED, COMMIT_NOT_FOUND, SUCCEEDED};
 
-use super::exit_codes::{BRANCH_NOT_FOUND, CLONE_FAILED, COMMIT_NOT_FOUND, SUCCEEDED};
-use super::process::{Ended, Program, leave};
+use super::process::{Ended, Program, write_result};
 
 /// Where the branch's head is kept; no name that a repository could have.
 const HEAD_REF: &str = "refs/stackblaze/branch";
@@ -58,7 +58,7 @@ impl CloneStep {
             }
             Err((code, message)) => {
                 println!("{message}");
-                drop(leave(&self.message_file, &message));
+                drop(write_result(&self.message_file, &message));
                 code
             }
         }
@@ -120,8 +120,8 @@ impl CloneStep {
     fn tell(&self, access: &Access, commit: &Commit) -> Result<(), Failure> {
         let arguments = ["log", "-1", "--no-show-signature", "--format=%s", commit.as_str()];
         let subject = self.git(access, &arguments, Some(&self.source), "read the commit")?;
-        leave(&self.subject_file, cut(subject.trim(), MAX_SUBJECT)).map_err(failed)?;
-        leave(&self.commit_file, commit.as_str()).map_err(failed)
+        write_result(&self.subject_file, cut(subject.trim(), MAX_SUBJECT)).map_err(failed)?;
+        write_result(&self.commit_file, commit.as_str()).map_err(failed)
     }
 
     fn git(

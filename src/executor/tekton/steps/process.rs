@@ -78,7 +78,7 @@ impl Program {
 }
 
 /// Writes a result of the task. A lost sentence does no harm; a lost commit or digest is an error of the step.
-pub(super) fn leave(file: &Path, text: &str) -> Result<(), String> {
+pub(super) fn write_result(file: &Path, text: &str) -> Result<(), String> {
     std::fs::write(file, text).map_err(|error| format!("{} cannot be written: {error}", file.display()))
 }
 

@@ -3,13 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::domain::{Step, TektonSettings};
-use crate::executor::{ClusterRun, Run};
-
-use super::manifest::{StepImages, of_build};
-use super::names::{
+use crate::executor::tekton::StepImages;
+use crate::executor::tekton::names::{
     BUILD_TASK, COMMIT_RESULT, DEPLOY_TASK, DIGEST_RESULT, MESSAGE_RESULT, PREVIOUS_IMAGE_RESULT,
-    SUBJECT_RESULT, step_name,
+    SUBJECT_RESULT, of_build, step_name,
 };
+use crate::executor::{ClusterRun, Run};
 
 /// Our binary, found by the image's PATH.
 const PROGRAM: &str = "stackblaze";

@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::domain::ImageDigest;
+use crate::executor::tekton::exit_codes::{BUILD_FAILED, PUSH_FAILED, SUCCEEDED, of_failed_build};
 
 use super::dockerfile::unseen_by_cache;
-use super::exit_codes::{BUILD_FAILED, PUSH_FAILED, SUCCEEDED, of_failed_build};
-use super::process::{Program, leave};
+use super::process::{Program, write_result};
 
 /// Lines of a failed push of the cache that are shown.
 const SHOWN_LINES: usize = 5;
@@ -62,7 +62,7 @@ impl BuildStep {
             }
             Err((code, message)) => {
                 println!("{message}");
-                drop(leave(&self.message_file, &message));
+                drop(write_result(&self.message_file, &message));
                 code
             }
         }
@@ -98,7 +98,7 @@ impl BuildStep {
         }
         let text = std::fs::read_to_string(&told).map_err(|error| format!("{}: {error}", told.display()))?;
         let digest = ImageDigest::parse(text.trim()).ok_or("the pushed image has no sha256 digest")?;
-        leave(&self.digest_file, digest.as_str())?;
+        write_result(&self.digest_file, digest.as_str())?;
         Ok(digest)
     }
 

@@ -5,10 +5,12 @@
 
 use crate::domain::{Commit, ImageDigest, Step};
 use crate::executor::Outcome;
+use crate::executor::tekton::names::{COMMIT_RESULT, DIGEST_RESULT, SUBJECT_RESULT, task_of};
+use crate::executor::tekton::types::{
+    Condition, StepState, TaskRun, condition_of, find_result, own_end, state_of, succeeded,
+};
 
-use super::names::{COMMIT_RESULT, DEPLOY_TASK, DIGEST_RESULT, SUBJECT_RESULT, step_name, task_of};
-use super::step_results::find_result;
-use super::types::{Condition, PipelineRun, StepState, TaskRun, Terminated};
+use super::snapshot::RunSnapshot;
 use super::verdict;
 
 /// Reasons of a TaskRun that goes on and whose pod does not work yet. Any other reason counts as running.
@@ -22,20 +24,7 @@ const NOT_RUNNING: &[&str] = &[
     "PullImageFailed",
 ];
 
-/// What is known of one run at one moment.
-#[derive(Debug, Clone, Default)]
-pub struct Observed {
-    /// None before it is seen.
-    pub run: Option<PipelineRun>,
-    /// None before it exists, and always in a rollback.
-    pub build: Option<TaskRun>,
-    /// None before it exists.
-    pub deploy: Option<TaskRun>,
-    /// The last Warning event about the pod that is waited for.
-    pub warning: Option<String>,
-}
-
-/// The same in our words.
+/// What is known of one run at one moment, in our words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
     /// Clone, build and deploy.
@@ -75,56 +64,19 @@ impl View {
     }
 }
 
-impl Observed {
-    /// The TaskRun of a task.
-    pub fn task(&self, name: &str) -> Option<&TaskRun> {
-        if name == DEPLOY_TASK { self.deploy.as_ref() } else { self.build.as_ref() }
-    }
-
-    /// The pod of a step, once it is known.
-    pub fn pod_of(&self, step: Step) -> Option<&str> {
-        let pod = self.task(task_of(step))?.status.as_ref()?.pod_name.as_str();
-        (!pod.is_empty()).then_some(pod)
-    }
-}
-
-/// Reads what was observed.
-pub fn view(observed: &Observed) -> View {
-    let steps = Step::ALL.map(|step| step_view(observed.task(task_of(step)), step));
-    let mut view = View { steps, waiting: None, commit: commit(observed), digest: None, end: None };
-    view.digest = result(observed, Step::Build, DIGEST_RESULT).and_then(|text| ImageDigest::parse(&text));
-    view.end = verdict::of_run(observed);
+/// Reads what is known.
+pub fn view(snapshot: &RunSnapshot) -> View {
+    let steps = Step::ALL.map(|step| step_view(snapshot.task(task_of(step)), step));
+    let mut view = View { steps, waiting: None, commit: commit(snapshot), digest: None, end: None };
+    view.digest = result(snapshot, Step::Build, DIGEST_RESULT).and_then(|text| ImageDigest::parse(&text));
+    view.end = verdict::of_run(snapshot);
     let works = |step: Step| view.step(step).has_begun && view.step(step).finished.is_none();
-    let deploy_waits = observed.deploy.as_ref().is_none_or(is_waiting);
+    let deploy_waits = snapshot.deploy.as_ref().is_none_or(is_waiting);
     let is_working = works(Step::Clone) || works(Step::Build) || (works(Step::Deploy) && !deploy_waits);
     if view.end.is_none() && !is_working {
-        view.waiting = Some(waiting(observed));
+        view.waiting = Some(waiting(snapshot));
     }
     view
-}
-
-/// The condition that counts.
-pub(super) fn succeeded(conditions: &[Condition]) -> Option<&Condition> {
-    conditions.iter().find(|condition| condition.kind == "Succeeded")
-}
-
-/// The condition of a TaskRun.
-pub(super) fn condition_of(task: &TaskRun) -> Option<&Condition> {
-    succeeded(&task.status.as_ref()?.conditions)
-}
-
-/// A step's state in its TaskRun.
-pub(super) fn state_of(task: &TaskRun, step: Step) -> Option<&StepState> {
-    task.status.as_ref()?.steps.iter().find(|state| state.name == step_name(step))
-}
-
-/// How a step's own process ended.
-///
-/// Not its end: a step that was left out since one before it failed, which Tekton shows with exit code 1, and a state
-/// that Tekton made up when it removed the pod (cancel, timeout, image pull), which has no container.
-pub(super) fn own_end(state: &StepState) -> Option<&Terminated> {
-    let is_skipped = state.termination_reason.as_deref() == Some("Skipped");
-    state.terminated.as_ref().filter(|ended| !is_skipped && ended.container_id.is_some())
 }
 
 /// All containers of a pod run from the start, so a step works only when the one before has ended well.
@@ -159,23 +111,23 @@ fn is_waiting(task: &TaskRun) -> bool {
     condition_of(task).is_none_or(|c| c.status == "Unknown" && NOT_RUNNING.contains(&c.reason.as_str()))
 }
 
-fn result(observed: &Observed, step: Step, name: &str) -> Option<String> {
-    find_result(observed.task(task_of(step))?, step, name)
+fn result(snapshot: &RunSnapshot, step: Step, name: &str) -> Option<String> {
+    find_result(snapshot.task(task_of(step))?, step, name)
 }
 
-fn commit(observed: &Observed) -> Option<(Commit, String)> {
-    let commit = Commit::parse(&result(observed, Step::Clone, COMMIT_RESULT)?).ok()?;
-    Some((commit, result(observed, Step::Clone, SUBJECT_RESULT).unwrap_or_default()))
+fn commit(snapshot: &RunSnapshot) -> Option<(Commit, String)> {
+    let commit = Commit::parse(&result(snapshot, Step::Clone, COMMIT_RESULT)?).ok()?;
+    Some((commit, result(snapshot, Step::Clone, SUBJECT_RESULT).unwrap_or_default()))
 }
 
 /// A sentence about what is waited for: the most telling thing that is known.
-fn waiting(observed: &Observed) -> String {
-    let task = observed.deploy.as_ref().or(observed.build.as_ref());
+fn waiting(snapshot: &RunSnapshot) -> String {
+    let task = snapshot.deploy.as_ref().or(snapshot.build.as_ref());
     let condition = match task {
         Some(task) => condition_of(task),
-        None => observed.run.as_ref().and_then(|run| succeeded(&run.status.as_ref()?.conditions)),
+        None => snapshot.run.as_ref().and_then(|run| succeeded(&run.status.as_ref()?.conditions)),
     };
-    let text = match (&observed.run, condition) {
+    let text = match (&snapshot.run, condition) {
         (None, _) => "waiting until the cluster shows the run".to_owned(),
         (Some(_), None) if task.is_some() => "waiting for the pod".to_owned(),
         (Some(_), None) => "waiting until Tekton takes up the run".to_owned(),
@@ -183,7 +135,7 @@ fn waiting(observed: &Observed) -> String {
     };
     let attempt = task.and_then(|task| task.status.as_ref()).map_or(0, |status| status.retries_status.len());
     let text = if attempt == 0 { text } else { format!("attempt {}: {text}", attempt + 1) };
-    match &observed.warning {
+    match &snapshot.warning {
         Some(warning) => format!("{text}; the cluster warns: {warning}"),
         None => text,
     }
@@ -208,3 +160,6 @@ fn waiting_for(condition: &Condition) -> String {
     let tells_more = !condition.message.is_empty() && condition.message != condition.reason;
     if tells_more { format!("{what}: {}", condition.message) } else { what.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,11 +11,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::Reason;
+use crate::executor::tekton::api::{pipeline_runs, url};
+use crate::executor::tekton::client::{Refusal, RefusalKind, answer};
+use crate::executor::tekton::names::{DEPLOYMENT, INSTANCE};
 use crate::executor::{Event, Events, Outcome};
-
-use super::api::{pipeline_runs, url};
-use super::client::{Refusal, RefusalKind, answer};
-use super::names::{DEPLOYMENT, INSTANCE};
 
 /// Shortest and longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(1));

@@ -2,12 +2,13 @@
 
 use crate::domain::{Reason, Step};
 use crate::executor::Outcome;
+use crate::executor::tekton::exit_codes;
+use crate::executor::tekton::names::{BUILD_TASK, DEPLOY_TASK, MESSAGE_RESULT, task_of};
+use crate::executor::tekton::types::{
+    Condition, StepState, TaskRun, condition_of, find_result, own_end, state_of, succeeded,
+};
 
-use super::conditions::{Observed, condition_of, own_end, state_of, succeeded};
-use super::exit_codes;
-use super::names::{BUILD_TASK, DEPLOY_TASK, MESSAGE_RESULT, task_of};
-use super::step_results::find_result;
-use super::types::{Condition, StepState, TaskRun};
+use super::snapshot::RunSnapshot;
 
 /// Longest message about a failure, in characters; Tekton's own can be pages.
 const MAX_MESSAGE: usize = 500;
@@ -44,45 +45,45 @@ const NEVER_RAN: &[&str] =
     &["TaskRunImagePullFailed", "CreateContainerConfigError", "InitContainerFailed", "InitContainerOOM"];
 
 /// The end of a run; none while it goes on.
-pub(super) fn of_run(observed: &Observed) -> Option<Outcome> {
-    let status = observed.run.as_ref()?.status.as_ref()?;
+pub(super) fn of_run(snapshot: &RunSnapshot) -> Option<Outcome> {
+    let status = snapshot.run.as_ref()?.status.as_ref()?;
     let condition = succeeded(&status.conditions)?;
     match condition.status.as_str() {
-        "True" => Some(good_end(observed, condition)),
-        "False" => Some(bad_end(observed, condition)),
+        "True" => Some(good_end(snapshot, condition)),
+        "False" => Some(bad_end(snapshot, condition)),
         _ => None,
     }
 }
 
 /// `Completed` says that a task was skipped: with this graph something was not deployed.
-fn good_end(observed: &Observed, condition: &Condition) -> Outcome {
-    let status = observed.run.as_ref().and_then(|run| run.status.as_ref());
+fn good_end(snapshot: &RunSnapshot, condition: &Condition) -> Outcome {
+    let status = snapshot.run.as_ref().and_then(|run| run.status.as_ref());
     let is_skipped =
         status.is_some_and(|status| status.skipped_tasks.iter().any(|task| task.name == DEPLOY_TASK));
-    let is_deployed = observed.deploy.as_ref().and_then(condition_of).is_some_and(|c| c.status == "True");
+    let is_deployed = snapshot.deploy.as_ref().and_then(condition_of).is_some_and(|c| c.status == "True");
     if is_skipped || (condition.reason == "Completed" && !is_deployed) {
         return failed(Reason::DeployFailed, "Tekton left the deploy task out");
     }
     Outcome::Succeeded
 }
 
-fn bad_end(observed: &Observed, condition: &Condition) -> Outcome {
+fn bad_end(snapshot: &RunSnapshot, condition: &Condition) -> Outcome {
     match condition.reason.as_str() {
         "Cancelled" | "CancelledRunningFinally" | "StoppedRunningFinally" | "PipelineRunStopping" => {
             failed(Reason::Cancelled, "the run was cancelled")
         }
         "PipelineRunTimeout" => failed(Reason::Timeout, "it ran for longer than the service's timeout"),
         reason if INVALID.contains(&reason) => failed(Reason::InvalidPipeline, &said(condition)),
-        _ => match failed_task(observed) {
+        _ => match failed_task(snapshot) {
             Some((name, task)) => of_task(name, task),
             None => failed(Reason::InvalidPipeline, &said(condition)),
         },
     }
 }
 
-fn failed_task(observed: &Observed) -> Option<(&'static str, &TaskRun)> {
+fn failed_task(snapshot: &RunSnapshot) -> Option<(&'static str, &TaskRun)> {
     [BUILD_TASK, DEPLOY_TASK].into_iter().find_map(|name| {
-        let task = observed.task(name)?;
+        let task = snapshot.task(name)?;
         condition_of(task).is_some_and(|condition| condition.status == "False").then_some((name, task))
     })
 }

@@ -10,12 +10,12 @@ use kube::api::{Api, LogParams};
 use tokio::sync::watch;
 
 use crate::domain::Step;
+use crate::executor::tekton::client::{RefusalKind, answer};
+use crate::executor::tekton::names::container_of;
 use crate::executor::{Event, Events};
 
-use super::client::{RefusalKind, answer};
 use super::log_pieces::LogPieces;
 use super::log_position::Position;
-use super::names::container_of;
 use super::observe::Moment;
 
 /// Text is sent from this many bytes on, or when nothing more came for a while.

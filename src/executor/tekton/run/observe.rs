@@ -15,12 +15,13 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::Step;
+use crate::executor::tekton::api::{pipeline_runs, task_runs};
+use crate::executor::tekton::client::{Refusal, RefusalKind, answer};
+use crate::executor::tekton::names::{BUILD_TASK, DEPLOY_TASK, OF_PIPELINE_RUN, OF_PIPELINE_TASK};
+use crate::executor::tekton::types;
 
-use super::api::{pipeline_runs, task_runs};
-use super::client::{Refusal, RefusalKind, answer};
-use super::conditions::{Observed, View, view};
-use super::names::{BUILD_TASK, DEPLOY_TASK, OF_PIPELINE_RUN, OF_PIPELINE_TASK};
-use super::types;
+use super::snapshot::RunSnapshot;
+use super::view::{View, view};
 
 /// Time between two looks at everything, should a watch be silent.
 const RESYNC: Duration = Duration::from_mins(1);
@@ -55,7 +56,7 @@ type Change = watcher::Result<Event<DynamicObject>>;
 /// What is known so far.
 #[derive(Default)]
 struct Known {
-    observed: Observed,
+    snapshot: RunSnapshot,
     is_gone: bool,
     /// Whether the run has ended and its TaskRuns were read after that. Nothing changes any more.
     is_final: bool,
@@ -71,8 +72,8 @@ impl Moment {
 
 impl Known {
     fn moment(&self) -> Moment {
-        let pods = Step::ALL.map(|step| self.observed.pod_of(step).map(str::to_owned));
-        let mut view = view(&self.observed);
+        let pods = Step::ALL.map(|step| self.snapshot.pod_of(step).map(str::to_owned));
+        let mut view = view(&self.snapshot);
         view.end = view.end.filter(|_| self.is_final);
         Moment { view, pods, is_gone: self.is_gone, problem: self.problem.clone() }
     }
@@ -81,7 +82,7 @@ impl Known {
         // An object of the same name and another uid is not this run.
         if object.metadata.uid.as_deref() == Some(uid) {
             match types::pipeline_run(object) {
-                Ok(run) => self.observed.run = Some(run),
+                Ok(run) => self.snapshot.run = Some(run),
                 Err(why) => self.unreadable(object, &why),
             }
         }
@@ -93,8 +94,8 @@ impl Known {
             Err(why) => return self.unreadable(object, &why),
         };
         match object.labels().get(OF_PIPELINE_TASK).map(String::as_str) {
-            Some(BUILD_TASK) => self.observed.build = Some(task),
-            Some(DEPLOY_TASK) => self.observed.deploy = Some(task),
+            Some(BUILD_TASK) => self.snapshot.build = Some(task),
+            Some(DEPLOY_TASK) => self.snapshot.deploy = Some(task),
             _ => {}
         }
     }
@@ -128,7 +129,7 @@ impl Watched<'_> {
                 _ = resync.tick() => self.look(&mut known).await,
                 _ = hints.tick() => self.hint(&mut known).await,
             }
-            if view(&known.observed).end.is_some() {
+            if view(&known.snapshot).end.is_some() {
                 known.is_final = self.tasks(&mut known).await;
             }
             moments.send_replace(known.moment());
@@ -203,9 +204,9 @@ impl Watched<'_> {
         if known.problem.is_some() {
             return self.look(known).await;
         }
-        known.observed.warning = None;
-        let pod = known.observed.pod_of(Step::Deploy).or_else(|| known.observed.pod_of(Step::Build));
-        let is_waiting = view(&known.observed).waiting.is_some();
+        known.snapshot.warning = None;
+        let pod = known.snapshot.pod_of(Step::Deploy).or_else(|| known.snapshot.pod_of(Step::Build));
+        let is_waiting = view(&known.snapshot).waiting.is_some();
         let Some(pod) = pod.filter(|_| is_waiting) else { return };
         let events = Api::<core::Event>::namespaced(self.client.clone(), self.namespace);
         let about = ListParams::default().fields(&format!("involvedObject.name={pod},type=Warning"));
@@ -214,7 +215,7 @@ impl Watched<'_> {
             .items
             .into_iter()
             .max_by_key(|event| event.resource_version().and_then(|v| v.parse::<u64>().ok()));
-        known.observed.warning = last.map(|event| {
+        known.snapshot.warning = last.map(|event| {
             format!("{}: {}", event.reason.unwrap_or_default(), event.message.unwrap_or_default())
         });
     }

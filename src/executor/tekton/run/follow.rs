@@ -10,10 +10,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Reason, Step};
+use crate::executor::tekton::api::pipeline_runs;
+use crate::executor::tekton::client::{RefusalKind, answer};
 use crate::executor::{Event, Events, Outcome};
 
-use super::api::pipeline_runs;
-use super::client::{RefusalKind, answer};
 use super::log_position::Position;
 use super::logs::{Follower, StepLog};
 use super::observe::{Moment, Watched};

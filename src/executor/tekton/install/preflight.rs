@@ -9,11 +9,10 @@ use kube::Client;
 use kube::api::{Api, ListParams, PostParams};
 
 use crate::domain::{Finding, TektonSettings, Workload};
-
-use super::api::pipeline_runs;
-use super::client::{RefusalKind, answer};
-use super::names::DEPLOYER;
-use super::rollout_judge::target;
+use crate::executor::tekton::api::pipeline_runs;
+use crate::executor::tekton::client::{RefusalKind, answer};
+use crate::executor::tekton::names::DEPLOYER;
+use crate::executor::tekton::workload_target::target;
 
 /// Admission policies are stable from here on.
 const OLDEST_KUBERNETES: u32 = 30;

@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn the_policy_names_the_command_of_the_deploy_step() {
         let run: Value =
-            serde_json::from_str(include_str!("../../../tests/data/tekton/pipeline_run.json")).unwrap();
+            serde_json::from_str(include_str!("../../../../tests/data/tekton/pipeline_run.json")).unwrap();
         let command = run.pointer("/spec/pipelineSpec/tasks/1/taskSpec/steps/0/command").unwrap();
         let words: Vec<_> = command.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
 

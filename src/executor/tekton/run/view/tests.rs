@@ -6,7 +6,8 @@ use serde_json::Value;
 use crate::domain::Step;
 use crate::executor::Outcome;
 
-use super::conditions::{Finished, Observed, StepView, View, view};
+use super::{Finished, StepView, View, view};
+use crate::executor::tekton::run::snapshot::RunSnapshot;
 
 /// Fewer files than this means that some are not read.
 const AT_LEAST: usize = 40;
@@ -20,8 +21,8 @@ struct Fixture {
     expect: Vec<String>,
 }
 
-fn observed(fixture: &Fixture) -> Observed {
-    Observed {
+fn snapshot(fixture: &Fixture) -> RunSnapshot {
+    RunSnapshot {
         run: serde_json::from_value(fixture.run.clone()).unwrap(),
         build: serde_json::from_value(fixture.build.clone()).unwrap(),
         deploy: serde_json::from_value(fixture.deploy.clone()).unwrap(),
@@ -62,7 +63,7 @@ fn every_recorded_moment_means_what_it_should() {
     files.sort();
     for path in files {
         let fixture: Fixture = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        let lines = rendered(&view(&observed(&fixture)));
+        let lines = rendered(&view(&snapshot(&fixture)));
         read += 1;
         if lines != fixture.expect {
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();

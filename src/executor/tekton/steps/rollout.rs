@@ -11,9 +11,14 @@ use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Refusal, RefusalKind, answer};
-use super::exit_codes::{DEPLOY_FAILED, ROLLED_BACK, ROLLOUT_FAILED, SUCCEEDED, SUPERSEDED};
-use super::rollout_judge::{Next, Target, judge, target};
+use crate::executor::tekton::client::{Refusal, RefusalKind, answer};
+use crate::executor::tekton::exit_codes::{
+    DEPLOY_FAILED, ROLLED_BACK, ROLLOUT_FAILED, SUCCEEDED, SUPERSEDED,
+};
+use crate::executor::tekton::workload_target::{Target, target};
+
+use super::process::write_result;
+use super::rollout_judge::{Next, judge};
 
 /// Time between two looks at the workload.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -68,17 +73,17 @@ pub async fn run(client: Client, rollout: &Rollout, stop: &CancellationToken) ->
     let end = session.roll_out().await.unwrap_or_else(|end| end);
     println!("{}", end.message);
     if end.code != SUCCEEDED {
-        leave(rollout.message_file.as_deref(), &end.message);
+        tell_result(rollout.message_file.as_deref(), &end.message);
     }
     end.code
 }
 
 /// A result for Tekton. A lost one costs a sentence, no more.
-fn leave(file: Option<&Path>, text: &str) {
+fn tell_result(file: Option<&Path>, text: &str) {
     if let Some(file) = file
-        && let Err(error) = std::fs::write(file, text)
+        && let Err(error) = write_result(file, text)
     {
-        eprintln!("{}: {error}", file.display());
+        eprintln!("{error}");
     }
 }
 
@@ -98,7 +103,7 @@ impl Session<'_> {
             .map_err(|why| self.unchanged(&why))?;
         let before = target(&workload, rollout.container.as_deref())
             .map_err(|message| End { code: DEPLOY_FAILED, message })?;
-        leave(rollout.previous_image_file.as_deref(), &before.image);
+        tell_result(rollout.previous_image_file.as_deref(), &before.image);
         let wanted = before.served_by(&rollout.image, &rollout.deployment, &rollout.commit);
         println!("container {}: {} -> {}", before.container, before.image, wanted.image);
         // The same patch twice is the same as once, so a lost answer does no harm.

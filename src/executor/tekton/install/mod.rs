@@ -1,0 +1,4 @@
+//! What an operator installs in a cluster, and the look at whether it is there.
+
+pub mod manifests;
+pub mod preflight;

@@ -1,0 +1,140 @@
+//! What the server does for one run: writes its PipelineRun, creates it, observes it and follows its logs to the end.
+
+mod create;
+mod follow;
+mod log_pieces;
+mod log_position;
+mod logs;
+mod observe;
+pub mod pipeline_run;
+pub mod snapshot;
+mod tasks;
+mod verdict;
+pub mod view;
+
+use std::time::Duration;
+
+use kube::api::{DeleteParams, DynamicObject, Preconditions};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{DeploymentId, Reason};
+use crate::executor::tekton::api::pipeline_runs;
+use crate::executor::tekton::client::{RefusalKind, answer};
+use crate::executor::tekton::{TektonExecutor, types};
+use crate::executor::{ClusterRun, Error, Event, Events, Outcome, Run, Settled};
+
+use create::Made;
+use follow::Followed;
+use pipeline_run::pipeline_run;
+use snapshot::RunSnapshot;
+use view::view;
+
+/// A run that was asked to end and is not known to have ended after this is left to the reconcile list; within the 15 s
+/// of the executor's contract.
+const STOP_LIMIT: Duration = Duration::from_secs(13);
+
+impl TektonExecutor {
+    /// Runs a deployment to its end, or attaches to its run; within the limit once it was asked to stop.
+    pub(super) async fn run_or_attach(
+        &self,
+        run: &Run,
+        cluster: &ClusterRun,
+        events: &Events,
+        stop: &CancellationToken,
+    ) -> Outcome {
+        tokio::select! {
+            outcome = self.make_and_follow(run, cluster, events, stop) => outcome,
+            () = overdue(stop) => {
+                let message = "it was asked to end; the cluster has not confirmed that it did";
+                Outcome::failed(Reason::Cancelled, message)
+            }
+        }
+    }
+
+    /// Ends a run of which nobody knows the end.
+    pub(super) async fn settle_run(&self, id: &DeploymentId) -> Result<Settled, Error> {
+        let Some(run) = self.own(id).await? else { return Ok(Settled::Absent) };
+        // One that cannot be read may go on, unless it has a time at which it ended.
+        let has_ended = run.data.pointer("/status/completionTime").is_some_and(|at| !at.is_null());
+        let snapshot = RunSnapshot { run: types::pipeline_run(&run).ok(), ..RunSnapshot::default() };
+        if has_ended || view(&snapshot).end.is_some() {
+            return Ok(Settled::Ended);
+        }
+        let (namespace, name) = (&self.common.namespace, id.run_name());
+        follow::cancel(&self.client, namespace, name.as_str()).await.map_err(Error)?;
+        Ok(Settled::Ending)
+    }
+
+    /// Deletes exactly the object that was looked at.
+    pub(super) async fn delete_run(&self, id: &DeploymentId) -> Result<(), Error> {
+        let Some(run) = self.own(id).await? else { return Ok(()) };
+        let exactly = Preconditions { uid: run.metadata.uid, ..Preconditions::default() };
+        let how = DeleteParams::background().preconditions(exactly);
+        let runs = pipeline_runs(&self.client, &self.common.namespace);
+        match answer(runs.delete(id.run_name().as_str(), &how)).await {
+            Ok(_) => Ok(()),
+            Err(refusal) if refusal.kind == RefusalKind::Missing => Ok(()),
+            Err(refusal) => Err(Error(refusal.text)),
+        }
+    }
+
+    async fn make_and_follow(
+        &self,
+        run: &Run,
+        cluster: &ClusterRun,
+        events: &Events,
+        stop: &CancellationToken,
+    ) -> Outcome {
+        let name = run.deployment.run_name();
+        let uid = match &cluster.uid {
+            Some(uid) => uid.clone(),
+            None => match self.make(run, cluster, events, stop).await {
+                Made::Exists(uid) => uid,
+                Made::Ended(outcome) => return outcome,
+            },
+        };
+        let followed = Followed {
+            client: &self.client,
+            namespace: &self.common.namespace,
+            name: name.as_str(),
+            uid: &uid,
+            log_mark: cluster.log_mark.as_deref(),
+            events,
+            stop,
+        };
+        // Two watches and a log stream are large, and every layer above would carry them.
+        Box::pin(followed.follow()).await
+    }
+
+    /// The run of a deployment, where this server made it. One of the same name that somebody else made is none of ours.
+    async fn own(&self, id: &DeploymentId) -> Result<Option<DynamicObject>, Error> {
+        let runs = pipeline_runs(&self.client, &self.common.namespace);
+        match answer(runs.get(id.run_name().as_str())).await {
+            Ok(run) => {
+                Ok(Some(run).filter(|run| create::is_made_by(run, &self.common.instance, id.as_str())))
+            }
+            Err(refusal) if refusal.kind == RefusalKind::Missing => Ok(None),
+            Err(refusal) => Err(Error(refusal.text)),
+        }
+    }
+
+    async fn make(&self, run: &Run, cluster: &ClusterRun, events: &Events, stop: &CancellationToken) -> Made {
+        let object = match pipeline_run(run, cluster, &self.common) {
+            Ok(object) => object,
+            Err(refused) => {
+                return Made::Ended(Outcome::failed(Reason::InvalidPipeline, refused.to_string()));
+            }
+        };
+        let made = create::make(&self.client, &object, events, stop).await;
+        if let Made::Exists(uid) = &made {
+            drop(events.send(Event::Created { uid: uid.clone() }).await);
+        }
+        made
+    }
+}
+
+/// One limit for all that a stop may wait for: an answer to the creation, the cancel, the end itself.
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(STOP_LIMIT).await;
+}

@@ -1,0 +1,31 @@
+//! What the cluster has shown of one run.
+
+use crate::domain::Step;
+use crate::executor::tekton::names::{DEPLOY_TASK, task_of};
+use crate::executor::tekton::types::{PipelineRun, TaskRun};
+
+/// What is known of one run at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct RunSnapshot {
+    /// None before it is seen.
+    pub run: Option<PipelineRun>,
+    /// None before it exists, and always in a rollback.
+    pub build: Option<TaskRun>,
+    /// None before it exists.
+    pub deploy: Option<TaskRun>,
+    /// The last Warning event about the pod that is waited for.
+    pub warning: Option<String>,
+}
+
+impl RunSnapshot {
+    /// The TaskRun of a task.
+    pub fn task(&self, name: &str) -> Option<&TaskRun> {
+        if name == DEPLOY_TASK { self.deploy.as_ref() } else { self.build.as_ref() }
+    }
+
+    /// The pod of a step, once it is known.
+    pub fn pod_of(&self, step: Step) -> Option<&str> {
+        let pod = self.task(task_of(step))?.status.as_ref()?.pod_name.as_str();
+        (!pod.is_empty()).then_some(pod)
+    }
+}
