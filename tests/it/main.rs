@@ -44,5 +44,6 @@ mod services;
 mod snippets;
 mod startup;
 mod tekton;
+mod tekton_scenarios;
 mod tokens;
 mod trigger;

@@ -1,8 +1,11 @@
 //! One call of an executor, as the dispatcher makes it, and what it told so far.
 
+use std::time::Duration;
+
 use stackblaze::executor::{Error, Event, Executor, Outcome, Run};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::soon;
@@ -12,6 +15,8 @@ pub struct Following {
     task: JoinHandle<Result<Outcome, Error>>,
     inbox: mpsc::Receiver<Event>,
     told: Vec<Event>,
+    /// How long something is waited for.
+    pub patience: Duration,
     pub stop: CancellationToken,
 }
 
@@ -27,7 +32,7 @@ impl Following {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = tokio::spawn(async move { executor.run(&run, &events, &stopped).await });
-        Self { task, inbox, told: Vec::new(), stop }
+        Self { task, inbox, told: Vec::new(), patience: super::PATIENCE, stop }
     }
 
     /// Waits for something to be told, and gives it as `pick` sees it.
@@ -42,7 +47,7 @@ impl Following {
                 }
             }
         };
-        let found = tokio::time::timeout(super::PATIENCE, found).await;
+        let found = timeout(self.patience, found).await;
         found.unwrap_or_else(|_| panic!("it was never told; this was: {:#?}", self.told))
     }
 
@@ -86,7 +91,7 @@ impl Following {
                 self.told.push(event);
             }
         };
-        soon(rest).await;
+        timeout(self.patience, rest).await.expect("it ends in time");
         let outcome = soon(&mut self.task).await.unwrap().unwrap();
         (std::mem::take(&mut self.told), outcome)
     }

@@ -16,6 +16,7 @@ pub mod log;
 pub mod outage;
 pub mod process;
 pub mod scripted;
+pub mod scripted_cluster;
 pub mod server;
 pub mod stage;
 

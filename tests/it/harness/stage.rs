@@ -201,7 +201,8 @@ pub fn common(namespace: &str) -> Common {
     Common { namespace: namespace.to_owned(), instance: "k3x9".to_owned(), images }
 }
 
-fn run() -> Run {
+/// A deployment of a service in the cluster.
+pub fn run() -> Run {
     let image = ImageRepository::parse("image", "registry.example.com/team/api").unwrap();
     let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
     Run {
