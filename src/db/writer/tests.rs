@@ -4,9 +4,11 @@ use std::sync::Mutex;
 use std::sync::mpsc as std_mpsc;
 
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 
+use super::worker::BATCH_CLOSURES;
 use super::*;
-use crate::db::migrate;
+use crate::db::{connection, migrate};
 use crate::domain::Timestamp;
 
 /// Nothing here takes this long; a test that waits longer has failed.
