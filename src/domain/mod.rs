@@ -12,11 +12,13 @@ mod deployment;
 mod deployment_id;
 mod digits;
 mod entropy;
+mod executor_kind;
 mod finding;
 mod git_ref;
 mod hook;
 mod image;
 mod link;
+mod local_settings;
 mod log_lines;
 mod names;
 mod password;
@@ -29,8 +31,9 @@ mod step;
 mod tekton_settings;
 mod token;
 mod urls;
+mod who;
 
-pub use act::{Act, ActKind, Subject, Who};
+pub use act::{Act, ActKind, Subject};
 pub use address::AddressRange;
 pub use clock::{Clock, Timestamp};
 pub use code::{Class, Code};
@@ -38,24 +41,25 @@ pub use deployment::{Deployment, Trigger};
 pub use deployment_id::{DeploymentId, RunName};
 pub(crate) use entropy::BASE36;
 pub use entropy::random_digits;
+pub use executor_kind::{ExecutorKind, ExecutorSet};
 pub use finding::{Checks, Finding, Verdict};
 pub use git_ref::{Branch, BranchError, Commit, CommitError};
 pub use hook::{BranchPattern, Hook, HookId, HookName, HookRules};
 pub use image::{BuiltImage, ImageDigest, ImageRepository};
 pub use link::{LinkToken, SessionToken};
+pub use local_settings::{EnvName, LocalSettings};
 pub use log_lines::LogLines;
 pub use password::{PASSWORD_MIN, Password, PasswordHash};
 pub use redaction::Redactor;
 pub use repository::{Repository, RepositoryError, Transport};
-pub use service::{
-    EnvName, ExecutorKind, ExecutorSet, LocalSettings, QueuePolicy, Service, ServiceId, ServiceName,
-};
+pub use service::{QueuePolicy, Service, ServiceId, ServiceName};
 pub use span::Span;
 pub use status::{Reason, Status};
 pub use step::{Step, StepRecord, StepStatus};
 pub use tekton_settings::{CacheRepository, TektonSettings, Workload};
 pub use token::{ApiToken, HookToken, Scope, TokenHash, TokenKey, TokenKeyError};
 pub use urls::Urls;
+pub use who::Who;
 
 /// A value that breaks a rule of the product: which field, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

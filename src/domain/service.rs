@@ -1,22 +1,17 @@
 //! The user's application: where it comes from, how it is built, and how its calls queue.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use super::digits::is_base36;
-use super::entropy::{BASE36, random_digits};
-use super::{Branch, Invalid, Repository, Span, TektonSettings, Timestamp, Transport};
+use crate::domain::digits::is_base36;
+use crate::domain::entropy::{BASE36, random_digits};
+use crate::domain::{
+    Branch, ExecutorKind, Invalid, LocalSettings, Repository, Span, TektonSettings, Timestamp, Transport,
+};
 
 /// Characters of a service id.
 const ID_LENGTH: usize = 12;
 /// Longest DNS label.
 const MAX_NAME: usize = 63;
-/// Longest command, in bytes.
-const MAX_COMMAND: usize = 4_096;
-/// Most variables, and longest value in bytes.
-const MAX_VARIABLES: usize = 200;
-const MAX_VALUE: usize = 32_768;
-
 /// Twelve of `[0-9a-z]`; part of every hook token of the service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ServiceId(String);
@@ -79,67 +74,6 @@ impl fmt::Display for ServiceName {
     }
 }
 
-/// What runs a deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ExecutorKind {
-    /// A Tekton `PipelineRun` in a Kubernetes cluster.
-    Tekton,
-    /// Process groups on the server's own host; trusted code only.
-    Local,
-}
-
-impl ExecutorKind {
-    /// All of them; a new service gets the first that its server has.
-    pub const ALL: [Self; 2] = [Self::Tekton, Self::Local];
-
-    /// The word for it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Tekton => "tekton",
-            Self::Local => "local",
-        }
-    }
-
-    /// Whether its runs go on when the server dies, so that the next one attaches to them again.
-    pub const fn survives_restart(self) -> bool {
-        match self {
-            Self::Tekton => true,
-            Self::Local => false,
-        }
-    }
-
-    /// Reads the word.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
-}
-
-/// Some of the executors, such as those that a server has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ExecutorSet([bool; ExecutorKind::ALL.len()]);
-
-impl ExecutorSet {
-    /// Whether this one is among them.
-    pub const fn has(self, kind: ExecutorKind) -> bool {
-        self.0[kind as usize]
-    }
-
-    /// Those that are among them, in the order of [`ExecutorKind::ALL`].
-    pub fn iter(self) -> impl Iterator<Item = ExecutorKind> {
-        ExecutorKind::ALL.into_iter().filter(move |kind| self.has(*kind))
-    }
-}
-
-impl FromIterator<ExecutorKind> for ExecutorSet {
-    fn from_iter<I: IntoIterator<Item = ExecutorKind>>(kinds: I) -> Self {
-        let mut set = Self::default();
-        for kind in kinds {
-            set.0[kind as usize] = true;
-        }
-        set
-    }
-}
-
 /// What happens to a call while others of the service are queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueuePolicy {
@@ -164,103 +98,6 @@ impl QueuePolicy {
     /// Reads the word.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Coalesce, Self::Latest, Self::Every].into_iter().find(|policy| policy.as_str() == text)
-    }
-}
-
-/// The name of a variable that a service gives its steps.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct EnvName(String);
-
-impl EnvName {
-    /// Reads a name: letters, digits and `_`, not beginning with a digit, and none of the names that steps are given.
-    ///
-    /// # Errors
-    /// Says which rule is broken.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let shape = !text.is_empty()
-            && text.len() <= 100
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-            && !text.as_bytes()[0].is_ascii_digit();
-        if !shape {
-            return Err(Invalid::new(format!("env.{text}"), "a variable's name is letters, digits and _"));
-        }
-        if text.starts_with("STACKBLAZE_") || text.starts_with("GIT_") {
-            return Err(Invalid::new(
-                format!("env.{text}"),
-                "names that begin with STACKBLAZE_ or GIT_ are set by the server",
-            ));
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// How the local executor builds and deploys a service.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct LocalSettings {
-    /// Given to `sh -e -c` in the source folder. Empty: nothing to build.
-    pub build_command: String,
-    /// Given to `sh -e -c` in the source folder after the build. Empty: nothing to deploy.
-    pub deploy_command: String,
-    /// Variables of the build and deploy commands. Values are never shown or logged again; stored in clear.
-    pub env: BTreeMap<EnvName, String>,
-    /// A file on the server with a token or password, used in `clone` only.
-    pub git_token_file: Option<String>,
-    /// A file on the server with an ssh private key, used in `clone` only.
-    pub git_ssh_key_file: Option<String>,
-}
-
-impl fmt::Debug for LocalSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalSettings").field("env", &self.env.keys()).finish_non_exhaustive()
-    }
-}
-
-impl LocalSettings {
-    /// A command as a shell takes it: with line feeds alone, whatever it was typed on.
-    pub fn command(text: &str) -> String {
-        text.replace("\r\n", "\n")
-    }
-
-    /// Checks lengths, paths and that at most one git credential is named.
-    ///
-    /// # Errors
-    /// Names the field.
-    pub fn check(&self) -> Result<(), Invalid> {
-        for (field, command) in
-            [("buildCommand", &self.build_command), ("deployCommand", &self.deploy_command)]
-        {
-            if command.len() > MAX_COMMAND || command.contains('\0') {
-                return Err(Invalid::new(
-                    field,
-                    format!("a command has at most {MAX_COMMAND} bytes and no NUL"),
-                ));
-            }
-        }
-        if self.env.len() > MAX_VARIABLES {
-            return Err(Invalid::new("env", format!("at most {MAX_VARIABLES} variables")));
-        }
-        for (name, value) in &self.env {
-            if value.len() > MAX_VALUE || value.contains('\0') {
-                let detail = format!("a value has at most {MAX_VALUE} bytes and no NUL");
-                return Err(Invalid::new(format!("env.{}", name.as_str()), detail));
-            }
-        }
-        for (field, path) in
-            [("gitTokenFile", &self.git_token_file), ("gitSshKeyFile", &self.git_ssh_key_file)]
-        {
-            if path.as_ref().is_some_and(|path| !path.starts_with('/') || path.contains('\0')) {
-                return Err(Invalid::new(field, "must be an absolute path on the server"));
-            }
-        }
-        if self.git_token_file.is_some() && self.git_ssh_key_file.is_some() {
-            return Err(Invalid::new("gitSshKeyFile", "give gitTokenFile or gitSshKeyFile, not both"));
-        }
-        Ok(())
     }
 }
 
@@ -348,22 +185,5 @@ mod tests {
         for wrong in ["", "API", "-a", "a-", "a_b", "a.b", "a b", &"x".repeat(64)] {
             assert!(ServiceName::parse(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn names_that_the_server_sets_are_not_for_services() {
-        assert!(EnvName::parse("DATABASE_URL").is_ok());
-        for wrong in ["", "1A", "A-B", "A=B", "STACKBLAZE_COMMIT", "GIT_ASKPASS"] {
-            assert!(EnvName::parse(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn values_of_variables_do_not_show_in_debug_output() {
-        let env = BTreeMap::from([(EnvName::parse("KEY").unwrap(), "hunter2hunter2".to_owned())]);
-
-        let shown = format!("{:?}", LocalSettings { env, ..LocalSettings::default() });
-
-        assert!(shown.contains("KEY") && !shown.contains("hunter2"));
     }
 }
