@@ -1,18 +1,21 @@
 //! Every setting once: flag, environment name, default, unit, check.
 #![warn(missing_docs)]
 
+mod values;
+
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::{Args, FromArgMatches};
 use ipnet::IpNet;
 
-use crate::domain::{Invalid, Span, Step};
+use crate::domain::{Span, Step};
+
+pub(crate) use values::base_url;
+pub use values::{Bytes, StepImage};
 
 /// Begins the name of every environment variable of ours.
 const PREFIX: &str = "STACKBLAZE_";
@@ -224,74 +227,6 @@ pub enum ClusterAt<'a> {
     },
 }
 
-/// The image of one step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepImage {
-    /// Which step.
-    pub step: Step,
-    /// The image, with its registry.
-    pub image: String,
-}
-
-impl FromStr for StepImage {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let wrong = || {
-            let detail = format!("\"{text}\" must be like build=registry.example.com/stackblaze-builder:1");
-            Invalid::new("step-image", detail)
-        };
-        let (step, image) = text.split_once('=').ok_or_else(wrong)?;
-        let step = Step::parse(step).ok_or_else(wrong)?;
-        let is_image = !image.is_empty() && image.bytes().all(|b| b.is_ascii_graphic() && b != b'$');
-        if is_image { Ok(Self { step, image: image.to_owned() }) } else { Err(wrong()) }
-    }
-}
-
-/// A size as people write it: `512KiB`, `5MiB`, `1GiB`, or plain bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bytes(pub u64);
-
-impl FromStr for Bytes {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)];
-        let read = units.iter().find_map(|(unit, shift)| {
-            let number = text.strip_suffix(unit)?.parse::<u64>().ok()?;
-            number.checked_mul(1 << shift).filter(|bytes| i64::try_from(*bytes).is_ok())
-        });
-        read.map(Self)
-            .ok_or_else(|| Invalid::new("size", format!("\"{text}\" is no size; write 512KiB, 5MiB or 1GiB")))
-    }
-}
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            bytes if bytes >= 1 << 30 && bytes.is_multiple_of(1 << 30) => write!(f, "{}GiB", bytes >> 30),
-            bytes if bytes >= 1 << 20 && bytes.is_multiple_of(1 << 20) => write!(f, "{}MiB", bytes >> 20),
-            bytes if bytes >= 1 << 10 && bytes.is_multiple_of(1 << 10) => write!(f, "{}KiB", bytes >> 10),
-            bytes => write!(f, "{bytes}"),
-        }
-    }
-}
-
-/// Reads the base of URLs: scheme, host and port without a path.
-pub(crate) fn base_url(text: &str) -> Result<String, Invalid> {
-    let wrong =
-        || Invalid::new("url", format!("\"{text}\" must be like https://deploy.example.com, without a path"));
-    let url = url::Url::parse(text).map_err(|_| wrong())?;
-    let is_base = matches!(url.scheme(), "http" | "https")
-        && url.host().is_some()
-        && url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    if is_base { Ok(text.trim_end_matches('/').to_owned()) } else { Err(wrong()) }
-}
-
 /// Environment variables that look like ours and that nobody reads: most likely misspelt.
 pub fn unknown_variables(command: &clap::Command) -> Vec<String> {
     let mut known = Vec::new();
@@ -305,41 +240,5 @@ fn collect_variables(command: &clap::Command, known: &mut Vec<String>) {
     known.extend(names.map(str::to_owned));
     for subcommand in command.get_subcommands() {
         collect_variables(subcommand, known);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_read_and_shown() {
-        for (text, bytes) in [("5MiB", 5 << 20), ("1GiB", 1 << 30), ("512KiB", 512 << 10), ("7", 7)] {
-            let size: Bytes = text.parse().unwrap();
-            assert_eq!((size.0, size.to_string().as_str()), (bytes, text));
-        }
-        assert!(
-            "5MB".parse::<Bytes>().is_err() && "-1".parse::<Bytes>().is_err() && "".parse::<Bytes>().is_err()
-        );
-        assert!("99999999999GiB".parse::<Bytes>().is_err());
-    }
-
-    #[test]
-    fn a_step_image_names_its_step() {
-        let read: StepImage = "build=r.example.com/builder@sha256:00".parse().unwrap();
-
-        assert_eq!((read.step, read.image.as_str()), (Step::Build, "r.example.com/builder@sha256:00"));
-        for wrong in ["", "build", "build=", "push=x", "build=a b", "build=$(x)"] {
-            assert!(wrong.parse::<StepImage>().is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_base_url_has_no_path() {
-        assert_eq!(base_url("https://deploy.example.com/").unwrap(), "https://deploy.example.com");
-        for wrong in ["deploy.example.com", "ftp://x", "https://x/path", "https://x/?a", "https://u:p@x", ""]
-        {
-            assert!(base_url(wrong).is_err(), "{wrong}");
-        }
     }
 }
