@@ -7,8 +7,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::db::{Db, Error as DbError, Tx, deployments, logs};
+use crate::dispatch::Inner;
 use crate::dispatch::record::{Record, persist};
-use crate::dispatch::{Inner, Stop, asked_to_stop};
+use crate::dispatch::stop::{Stop, asked_to_stop};
 use crate::domain::{Deployment, DeploymentId, ExecutorKind, Reason, Service};
 use crate::executor::{self, Events, Executor, Outcome, Run};
 

@@ -3,6 +3,7 @@
 //! The loops are level-triggered: each reads what is there and mends what differs. A notice only shortens the wait.
 
 mod checks;
+mod executors;
 mod follow;
 mod health;
 mod reconcile;
@@ -22,11 +23,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::db::queue::Claims;
 use crate::db::{self, Db, deployments, logs, queue, services};
-use crate::domain::{Clock, Deployment, DeploymentId, ExecutorKind, ExecutorSet, Reason, Service, Timestamp};
+use crate::domain::{Clock, Deployment, DeploymentId, ExecutorSet, Reason, Service, Timestamp};
 use crate::executor::Executor;
 
+pub use executors::Executors;
+
 use health::Health;
-use stop::Stop;
+use stop::{Stop, due_to_stop};
 
 /// Longest time between two looks at the tables.
 const TICK: Duration = Duration::from_secs(1);
@@ -49,29 +52,6 @@ pub struct Settings {
     pub runs: (Duration, u32),
     /// Where a run in a cluster says that its deployment's page is.
     pub page_of: PageOf,
-}
-
-/// What runs deployments here.
-pub struct Executors<E>(Vec<(ExecutorKind, E)>);
-
-impl<E> Executors<E> {
-    /// At most one of each kind; a kind that is missing runs nothing here.
-    pub fn new(all: impl IntoIterator<Item = (ExecutorKind, E)>) -> Self {
-        Self(all.into_iter().collect())
-    }
-
-    /// Which kinds there are.
-    pub fn kinds(&self) -> ExecutorSet {
-        self.0.iter().map(|(kind, _)| *kind).collect()
-    }
-
-    fn get(&self, kind: ExecutorKind) -> Option<&E> {
-        self.0.iter().find(|(own, _)| *own == kind).map(|(_, executor)| executor)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (ExecutorKind, &E)> {
-        self.0.iter().map(|(kind, executor)| (*kind, executor))
-    }
 }
 
 /// Claims deployments and runs them. Cheap to clone; clones are the same dispatcher.
@@ -281,19 +261,6 @@ impl<E: Executor> Dispatcher<E> {
         self.inner.db.write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, now)).await?;
         Ok(())
     }
-}
-
-fn due_to_stop(deployment: &Deployment, now: Timestamp) -> Option<(Reason, String)> {
-    let is_late = deployment.stop_at.is_some_and(|at| at <= now);
-    let timeout = || (Reason::Timeout, "it ran for longer than the service's timeout".to_owned());
-    asked_to_stop(deployment).or_else(|| is_late.then(timeout))
-}
-
-/// Why somebody asked for the end of this deployment; it goes before whatever else ends it.
-fn asked_to_stop(deployment: &Deployment) -> Option<(Reason, String)> {
-    let reason = deployment.cancel_reason?;
-    let message = deployment.message.clone().unwrap_or_else(|| reason.sentence().to_owned());
-    Some((reason, message))
 }
 
 impl<E: Executor> Inner<E> {

@@ -3,7 +3,8 @@
 use futures_util::future::join_all;
 
 use crate::db::{self, deployments, queue, services};
-use crate::dispatch::{Dispatcher, asked_to_stop, record};
+use crate::dispatch::stop::asked_to_stop;
+use crate::dispatch::{Dispatcher, record};
 use crate::domain::{Deployment, Reason};
 use crate::executor::Executor;
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::Reason;
+use crate::domain::{Deployment, Reason, Timestamp};
 
 /// What a run is told that is stopped with the server.
 const STOPPED: &str = "the server was stopped";
@@ -48,4 +48,18 @@ impl Stop {
     pub(super) fn cause(&self) -> Option<(Reason, String)> {
         self.cause.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Why a deployment is to be stopped now, if it is: somebody asked for it, or its time is up.
+pub(super) fn due_to_stop(deployment: &Deployment, now: Timestamp) -> Option<(Reason, String)> {
+    let is_late = deployment.stop_at.is_some_and(|at| at <= now);
+    let timeout = || (Reason::Timeout, "it ran for longer than the service's timeout".to_owned());
+    asked_to_stop(deployment).or_else(|| is_late.then(timeout))
+}
+
+/// Why somebody asked for the end of this deployment; it goes before whatever else ends it.
+pub(super) fn asked_to_stop(deployment: &Deployment) -> Option<(Reason, String)> {
+    let reason = deployment.cancel_reason?;
+    let message = deployment.message.clone().unwrap_or_else(|| reason.sentence().to_owned());
+    Some((reason, message))
 }
