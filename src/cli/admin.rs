@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use crate::config::DataDir;
 
-use super::client::{Remote, Session, path};
+use super::client::path;
 use super::failure::{FAILED, Failure, NOT_FOUND};
 use super::output::text;
+use super::remote::{Remote, Session};
 
 /// Operators: the people at the dashboard
 #[derive(Debug, Args)]

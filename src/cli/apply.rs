@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 
 use crate::config::DataDir;
 
-use super::client::{Remote, Session, path};
+use super::client::path;
 use super::failure::{Failure, NOT_FOUND, USAGE};
 use super::output::text;
+use super::remote::{Remote, Session};
 use super::service::{read_env, warn_unprotected};
 use super::service_cluster::workload;
 

@@ -11,8 +11,9 @@ use serde_json::json;
 
 use crate::config::DataDir;
 
-use super::client::{Client, Remote, Verb};
+use super::client::{Client, Verb};
 use super::failure::{CONFLICT, FAILED, Failure};
+use super::remote::Remote;
 
 /// Begins every SQLite file.
 const MAGIC: &[u8] = b"SQLite format 3\0";

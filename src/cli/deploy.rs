@@ -7,8 +7,9 @@ use serde_json::json;
 
 use crate::config::DataDir;
 
-use super::client::{Remote, path};
+use super::client::path;
 use super::failure::{Failure, UNKNOWN};
+use super::remote::Remote;
 use super::wait::{Patience, after_accepted};
 
 /// Deploy a service now; prints the id of the deployment

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use crate::config::DataDir;
 
-use super::client::{self, Remote, Session, path, query_value};
+use super::client::{self, path, query_value};
 use super::failure::Failure;
 use super::log_text::LogText;
 use super::logs::Follower;
 use super::output::{age, has_colour, items, or_dash, text, write_out};
+use super::remote::{Remote, Session};
 use super::wait::{self, Patience, after_accepted, duration, look, until_ended};
 
 /// Characters of a commit that lists show.

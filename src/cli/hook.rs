@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 
 use crate::config::DataDir;
 
-use super::client::{Remote, Session, path};
+use super::client::path;
 use super::failure::Failure;
 use super::output::{age, items, or_dash, text};
+use super::remote::{Remote, Session};
 
 /// Hooks: secret URLs that start a deployment
 #[derive(Debug, Args)]

@@ -16,6 +16,7 @@ mod log_text;
 mod logs;
 mod manifests;
 mod output;
+mod remote;
 mod restore;
 mod rollout;
 mod serve;

@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 
 use crate::config::DataDir;
 
-use super::client::{Client, Remote, Session, path};
+use super::client::{Client, path};
 use super::failure::Failure;
 use super::output::{age, items, or_dash, text};
+use super::remote::{Remote, Session};
 use super::service_checks;
 use super::service_cluster::{ClusterFields, UNSETTABLE, shown};
 

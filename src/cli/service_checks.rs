@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::client::{Session, path};
+use super::client::path;
 use super::failure::{FAILED, Failure};
 use super::output::{Style, age, has_colour, text};
+use super::remote::Session;
 
 /// How long a look is waited for, and the time between two questions.
 const PATIENCE: Duration = Duration::from_secs(30);

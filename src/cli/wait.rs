@@ -11,9 +11,10 @@ use tokio::time::Instant;
 
 use crate::domain::{Span, Status, Timestamp};
 
-use super::client::{Client, Session, path};
+use super::client::{Client, path};
 use super::failure::{FAILED, Failure, INTERRUPTED, UNKNOWN};
 use super::output::{Output, Style, has_colour, text};
+use super::remote::Session;
 
 /// Seconds that the server holds a call while nothing changes.
 const HOLD_SECONDS: u32 = 50;
