@@ -12,7 +12,7 @@ pub fn shown(row: TokenRow, secret: Option<&ApiToken>) -> TokenJson {
     TokenJson {
         id: row.id,
         name: row.name,
-        scope: row.scope.as_str(),
+        scope: row.scope.as_str().into(),
         service: row.service.map(|(_, name)| name),
         created_at: row.created_at,
         created_by: row.created_by.to_string(),

@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
+use crate::cli::answer::Answer;
+use crate::cli::apply_file::{self, DeclaredHook, DeclaredService};
+use crate::cli::client::path;
+use crate::cli::failure::{Failure, NOT_FOUND, USAGE};
+use crate::cli::remote::{Remote, Session};
+use crate::cli::service_fields::warn_unprotected;
 use crate::config::DataDir;
-
-use super::client::path;
-use super::failure::{Failure, NOT_FOUND, USAGE};
-use super::output::text;
-use super::remote::{Remote, Session};
-use super::service::{read_env, warn_unprotected};
-use super::service_cluster::workload;
+use crate::wire::hook::HookJson;
 
 /// Create and update services and hooks as a file declares them; delete nothing
 #[derive(Debug, Args)]
@@ -64,54 +64,6 @@ pub(super) struct Apply {
     remote: Remote,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Declared {
-    #[serde(default)]
-    service: Vec<ServiceTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ServiceTable {
-    name: String,
-    repository: Option<String>,
-    default_branch: Option<String>,
-    executor: Option<String>,
-    queue_policy: Option<String>,
-    timeout: Option<String>,
-    url: Option<String>,
-    build_command: Option<String>,
-    deploy_command: Option<String>,
-    #[serde(default)]
-    env: Map<String, Value>,
-    env_file: Option<PathBuf>,
-    git_token_file: Option<String>,
-    git_ssh_key_file: Option<String>,
-    image: Option<String>,
-    workload: Option<String>,
-    cache_repository: Option<String>,
-    dockerfile: Option<String>,
-    context: Option<String>,
-    #[serde(default)]
-    build_args: Map<String, Value>,
-    git_secret: Option<String>,
-    registry_secret: Option<String>,
-    rollback: Option<bool>,
-    #[serde(default)]
-    hook: Vec<HookTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HookTable {
-    name: String,
-    branches: Option<Vec<String>>,
-    addresses: Option<Vec<String>>,
-    expires_at: Option<String>,
-    paused: Option<String>,
-}
-
 /// What was done to one thing.
 struct Done {
     what: String,
@@ -130,25 +82,19 @@ impl Apply {
             std::fs::read_to_string(&self.file)
         };
         let text = read.with_context(|| format!("cannot read {shown}"))?;
-        let declared: Declared = toml::from_str(&text)
-            .map_err(|error| Failure::usage(format!("{shown}: {}", error.to_string().trim_end())))?;
-        if declared.service.is_empty() {
+        let folder = self.file.parent().unwrap_or(Path::new(""));
+        // All is read before anything is changed, so that a slip in the last table leaves the first alone.
+        let declared = apply_file::read(&text, &shown.to_string(), folder)?;
+        if declared.is_empty() {
             return Err(Failure::usage(format!("{shown} declares no [[service]]"))
                 .hint("see: stackblaze apply --help"));
         }
-        let folder = self.file.parent().unwrap_or(Path::new("")).to_owned();
-        // All is read before anything is changed, so that a slip in the last table leaves the first alone.
-        let wanted = declared
-            .service
-            .into_iter()
-            .map(|service| Ok((service.body(&folder)?, service)))
-            .collect::<Result<Vec<_>, Failure>>()?;
-        for (_, service) in &wanted {
-            warn_unprotected(&session, service.repository.as_deref());
+        for service in &declared {
+            warn_unprotected(&session, service.body.repository.as_deref());
         }
         let mut report = Report { session: &session, items: Vec::new(), has_urls: false };
-        for (body, service) in wanted {
-            apply_service(&mut report, &service, body).await?;
+        for service in &declared {
+            apply_service(&mut report, service).await?;
         }
         report.finish();
         Ok(())
@@ -187,99 +133,36 @@ impl Report<'_> {
     }
 }
 
-impl ServiceTable {
-    /// The declared fields as the API spells them.
-    fn body(&self, folder: &Path) -> Result<Map<String, Value>, Failure> {
-        let fields = [
-            ("repository", &self.repository),
-            ("defaultBranch", &self.default_branch),
-            ("executor", &self.executor),
-            ("queuePolicy", &self.queue_policy),
-            ("timeout", &self.timeout),
-            ("url", &self.url),
-            ("buildCommand", &self.build_command),
-            ("deployCommand", &self.deploy_command),
-            ("gitTokenFile", &self.git_token_file),
-            ("gitSshKeyFile", &self.git_ssh_key_file),
-            ("image", &self.image),
-            ("cacheRepository", &self.cache_repository),
-            ("dockerfile", &self.dockerfile),
-            ("context", &self.context),
-            ("gitSecret", &self.git_secret),
-            ("registrySecret", &self.registry_secret),
-        ];
-        let given =
-            fields.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value.clone()?.into())));
-        let mut body: Map<String, Value> = given.collect();
-        if let Some(text) = &self.workload {
-            let wrong = |why| Failure::usage(format!("service {}: workload: {why}", self.name));
-            body.insert("workload".to_owned(), workload(text).map_err(wrong)?);
-        }
-        if let Some(rollback) = self.rollback {
-            body.insert("rollback".to_owned(), rollback.into());
-        }
-        if !self.build_args.is_empty() {
-            body.insert("buildArgs".to_owned(), Value::Object(self.build_args.clone()));
-        }
-        let mut env = match &self.env_file {
-            Some(file) => read_env(&folder.join(file))?,
-            None => Map::new(),
-        };
-        env.extend(self.env.clone());
-        if !env.is_empty() {
-            body.insert("env".to_owned(), Value::Object(env));
-        }
-        Ok(body)
-    }
-}
-
-async fn apply_service(
-    report: &mut Report<'_>,
-    table: &ServiceTable,
-    body: Map<String, Value>,
-) -> Result<(), Failure> {
-    let what = format!("service {}", table.name);
-    let own = ["api", "v1", "services", &table.name];
-    let before = find(report.session, &path(&own)).await?;
-    let action = match &before {
+async fn apply_service(report: &mut Report<'_>, declared: &DeclaredService) -> Result<(), Failure> {
+    let what = format!("service {}", declared.name);
+    let own = path(&["api", "v1", "services", &declared.name]);
+    let action = match find(report.session, &own).await? {
         None => {
-            let mut body = body;
-            body.insert("name".to_owned(), table.name.clone().into());
-            let body = Value::Object(body);
-            let made = report.session.client.post("/api/v1/services", &body).await;
+            let made = report.session.client.post("/api/v1/services", &declared.body).await;
             made.map_err(|failure| within(failure, &what))?;
             "created"
         }
-        Some(before) => update(report.session, &path(&own), before, body, &what).await?,
+        Some(before) => update(report.session, &own, &before, &declared.body, &what).await?,
     };
     report.add(&Done { what, action, url: None });
-    for hook in &table.hook {
-        apply_hook(report, &table.name, hook).await?;
+    for hook in &declared.hooks {
+        apply_hook(report, &declared.name, hook).await?;
     }
     Ok(())
 }
 
-async fn apply_hook(report: &mut Report<'_>, service: &str, table: &HookTable) -> Result<(), Failure> {
-    let what = format!("hook {service}/{}", table.name);
-    let fields = [
-        ("branches", table.branches.clone().map(Value::from)),
-        ("addresses", table.addresses.clone().map(Value::from)),
-        ("expiresAt", table.expires_at.clone().map(Value::from)),
-        ("paused", table.paused.clone().map(Value::from)),
-    ];
-    let given = fields.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value?)));
-    let mut body: Map<String, Value> = given.collect();
-    let all = ["api", "v1", "services", service, "hooks"];
-    let own = format!("{}{}", path(&all), path(&[&table.name]));
+async fn apply_hook(report: &mut Report<'_>, service: &str, declared: &DeclaredHook) -> Result<(), Failure> {
+    let what = format!("hook {service}/{}", declared.name);
+    let all = path(&["api", "v1", "services", service, "hooks"]);
+    let own = format!("{all}{}", path(&[&declared.name]));
     let done = match find(report.session, &own).await? {
         None => {
-            body.insert("name".to_owned(), table.name.clone().into());
-            let made = report.session.client.post(&path(&all), &Value::Object(body)).await;
-            let hook = made.map_err(|failure| within(failure, &what))?;
-            Done { what, action: "created", url: Some(text(&hook, "url")) }
+            let made = report.session.client.post(&all, &declared.body).await;
+            let hook: Answer<HookJson> = Answer::read(made.map_err(|failure| within(failure, &what))?)?;
+            Done { what, action: "created", url: hook.url.clone() }
         }
         Some(before) => {
-            let action = update(report.session, &own, &before, body, &what).await?;
+            let action = update(report.session, &own, &before, &declared.body, &what).await?;
             Done { what, action, url: None }
         }
     };
@@ -301,15 +184,18 @@ async fn update(
     session: &Session,
     path: &str,
     before: &Value,
-    mut body: Map<String, Value>,
+    declared: &impl Serialize,
     what: &str,
 ) -> Result<&'static str, Failure> {
-    body.retain(|field, value| before[field.as_str()] != *value);
-    if body.is_empty() {
+    let mut body = serde_json::to_value(declared).context("cannot write what the file declares")?;
+    let Some(fields) = body.as_object_mut() else { return Ok("unchanged") };
+    // Its name led here.
+    fields.retain(|field, value| field != "name" && before[field.as_str()] != *value);
+    if fields.is_empty() {
         return Ok("unchanged");
     }
-    let has_variables = body.contains_key("env");
-    let after = session.client.patch(path, &Value::Object(body)).await;
+    let has_variables = fields.contains_key("env");
+    let after = session.client.patch(path, &body).await;
     let after = after.map_err(|failure| within(failure, what))?;
     Ok(match (after == *before, has_variables) {
         (false, _) => "updated",
@@ -322,26 +208,11 @@ async fn update(
 
 /// Says which table of the file was refused, and names the setting as the file spells it.
 fn within(failure: Failure, what: &str) -> Failure {
-    let setting = failure.parameter.as_deref().map(snake_case);
+    let setting = failure.parameter.as_deref().map(apply_file::snake_case);
     let text = match &setting {
         Some(setting) => format!("{what}: {setting}: {}", failure.text),
         None => format!("{what}: {}", failure.text),
     };
     let code = if setting.is_some() { USAGE } else { failure.code };
     Failure { code, parameter: None, text, ..failure }
-}
-
-fn snake_case(name: &str) -> String {
-    // The rest is the name of a variable, which is written as it is.
-    if name.starts_with("env.") {
-        return name.to_owned();
-    }
-    let mut text = String::new();
-    for c in name.chars() {
-        if c.is_ascii_uppercase() {
-            text.push('_');
-        }
-        text.push(c.to_ascii_lowercase());
-    }
-    text
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::failure::{AUTH, CONFLICT, FAILED, Failure, NOT_FOUND, USAGE};
@@ -85,23 +86,23 @@ impl Client {
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.call(Method::GET, path, None).await
+        self.call(self.request(Method::GET, path)).await
     }
 
-    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.call(Method::POST, path, Some(body)).await
+    pub(super) async fn post(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
+        self.call(self.request(Method::POST, path).json(body)).await
     }
 
-    pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.call(Method::PUT, path, Some(body)).await
+    pub(super) async fn put(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
+        self.call(self.request(Method::PUT, path).json(body)).await
     }
 
-    pub(super) async fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.call(Method::PATCH, path, Some(body)).await
+    pub(super) async fn patch(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
+        self.call(self.request(Method::PATCH, path).json(body)).await
     }
 
     pub(super) async fn delete(&self, path: &str) -> Result<Value, Failure> {
-        self.call(Method::DELETE, path, None).await
+        self.call(self.request(Method::DELETE, path)).await
     }
 
     /// All pages of a list as one: `{"items":[…],"next":null}`.
@@ -120,13 +121,8 @@ impl Client {
     }
 
     /// One call; the answer as JSON, null where it has no body.
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        let request = self.request(method, path).timeout(ANSWER);
-        let request = match body {
-            Some(body) => request.json(body),
-            None => request,
-        };
-        let response = self.send(request).await?;
+    async fn call(&self, request: RequestBuilder) -> Result<Value, Failure> {
+        let response = self.send(request.timeout(ANSWER)).await?;
         let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
         if bytes.is_empty() {
             return Ok(Value::Null);

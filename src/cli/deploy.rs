@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::json;
 
+use crate::cli::client::path;
+use crate::cli::failure::{Failure, UNKNOWN};
+use crate::cli::remote::Remote;
+use crate::cli::wait::{Patience, after_accepted};
 use crate::config::DataDir;
-
-use super::client::path;
-use super::failure::{Failure, UNKNOWN};
-use super::remote::Remote;
-use super::wait::{Patience, after_accepted};
+use crate::wire::deployment::DeployBody;
 
 /// Deploy a service now; prints the id of the deployment
 #[derive(Debug, Args)]
@@ -45,7 +44,8 @@ pub(super) struct Deploy {
 impl Deploy {
     pub(super) async fn run(self, data_dir: &DataDir) -> Result<ExitCode, Failure> {
         let session = self.remote.open(data_dir)?;
-        let body = json!({ "branch": self.branch, "commit": self.commit, "clearCache": self.clear_cache });
+        let (branch, commit) = (self.branch.clone(), self.commit.clone());
+        let body = DeployBody { branch, commit, clear_cache: self.clear_cache };
         let path = path(&["api", "v1", "services", &self.service, "deployments"]);
         let accepted = session.client.post(&path, &body).await.map_err(|failure| self.said(failure))?;
         after_accepted(&session, &accepted, self.wait, self.patience).await

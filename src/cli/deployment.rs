@@ -4,20 +4,20 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::cli::answer::Answer;
+use crate::cli::client::{self, path, query_value};
+use crate::cli::failure::Failure;
+use crate::cli::log_text::LogText;
+use crate::cli::logs::Follower;
+use crate::cli::output::{age, has_colour, or_dash, shown, write_out};
+use crate::cli::remote::{Remote, Session};
+use crate::cli::wait::{self, Patience, after_accepted, duration, look, until_ended};
 use crate::config::DataDir;
-
-use super::client::{self, path, query_value};
-use super::failure::Failure;
-use super::log_text::LogText;
-use super::logs::Follower;
-use super::output::{age, has_colour, items, or_dash, text, write_out};
-use super::remote::{Remote, Session};
-use super::wait::{self, Patience, after_accepted, duration, look, until_ended};
-
-/// Characters of a commit that lists show.
-const SHORT_COMMIT: usize = 7;
+use crate::domain::Commit;
+use crate::wire::deployment::{DeploymentDetails, DeploymentJson, StepJson};
+use crate::wire::list::List;
 
 /// Deployments: what was deployed and how it went
 #[derive(Debug, Args)]
@@ -38,7 +38,7 @@ enum Verb {
     #[command(after_help = "Examples:
   stackblaze deployment list api
   stackblaze deployment list api --status failed --limit 5")]
-    List(List),
+    List(ListArgs),
     /// Show a deployment with its steps
     #[command(after_help = "Example:
   stackblaze deployment show dep_mwuangvh9xk2mq7rz4tb")]
@@ -111,7 +111,7 @@ struct Waiting {
 }
 
 #[derive(Debug, Args)]
-struct List {
+struct ListArgs {
     /// Name of the service
     service: String,
     /// Only with this status: queued, building, deploying, succeeded or failed
@@ -157,7 +157,7 @@ async fn again(session: &Session, path: &str, waiting: Waiting) -> Result<ExitCo
     after_accepted(session, &accepted, waiting.wait, waiting.patience).await
 }
 
-impl List {
+impl ListArgs {
     async fn run(self, session: &Session) -> Result<ExitCode, Failure> {
         let mut query = format!("?limit={}", self.limit);
         for (name, value) in [("status", &self.status), ("branch", &self.branch), ("after", &self.after)] {
@@ -171,77 +171,73 @@ impl List {
         if session.out.printed_as_json(&list) {
             return Ok(ExitCode::SUCCESS);
         }
-        let items = items(&list);
-        if items.is_empty() {
+        let list: Answer<List<DeploymentJson>> = Answer::read(list)?;
+        if list.items.is_empty() {
             session.out.note("No such deployments.");
             session.next(&format!("stackblaze deploy {}", self.service));
             return Ok(ExitCode::SUCCESS);
         }
-        let rows: Vec<_> = items.iter().map(row).collect();
+        let rows: Vec<_> = list.items.iter().map(row).collect();
         session.out.table(&["ID", "STATUS", "BRANCH", "COMMIT", "TOOK", "CREATED", "WHAT"], &rows, 1);
-        if let Some(next) = list["next"].as_str() {
+        if let Some(next) = &list.next {
             session.next(&format!("stackblaze deployment list {} --after {next}", self.service));
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn row(deployment: &Value) -> Vec<String> {
-    let commit: String = text(deployment, "commit").chars().take(SHORT_COMMIT).collect();
-    let what = match text(deployment, "reason") {
-        reason if reason.is_empty() => text(deployment, "commitSubject"),
-        reason => reason,
-    };
+fn row(deployment: &DeploymentJson) -> Vec<String> {
+    let subject = deployment.details.as_ref().and_then(|details| details.commit_subject.as_deref());
     vec![
-        text(deployment, "deploymentId"),
-        text(deployment, "status"),
-        text(deployment, "branch"),
-        or_dash(commit),
-        or_dash(duration(deployment, "startedAt", "finishedAt")),
-        age(deployment, "createdAt"),
-        what,
+        deployment.deployment_id.to_string(),
+        deployment.status.to_string(),
+        deployment.branch.to_string(),
+        deployment.commit.as_ref().map_or("-", Commit::short).to_owned(),
+        or_dash(duration(deployment.started_at, deployment.finished_at)),
+        age(Some(deployment.created_at)),
+        deployment.reason.as_deref().or(subject).unwrap_or_default().to_owned(),
     ]
 }
 
 async fn show(session: &Session, id: &str) -> Result<ExitCode, Failure> {
     let deployment = look(&session.client, id).await?;
-    if session.out.printed_as_json(&deployment) {
+    if session.out.printed_as_json(&deployment.json) {
         return Ok(ExitCode::SUCCESS);
     }
-    let commit = format!("{} {}", text(&deployment, "commit"), text(&deployment, "commitSubject"));
+    let details = deployment.details.as_ref();
+    let detail = |of: fn(&DeploymentDetails) -> String| details.map(of).unwrap_or_default();
+    let commit = shown(deployment.commit.as_ref());
+    let subject = detail(|details| shown(details.commit_subject.as_ref()));
     session.out.fields(&[
-        ("id", text(&deployment, "deploymentId")),
-        ("service", text(&deployment, "service")),
-        ("status", text(&deployment, "status")),
-        ("reason", text(&deployment, "reason")),
-        ("message", text(&deployment, "message")),
-        ("queue place", text(&deployment, "queuePosition")),
-        ("superseded by", text(&deployment, "supersededBy")),
-        ("branch", text(&deployment, "branch")),
-        ("commit", commit.trim().to_owned()),
-        ("started by", text(&deployment, "caller")),
-        ("hook", text(&deployment, "hook")),
-        ("ignored", text(&deployment, "ignoredParameters")),
-        ("created", age(&deployment, "createdAt")),
-        ("took", duration(&deployment, "startedAt", "finishedAt")),
-        ("page", text(&deployment, "dashboardUrl")),
+        ("id", deployment.deployment_id.to_string()),
+        ("service", deployment.service.clone()),
+        ("status", deployment.status.to_string()),
+        ("reason", shown(deployment.reason.as_ref())),
+        ("message", shown(deployment.message.as_ref())),
+        ("queue place", shown(deployment.queue_position.as_ref())),
+        ("superseded by", shown(deployment.superseded_by.as_ref())),
+        ("branch", deployment.branch.to_string()),
+        ("commit", format!("{commit} {subject}").trim().to_owned()),
+        ("started by", detail(|details| details.caller.clone())),
+        ("hook", detail(|details| shown(details.hook.as_ref()))),
+        ("ignored", detail(|details| details.ignored_parameters.join(" "))),
+        ("created", age(Some(deployment.created_at))),
+        ("took", duration(deployment.started_at, deployment.finished_at)),
+        ("page", deployment.dashboard_url.clone()),
     ]);
     session.out.line("");
-    show_steps(session, &deployment);
+    show_steps(session, &deployment.steps);
     Ok(ExitCode::SUCCESS)
 }
 
-fn show_steps(session: &Session, deployment: &Value) {
-    let steps = deployment["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let row = |step: &Value| {
-        let took = or_dash(duration(step, "startedAt", "finishedAt"));
-        vec![text(step, "name"), text(step, "status"), took, or_dash(text(step, "exitCode"))]
+fn show_steps(session: &Session, steps: &[StepJson]) {
+    let row = |step: &StepJson| {
+        let took = or_dash(duration(step.started_at, step.finished_at));
+        let exit_code = or_dash(shown(step.exit_code.as_ref()));
+        vec![step.name.to_string(), step.status.to_string(), took, exit_code]
     };
-    session.out.table(
-        &["STEP", "STATUS", "TOOK", "EXIT CODE"],
-        &steps.iter().map(row).collect::<Vec<_>>(),
-        1,
-    );
+    let rows: Vec<_> = steps.iter().map(row).collect();
+    session.out.table(&["STEP", "STATUS", "TOOK", "EXIT CODE"], &rows, 1);
 }
 
 async fn logs(session: &Session, id: &str) -> Result<ExitCode, Failure> {
@@ -274,14 +270,15 @@ async fn follow_logs(session: &Session, id: &str) -> Result<ExitCode, Failure> {
         }
     }
     let deployment = look(&session.client, id).await?;
-    session.out.note(&format!("{id} {}", text(&deployment, "status")));
+    session.out.note(&format!("{id} {}", deployment.status));
     Ok(ExitCode::SUCCESS)
 }
 
 async fn cancel(session: &Session, id: &str) -> Result<ExitCode, Failure> {
-    let deployment = session.client.post(&path(&["deployments", id, "cancel"]), &json!({})).await?;
+    let answer = session.client.post(&path(&["deployments", id, "cancel"]), &json!({})).await?;
+    let deployment: Answer<DeploymentJson> = Answer::read(answer)?;
     let what = if wait::is_final(&deployment) { "cancelled" } else { "is being cancelled" };
-    session.out.result(&deployment, &format!("{id} {what}"));
+    session.out.result(&deployment.json, &format!("{id} {what}"));
     session.next(&format!("stackblaze deployment show {id}"));
     Ok(ExitCode::SUCCESS)
 }

@@ -1,14 +1,16 @@
 //! `stackblaze hook`: the secret URLs of a service.
 
 use clap::{ArgGroup, Args, Subcommand};
-use serde_json::{Map, Value, json};
 
+use crate::cli::answer::Answer;
+use crate::cli::client::path;
+use crate::cli::failure::Failure;
+use crate::cli::hook_view::{self, show_url};
+use crate::cli::output::quoted;
+use crate::cli::remote::{Remote, Session};
 use crate::config::DataDir;
-
-use super::client::path;
-use super::failure::Failure;
-use super::output::{age, items, or_dash, text};
-use super::remote::{Remote, Session};
+use crate::wire::Change;
+use crate::wire::hook::{HookBody, HookJson, RotateBody};
 
 /// Hooks: secret URLs that start a deployment
 #[derive(Debug, Args)]
@@ -150,16 +152,18 @@ impl HookCommand {
         let session = self.remote.open(data_dir)?;
         match self.verb {
             Verb::Create { service, name, rules } => create(&session, &service, &name, rules).await,
-            Verb::List { service } => list(&session, &service).await,
-            Verb::Show(named) => show(&session, &named).await,
-            Verb::Calls(named) => calls(&session, &named).await,
-            Verb::Rotate { named, overlap } => rotate(&session, &named, &overlap).await,
+            Verb::List { service } => hook_view::list(&session, &service).await,
+            Verb::Show(named) => hook_view::show(&session, &named.path(&[])).await,
+            Verb::Calls(named) => hook_view::calls(&session, &named.path(&["calls"])).await,
+            Verb::Rotate { named, overlap } => rotate(&session, &named, overlap).await,
             Verb::Set(set) => set.run(&session).await,
             Verb::Pause { named, reason } => {
-                change(&session, &named, &json!({ "paused": reason }), "paused", "resume").await
+                let body = HookBody { paused: Change::Set(reason), ..HookBody::default() };
+                change(&session, &named, &body, "paused", "resume").await
             }
             Verb::Resume(named) => {
-                change(&session, &named, &json!({ "paused": null }), "takes calls again", "show").await
+                let body = HookBody { paused: Change::Empty, ..HookBody::default() };
+                change(&session, &named, &body, "takes calls again", "show").await
             }
             Verb::Revoke { named, yes } => revoke(&session, &named, yes).await,
         }
@@ -174,184 +178,70 @@ impl Named {
 }
 
 async fn create(session: &Session, service: &str, name: &str, rules: Rules) -> Result<(), Failure> {
-    let mut body = json!({ "name": name, "branches": rules.branch, "addresses": rules.from });
-    if let Some(expires) = rules.expires {
-        body["expiresIn"] = expires.into();
-    }
-    let hook = session.client.post(&path(&["api", "v1", "services", service, "hooks"]), &body).await?;
-    show_url(session, &hook);
-    session.next(&format!("stackblaze deployment list {}", text(&hook, "service")));
-    Ok(())
-}
-
-/// The URL on stdout, all that is said about it on stderr. Of the JSON exactly the four keys that scripts need.
-fn show_url(session: &Session, hook: &Value) {
-    let url = text(hook, "url");
-    if session.out.json {
-        let keys = ["id", "service", "name", "url"];
-        session.out.value(
-            &keys.iter().map(|&key| (key.to_owned(), hook[key].clone())).collect::<Map<_, _>>().into(),
-        );
-        return;
-    }
-    session.out.line(&url);
-    session.out.note("The URL is a secret and is shown this once. Call it like this:");
-    session.out.note(&format!("  curl --fail-with-body -X POST \"{url}\""));
-}
-
-async fn list(session: &Session, service: &str) -> Result<(), Failure> {
-    let list = session.client.list(&path(&["api", "v1", "services", service, "hooks"])).await?;
-    if session.out.printed_as_json(&list) {
-        return Ok(());
-    }
-    let items = items(&list);
-    if items.is_empty() {
-        session.out.note(&format!("Service {service} has no hooks yet."));
-        session.next(&format!("stackblaze hook create {service} --name github-actions"));
-        return Ok(());
-    }
-    let rows: Vec<_> = items
-        .iter()
-        .map(|hook| {
-            let branches = text(hook, "branches");
-            let branches = if branches.is_empty() { "any".to_owned() } else { branches };
-            let calls = text(hook, "callsLast30Days");
-            vec![
-                text(hook, "name"),
-                text(hook, "state"),
-                branches,
-                calls,
-                age(&hook["lastUsed"], "at"),
-                text(hook, "id"),
-            ]
-        })
-        .collect();
-    session.out.table(&["NAME", "STATE", "BRANCHES", "CALLS 30 D", "LAST USED", "ID"], &rows, 1);
-    Ok(())
-}
-
-async fn show(session: &Session, named: &Named) -> Result<(), Failure> {
-    let hook = session.client.get(&named.path(&[])).await?;
-    if session.out.printed_as_json(&hook) {
-        return Ok(());
-    }
-    let any =
-        |field: &str| Some(text(&hook, field)).filter(|text| !text.is_empty()).unwrap_or("any".to_owned());
-    let last = if hook["lastUsed"].is_null() {
-        "never".to_owned()
-    } else {
-        let used = &hook["lastUsed"];
-        format!("{} from {}, {}", age(used, "at"), text(used, "caller"), text(used, "deploymentId"))
+    let body = HookBody {
+        name: Some(name.to_owned()),
+        branches: Some(rules.branch),
+        addresses: Some(rules.from),
+        expires_in: rules.expires,
+        ..HookBody::default()
     };
-    session.out.fields(&[
-        ("name", text(&hook, "name")),
-        ("id", text(&hook, "id")),
-        ("service", text(&hook, "service")),
-        ("state", text(&hook, "state")),
-        ("paused because", text(&hook, "paused")),
-        ("URL", text(&hook, "maskedUrl")),
-        ("branches", any("branches")),
-        ("callers", any("addresses")),
-        ("expires", text(&hook, "expiresAt")),
-        ("old URL until", text(&hook, "rotatingUntil")),
-        ("last used", last),
-        ("calls in 30 days", text(&hook, "callsLast30Days")),
-        ("created", format!("{} by {}", age(&hook, "createdAt"), text(&hook, "createdBy"))),
-    ]);
-    Ok(())
-}
-
-async fn calls(session: &Session, named: &Named) -> Result<(), Failure> {
-    let list = session.client.get(&named.path(&["calls"])).await?;
-    if session.out.printed_as_json(&list) {
-        return Ok(());
-    }
-    let items = items(&list);
-    if items.is_empty() {
-        session.out.note("No call was refused or repeated.");
-        return Ok(());
-    }
-    let row = |call: &Value| {
-        let cells = ["result", "count", "caller", "detail"].map(|field| or_dash(text(call, field)));
-        let [result, count, caller, detail] = cells;
-        vec![age(call, "at"), result, count, caller, detail]
-    };
-    let rows: Vec<_> = items.iter().map(row).collect();
-    session.out.table(&["WHEN", "RESULT", "CALLS", "FROM", "DETAIL"], &rows, 1);
-    Ok(())
-}
-
-async fn rotate(session: &Session, named: &Named, overlap: &str) -> Result<(), Failure> {
-    let hook = session.client.post(&named.path(&["rotate"]), &json!({ "overlap": overlap })).await?;
+    let made = session.client.post(&path(&["api", "v1", "services", service, "hooks"]), &body).await?;
+    let hook: Answer<HookJson> = Answer::read(made)?;
     show_url(session, &hook);
-    match text(&hook, "rotatingUntil") {
-        until if until.is_empty() => session.out.note("The old URL does not work any more."),
-        until => session.out.note(&format!("The old URL works until {until}.")),
+    session.next(&format!("stackblaze deployment list {}", hook.service));
+    Ok(())
+}
+
+async fn rotate(session: &Session, named: &Named, overlap: String) -> Result<(), Failure> {
+    let body = RotateBody { overlap: Some(overlap) };
+    let hook: Answer<HookJson> = Answer::read(session.client.post(&named.path(&["rotate"]), &body).await?)?;
+    show_url(session, &hook);
+    match hook.rotating_until {
+        None => session.out.note("The old URL does not work any more."),
+        Some(until) => session.out.note(&format!("The old URL works until {until}.")),
     }
-    session.next(&format!("stackblaze hook show {} {}", named.service, text(&hook, "name")));
+    session.next(&format!("stackblaze hook show {} {}", named.service, hook.name));
     Ok(())
 }
 
 impl Set {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let mut body = Map::new();
-        let mut put = |field: &str, value: Value| drop(body.insert(field.to_owned(), value));
-        if let Some(name) = &self.new_name {
-            put("name", name.clone().into());
-        }
-        if self.any_branch || !self.branch.is_empty() {
-            put("branches", self.branch.clone().into());
-        }
-        if self.from_anywhere || !self.from.is_empty() {
-            put("addresses", self.from.clone().into());
-        }
-        if let Some(expires) = &self.expires {
-            put("expiresIn", expires.clone().into());
-        }
-        if self.never_expires {
-            put("expiresAt", Value::Null);
-        }
-        change(session, &self.named, &Value::Object(body), "changed", "show").await
+        let body = HookBody {
+            name: self.new_name,
+            branches: Some(self.branch).filter(|branches| self.any_branch || !branches.is_empty()),
+            addresses: Some(self.from).filter(|networks| self.from_anywhere || !networks.is_empty()),
+            expires_at: if self.never_expires { Change::Empty } else { Change::Keep },
+            expires_in: self.expires,
+            paused: Change::Keep,
+        };
+        change(session, &self.named, &body, "changed", "show").await
     }
 }
 
 async fn change(
     session: &Session,
     named: &Named,
-    body: &Value,
+    body: &HookBody,
     what: &str,
     next: &str,
 ) -> Result<(), Failure> {
-    let hook = session.client.patch(&named.path(&[]), body).await?;
-    let name = text(&hook, "name");
-    session.out.result(&hook, &format!("hook {}/{name} {what}", named.service));
-    session.next(&format!("stackblaze hook {next} {} {}", named.service, quoted(&name)));
+    let hook: Answer<HookJson> = Answer::read(session.client.patch(&named.path(&[]), body).await?)?;
+    session.out.result(&hook.json, &format!("hook {}/{} {what}", named.service, hook.name));
+    session.next(&format!("stackblaze hook {next} {} {}", named.service, quoted(&hook.name)));
     Ok(())
 }
 
-/// A name as a shell takes it.
-fn quoted(name: &str) -> String {
-    let is_plain = name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
-    if is_plain { name.to_owned() } else { format!("'{}'", name.replace('\'', "'\\''")) }
-}
-
 async fn revoke(session: &Session, named: &Named, yes: bool) -> Result<(), Failure> {
-    let hook = session.client.get(&named.path(&[])).await?;
-    let name = text(&hook, "name");
-    session
-        .out
-        .confirm(&format!("Revoke hook {}/{name}? Its URL stops working for good.", named.service), yes)?;
+    let hook: Answer<HookJson> = Answer::read(session.client.get(&named.path(&[])).await?)?;
+    let full_name = format!("{}/{}", named.service, hook.name);
+    session.out.confirm(&format!("Revoke hook {full_name}? Its URL stops working for good."), yes)?;
     session.client.delete(&named.path(&[])).await?;
     if session.out.json {
-        session.out.value(
-            &session
-                .client
-                .get(&path(&["api", "v1", "services", &named.service, "hooks", &text(&hook, "id")]))
-                .await?,
-        );
+        let own = path(&["api", "v1", "services", &named.service, "hooks", &hook.id]);
+        session.out.value(&session.client.get(&own).await?);
     } else {
-        session.out.line(&format!("hook {}/{name} revoked", named.service));
+        session.out.line(&format!("hook {full_name} revoked"));
     }
-    session.next(&format!("stackblaze hook create {} --name {}", named.service, quoted(&name)));
+    session.next(&format!("stackblaze hook create {} --name {}", named.service, quoted(&hook.name)));
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! The command line: one tree, one file a noun. A client of the server but for `serve`, `demo`, `restore`, `doctor`.
 
 mod admin;
+mod answer;
 mod apply;
+mod apply_file;
 mod backup;
 mod client;
 mod cluster_step;
@@ -12,6 +14,7 @@ mod deployment;
 mod doctor;
 mod failure;
 mod hook;
+mod hook_view;
 mod log_text;
 mod logs;
 mod manifests;
@@ -23,7 +26,8 @@ mod serve;
 mod server_log;
 mod service;
 mod service_checks;
-mod service_cluster;
+mod service_fields;
+mod service_view;
 mod stderr;
 mod step;
 mod token;

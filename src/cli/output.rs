@@ -99,19 +99,25 @@ pub(super) fn text(object: &Value, field: &str) -> String {
     }
 }
 
-/// The items of a list.
-pub(super) fn items(list: &Value) -> &[Value] {
-    list["items"].as_array().map(Vec::as_slice).unwrap_or_default()
+/// What is there as text; empty where nothing is.
+pub(super) fn shown<T: ToString>(value: Option<&T>) -> String {
+    value.map(T::to_string).unwrap_or_default()
 }
 
-/// The same with a dash where nothing is there.
+/// A text, or a dash where nothing is there.
 pub(super) fn or_dash(text: String) -> String {
     if text.is_empty() { "-".to_owned() } else { text }
 }
 
-/// A field with a time as an age, `4 min ago`.
-pub(super) fn age(object: &Value, field: &str) -> String {
-    let Ok(at) = Timestamp::parse(object[field].as_str().unwrap_or_default()) else { return "-".to_owned() };
+/// A name as a shell takes it.
+pub(super) fn quoted(name: &str) -> String {
+    let is_plain = name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
+    if is_plain { name.to_owned() } else { format!("'{}'", name.replace('\'', "'\\''")) }
+}
+
+/// A time as an age, `4 min ago`; a dash where there is none.
+pub(super) fn age(at: Option<Timestamp>) -> String {
+    let Some(at) = at else { return "-".to_owned() };
     let seconds = Clock::System.now().since(at).as_secs();
     match seconds {
         0..5 => "just now".to_owned(),

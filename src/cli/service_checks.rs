@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::domain::Timestamp;
+
 use super::client::path;
 use super::failure::{FAILED, Failure};
 use super::output::{Style, age, has_colour, text};
@@ -32,7 +34,7 @@ pub(super) async fn show(session: &Session, name: &str) -> Result<ExitCode, Fail
     for check in checks {
         print(session, check, has_colour);
     }
-    session.out.note(&format!("Looked at {}.", age(&found, "checkedAt")));
+    session.out.note(&format!("Looked at {}.", age(Timestamp::parse(&text(&found, "checkedAt")).ok())));
     Ok(code)
 }
 

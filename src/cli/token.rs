@@ -3,12 +3,14 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::cli::answer::Answer;
+use crate::cli::client::path;
+use crate::cli::failure::Failure;
+use crate::cli::output::age;
+use crate::cli::remote::{Remote, Session};
 use crate::config::DataDir;
-
-use super::client::path;
-use super::failure::Failure;
-use super::output::{age, items, or_dash, text};
-use super::remote::{Remote, Session};
+use crate::wire::list::List;
+use crate::wire::token::{TokenBody, TokenJson};
 
 /// API tokens: credentials of programs
 #[derive(Debug, Args)]
@@ -63,11 +65,8 @@ impl TokenCommand {
         let session = self.remote.open(data_dir)?;
         match self.verb {
             Verb::Create { name, scope, service, expires } => {
-                create(
-                    &session,
-                    &json!({ "name": name, "scope": scope, "service": service, "expiresIn": expires }),
-                )
-                .await
+                let name = Some(name);
+                create(&session, &TokenBody { name, scope: Some(scope), service, expires_in: expires }).await
             }
             Verb::List => list(&session).await,
             Verb::Revoke { name, yes } => revoke(&session, &name, yes).await,
@@ -75,9 +74,9 @@ impl TokenCommand {
     }
 }
 
-async fn create(session: &Session, body: &serde_json::Value) -> Result<(), Failure> {
-    let token = session.client.post("/api/v1/tokens", body).await?;
-    session.out.result(&token, &text(&token, "token"));
+async fn create(session: &Session, body: &TokenBody) -> Result<(), Failure> {
+    let token: Answer<TokenJson> = Answer::read(session.client.post("/api/v1/tokens", body).await?)?;
+    session.out.result(&token.json, token.token.as_deref().unwrap_or_default());
     session
         .out
         .note("The token is a secret and is shown this once. Keep it in a file that only you can read.");
@@ -90,21 +89,19 @@ async fn list(session: &Session) -> Result<(), Failure> {
     if session.out.printed_as_json(&list) {
         return Ok(());
     }
-    let items = items(&list);
-    if items.is_empty() {
+    let list: Answer<List<TokenJson>> = Answer::read(list)?;
+    if list.items.is_empty() {
         session.out.note("No tokens yet.");
         session.next("stackblaze token create NAME --scope deploy > FILE");
         return Ok(());
     }
-    let rows: Vec<_> = items
-        .iter()
-        .map(|token| {
-            let service = Some(text(token, "service")).filter(|name| !name.is_empty());
-            let service = service.unwrap_or_else(|| "all".to_owned());
-            let [name, scope, id] = ["name", "scope", "id"].map(|field| text(token, field));
-            vec![name, scope, service, age(token, "lastUsedAt"), or_dash(text(token, "expiresAt")), id]
-        })
-        .collect();
+    let row = |token: &TokenJson| {
+        let service = token.service.clone().unwrap_or_else(|| "all".to_owned());
+        let expires = token.expires_at.map_or("-".to_owned(), |at| at.to_string());
+        let (name, scope, id) = (token.name.clone(), token.scope.to_string(), token.id.clone());
+        vec![name, scope, service, age(token.last_used_at), expires, id]
+    };
+    let rows: Vec<_> = list.items.iter().map(row).collect();
     session.out.table(&["NAME", "SCOPE", "SERVICE", "LAST USED", "EXPIRES", "ID"], &rows, usize::MAX);
     Ok(())
 }

@@ -9,12 +9,14 @@ use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
+use crate::cli::answer::Answer;
+use crate::cli::client::{Client, path};
+use crate::cli::failure::{FAILED, Failure, INTERRUPTED, UNKNOWN};
+use crate::cli::log_text::LogText;
+use crate::cli::output::{Output, Style, has_colour, shown, text};
+use crate::cli::remote::Session;
 use crate::domain::{Span, Status, Timestamp};
-
-use super::client::{Client, path};
-use super::failure::{FAILED, Failure, INTERRUPTED, UNKNOWN};
-use super::output::{Output, Style, has_colour, text};
-use super::remote::Session;
+use crate::wire::deployment::DeploymentJson;
 
 /// Seconds that the server holds a call while nothing changes.
 const HOLD_SECONDS: u32 = 50;
@@ -35,7 +37,11 @@ pub(super) struct Patience {
 ///
 /// # Errors
 /// Code 2 where the time is up or the server stays away, 130 after Ctrl-C; the deployment goes on.
-pub(super) async fn until_ended(session: &Session, id: &str, patience: Patience) -> Result<Value, Failure> {
+pub(super) async fn until_ended(
+    session: &Session,
+    id: &str,
+    patience: Patience,
+) -> Result<Answer<DeploymentJson>, Failure> {
     let how_to_go_on = format!("go on waiting: stackblaze deployment wait {id}{}", session.place);
     // Before anything is said: whoever reads it may press Ctrl-C at once.
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
@@ -55,14 +61,15 @@ pub(super) async fn until_ended(session: &Session, id: &str, patience: Patience)
     }
 }
 
-async fn look_until_ended(session: &Session, id: &str) -> Result<Value, Failure> {
+async fn look_until_ended(session: &Session, id: &str) -> Result<Answer<DeploymentJson>, Failure> {
     let mut progress = Progress::new(session.out);
     let mut away_since = None;
     let mut hold = String::new();
     loop {
         let began = Instant::now();
         match session.client.get(&format!("{}{hold}", path(&["deployments", id]))).await {
-            Ok(deployment) => {
+            Ok(answer) => {
+                let deployment: Answer<DeploymentJson> = Answer::read(answer)?;
                 away_since = None;
                 hold = format!("?wait={HOLD_SECONDS}");
                 let has_changed = progress.show(&deployment);
@@ -89,14 +96,13 @@ async fn look_until_ended(session: &Session, id: &str) -> Result<Value, Failure>
 }
 
 /// Whether a deployment's object shows a final status.
-pub(super) fn is_final(deployment: &Value) -> bool {
-    deployment["status"].as_str().and_then(Status::parse).is_some_and(Status::is_final)
+pub(super) fn is_final(deployment: &DeploymentJson) -> bool {
+    Status::parse(&deployment.status).is_some_and(Status::is_final)
 }
 
-/// Seconds between two times of an object, as `3.1 s`; empty where one is missing.
-pub(super) fn duration(object: &Value, from: &str, to: &str) -> String {
-    let at = |field: &str| Timestamp::parse(object[field].as_str().unwrap_or_default()).ok();
-    let (Some(from), Some(to)) = (at(from), at(to)) else { return String::new() };
+/// Seconds between two times, as `3.1 s`; empty where one is missing.
+pub(super) fn duration(from: Option<Timestamp>, to: Option<Timestamp>) -> String {
+    let (Some(from), Some(to)) = (from, to) else { return String::new() };
     format!("{:.1} s", to.since(from).as_secs_f64())
 }
 
@@ -113,22 +119,22 @@ impl Progress {
     }
 
     /// Tells what is new; whether anything was.
-    fn show(&mut self, deployment: &Value) -> bool {
+    fn show(&mut self, deployment: &DeploymentJson) -> bool {
         let mut has_changed = false;
-        for step in deployment["steps"].as_array().into_iter().flatten().skip(self.ended) {
-            if step["finishedAt"].is_null() {
+        for step in deployment.steps.iter().skip(self.ended) {
+            if step.finished_at.is_none() {
                 break;
             }
             self.ended += 1;
             has_changed = true;
-            let (name, status) = (text(step, "name"), text(step, "status"));
-            self.out.note(&format!("  {name:8}{status:10} {}", duration(step, "startedAt", "finishedAt")));
+            let took = duration(step.started_at, step.finished_at);
+            self.out.note(&format!("  {:8}{:10} {took}", step.name, step.status));
         }
-        let status = text(deployment, "status");
+        let status = deployment.status.to_string();
         if status != self.status && !is_final(deployment) {
-            self.out.note(&match text(deployment, "queuePosition") {
-                place if place.is_empty() => status.clone(),
-                place => format!("{status}, place {place}"),
+            self.out.note(&match deployment.queue_position {
+                None => status.clone(),
+                Some(place) => format!("{status}, place {place}"),
             });
             has_changed = true;
         }
@@ -138,32 +144,34 @@ impl Progress {
 }
 
 /// Says how a deployment ended, and the exit code of that: 0 or 1.
-pub(super) fn verdict(session: &Session, deployment: &Value) -> ExitCode {
+pub(super) fn verdict(session: &Session, deployment: &Answer<DeploymentJson>) -> ExitCode {
     let out = session.out;
-    let has_succeeded = deployment["status"] == Status::Succeeded.as_str();
-    let status = text(deployment, "status");
-    out.result(deployment, &Style::of(&status).paint(&status, has_colour(&std::io::stdout())));
-    if has_succeeded {
+    let status = &deployment.status;
+    out.result(&deployment.json, &Style::of(status).paint(status, has_colour(&std::io::stdout())));
+    if *status == Status::Succeeded.as_str() {
         return ExitCode::SUCCESS;
     }
     explain(out, deployment);
-    let id = text(deployment, "deploymentId");
-    session.next(&format!("stackblaze deployment logs {id}"));
+    session.next(&format!("stackblaze deployment logs {}", deployment.deployment_id));
     ExitCode::from(FAILED)
 }
 
 /// Why a deployment failed: reason, message and the last lines of the step.
-fn explain(out: Output, deployment: &Value) {
-    let (reason, message) = (text(deployment, "reason"), text(deployment, "message"));
-    out.note(&if message.is_empty() { reason } else { format!("{reason}: {message}") });
-    let failure = &deployment["failure"];
+fn explain(out: Output, deployment: &Answer<DeploymentJson>) {
+    let reason = shown(deployment.reason.as_ref());
+    out.note(&match &deployment.message {
+        Some(message) if !message.is_empty() => format!("{reason}: {message}"),
+        _ => reason,
+    });
+    // The lines as they came: what a build prints for a terminal is taken out by the filter of logs.
+    let failure = &deployment.json["failure"];
     let lines: Vec<&str> =
         failure["logTail"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if lines.is_empty() {
         return;
     }
     out.note(&format!("The last lines of {}:", text(failure, "step")));
-    let mut filter = super::log_text::LogText::new(false);
+    let mut filter = LogText::new(false);
     for line in lines {
         out.note(&format!("  {}", String::from_utf8_lossy(&filter.filter(line.as_bytes()))));
     }
@@ -189,6 +197,6 @@ pub(super) async fn after_accepted(
 }
 
 /// The object of a deployment, once.
-pub(super) async fn look(client: &Client, id: &str) -> Result<Value, Failure> {
-    client.get(&path(&["deployments", id])).await
+pub(super) async fn look(client: &Client, id: &str) -> Result<Answer<DeploymentJson>, Failure> {
+    Answer::read(client.get(&path(&["deployments", id])).await?)
 }

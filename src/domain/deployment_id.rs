@@ -62,6 +62,13 @@ impl serde::Serialize for DeploymentId {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for DeploymentId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("is no id of a deployment"))
+    }
+}
+
 impl RunName {
     /// The name, `dep-…`.
     pub fn as_str(&self) -> &str {

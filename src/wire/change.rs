@@ -1,6 +1,6 @@
 //! A field that can be left as it is, emptied or set.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A field of a change: missing leaves what is there, null empties it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +23,19 @@ impl<T> Change<T> {
     /// Whether it has a value.
     pub const fn is_set(&self) -> bool {
         matches!(self, Self::Set(_))
+    }
+
+    /// Sets what is given; nothing leaves what is there.
+    pub fn given(value: Option<T>) -> Self {
+        value.map_or(Self::Keep, Self::Set)
+    }
+
+    /// The value that is set.
+    pub const fn value(&self) -> Option<&T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Keep | Self::Empty => None,
+        }
     }
 
     /// Changes the value that is set.
@@ -53,6 +66,13 @@ impl<T: Serialize> Serialize for Change<T> {
             Self::Set(value) => serializer.serialize_some(value),
             Self::Keep | Self::Empty => serializer.serialize_none(),
         }
+    }
+}
+
+/// Of a field that is there; one that is missing has to be left to its default.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(Self::from)
     }
 }
 

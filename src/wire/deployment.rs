@@ -1,14 +1,16 @@
 //! A deployment as JSON: the minimal object for everybody, and more for a caller with a credential.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Branch, Commit, Deployment, DeploymentId, Reason, Status, StepRecord, StepStatus, Timestamp, Urls,
+    Branch, Commit, Deployment, DeploymentId, Status, StepRecord, StepStatus, Timestamp, Urls,
 };
+use crate::wire::Word;
 use crate::wire::read::{Fields, Shape};
 
 /// What to deploy now.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DeployBody {
     pub branch: Option<String>,
     pub commit: Option<String>,
@@ -61,73 +63,75 @@ impl FoundDeployment {
 }
 
 /// A deployment as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentJson {
-    deployment_id: DeploymentId,
-    service: String,
-    status: &'static str,
-    branch: Branch,
-    dashboard_url: String,
-    reason: Option<&'static str>,
-    message: Option<String>,
-    commit: Option<Commit>,
-    clear_cache: bool,
-    created_at: Timestamp,
-    started_at: Option<Timestamp>,
-    finished_at: Option<Timestamp>,
-    queue_position: Option<i64>,
-    superseded_by: Option<DeploymentId>,
-    steps: Vec<StepJson>,
+    pub deployment_id: DeploymentId,
+    pub service: String,
+    pub status: Word,
+    pub branch: Branch,
+    pub dashboard_url: String,
+    pub reason: Option<Word>,
+    pub message: Option<String>,
+    pub commit: Option<Commit>,
+    pub clear_cache: bool,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub queue_position: Option<i64>,
+    pub superseded_by: Option<DeploymentId>,
+    pub steps: Vec<StepJson>,
     #[serde(flatten)]
-    details: Option<Details>,
+    pub details: Option<DeploymentDetails>,
 }
 
-#[derive(Debug, Serialize)]
+/// A step of a deployment.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct StepJson {
-    name: &'static str,
-    status: &'static str,
-    started_at: Option<Timestamp>,
-    finished_at: Option<Timestamp>,
-    exit_code: Option<i32>,
+pub struct StepJson {
+    pub name: Word,
+    pub status: Word,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub exit_code: Option<i32>,
 }
 
 /// What only a caller with a credential reads.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Details {
-    commit_subject: Option<String>,
-    failure: Option<Failure>,
-    image_digest: Option<String>,
-    run_name: String,
-    trigger: &'static str,
-    origin: Option<DeploymentId>,
-    hook: Option<String>,
-    caller: String,
-    ignored_parameters: Vec<String>,
+pub struct DeploymentDetails {
+    pub commit_subject: Option<String>,
+    pub failure: Option<FailureJson>,
+    pub image_digest: Option<String>,
+    pub run_name: String,
+    pub trigger: Word,
+    pub origin: Option<DeploymentId>,
+    pub hook: Option<String>,
+    pub caller: String,
+    pub ignored_parameters: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// Where it failed, and its last lines.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Failure {
-    step: &'static str,
-    exit_code: Option<i32>,
-    log_tail: Vec<String>,
+pub struct FailureJson {
+    pub step: Word,
+    pub exit_code: Option<i32>,
+    pub log_tail: Vec<String>,
 }
 
 impl DeploymentJson {
     /// The minimal object; `log_tail` only where the caller has a credential.
     pub fn new(found: FoundDeployment, urls: &Urls, log_tail: Option<Vec<String>>) -> Self {
-        let details = log_tail.map(|log_tail| Details::new(&found, log_tail));
+        let details = log_tail.map(|log_tail| DeploymentDetails::new(&found, log_tail));
         let deployment = found.deployment;
         Self {
             dashboard_url: urls.deployment_page(&deployment.id),
             deployment_id: deployment.id,
             service: deployment.service,
-            status: deployment.status.as_str(),
+            status: deployment.status.as_str().into(),
             branch: deployment.branch,
-            reason: deployment.reason.map(Reason::as_str),
+            reason: deployment.reason.map(|reason| reason.as_str().into()),
             message: deployment.message,
             commit: deployment.commit,
             clear_cache: deployment.clear_cache,
@@ -150,8 +154,8 @@ impl DeploymentJson {
 impl StepJson {
     fn new(record: &StepRecord) -> Self {
         Self {
-            name: record.step.as_str(),
-            status: record.status.as_str(),
+            name: record.step.as_str().into(),
+            status: record.status.as_str().into(),
             started_at: record.started_at,
             finished_at: record.finished_at,
             exit_code: record.exit_code,
@@ -159,11 +163,11 @@ impl StepJson {
     }
 }
 
-impl Details {
+impl DeploymentDetails {
     fn new(found: &FoundDeployment, log_tail: Vec<String>) -> Self {
         let deployment = &found.deployment;
-        let failure = found.failed_step().map(|step| Failure {
-            step: step.step.as_str(),
+        let failure = found.failed_step().map(|step| FailureJson {
+            step: step.step.as_str().into(),
             exit_code: step.exit_code,
             log_tail,
         });
@@ -172,7 +176,7 @@ impl Details {
             failure,
             image_digest: deployment.image.as_ref().map(|image| image.digest.to_string()),
             run_name: deployment.id.run_name().to_string(),
-            trigger: deployment.trigger.as_str(),
+            trigger: deployment.trigger.as_str().into(),
             origin: deployment.trigger.origin().cloned(),
             hook: deployment.hook.clone(),
             caller: deployment.who.as_caller(),

@@ -1,10 +1,10 @@
 //! A hook as JSON. What GET gives is what POST and PATCH take; what only GET gives is ignored when sent back.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{BranchPattern, Hook, Timestamp};
-use crate::wire::Change;
 use crate::wire::read::{Fields, Shape};
+use crate::wire::{Change, Word};
 
 /// The writable part of a hook; missing fields stay as they are.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -68,7 +68,7 @@ pub struct HookUse {
 }
 
 /// The last use of a hook.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastUse {
     pub at: Timestamp,
@@ -77,7 +77,7 @@ pub struct LastUse {
 }
 
 /// A hook as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HookJson {
     pub id: String,
@@ -87,7 +87,7 @@ pub struct HookJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     pub masked_url: String,
-    pub state: &'static str,
+    pub state: Word,
     pub branches: Vec<String>,
     pub addresses: Vec<String>,
     pub expires_at: Option<Timestamp>,
@@ -112,7 +112,7 @@ impl HookJson {
             name: name.unwrap_or_default(),
             url: None,
             masked_url,
-            state: state(hook, rotating_until.is_some(), now),
+            state: state(hook, rotating_until.is_some(), now).into(),
             branches: branches.unwrap_or_default(),
             addresses: addresses.unwrap_or_default(),
             expires_at: hook.rules.expires_at,
@@ -144,7 +144,7 @@ fn state(hook: &Hook, is_rotating: bool, now: Timestamp) -> &'static str {
 }
 
 /// How a hook is rotated.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub struct RotateBody {
     /// How long the old secret stays good.
     pub overlap: Option<String>,
@@ -157,7 +157,7 @@ impl Shape for RotateBody {
 }
 
 /// One call that made no deployment of its own, or several of the same second.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct CallJson {
     pub at: Timestamp,
     pub result: String,

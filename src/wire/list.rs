@@ -1,9 +1,9 @@
 //! A page of a list.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A page; `next` goes into `?after=` and is null on the last page.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct List<T> {
     /// What is on it.
     pub items: Vec<T>,

@@ -12,5 +12,10 @@ pub mod read;
 pub mod service;
 pub mod token;
 
+use std::borrow::Cow;
+
 pub use change::Change;
 pub use difference::differences;
+
+/// A word of a set that is written from a constant, and read as it comes: a newer server may have more of them.
+pub type Word = Cow<'static, str>;

@@ -20,6 +20,28 @@ pub struct Fields {
     /// Of a nested object its own name and a dot.
     prefix: String,
     faults: Vec<Invalid>,
+    /// Whether fields that only an answer has are faults too.
+    is_declared: bool,
+}
+
+/// A shape that a file declares, and what is wrong with it.
+#[derive(Debug)]
+pub struct Declared<T> {
+    pub shape: T,
+    pub faults: Vec<Invalid>,
+    /// Names that are no fields.
+    pub unknown: Vec<String>,
+}
+
+/// Reads what a file declares: a person wrote it, so that nothing in it is ignored.
+pub fn declared<T: Shape>(left: Map<String, Value>) -> Declared<T> {
+    let mut fields = Fields { left, is_declared: true, ..Fields::default() };
+    let shape = T::take(&mut fields);
+    Declared {
+        shape,
+        faults: fields.faults,
+        unknown: fields.left.into_iter().map(|(name, _)| name).collect(),
+    }
 }
 
 /// Reads a body; nothing at all stands for an empty object.
@@ -72,7 +94,8 @@ impl Fields {
             None => Change::Keep,
             Some(Value::Null) => Change::Empty,
             Some(Value::Object(left)) => {
-                let mut inner = Self { left, prefix: format!("{}{name}.", self.prefix), faults: Vec::new() };
+                let prefix = format!("{}{name}.", self.prefix);
+                let mut inner = Self { left, prefix, faults: Vec::new(), is_declared: self.is_declared };
                 let shape = T::take(&mut inner);
                 let faults = inner.finish();
                 let is_sound = faults.is_empty();
@@ -88,6 +111,9 @@ impl Fields {
 
     /// Fields that only an answer has; sent back they are ignored.
     pub fn ignore(&mut self, names: &[&str]) {
+        if self.is_declared {
+            return;
+        }
         for name in names {
             self.left.remove(*name);
         }
@@ -133,6 +159,8 @@ fn kind_of(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[derive(Debug, PartialEq)]
@@ -187,6 +215,18 @@ mod tests {
         let empty = Pair { name: None, url: Change::Keep, inner: Change::Keep };
         assert_eq!(read::<Pair>(b"").unwrap(), empty);
         assert_eq!(read::<Pair>(br#"{"id":"given back"}"#).unwrap(), empty);
+    }
+
+    #[test]
+    fn of_what_a_file_declares_nothing_is_ignored() {
+        let body = json!({"id": "x", "name": 7, "url": "u", "nmae": "y"});
+        let Value::Object(fields) = body else { unreachable!() };
+
+        let read = declared::<Pair>(fields);
+
+        assert_eq!(read.shape.url, Change::Set("u".to_owned()));
+        assert_eq!(read.faults, [Invalid::new("name", "must be a text, not a number")]);
+        assert_eq!(read.unknown, ["id", "nmae"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{LocalSettings, Service, TektonSettings, Timestamp, Workload};
 use crate::wire::Change;
@@ -18,8 +18,8 @@ pub const SECRET: [&str; 4] = ["env", "gitTokenFile", "gitSshKeyFile", "buildArg
 pub type Pairs = BTreeMap<String, Option<String>>;
 
 /// The writable part, all of it optional so that one shape serves POST and PATCH.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct ServiceBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -42,8 +42,8 @@ pub struct ServiceBody {
 }
 
 /// What the executor `local` needs.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct LocalFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub build_command: Option<String>,
@@ -58,8 +58,8 @@ pub struct LocalFields {
 }
 
 /// What the executor `tekton` needs. Null stands for a default, or for nothing.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct TektonFields {
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub image: Change<String>,
@@ -82,7 +82,7 @@ pub struct TektonFields {
 }
 
 /// What serves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkloadBody {
     pub namespace: String,
     pub deployment: String,
@@ -235,7 +235,7 @@ impl TektonFields {
 }
 
 /// A service as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceJson {
     pub id: String,
@@ -267,7 +267,7 @@ impl ServiceJson {
 }
 
 /// Why a service is frozen.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub struct FreezeBody {
     pub reason: Option<String>,
 }

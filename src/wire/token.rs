@@ -1,12 +1,14 @@
 //! An API token as JSON.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::Timestamp;
+use crate::wire::Word;
 use crate::wire::read::{Fields, Shape};
 
 /// What a new token is to be.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct TokenBody {
     /// What it is called.
     pub name: Option<String>,
@@ -32,7 +34,7 @@ impl Shape for TokenBody {
 }
 
 /// A token as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenJson {
     /// Its id.
@@ -40,7 +42,7 @@ pub struct TokenJson {
     /// What it is called.
     pub name: String,
     /// What it may do.
-    pub scope: &'static str,
+    pub scope: Word,
     /// The one service that it is for, by name.
     pub service: Option<String>,
     /// When it was made.

@@ -13,7 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("web", &["actions", "db", "domain", "wire"]),
     ("config", &["domain"]),
     ("server", &["actions", "config", "db", "dispatch", "domain", "executor", "web"]),
-    ("cli", &["config", "domain", "server"]),
+    ("cli", &["config", "domain", "server", "wire"]),
     ("lib", &[]),
     ("main", &["cli"]),
 ];

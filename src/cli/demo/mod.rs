@@ -10,19 +10,20 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::answer::Answer;
+use crate::cli::client::{Client, path};
+use crate::cli::failure::{FAILED, Failure, INTERRUPTED};
+use crate::cli::output::{text, write_out};
+use crate::cli::serve::stop_signal;
+use crate::cli::server_log::{self, ServerLog};
+use crate::cli::stderr::say;
 use crate::config::{Config, DataDir};
 use crate::domain::random_digits;
 use crate::server::Server;
-
-use super::client::{Client, path};
-use super::failure::{FAILED, Failure, INTERRUPTED};
-use super::output::{text, write_out};
-use super::serve::stop_signal;
-use super::server_log::{self, ServerLog};
-use super::stderr::say;
+use crate::wire::deployment::DeploymentJson;
 
 pub(in crate::cli) use sample::git_version;
 use show::Show;
@@ -96,7 +97,7 @@ impl Demo {
         stopping.cancel();
         running.await.context("the server ended by itself")??;
         let deployment = outcome?;
-        let has_succeeded = deployment["status"] == "succeeded";
+        let has_succeeded = deployment.status == "succeeded";
         Ok(if has_succeeded || !self.once { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
     }
 }
@@ -110,7 +111,12 @@ async fn start(data_dir: &Path, listen: SocketAddr) -> Result<Server, Failure> {
 }
 
 /// Steps 1 to 4; the object of the deployment when it has ended.
-async fn deploy_once(show: &Show, data_dir: &Path, base: &str, is_once: bool) -> Result<Value, Failure> {
+async fn deploy_once(
+    show: &Show,
+    data_dir: &Path,
+    base: &str,
+    is_once: bool,
+) -> Result<Answer<DeploymentJson>, Failure> {
     let socket = Client::over_socket(data_dir)?;
     let hook_url = make_service(show, &socket, data_dir).await?;
     let hook_path = hook_url.strip_prefix(base).unwrap_or_default();
@@ -130,7 +136,7 @@ async fn deploy_once(show: &Show, data_dir: &Path, base: &str, is_once: bool) ->
             "hookUrl": hook_url,
             "service": SERVICE,
             "deploymentId": id,
-            "status": deployment["status"],
+            "status": deployment.status,
             "signInUrl": sign_in_url,
             "apiToken": token["token"],
             "dataDir": data_dir,

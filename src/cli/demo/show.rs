@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::client::{Client, path};
-use super::super::failure::Failure;
-use super::super::log_text::LogText;
-use super::super::logs::{Follower, Part};
-use super::super::output::{Style, clean, has_colour, text, write_out};
-use super::super::wait::{duration, is_final, look};
-use super::sample::BRANCH;
+use crate::cli::answer::Answer;
+use crate::cli::client::{Client, path};
+use crate::cli::demo::sample::BRANCH;
+use crate::cli::failure::Failure;
+use crate::cli::log_text::LogText;
+use crate::cli::logs::{Follower, Part};
+use crate::cli::output::{Style, clean, has_colour, shown, write_out};
+use crate::cli::wait::{duration, is_final, look};
+use crate::wire::deployment::{DeploymentJson, StepJson};
 
 /// Time between two looks at the steps.
 const LOOK: Duration = Duration::from_millis(100);
@@ -21,8 +23,6 @@ const LOOK: Duration = Duration::from_millis(100);
 const INDENT: &str = "             ";
 /// Widest line that is shown while a step runs, in characters.
 const LIVE_WIDTH: usize = 78;
-/// Characters of a commit that are shown.
-const SHORT_COMMIT: usize = 7;
 
 /// Prints for people, or with `--json` one line for programs.
 pub(super) struct Show {
@@ -71,7 +71,7 @@ impl Show {
     }
 
     /// Follows log and steps to the end; the object of the deployment then.
-    pub(super) async fn follow(&self, caller: &Client, id: &str) -> Result<Value, Failure> {
+    pub(super) async fn follow(&self, caller: &Client, id: &str) -> Result<Answer<DeploymentJson>, Failure> {
         let mut steps = Steps { show: self, last_lines: HashMap::new(), ended: 0 };
         self.line("4 deploy     queued");
         let mut follower = Follower::new(caller, id);
@@ -153,9 +153,9 @@ impl Steps<'_> {
         self.last_lines.insert(part.step.clone(), line.to_owned());
     }
 
-    fn show_ended(&mut self, deployment: &Value) {
-        for step in deployment["steps"].as_array().into_iter().flatten().skip(self.ended) {
-            if step["finishedAt"].is_null() || step["startedAt"].is_null() {
+    fn show_ended(&mut self, deployment: &DeploymentJson) {
+        for step in deployment.steps.iter().skip(self.ended) {
+            if step.finished_at.is_none() || step.started_at.is_none() {
                 break;
             }
             self.ended += 1;
@@ -164,34 +164,34 @@ impl Steps<'_> {
         }
     }
 
-    fn line(&self, deployment: &Value, step: &Value) -> String {
-        let name = text(step, "name");
-        let last = self.last_lines.get(&name).map(|line| clean(line)).unwrap_or_default();
-        let note = if name == "clone" && !deployment["commit"].is_null() {
-            let commit: String = text(deployment, "commit").chars().take(SHORT_COMMIT).collect();
-            format!("{commit} {}", text(deployment, "commitSubject"))
-        } else {
-            last
+    fn line(&self, deployment: &DeploymentJson, step: &StepJson) -> String {
+        let name = step.name.as_ref();
+        let last = self.last_lines.get(name).map(|line| clean(line)).unwrap_or_default();
+        let subject = deployment.details.as_ref().and_then(|details| details.commit_subject.as_deref());
+        let note = match &deployment.commit {
+            Some(commit) if name == "clone" => format!("{} {}", commit.short(), subject.unwrap_or_default()),
+            _ => last,
         };
-        let took = duration(step, "startedAt", "finishedAt");
-        let word = if step["status"] == "succeeded" { "ok".to_owned() } else { text(step, "status") };
-        let word = Style::of(&word).paint(&word, self.show.has_colour);
+        let took = duration(step.started_at, step.finished_at);
+        let word = if step.status == "succeeded" { "ok" } else { step.status.as_ref() };
+        let word = Style::of(word).paint(word, self.show.has_colour);
         format!("{INDENT}{name:7} {took:>5}  {word}   {note}").trim_end().to_owned()
     }
 
-    fn show_end(&self, deployment: &Value) {
+    fn show_end(&self, deployment: &DeploymentJson) {
         let show = self.show;
         show.live("");
-        let status = text(deployment, "status");
-        let painted = Style::of(&status).paint(&status, show.has_colour);
-        if status == "succeeded" {
-            show.line(&format!("{INDENT}{painted} in {}", duration(deployment, "createdAt", "finishedAt")));
+        let painted = Style::of(&deployment.status).paint(&deployment.status, show.has_colour);
+        if deployment.status == "succeeded" {
+            let took = duration(Some(deployment.created_at), deployment.finished_at);
+            show.line(&format!("{INDENT}{painted} in {took}"));
             return;
         }
-        let (reason, message) = (text(deployment, "reason"), text(deployment, "message"));
+        let (reason, message) = (shown(deployment.reason.as_ref()), shown(deployment.message.as_ref()));
         show.line(&format!("{INDENT}{painted}, {reason}: {message}"));
-        for line in deployment["failure"]["logTail"].as_array().into_iter().flatten() {
-            show.line(&format!("{INDENT}{}", clean(line.as_str().unwrap_or_default())));
+        let failure = deployment.details.as_ref().and_then(|details| details.failure.as_ref());
+        for line in failure.iter().flat_map(|failure| &failure.log_tail) {
+            show.line(&format!("{INDENT}{line}"));
         }
     }
 }

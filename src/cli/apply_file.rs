@@ -1,0 +1,265 @@
+//! The file that declares services and hooks, read into the shapes of the API. Names are written with `_` in it, a
+//! workload in one text, and variables in a file of their own where one is named.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde_json::{Map, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::cli::failure::Failure;
+use crate::cli::service_fields::read_env;
+use crate::domain::Workload;
+use crate::wire::Change;
+use crate::wire::hook::HookBody;
+use crate::wire::read::{self, Shape};
+use crate::wire::service::{Pairs, ServiceBody, WorkloadBody};
+
+/// A service as the file declares it.
+#[derive(Debug)]
+pub(super) struct DeclaredService {
+    pub(super) name: String,
+    pub(super) body: ServiceBody,
+    pub(super) hooks: Vec<DeclaredHook>,
+}
+
+/// A hook as the file declares it.
+#[derive(Debug)]
+pub(super) struct DeclaredHook {
+    pub(super) name: String,
+    pub(super) body: HookBody,
+}
+
+/// Reads the file; `folder` is where it lies, `shown` what it is called. Everything that is wrong with it is told.
+pub(super) fn read(text: &str, shown: &str, folder: &Path) -> Result<Vec<DeclaredService>, Failure> {
+    let root = DeTable::parse(text)
+        .map_err(|error| Failure::usage(format!("{shown}: {}", error.to_string().trim_end())))?;
+    let mut file = DeclaringFile { text, folder, faults: Vec::new() };
+    for (name, _) in root.get_ref().iter().filter(|(name, _)| name.get_ref() != "service") {
+        file.unknown(name.span().start, name.get_ref());
+    }
+    let tables = file.tables(root.get_ref(), "service");
+    let services: Vec<_> = tables.into_iter().filter_map(|table| file.service(table).transpose()).collect();
+    let services = services.into_iter().collect::<Result<_, _>>()?;
+    match file.told() {
+        None => Ok(services),
+        Some(told) => Err(Failure::usage(format!("{shown}: {told}"))),
+    }
+}
+
+/// Where a table begins in the file, and what is in it.
+type Table<'t, 'a> = (usize, &'t DeTable<'a>);
+
+struct DeclaringFile<'f> {
+    text: &'f str,
+    folder: &'f Path,
+    /// Each with the place that it is about.
+    faults: Vec<(usize, String)>,
+}
+
+impl DeclaringFile<'_> {
+    /// A service; none where something is wrong with it, which is kept. An error is that of its file of variables.
+    fn service(&mut self, table: Table<'_, '_>) -> Result<Option<DeclaredService>, Failure> {
+        let hooks = self.tables(table.1, "hook");
+        let hooks: Vec<_> = hooks.into_iter().filter_map(|hook| self.hook(hook)).collect();
+        let env_file = self.env_file(table.1);
+        let workload = self.workload(table.1);
+        let Some(body) = self.shape::<ServiceBody>(table, &["hook", "env_file", "workload"]) else {
+            return Ok(None);
+        };
+        let Some(name) = body.name.clone() else { return Ok(None) };
+        let mut body = body;
+        let mut env = match env_file {
+            Some(file) => read_env(&self.folder.join(file))?,
+            None => Pairs::new(),
+        };
+        env.extend(body.local.env.take().unwrap_or_default());
+        body.local.env = Some(env).filter(|env| !env.is_empty());
+        body.tekton.workload = Change::given(workload);
+        if body.tekton.build_args.value().is_some_and(Pairs::is_empty) {
+            body.tekton.build_args = Change::Keep;
+        }
+        Ok(Some(DeclaredService { name, body, hooks }))
+    }
+
+    fn hook(&mut self, table: Table<'_, '_>) -> Option<DeclaredHook> {
+        let body = self.shape::<HookBody>(table, &[])?;
+        // A length of time from now would be another moment each time.
+        if body.expires_in.is_some() {
+            self.unknown(place_of(table, "expires_in"), "expires_in");
+        }
+        Some(DeclaredHook { name: body.name.clone()?, body })
+    }
+
+    /// Reads a table but for the names in `own`; one without a name is at fault.
+    fn shape<T: Shape>(&mut self, table: Table<'_, '_>, own: &[&str]) -> Option<T> {
+        let faults_before = self.faults.len();
+        let mut fields = Map::new();
+        for (name, value) in table.1.iter().filter(|(name, _)| !own.contains(&name.get_ref().as_ref())) {
+            if name.get_ref().contains(|c: char| c.is_ascii_uppercase()) {
+                self.unknown(name.span().start, name.get_ref());
+            } else {
+                fields.insert(camel_case(name.get_ref()), json(value));
+            }
+        }
+        if !fields.contains_key("name") {
+            self.faults.push((table.0, "missing field `name`".to_owned()));
+        }
+        let read = read::declared::<T>(fields);
+        for fault in read.faults {
+            let name = snake_case(&fault.field);
+            let first = name.split('.').next().unwrap_or_default();
+            self.faults.push((place_of(table, first), format!("{name}: {}", fault.detail)));
+        }
+        for name in read.unknown {
+            let name = snake_case(&name);
+            self.unknown(place_of(table, &name), &name);
+        }
+        (self.faults.len() == faults_before).then_some(read.shape)
+    }
+
+    fn env_file(&mut self, table: &DeTable<'_>) -> Option<String> {
+        self.text_of(table, "env_file")
+    }
+
+    fn workload(&mut self, table: &DeTable<'_>) -> Option<WorkloadBody> {
+        let text = self.text_of(table, "workload")?;
+        match Workload::parse(&text) {
+            Ok(workload) => Some(workload.into()),
+            Err(wrong) => {
+                let fault = format!("workload: {}", wrong.detail);
+                self.faults.push((place_of((0, table), "workload"), fault));
+                None
+            }
+        }
+    }
+
+    fn text_of(&mut self, table: &DeTable<'_>, name: &str) -> Option<String> {
+        let value = table.get(name)?;
+        let text = value.get_ref().as_str().map(str::to_owned);
+        if text.is_none() {
+            self.faults.push((value.span().start, format!("{name}: must be a text")));
+        }
+        text
+    }
+
+    /// The tables of a list, `[[name]]`.
+    fn tables<'t, 'a>(&mut self, table: &'t DeTable<'a>, name: &str) -> Vec<Table<'t, 'a>> {
+        let Some(list) = table.get(name) else { return Vec::new() };
+        let items = list.get_ref().as_array();
+        let tables: Option<Vec<_>> = items.and_then(|items| {
+            items.iter().map(|item| Some((item.span().start, item.get_ref().as_table()?))).collect()
+        });
+        if tables.is_none() {
+            self.faults.push((list.span().start, format!("{name}: must be tables, each under [[…{name}]]")));
+        }
+        tables.unwrap_or_default()
+    }
+
+    fn unknown(&mut self, place: usize, name: &str) {
+        self.faults.push((place, format!("unknown field `{name}`")));
+    }
+
+    /// All faults in the order of the file, each with its line.
+    fn told(mut self) -> Option<String> {
+        self.faults.sort_by_key(|(place, _)| *place);
+        let line = |place: usize| self.text[..place].matches('\n').count() + 1;
+        let told = self.faults.iter().map(|(place, fault)| format!("line {}: {fault}", line(*place)));
+        Some(told.collect::<Vec<_>>().join("\n  ")).filter(|told| !told.is_empty())
+    }
+}
+
+/// Where a name of a table stands; the table itself where it has no such name.
+fn place_of((begin, table): Table<'_, '_>, name: &str) -> usize {
+    table.get_key_value(name).map_or(begin, |(key, _)| key.span().start)
+}
+
+fn json(value: &Spanned<DeValue<'_>>) -> Value {
+    Value::deserialize(value.clone().into_deserializer()).unwrap_or_default()
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |mut text, word| {
+        let mut letters = word.chars();
+        text.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+        text.push_str(letters.as_str());
+        text
+    })
+}
+
+/// The API's name of a setting as the file spells it.
+pub(super) fn snake_case(name: &str) -> String {
+    // The rest is the name of a variable, which is written as it is.
+    if name.starts_with("env.") {
+        return name.to_owned();
+    }
+    let mut text = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() {
+            text.push('_');
+        }
+        text.push(c.to_ascii_lowercase());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<DeclaredService>, String> {
+        super::read(text, "s.toml", Path::new("/nowhere")).map_err(|failure| failure.text)
+    }
+
+    #[test]
+    fn tables_are_the_shapes_of_the_api_in_other_letters() {
+        let services = read(
+            "[[service]]\nname = 'shop'\ndefault_branch = 'main'\nworkload = 'apps/shop'\nrollback = false\n\
+             env = { KEY_ONE = 'v' }\nbuild_args = { }\n[[service.hook]]\nname = 'ci'\nexpires_at = '2027'\n",
+        )
+        .unwrap();
+
+        let workload = json!({"namespace": "apps", "deployment": "shop", "container": null});
+        assert_eq!(
+            serde_json::to_value(&services[0].body).unwrap(),
+            json!({"name": "shop", "defaultBranch": "main", "env": {"KEY_ONE": "v"}, "workload": workload, "rollback": false})
+        );
+        let hook = &services[0].hooks[0];
+        assert_eq!(serde_json::to_value(&hook.body).unwrap(), json!({"name": "ci", "expiresAt": "2027"}));
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_with_its_line() {
+        let told = read(
+            "serivce = 1\n[[service]]\nname = 7\ndefaultBranch = 'x'\nfrozen = 'why'\nworkload = 'shop'\n\
+             env = { A = 1 }\n[[service.hook]]\nbranches = 'main'\nexpires_in = '1d'\n",
+        )
+        .unwrap_err();
+
+        let lines: Vec<&str> = told.lines().map(str::trim).collect();
+        assert_eq!(lines[0], "s.toml: line 1: unknown field `serivce`");
+        assert_eq!(lines[1], "line 3: name: must be a text, not a number");
+        assert_eq!(lines[2], "line 4: unknown field `defaultBranch`");
+        assert_eq!(lines[3], "line 5: unknown field `frozen`");
+        assert!(lines[4].starts_with("line 6: workload: "), "{told}");
+        assert_eq!(lines[5], "line 7: env: must be an object of names and texts, not an object");
+        assert_eq!(lines[6], "line 8: missing field `name`");
+        assert_eq!(lines[7], "line 9: branches: must be a list of texts, not a text");
+    }
+
+    #[test]
+    fn names_are_spelled_in_both_ways() {
+        for (file, api) in
+            [("git_ssh_key_file", "gitSshKeyFile"), ("url", "url"), ("build_args", "buildArgs")]
+        {
+            assert_eq!((camel_case(file).as_str(), snake_case(api).as_str()), (api, file));
+        }
+        assert_eq!(snake_case("env.KEY"), "env.KEY");
+    }
+}

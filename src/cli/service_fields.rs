@@ -1,0 +1,237 @@
+//! The settings of a service as flags.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::cli::client::Client;
+use crate::cli::failure::Failure;
+use crate::cli::remote::Session;
+use crate::domain::Workload;
+use crate::wire::Change;
+use crate::wire::service::{LocalFields, Pairs, ServiceBody, TektonFields};
+
+/// Schemes over which a repository comes unprotected.
+const UNPROTECTED: [&str; 2] = ["http://", "git://"];
+
+/// The settings of a service as flags.
+#[derive(Debug, Args)]
+pub(super) struct Fields {
+    /// Branch that is deployed when a call names none [default for a new service: main]
+    #[arg(long)]
+    branch: Option<String>,
+    /// Build command, given to sh -e -c in the source folder: a failing line ends the step, `set +e` takes that back
+    #[arg(long, value_name = "CMD")]
+    build: Option<String>,
+    /// Deploy command, given to sh -e -c in the source folder after the build; needed on the server's own host, `true`
+    /// where the build deploys. The folder is set aside after the run, so copy an app out of it first; what is to go on
+    /// running has to leave the process group: `setsid app &`
+    #[arg(long, value_name = "CMD")]
+    deploy: Option<String>,
+    /// File with KEY=VALUE lines, taken literally, for both commands; stored in clear, never shown again
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// File on the server with a token or password for an https repository
+    #[arg(long, value_name = "FILE")]
+    git_token_file: Option<PathBuf>,
+    /// File on the server with a private key for an ssh repository
+    #[arg(long, value_name = "FILE")]
+    git_ssh_key_file: Option<PathBuf>,
+    /// Longest time that a deployment may run [default for a new service: 1h]
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<String>,
+    /// What a call does while others are queued: coalesce, latest or every [default for a new service: coalesce]
+    #[arg(long, value_name = "POLICY")]
+    queue_policy: Option<String>,
+    /// What runs the deployments: tekton or local [default: what the server has]
+    #[arg(long)]
+    executor: Option<String>,
+    /// Where the service can be seen
+    #[arg(long)]
+    url: Option<String>,
+    #[command(flatten)]
+    cluster: ClusterFields,
+}
+
+/// For the executor tekton
+#[derive(Debug, Args)]
+#[command(next_help_heading = "In a cluster")]
+pub(super) struct ClusterFields {
+    /// Repository to which the built image is pushed, with its registry, without a tag
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// Deployment that is given the image; its container where it has more than one
+    #[arg(long, value_name = "NAMESPACE/DEPLOYMENT[/CONTAINER]")]
+    workload: Option<String>,
+    /// Repository for layers of earlier builds, or none [default: the image's name and -cache]
+    #[arg(long, value_name = "IMAGE|none")]
+    cache_repository: Option<String>,
+    /// File to build by [default: Dockerfile]
+    #[arg(long, value_name = "PATH")]
+    dockerfile: Option<String>,
+    /// Folder that the build sees [default: the repository's root]
+    #[arg(long, value_name = "PATH")]
+    context: Option<String>,
+    /// Argument of the build, which ends in the image: no secrets; repeatable
+    #[arg(long, value_name = "NAME=VALUE")]
+    build_arg: Vec<String>,
+    /// Secret in the build namespace with the repository's credentials, for the clone step
+    #[arg(long, value_name = "NAME")]
+    git_secret: Option<String>,
+    /// Secret in the build namespace with the registry's credentials, for the build step
+    #[arg(long, value_name = "NAME")]
+    registry_secret: Option<String>,
+    /// Whether a version that does not come up gives way to the one before [default: true]
+    #[arg(long, value_name = "BOOL")]
+    rollback: Option<bool>,
+}
+
+impl Fields {
+    /// The settings that are named.
+    pub(super) fn body(&self, client: &Client, repo: Option<&str>) -> Result<ServiceBody, Failure> {
+        let file = |path: &Option<PathBuf>| path.as_deref().map(|path| on_server(client, path)).transpose();
+        Ok(ServiceBody {
+            name: None,
+            repository: repo.map(|repo| repository(client, repo)).transpose()?,
+            default_branch: self.branch.clone(),
+            executor: self.executor.clone(),
+            queue_policy: self.queue_policy.clone(),
+            timeout: self.timeout.clone(),
+            url: Change::given(self.url.clone()),
+            local: LocalFields {
+                build_command: self.build.clone(),
+                deploy_command: self.deploy.clone(),
+                env: self.env_file.as_deref().map(read_env).transpose()?,
+                git_token_file: Change::given(file(&self.git_token_file)?),
+                git_ssh_key_file: Change::given(file(&self.git_ssh_key_file)?),
+            },
+            tekton: self.cluster.body()?,
+        })
+    }
+
+    /// Warns of what is less safe than it looks.
+    pub(super) fn warn(&self, session: &Session, repo: Option<&str>) {
+        warn_unprotected(session, repo);
+        if self.env_file.is_some() {
+            session.out.note("The values of the variables are stored in clear and are not shown again.");
+        }
+    }
+}
+
+/// Warns of a repository that comes without protection.
+pub(super) fn warn_unprotected(session: &Session, repo: Option<&str>) {
+    let scheme = UNPROTECTED.iter().find(|&&scheme| repo.is_some_and(|repo| repo.starts_with(scheme)));
+    if let Some(scheme) = scheme {
+        session.out.warn(&format!(
+            "over {scheme} whoever is on the way can change the source; use https:// or ssh://"
+        ));
+    }
+}
+
+/// Reads KEY=VALUE lines; blank lines and those that begin with # are skipped. Errors never quote a value.
+pub(super) fn read_env(file: &Path) -> Result<Pairs, Failure> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut variables = Pairs::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((name, value)) = line.split_once('=') else {
+            let text = format!("{}: line {} is not KEY=VALUE", file.display(), index + 1);
+            return Err(Failure::usage(text));
+        };
+        variables.insert(name.to_owned(), Some(value.to_owned()));
+    }
+    Ok(variables)
+}
+
+/// A path as the server has to read it: on the same machine a relative one is completed.
+fn on_server(client: &Client, path: &Path) -> Result<String, Failure> {
+    let path = if client.is_local() {
+        std::path::absolute(path).with_context(|| format!("cannot read {}", path.display()))?
+    } else {
+        path.to_owned()
+    };
+    path.into_os_string().into_string().map_err(|_| Failure::usage("a path must be UTF-8 text"))
+}
+
+fn repository(client: &Client, repo: &str) -> Result<String, Failure> {
+    let is_relative = matches!(repo, "." | "..") || repo.starts_with("./") || repo.starts_with("../");
+    if !is_relative || !client.is_local() {
+        return Ok(repo.to_owned());
+    }
+    let found = std::fs::canonicalize(repo).with_context(|| format!("cannot read {repo}"))?;
+    on_server(client, &found)
+}
+
+impl ClusterFields {
+    /// The settings that are named.
+    fn body(&self) -> Result<TektonFields, Failure> {
+        let workload = self.workload.as_deref().map(Workload::parse).transpose();
+        let workload = workload.map_err(|wrong| flag("--workload", &wrong.detail))?;
+        let mut arguments = Pairs::new();
+        for argument in &self.build_arg {
+            let (name, value) = argument
+                .split_once('=')
+                .ok_or_else(|| flag("--build-arg", &format!("\"{argument}\" is not NAME=VALUE")))?;
+            arguments.insert(name.to_owned(), Some(value.to_owned()));
+        }
+        Ok(TektonFields {
+            image: Change::given(self.image.clone()),
+            cache_repository: Change::given(self.cache_repository.clone()),
+            dockerfile: Change::given(self.dockerfile.clone()),
+            context: Change::given(self.context.clone()),
+            build_args: Change::given(Some(arguments).filter(|arguments| !arguments.is_empty())),
+            git_secret: Change::given(self.git_secret.clone()),
+            registry_secret: Change::given(self.registry_secret.clone()),
+            workload: Change::given(workload.map(Into::into)),
+            rollback: Change::given(self.rollback),
+        })
+    }
+}
+
+fn flag(name: &str, why: &str) -> Failure {
+    Failure::usage(format!("{name}: {why}"))
+}
+
+/// Empties a setting, or takes one variable or argument away.
+pub(super) fn empty(body: &mut ServiceBody, setting: &str) -> Result<(), Failure> {
+    if let Some(name) = setting.strip_prefix("env.") {
+        body.local.env.get_or_insert_default().insert(name.to_owned(), None);
+        return Ok(());
+    }
+    if let Some(name) = setting.strip_prefix("build-arg.") {
+        let mut arguments = std::mem::take(&mut body.tekton.build_args).apply(None).unwrap_or_default();
+        arguments.insert(name.to_owned(), None);
+        body.tekton.build_args = Change::Set(arguments);
+        return Ok(());
+    }
+    let known = emptiable(body);
+    let names = known.each_ref().map(|(name, _)| *name).join(", ");
+    let Some((_, field)) = known.into_iter().find(|(name, _)| *name == setting) else {
+        let known = format!("{names}, env.NAME or build-arg.NAME");
+        return Err(Failure::usage(format!("--unset: \"{setting}\" cannot be emptied; say {known}")));
+    };
+    if field.is_set() {
+        return Err(Failure::usage(format!("--unset: {setting} is given a value too; do one of both")));
+    }
+    *field = Change::Empty;
+    Ok(())
+}
+
+/// The settings that can be emptied, by the names of their flags.
+fn emptiable(body: &mut ServiceBody) -> [(&'static str, &mut Change<String>); 8] {
+    let (local, tekton) = (&mut body.local, &mut body.tekton);
+    [
+        ("url", &mut body.url),
+        ("git-token-file", &mut local.git_token_file),
+        ("git-ssh-key-file", &mut local.git_ssh_key_file),
+        ("cache-repository", &mut tekton.cache_repository),
+        ("dockerfile", &mut tekton.dockerfile),
+        ("context", &mut tekton.context),
+        ("git-secret", &mut tekton.git_secret),
+        ("registry-secret", &mut tekton.registry_secret),
+    ]
+}
