@@ -139,7 +139,7 @@ impl BuildStep {
     }
 
     fn buildah(&self, arguments: Vec<OsString>) -> Program {
-        let auth = self.registry_auth.iter().map(|file| ("REGISTRY_AUTH_FILE", file.clone().into()));
+        let auth = self.registry_auth.iter().map(|file| ("REGISTRY_AUTH_FILE".into(), file.clone().into()));
         Program { name: "buildah", arguments, environment: auth.collect(), folder: None }
     }
 
@@ -224,7 +224,7 @@ mod tests {
         assert!(arguments.contains(&"--build-arg=MODE=$(params.image) --x".into()), "{arguments:?}");
         assert!(arguments.contains(&"--label=org.opencontainers.image.revision=4444".into()));
         assert_eq!(arguments[arguments.len() - 2..], ["--", &*root.to_string_lossy()]);
-        assert_eq!(program.environment, [("REGISTRY_AUTH_FILE", "/secret/config.json".into())]);
+        assert_eq!(program.environment, [("REGISTRY_AUTH_FILE".into(), "/secret/config.json".into())]);
     }
 
     #[test]

@@ -6,17 +6,11 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
 use crate::domain::{Branch, Commit, Repository, Transport};
+use crate::executor::git::{self, Git, HostKeys, NO_SUCH_BRANCH};
 use crate::executor::tekton::exit_codes::{BRANCH_NOT_FOUND, CLONE_FAILED, COMMIT_NOT_FOUND, SUCCEEDED};
+use crate::executor::tekton::steps::process::{Ended, Program, write_result};
 
-use super::process::{Ended, Program, write_result};
-
-/// Where the branch's head is kept; no name that a repository could have.
-const HEAD_REF: &str = "refs/stackblaze/branch";
-/// What `git ls-remote --exit-code` ends with where nothing matches.
-const NO_MATCH: i32 = 2;
 /// Longest first line of a commit's message that is told, in bytes.
 const MAX_SUBJECT: usize = 200;
 /// User name where a Secret holds none: every forge ignores it beside a token.
@@ -66,96 +60,21 @@ impl CloneStep {
 
     fn fetch(&self) -> Result<Commit, Failure> {
         let access = self.access().map_err(failed)?;
+        let credential_file = access.credential_file.as_deref();
+        let git = Git { repository: &self.repository, branch: &self.branch, credential_file };
+        let steps = Steps { git, access: &access, step: self };
         println!("fetching {} of {}", self.branch, self.repository);
-        let head = self.head(&access)?;
-        let is_head = self.commit.as_ref().is_none_or(|commit| *commit == head);
-        self.git(&access, &["init", "--quiet", "--", &self.source.to_string_lossy()], None, "prepare")?;
-        let refspec = format!("+{}:{HEAD_REF}", self.branch.full_ref());
-        let mut fetch = vec!["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"];
+        let head = steps.head()?;
+        std::fs::create_dir_all(&self.source)
+            .map_err(|error| failed(format!("{} cannot be made: {error}", self.source.display())))?;
+        steps.run(steps.git.init(), "prepare")?;
+        let wanted = self.commit.as_ref().filter(|commit| **commit != head);
         // To tell whether an older commit is on the branch takes the branch's whole history.
-        fetch.extend(is_head.then_some("--depth=1"));
-        fetch.extend(["--", self.repository.as_str(), &refspec]);
-        self.git(&access, &fetch, Some(&self.source), "fetch")?;
-        let commit = self.chosen(&access)?;
-        self.git(
-            &access,
-            &["checkout", "--quiet", "--detach", commit.as_str()],
-            Some(&self.source),
-            "check out",
-        )?;
-        self.tell(&access, &commit)?;
+        let fetch = if wanted.is_none() { steps.git.fetch_head() } else { steps.git.fetch_branch() };
+        steps.run(fetch, "fetch")?;
+        let commit = steps.check_out()?;
+        write_result(&self.commit_file, commit.as_str()).map_err(failed)?;
         Ok(commit)
-    }
-
-    /// Where the branch is now. The branch may move before the fetch: what is fetched counts, this tells that it exists.
-    fn head(&self, access: &Access) -> Result<Commit, Failure> {
-        let full_ref = self.branch.full_ref();
-        let arguments = ["ls-remote", "--exit-code", "--", self.repository.as_str(), &full_ref];
-        let ended =
-            self.program(access, &arguments, None).keep().map_err(|error| failed(format!("git: {error}")))?;
-        let none = || (BRANCH_NOT_FOUND, format!("{} has no branch {}", self.repository, self.branch));
-        match ended.code {
-            // git also gives refs that merely end in this name.
-            Some(0) => find_head(&ended.output, &full_ref).ok_or_else(none),
-            Some(NO_MATCH) => Err(none()),
-            _ => Err(failed(told("reach the repository", &ended))),
-        }
-    }
-
-    /// The commit to build: the one that was asked for, if it is on the branch, else the branch's head.
-    fn chosen(&self, access: &Access) -> Result<Commit, Failure> {
-        if let Some(commit) = &self.commit {
-            let arguments = ["merge-base", "--is-ancestor", commit.as_str(), HEAD_REF];
-            let ended = self.program(access, &arguments, Some(&self.source)).keep();
-            return match ended.map_err(|error| failed(format!("git: {error}")))?.code {
-                Some(0) => Ok(commit.clone()),
-                _ => Err((COMMIT_NOT_FOUND, format!("{commit} is not on the branch {}", self.branch))),
-            };
-        }
-        let text =
-            self.git(access, &["rev-parse", "--verify", HEAD_REF], Some(&self.source), "read the branch")?;
-        Commit::parse(text.trim()).map_err(|error| failed(format!("git named a commit that {error}")))
-    }
-
-    fn tell(&self, access: &Access, commit: &Commit) -> Result<(), Failure> {
-        let arguments = ["log", "-1", "--no-show-signature", "--format=%s", commit.as_str()];
-        let subject = self.git(access, &arguments, Some(&self.source), "read the commit")?;
-        write_result(&self.subject_file, cut(subject.trim(), MAX_SUBJECT)).map_err(failed)?;
-        write_result(&self.commit_file, commit.as_str()).map_err(failed)
-    }
-
-    fn git(
-        &self,
-        access: &Access,
-        arguments: &[&str],
-        folder: Option<&Path>,
-        what: &str,
-    ) -> Result<String, Failure> {
-        let ended = self.program(access, arguments, folder).keep();
-        let ended = ended.map_err(|error| failed(format!("git: {error}")))?;
-        if ended.code == Some(0) { Ok(ended.output) } else { Err(failed(told(what, &ended))) }
-    }
-
-    fn program(&self, access: &Access, arguments: &[&str], folder: Option<&Path>) -> Program {
-        let mut all: Vec<OsString> =
-            ["-c", "core.hooksPath=/dev/null", "-c", "credential.helper="].map(Into::into).into();
-        if let Some(store) = &access.store {
-            let helper = format!("credential.helper=store --file={}", store.display());
-            all.extend(["-c".into(), helper.into()]);
-        }
-        all.extend(arguments.iter().map(Into::into));
-        let mut environment: Vec<(&'static str, OsString)> = vec![
-            ("GIT_ALLOW_PROTOCOL", protocol(self.repository.transport()).into()),
-            ("GIT_CONFIG_NOSYSTEM", "1".into()),
-            ("GIT_CONFIG_GLOBAL", "/dev/null".into()),
-            ("GIT_TERMINAL_PROMPT", "0".into()),
-            ("HOME", self.scratch.clone().into()),
-            ("LC_ALL", "C.UTF-8".into()),
-        ];
-        if let Some(command) = &access.ssh {
-            environment.push(("GIT_SSH_COMMAND", command.into()));
-        }
-        Program { name: "git", arguments: all, environment, folder: folder.map(Path::to_owned) }
     }
 
     /// Reads the Secret. Its kind is told by its keys, as Kubernetes' two types of git Secrets have them.
@@ -166,11 +85,11 @@ impl CloneStep {
             Transport::Https | Transport::Http => {
                 let password = read("password").ok_or("the git Secret has no key password")?;
                 let user = read("username").unwrap_or_else(|| ANY_USER.to_owned());
-                let line = credential(self.repository.as_str(), user.trim_end(), password.trim_end())
+                let line = git::credential_line(&self.repository, user.trim_end(), password.trim_end())
                     .ok_or("the repository's address has no host")?;
-                let store = self.scratch.join("git-credentials");
-                keep_private(&store, &line)?;
-                Ok(Access { store: Some(store), ssh: None })
+                let file = self.scratch.join("git-credentials");
+                keep_private(&file, &line)?;
+                Ok(Access { credential_file: Some(file), ssh: None })
             }
             Transport::Ssh => {
                 let key = read("ssh-privatekey").ok_or("the git Secret has no key ssh-privatekey")?;
@@ -180,45 +99,73 @@ impl CloneStep {
                 let (key_file, hosts_file) = (self.scratch.join("ssh-key"), self.scratch.join("known_hosts"));
                 keep_private(&key_file, &format!("{}\n", key.trim_end()))?;
                 keep_private(&hosts_file, &hosts)?;
-                Ok(Access { store: None, ssh: Some(ssh_command(&key_file, &hosts_file)) })
+                let ssh = git::ssh_command(Some(&key_file), &hosts_file, HostKeys::Listed);
+                Ok(Access { credential_file: None, ssh: Some(ssh) })
             }
             Transport::Git | Transport::File => Ok(Access::default()),
         }
     }
 }
 
-/// The one protocol that git may speak, also after a redirect.
-const fn protocol(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Https => "https",
-        Transport::Http => "http:https",
-        Transport::Ssh => "ssh",
-        Transport::Git => "git",
-        Transport::File => "file",
-    }
-}
-
 /// How git authenticates.
 #[derive(Debug, Default)]
 struct Access {
-    store: Option<PathBuf>,
+    credential_file: Option<PathBuf>,
     ssh: Option<String>,
 }
 
-/// Both paths are our own and have nothing that a shell would read.
-fn ssh_command(key: &Path, hosts: &Path) -> String {
-    let (key, hosts) = (key.display(), hosts.display());
-    format!(
-        "ssh -F /dev/null -i {key} -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile={hosts}"
-    )
+/// git's commands, one after another.
+struct Steps<'a> {
+    git: Git<'a>,
+    access: &'a Access,
+    step: &'a CloneStep,
 }
 
-/// A line of git's own credential store. It is given to this host only, also after a redirect.
-fn credential(repository: &str, user: &str, password: &str) -> Option<String> {
-    let (scheme, rest) = repository.split_once("://")?;
-    let host = rest.split('/').next().filter(|host| !host.is_empty())?;
-    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    Some(format!("{scheme}://{}:{}@{host}\n", encoded(user), encoded(password)))
+impl Steps<'_> {
+    /// Where the branch is now. The branch may move before the fetch: what is fetched counts, this tells that it exists.
+    fn head(&self) -> Result<Commit, Failure> {
+        let (repository, branch) = (self.git.repository, self.git.branch);
+        // The folder of the source is not there yet.
+        let ended = self.ended(self.git.look_for_branch(), None)?;
+        let none = || (BRANCH_NOT_FOUND, format!("{repository} has no branch {branch}"));
+        match ended.code {
+            // git also gives refs that merely end in this name.
+            Some(0) => find_head(&ended.output, &branch.full_ref()).ok_or_else(none),
+            Some(NO_SUCH_BRANCH) => Err(none()),
+            _ => Err(failed(told("reach the repository", &ended))),
+        }
+    }
+
+    /// Writes the files of the commit to build: the one that was asked for, if it is on the branch, else the head's.
+    fn check_out(&self) -> Result<Commit, Failure> {
+        let wanted = self.step.commit.as_ref();
+        if let Some(commit) = wanted
+            && self.ended(self.git.contains(commit), Some(&self.step.source))?.code != Some(0)
+        {
+            return Err((COMMIT_NOT_FOUND, format!("{commit} is not on the branch {}", self.git.branch)));
+        }
+        let said = self.run(self.git.describe(wanted), "read the commit")?;
+        let (digits, rest) = said.split_once('\n').unwrap_or((&said, ""));
+        let commit = Commit::parse(digits.trim())
+            .map_err(|error| failed(format!("git named a commit that {error}")))?;
+        self.run(self.git.checkout(&commit), "check out")?;
+        let subject = cut(rest.lines().next().unwrap_or_default().trim(), MAX_SUBJECT);
+        write_result(&self.step.subject_file, subject).map_err(failed)?;
+        Ok(commit)
+    }
+
+    /// Runs a command in the source's folder and gives what it says.
+    fn run(&self, arguments: Vec<OsString>, what: &str) -> Result<String, Failure> {
+        let ended = self.ended(arguments, Some(&self.step.source))?;
+        if ended.code == Some(0) { Ok(ended.output) } else { Err(failed(told(what, &ended))) }
+    }
+
+    fn ended(&self, arguments: Vec<OsString>, folder: Option<&Path>) -> Result<Ended, Failure> {
+        let (repository, home) = (self.git.repository, &self.step.scratch);
+        let environment = git::variables(repository, home, None, self.access.ssh.as_deref());
+        let program = Program { name: "git", arguments, environment, folder: folder.map(Path::to_owned) };
+        program.keep().map_err(|error| failed(format!("git: {error}")))
+    }
 }
 
 fn keep_private(file: &Path, text: &str) -> Result<(), String> {
@@ -339,13 +286,6 @@ mod tests {
             assert_eq!(step(repository, to.path(), branch, commit).run(), code, "{branch} {commit:?}");
             assert!(!told(to.path(), "message").is_empty());
         }
-    }
-
-    #[test]
-    fn credentials_are_for_one_host_and_have_no_characters_of_urls() {
-        let line = credential("https://git.example.com:8443/a/b.git", "me@x", "p:/@#").unwrap();
-
-        assert_eq!(line, "https://me%40x:p%3A%2F%40%23@git.example.com:8443\n");
     }
 
     #[test]

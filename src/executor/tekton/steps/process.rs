@@ -22,7 +22,7 @@ pub(super) struct Program {
     /// As they are.
     pub(super) arguments: Vec<OsString>,
     /// Added to the step's own environment.
-    pub(super) environment: Vec<(&'static str, OsString)>,
+    pub(super) environment: Vec<(OsString, OsString)>,
     /// Where it runs.
     pub(super) folder: Option<PathBuf>,
 }
