@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::web::headers::{ETag, HeaderMapExt, IfNoneMatch};
-use poem::{Body, IntoResponse, Request, Response, RouteMethod, get, handler};
+use poem::{Body, IntoResponse, Request, Response, handler};
 use rust_embed::{Embed, EmbeddedFile};
 
 /// Where the files are mounted.
@@ -35,23 +35,15 @@ pub fn icon(name: &str) -> String {
     format!("{}#{name}", url("icons.svg"))
 }
 
-/// Serves `/static/:file`; a name without its present hash is not found.
-pub fn endpoint() -> RouteMethod {
-    get(show).head(show)
-}
-
-/// Serves `/robots.txt`.
-pub fn robots() -> RouteMethod {
-    get(disallow)
-}
-
+/// `GET /robots.txt`.
 #[handler]
-fn disallow() -> impl IntoResponse {
+pub(in crate::web) fn robots() -> impl IntoResponse {
     ROBOTS.with_content_type("text/plain; charset=utf-8")
 }
 
+/// `GET /static/{file}` and HEAD, which tells the length; a name without its present hash is not found.
 #[handler]
-fn show(request: &Request) -> Response {
+pub(in crate::web) fn show(request: &Request) -> Response {
     let Some((name, file)) = request.uri().path().rsplit('/').next().and_then(find) else {
         return StatusCode::NOT_FOUND.into();
     };
@@ -106,12 +98,12 @@ fn content_type(name: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use poem::{Endpoint, Route};
+    use poem::{Endpoint, Route, get};
 
     use super::*;
 
     async fn ask(method: Method, path: &str, known: Option<&str>) -> Response {
-        let routes = Route::new().at("/static/:file", endpoint()).at("/robots.txt", robots());
+        let routes = Route::new().at("/static/:file", get(show).head(show)).at("/robots.txt", get(robots));
         let mut request = Request::builder().method(method).uri_str(path);
         if let Some(tag) = known {
             request = request.header(header::IF_NONE_MATCH, tag);

@@ -20,7 +20,7 @@ pub(super) enum Error {
     Unconfirmed { back: String },
     /// The resource has no such method.
     #[error("this address takes {allow}")]
-    MethodNotAllowed { allow: &'static str, detail: Option<&'static str> },
+    MethodNotAllowed { allow: String, detail: Option<&'static str> },
     /// The body is too large, too slow or broken.
     #[error("{0}")]
     Body(#[from] BodyError),
@@ -135,7 +135,9 @@ impl Error {
                 (_, Some(wait)) => vec![(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()))],
                 _ => Vec::new(),
             },
-            Self::MethodNotAllowed { allow, .. } => vec![(header::ALLOW, HeaderValue::from_static(allow))],
+            Self::MethodNotAllowed { allow, .. } => {
+                HeaderValue::from_str(allow).map(|allow| (header::ALLOW, allow)).into_iter().collect()
+            }
             Self::BeyondEnd(bytes) => {
                 let range = HeaderValue::from_str(&format!("bytes */{bytes}"));
                 range.map(|range| (header::CONTENT_RANGE, range)).into_iter().collect()

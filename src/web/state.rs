@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 use crate::actions::{self, By, Context};
 use crate::db::{self, Db, Tx};
 use crate::domain::{Clock, Urls};
-use crate::web::budgets::Budgets;
 use crate::web::error::Error;
-use crate::web::sign_ins::SignIns;
-use crate::web::streams::Streams;
+use crate::web::limits::budgets::Budgets;
+use crate::web::limits::sign_ins::SignIns;
+use crate::web::limits::streams::Streams;
 
 /// What an operator may set of HTTP alone.
 #[derive(Debug, Clone, Copy)]

@@ -83,7 +83,7 @@ impl Canaries {
         let id = id["deploymentId"].as_str().unwrap().to_owned();
         let mut holders: Vec<_> = self.hooks.iter().map(|hook| server.holder(&hook.token)).collect();
         holders.push(server.holder(&self.api_token));
-        for resource in resources(&server.state) {
+        for resource in resources() {
             let path = resource.path.replace(":id", &id).replace(":name", "api").replace(":hook", "ci");
             let path = path.replace(":token", "nothing").replace("/*token", "").replace(":code", "internal");
             for method in

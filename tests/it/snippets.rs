@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::json;
-use stackblaze::web::pages::snippets::{SYSTEMS, System};
+use stackblaze::web::pages::hooks::snippets::{SYSTEMS, System};
 use tempfile::TempDir;
 
 use crate::harness::forms::text_of;

@@ -7,7 +7,6 @@ use serde_json::json;
 
 use crate::db;
 use crate::domain::ExecutorKind;
-
 use crate::web::request::Query;
 use crate::web::state::AppState;
 

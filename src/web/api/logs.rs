@@ -13,9 +13,9 @@ use crate::db::{Db, deployments, logs};
 use crate::domain::{DeploymentId, Reason, Scope, Timestamp};
 use crate::web::deployment::{load, read_id};
 use crate::web::error::Error;
+use crate::web::limits::streams::{self, KEEP_ALIVE, StreamPlace};
 use crate::web::request::{Query, first_byte, prefers};
 use crate::web::state::AppState;
-use crate::web::streams::{self, KEEP_ALIVE, StreamPlace};
 
 /// `GET /deployments/{id}/logs`.
 #[handler]

@@ -4,7 +4,6 @@ pub(super) mod audit;
 pub(super) mod backup;
 pub(super) mod checks;
 pub(super) mod deployments;
-mod dry_run;
 pub(super) mod health;
 pub(super) mod hooks;
 pub(super) mod logs;

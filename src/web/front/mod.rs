@@ -4,11 +4,14 @@
 //! themselves. Here each connection is counted and timed, each request is unambiguous before a handler
 //! sees it, and each answer carries the headers that protect it.
 
+mod access;
 mod body;
 mod connection;
 mod guard;
+mod headers;
 mod listen;
-mod peers;
+mod peer;
+mod peer_caps;
 mod stream;
 mod upload;
 
@@ -47,22 +50,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::Code;
-use crate::web::access;
-use crate::web::access::Entry;
-use crate::web::access::Refused;
-use crate::web::access::RequestId;
+use crate::web::front::access::Entry;
+use crate::web::front::access::Refused;
 use crate::web::front::listen::Listen;
-use crate::web::front::peers::PeerCaps;
+use crate::web::front::peer_caps::PeerCaps;
 use crate::web::front::stream::Head;
 use crate::web::front::upload::Upload;
-use crate::web::headers;
 use crate::web::problem::problem;
 use crate::web::problem::status_of;
 
+pub(super) use access::RequestId;
 pub use body::BodyError;
 pub use body::discard;
 pub use body::read_limited;
-pub use peers::Peer;
+pub use peer::Peer;
 
 /// Pause after a failed accept, so that a full table of open files does not make the loop spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -188,7 +189,7 @@ impl Front {
     ) -> hyper::Response<impl hyper::body::Body<Data = hyper::body::Bytes, Error = io::Error> + use<>> {
         let (mut parts, body) = request.into_parts();
         let version = parts.version;
-        let client = peers::client(peer, &parts.headers, &self.trusted_proxies);
+        let client = peer::client(peer, &parts.headers, &self.trusted_proxies);
         let path = parts.uri.path().to_owned();
         let entry = Entry::new(access::request_id(&parts.headers), &parts.method, &path, client);
         let (mut response, is_kept) = match guard::check(&mut parts, head.has_length()) {

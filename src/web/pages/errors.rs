@@ -3,7 +3,7 @@
 use askama::Template;
 use poem::http::StatusCode;
 
-use super::Frame;
+use crate::web::pages::Frame;
 
 /// An error in words, with the way on.
 #[derive(Debug, Template)]

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::Timestamp;
-
-use super::format::{Moment, length};
+use crate::web::pages::format::{Moment, length};
 
 /// Less is no distance.
 const NOW: Duration = Duration::from_mins(1);

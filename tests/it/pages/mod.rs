@@ -11,9 +11,9 @@ use stackblaze::domain::{
     StepRecord, StepStatus, Timestamp, Trigger, Who,
 };
 use stackblaze::web::pages::Frame;
-use stackblaze::web::pages::deployment_view::{DeploymentPage, Known};
-use stackblaze::web::pages::log_lines::Piece;
-use stackblaze::web::pages::log_view::Log;
+use stackblaze::web::pages::deployments::view::{DeploymentPage, Known};
+use stackblaze::web::pages::log::lines::Piece;
+use stackblaze::web::pages::log::view::Log;
 
 pub const ID: &str = "dep_mwuangvh9xk2mq7rz4tb";
 pub const ACCEPTED: Timestamp = Timestamp::from_millis(1_795_530_645_000);

@@ -1,0 +1,133 @@
+//! `/deploys/{id}`: the page and its three forms.
+
+pub(super) mod fuse;
+mod live;
+mod log_section;
+pub(super) mod row;
+mod steps;
+pub(super) mod verdict;
+pub mod view;
+
+pub(in crate::web) use live::events;
+
+use poem::http::{StatusCode, header};
+use poem::web::{Data, Path};
+use poem::{IntoResponse, Request, Response, handler};
+
+use crate::actions::By;
+use crate::actions::deployments::{self, Again};
+use crate::db::Reader;
+use crate::domain::{Class, Urls};
+use crate::web::auth;
+use crate::web::deployment::{load, read_id};
+use crate::web::error::Error;
+use crate::web::extract::Form;
+use crate::web::front::RequestId;
+use crate::web::pages::deployments::view::{DeploymentPage, Known};
+use crate::web::pages::errors::ErrorPage;
+use crate::web::pages::log::kept::{self, Wanted};
+use crate::web::pages::{Frame, Page, Rendered, redirect};
+use crate::web::request::Query;
+use crate::web::state::AppState;
+use crate::wire::deployment::FoundDeployment;
+
+/// `GET /deploys/{id}`: the minimum for everybody, the log for an operator.
+#[handler]
+pub(in crate::web) async fn show(
+    request: &Request,
+    Path(id): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let query = Query::parse(request)?;
+    let (all, times) = (query.flag("all")?, query.flag("times")?);
+    let caller = auth::find(state.context(), request).await.ok().flatten();
+    let frame = Frame::for_anyone(caller.as_ref(), &state, "/services");
+    let found = match read_id(&id) {
+        Ok(id) => load(&state, &id).await,
+        Err(error) => Err(error),
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(error) if error.class() == Class::NotFound => {
+            let request_id = RequestId::of(request);
+            let page = ErrorPage { request_id, ..ErrorPage::deployment_not_found(frame, &id) };
+            return Ok(Page(page).with_status(StatusCode::NOT_FOUND).into_response());
+        }
+        Err(error) => return Err(error),
+    };
+    let wanted = frame.operator.is_some().then_some(Wanted { all, times });
+    let mut response = page(&state, frame, found, wanted).await?.into_response();
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("private, no-cache"));
+    Ok(response)
+}
+
+/// The page with or without the log. Made by the reading thread, since a long log is work.
+async fn page(
+    state: &AppState,
+    frame: Frame,
+    found: FoundDeployment,
+    wanted: Option<Wanted>,
+) -> Result<Rendered, Error> {
+    let now = state.clock().now();
+    let render = move |found: &FoundDeployment, log, log_end| {
+        let known = Known {
+            deployment: &found.deployment,
+            steps: &found.steps,
+            queue_position: found.queue_position.and_then(|place| u64::try_from(place).ok()),
+            log,
+            log_end,
+            may_roll_back: found.deployment.can_serve_again(found.deployment.executor),
+            now,
+        };
+        Page(DeploymentPage::new(frame, known)).render()
+    };
+    let Some(wanted) = wanted else { return Ok(render(&found, None, 0)) };
+    let read = move |reader: &Reader<'_>| {
+        let (log, end) = kept::read(reader, &found.deployment, wanted)?;
+        Ok::<_, Error>(render(&found, Some(log), end))
+    };
+    state.db().read_logs(read).await
+}
+
+/// `POST /deploys/{id}/cancel`.
+#[handler]
+pub(in crate::web) async fn cancel(
+    by: By,
+    Path(id): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let id = read_id(&id)?;
+    let own = id.clone();
+    state.act(by, move |tx, _, by| deployments::cancel(tx, by, &own)).await?;
+    Ok(redirect(&Urls::page_path(&id)))
+}
+
+/// `POST /deploys/{id}/redeploy`.
+#[handler]
+pub(in crate::web) async fn redeploy(
+    by: By,
+    Path(id): Path<String>,
+    Form(form): Form,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let clear_cache = form.get("clear_cache").is_some_and(|value| value == "true");
+    again(by, &id, &state, Again::Redeploy { clear_cache }).await
+}
+
+/// `POST /deploys/{id}/rollback`.
+#[handler]
+pub(in crate::web) async fn rollback(
+    by: By,
+    Path(id): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    again(by, &id, &state, Again::Rollback).await
+}
+
+async fn again(by: By, id: &str, state: &AppState, how: Again) -> Result<Response, Error> {
+    let id = read_id(id)?;
+    let started = state.act(by, move |tx, context, by| deployments::again(tx, context, by, &id, how)).await?;
+    Ok(redirect(&Urls::page_path(&started.id)))
+}

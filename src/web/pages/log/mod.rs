@@ -1,0 +1,6 @@
+//! What a log looks like on its page: colours, lines, steps and blocks, and how much of a kept one is read.
+
+pub mod ansi;
+pub(super) mod kept;
+pub mod lines;
+pub mod view;

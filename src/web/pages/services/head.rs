@@ -1,0 +1,88 @@
+//! What stands above each page of a service.
+
+use crate::domain::{Invalid, Service};
+
+/// Longest name that stands in a button, in characters.
+const LABEL_MAX: usize = 24;
+
+/// Name, actions and tabs; see `components/service_head.html`.
+#[derive(Debug, Clone)]
+pub struct ServiceHead {
+    /// The service.
+    pub name: String,
+    /// What Deploy deploys.
+    pub default_branch: String,
+    /// Why nothing may be deployed.
+    pub frozen: Option<String>,
+    /// Which tab is open: `deployments`, `general` or `hooks`.
+    pub tab: &'static str,
+    /// What was typed into the head's forms, where one comes back.
+    pub typed: Typed,
+}
+
+/// The head's forms as they were sent.
+#[derive(Debug, Clone, Default)]
+pub struct Typed {
+    /// The branch.
+    pub branch: String,
+    /// The commit.
+    pub commit: String,
+    /// Whether to build afresh.
+    pub clear_cache: bool,
+    /// Why to freeze.
+    pub reason: String,
+    /// The field that was wrong.
+    pub error: Option<Invalid>,
+}
+
+impl ServiceHead {
+    /// The head of one of the service's pages.
+    pub fn new(service: &Service, tab: &'static str) -> Self {
+        let branch = service.default_branch.to_string();
+        Self {
+            name: service.name.to_string(),
+            default_branch: branch.clone(),
+            frozen: service.frozen.clone(),
+            tab,
+            typed: Typed { branch, ..Typed::default() },
+        }
+    }
+
+    /// The address of a page or an action of the service.
+    pub fn path(&self, rest: &str) -> String {
+        format!("/services/{}{rest}", self.name)
+    }
+
+    /// The default branch as a button names it.
+    pub fn short_branch(&self) -> String {
+        label(&self.default_branch)
+    }
+
+    /// The service as a button names it.
+    pub fn short_name(&self) -> String {
+        label(&self.name)
+    }
+
+    /// What is wrong with this field of the head's forms, as a sentence.
+    pub fn error(&self, field: &str) -> Option<String> {
+        let error = self.typed.error.as_ref().filter(|error| error.field == field);
+        error.map(|error| crate::web::pages::format::sentence(&error.detail))
+    }
+    /// The id of the field that was wrong.
+    pub fn error_id(&self) -> Option<&'static str> {
+        match self.typed.error.as_ref()?.field.as_str() {
+            "branch" => Some("b"),
+            "commit" => Some("c"),
+            "reason" => Some("why"),
+            _ => None,
+        }
+    }
+}
+
+fn label(text: &str) -> String {
+    if text.chars().count() <= LABEL_MAX {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(LABEL_MAX - 1).collect();
+    head + "…"
+}

@@ -1,0 +1,192 @@
+//! `/services/new`, `/services/{name}/settings` and `/services/{name}/delete`: forms that make, change and delete.
+#![expect(clippy::needless_pass_by_value, reason = "a handler is given its extractors")]
+
+use askama::Template;
+use poem::http::StatusCode;
+use poem::web::{Data, Path};
+use poem::{IntoResponse, Response, handler};
+
+use crate::actions::{By, services};
+use crate::domain::{Code, ExecutorKind, Invalid, Scope, Service};
+use crate::web::error::Error;
+use crate::web::extract::Form;
+use crate::web::pages::services::form::ServiceForm;
+use crate::web::pages::services::head::ServiceHead;
+use crate::web::pages::services::{HERE, path};
+use crate::web::pages::{Frame, Page, format, redirect};
+use crate::web::request::Query;
+use crate::web::state::AppState;
+
+/// The form for a new service.
+#[derive(Debug, Template)]
+#[template(path = "pages/services/new.html")]
+struct NewPage {
+    frame: Frame,
+    form: ServiceForm,
+}
+
+/// The form for one that is there.
+#[derive(Debug, Template)]
+#[template(path = "pages/services/settings.html")]
+struct SettingsPage {
+    frame: Frame,
+    head: ServiceHead,
+    form: ServiceForm,
+    is_saved: bool,
+}
+
+/// The question before the deletion.
+#[derive(Debug, Template)]
+#[template(path = "pages/services/delete.html")]
+struct DeletePage {
+    frame: Frame,
+    head: ServiceHead,
+    /// What it takes with it, for people.
+    hooks: Option<String>,
+    queued: Option<String>,
+    running: Option<String>,
+    in_cluster: bool,
+    is_wrong: bool,
+}
+
+/// `GET /services/new`.
+#[handler]
+pub(in crate::web) fn new(by: By, Data(state): Data<&AppState>) -> Result<Response, Error> {
+    by.require(Scope::Admin, None)?;
+    let form = ServiceForm::empty(state.settings().available);
+    Ok(Page(NewPage { frame: Frame::of(&by.caller, state, HERE), form }).into_response())
+}
+
+/// `POST /services`.
+#[handler]
+pub(in crate::web) async fn create(
+    by: By,
+    Form(sent): Form,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    by.require(Scope::Admin, None)?;
+    let mut form = ServiceForm::empty(state.settings().available).sent(sent);
+    let made = match form.body(None) {
+        Ok(body) => {
+            state.act(by.clone(), move |tx, context, by| services::create(tx, context, by, body)).await
+        }
+        Err(invalid) => Err(invalid.into()),
+    };
+    match made {
+        Ok(service) => Ok(redirect(&path(service.name.as_str()))),
+        Err(error) => {
+            let status = form_error(error, &mut form)?;
+            let page = NewPage { frame: Frame::of(&by.caller, &state, HERE), form };
+            Ok(Page(page).with_status(status).into_response())
+        }
+    }
+}
+
+/// Notes in the form what was wrong with it and gives the answer's status.
+///
+/// # Errors
+/// What is not the form's fault.
+fn form_error(error: Error, form: &mut ServiceForm) -> Result<StatusCode, Error> {
+    let status = error.status();
+    form.error = Some(match (error.as_invalid(), error.code()) {
+        (Some(invalid), _) => invalid,
+        (None, Code::NameTaken) => Invalid::new("name", error.detail()),
+        (None, _) => return Err(error),
+    });
+    Ok(status)
+}
+
+/// `GET /services/{name}/settings`.
+#[handler]
+pub(in crate::web) async fn edit(
+    by: By,
+    query: Query,
+    Path(name): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let is_saved = query.flag("saved")?;
+    let service = find(&state, &by, name).await?;
+    let form = ServiceForm::of(&service, state.settings().available);
+    Ok(Page(settings(&state, &by, &service, form, is_saved)).into_response())
+}
+
+async fn find(state: &AppState, by: &By, name: String) -> Result<Service, Error> {
+    let by = by.clone();
+    state.read(move |reader, _| services::find(reader, &by, Scope::Admin, &name)).await
+}
+
+fn settings(state: &AppState, by: &By, service: &Service, form: ServiceForm, is_saved: bool) -> SettingsPage {
+    let head = ServiceHead::new(service, "general");
+    SettingsPage { frame: Frame::of(&by.caller, state, HERE), head, form, is_saved }
+}
+
+/// `POST /services/{name}/settings`.
+#[handler]
+pub(in crate::web) async fn update(
+    by: By,
+    Path(name): Path<String>,
+    Form(sent): Form,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let service = find(&state, &by, name.clone()).await?;
+    let mut form = ServiceForm::of(&service, state.settings().available).sent(sent);
+    let changed = match form.body(Some(&service)) {
+        Ok(changes) => {
+            let update = state
+                .act(by.clone(), move |tx, context, by| services::update(tx, context, by, &name, changes));
+            update.await
+        }
+        Err(invalid) => Err(invalid.into()),
+    };
+    match changed {
+        Ok(after) => Ok(redirect(&format!("{}/settings?saved", path(after.name.as_str())))),
+        Err(error) => {
+            let status = form_error(error, &mut form)?;
+            Ok(Page(settings(&state, &by, &service, form, false)).with_status(status).into_response())
+        }
+    }
+}
+
+/// `GET /services/{name}/delete`: says what it will do.
+#[handler]
+pub(in crate::web) async fn confirm(
+    by: By,
+    Path(name): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let service = find(&state, &by, name).await?;
+    Ok(Page(question(&state, &by, service, false).await?).into_response())
+}
+
+async fn question(state: &AppState, by: &By, service: Service, is_wrong: bool) -> Result<DeletePage, Error> {
+    let head = ServiceHead::new(&service, "general");
+    let in_cluster = service.executor == ExecutorKind::Tekton;
+    let own = state.read(move |reader, _| services::belongings(reader, &service)).await?;
+    let words = |count: usize, noun| (count > 0).then(|| format::count(count as u64, noun));
+    Ok(DeletePage {
+        frame: Frame::of(&by.caller, state, HERE),
+        head,
+        hooks: words(own.hooks, "hook"),
+        queued: words(own.queued, "deployment"),
+        running: words(own.running, "deployment"),
+        in_cluster,
+        is_wrong,
+    })
+}
+
+/// `POST /services/{name}/delete`, with the name typed once more.
+#[handler]
+pub(in crate::web) async fn delete(
+    by: By,
+    Path(name): Path<String>,
+    Form(form): Form,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let service = find(&state, &by, name.clone()).await?;
+    if form.get("confirm").is_none_or(|typed| typed.trim() != service.name.as_str()) {
+        let page = question(&state, &by, service, true).await?;
+        return Ok(Page(page).with_status(StatusCode::BAD_REQUEST).into_response());
+    }
+    state.act_on_credentials(by, move |tx, _, by| services::delete(tx, by, &name)).await?;
+    Ok(redirect("/services?deleted"))
+}

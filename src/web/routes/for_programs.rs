@@ -1,0 +1,87 @@
+//! The addresses that programs call. Refusals there are problems in JSON.
+
+use crate::web::api::{
+    audit, backup, checks, deployments, health, hooks, logs, operators, problems, services, tokens, trigger,
+};
+use crate::web::assets;
+use crate::web::routes::resource::{Resource, program};
+
+/// Every address that is no page.
+pub(super) fn all() -> Vec<Resource> {
+    let mut all = of_callers();
+    all.extend(of_services());
+    all.extend(of_server());
+    all.extend(of_files());
+    all
+}
+
+/// The public documentation's addresses: a hook, and the deployments that it starts.
+fn of_callers() -> Vec<Resource> {
+    vec![
+        program("/deploy-hooks")
+            .post(trigger::trigger)
+            .delete(trigger::revoke)
+            .any_other(trigger::use_post)
+            .hook(),
+        program("/deploy-hooks/*token")
+            .post(trigger::trigger)
+            .delete(trigger::revoke)
+            .any_other(trigger::use_post)
+            .hook(),
+        program("/deployments/:id").get(deployments::show).public(),
+        program("/deployments/:id/wait").get(deployments::wait).public(),
+        program("/deployments/:id/logs").get(logs::show).operator(),
+        program("/deployments/:id/cancel").post(deployments::cancel).operator(),
+        program("/deployments/:id/redeploy").post(deployments::redeploy).operator(),
+        program("/deployments/:id/rollback").post(deployments::rollback).operator(),
+    ]
+}
+
+fn of_services() -> Vec<Resource> {
+    vec![
+        program("/api/v1/services").get(services::index).post(services::create).operator(),
+        program("/api/v1/services/:name")
+            .get(services::show)
+            .patch(services::update)
+            .delete(services::delete)
+            .operator(),
+        program("/api/v1/services/:name/freeze").put(services::freeze).delete(services::unfreeze).operator(),
+        program("/api/v1/services/:name/deployments")
+            .get(services::deployments_of)
+            .post(services::deploy)
+            .operator(),
+        program("/api/v1/services/:name/checks").get(checks::show).operator(),
+        program("/api/v1/services/:name/hooks").get(hooks::index).post(hooks::create).operator(),
+        program("/api/v1/services/:name/hooks/:hook")
+            .get(hooks::show)
+            .patch(hooks::update)
+            .delete(hooks::revoke)
+            .operator(),
+        program("/api/v1/services/:name/hooks/:hook/rotate").post(hooks::rotate).operator(),
+        program("/api/v1/services/:name/hooks/:hook/calls").get(hooks::calls).operator(),
+    ]
+}
+
+/// The server itself, and who may use it.
+fn of_server() -> Vec<Resource> {
+    vec![
+        program("/healthz").get(health::healthz).public(),
+        program("/readyz").get(health::readyz).public(),
+        program("/problems/:code").get(problems::show).public(),
+        program("/api/v1/tokens").get(tokens::index).post(tokens::create).operator(),
+        program("/api/v1/tokens/:token").delete(tokens::revoke).operator(),
+        program("/api/v1/audit").get(audit::index).operator(),
+        program("/api/v1/backup").post(backup::create).operator(),
+        program("/api/v1/operators").get(operators::index).post(operators::create).operator(),
+        program("/api/v1/operators/:name/login-link").post(operators::login_link).operator(),
+        program("/api/v1/operators/:name/reset").post(operators::reset).operator(),
+    ]
+}
+
+/// What browsers and crawlers fetch by themselves.
+fn of_files() -> Vec<Resource> {
+    vec![
+        program("/static/:file").get(assets::show).head(assets::show).public(),
+        program("/robots.txt").get(assets::robots).public(),
+    ]
+}

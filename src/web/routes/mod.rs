@@ -1,0 +1,78 @@
+//! The route table: every address, its methods, and who may use it.
+
+mod for_people;
+mod for_programs;
+mod resource;
+
+pub use resource::{Access, Audience, Resource};
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use poem::endpoint::EndpointExt;
+use poem::http::StatusCode;
+use poem::{Endpoint, IntoResponse, Request, Response, Route};
+
+use crate::web::pages::RefusedRequest;
+use crate::web::request::prefers;
+use crate::web::state::AppState;
+
+use resource::{nothing_here, problem_of};
+
+/// Every address of the server.
+pub fn resources() -> Vec<Resource> {
+    let mut all = for_people::all();
+    all.extend(for_programs::all());
+    all
+}
+
+/// All routes as one endpoint.
+pub fn app(state: AppState) -> impl Endpoint<Output = Response> {
+    let resources = resources();
+    let programs = Arc::new(program_segments(&resources));
+    let routes = resources
+        .into_iter()
+        .fold(Route::new(), |route, resource| route.at(resource.path, resource.serve(&state)));
+    routes.data(state).around(move |routes, request| answer(routes, request, Arc::clone(&programs)))
+}
+
+/// What begins the addresses of programs, so that what is missing below them is never a page either.
+fn program_segments(resources: &[Resource]) -> HashSet<&'static str> {
+    let programs = resources.iter().filter(|resource| resource.audience == Audience::Programs);
+    programs.map(|resource| first_segment(resource.path)).collect()
+}
+
+fn first_segment(path: &str) -> &str {
+    path.split('/').nth(1).unwrap_or_default()
+}
+
+/// An address that is not there is answered with a page to whoever looks at pages.
+async fn answer<E: Endpoint>(
+    routes: Arc<E>,
+    request: Request,
+    programs: Arc<HashSet<&'static str>>,
+) -> poem::Result<Response> {
+    let is_program = programs.contains(first_segment(request.uri().path()));
+    let is_page = !is_program && prefers(request.headers(), "text/html");
+    let refused = RefusedRequest::new(&request);
+    Ok(match routes.call(request).await {
+        Ok(answer) => answer.into_response(),
+        Err(error) if is_page && error.status() == StatusCode::NOT_FOUND => refused.answer(&nothing_here()),
+        Err(error) => problem_of(error),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_and_programs_share_no_first_segment() {
+        let all = resources();
+        let programs = program_segments(&all);
+
+        for page in all.iter().filter(|resource| resource.audience == Audience::People) {
+            assert!(!programs.contains(first_segment(page.path)), "{}", page.path);
+        }
+    }
+}
