@@ -54,7 +54,7 @@ pub fn last(reader: &Reader<'_>, hook: &HookId, limit: u32) -> Result<Vec<Call>,
                   FROM hook_calls
                  WHERE hook_id = :hook_id
              UNION ALL
-                SELECT * FROM (SELECT created_at_ms, 'accepted', id, caller, 1
+                SELECT * FROM (SELECT created_at_ms, 'accepted', id, who_name, 1
                                  FROM deployments
                                 WHERE hook_id = :hook_id
                                 ORDER BY sequence DESC
@@ -113,7 +113,7 @@ pub fn last_of_service(
                   FROM hook_calls
                  WHERE hook_id IN (SELECT id FROM hooks WHERE service_id = :service_id)
              UNION ALL
-                SELECT * FROM (SELECT hook_id, created_at_ms, 'accepted', id, caller, 1, branch
+                SELECT * FROM (SELECT hook_id, created_at_ms, 'accepted', id, who_name, 1, branch
                                  FROM deployments
                                 WHERE service_id = :service_id
                                   AND hook_id IS NOT NULL

@@ -232,7 +232,7 @@ pub struct Usage {
 /// Reads a hook's usage; `since` bounds the count of calls.
 pub fn usage(reader: &Reader<'_>, hook: &Hook, since: Timestamp) -> Result<Usage, Error> {
     const LAST: &str = "
-        SELECT created_at_ms, caller, id, hook_generation < :generation AS was_previous
+        SELECT created_at_ms, who_name, id, hook_generation < :generation AS was_previous
           FROM deployments
          WHERE hook_id = :hook_id
          ORDER BY sequence DESC
