@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context;
 
-use super::super::failure::{FAILED, Failure};
+use crate::cli::failure::{FAILED, Failure};
 
 /// Files of branch `main`.
 const FILES: [(&str, &str); 4] = [
