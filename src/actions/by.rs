@@ -22,7 +22,6 @@ pub enum Caller {
     /// An operator's session. `confirmed_at` is when they last signed in or gave their password; `None` where they have
     /// no password.
     Operator {
-        /// Whose it is.
         operator: Operator,
         /// The hash of the session's secret.
         session: [u8; 32],
@@ -31,7 +30,6 @@ pub enum Caller {
     },
     /// An API token, perhaps for one service only.
     Token {
-        /// Its id.
         id: String,
         /// What it is called.
         name: String,
@@ -41,10 +39,7 @@ pub enum Caller {
         service: Option<ServiceId>,
     },
     /// A hook token; good for the deployments that it started.
-    Hook {
-        /// The hook.
-        hook: HookId,
-    },
+    Hook { hook: HookId },
 }
 
 impl Caller {
@@ -150,7 +145,6 @@ impl Caller {
 /// Who acts, from where, and when.
 #[derive(Debug, Clone)]
 pub struct By {
-    /// The caller.
     pub caller: Caller,
     /// The address, or `socket`.
     pub address: String,

@@ -99,7 +99,6 @@ pub enum Again {
 
 /// A new deployment that an operator or a token began.
 pub struct StartedDeployment {
-    /// Its id.
     pub id: DeploymentId,
     /// The five keys.
     pub body: String,

@@ -21,7 +21,6 @@ pub struct Forecast {
 
 /// The forecast of one call, with what it would deploy.
 pub struct CallForecast {
-    /// The forecast.
     pub forecast: Forecast,
     /// The service's name.
     pub service: String,

@@ -23,9 +23,7 @@ pub const LAST_CALLS: u32 = 50;
 
 /// A hook whose secret was just made: the one moment at which its URL is known.
 pub struct MintedHook {
-    /// Its service.
     pub service: Service,
-    /// The hook.
     pub hook: Hook,
     /// The secret URL.
     pub url: String,

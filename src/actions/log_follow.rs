@@ -16,7 +16,6 @@ const PIECES: u32 = 16;
 
 /// A part of a log: text of one step, or the mark of what was not kept.
 pub struct LogPart {
-    /// The text.
     pub text: String,
     /// Whose output it is.
     pub step: Step,

@@ -71,7 +71,6 @@ pub enum Decision {
 
 /// An accepted call.
 pub struct AcceptedCall {
-    /// The deployment.
     pub id: DeploymentId,
     /// The five keys, as first sent.
     pub body: String,
@@ -146,13 +145,11 @@ fn replay(
 /// A deployment that is asked for, and by what it is judged.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
-    /// The branch.
     pub(super) branch: &'a Branch,
     /// The caller's address.
     pub(super) address: Option<IpAddr>,
     /// The hook that was called.
     pub(super) hook: &'a Hook,
-    /// Its service.
     pub(super) service: &'a Service,
     /// What the queue has for it.
     pub(super) room: &'a Room,

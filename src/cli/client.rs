@@ -1,6 +1,5 @@
 //! HTTP to the server: over its Unix socket on this machine, or over TCP with an API token.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,11 +41,10 @@ pub(super) struct Client {
 
 /// Joins segments to a path, each encoded.
 pub(super) fn path(segments: &[&str]) -> String {
-    segments.iter().fold(String::new(), |mut path, segment| {
-        // Writing to a text cannot fail.
-        write!(path, "/{}", utf8_percent_encode(segment, SEGMENT)).ok();
-        path
-    })
+    segments
+        .iter()
+        .flat_map(|segment| ["/"].into_iter().chain(utf8_percent_encode(segment, SEGMENT)))
+        .collect()
 }
 
 /// Encodes a value of a query.
@@ -56,7 +54,7 @@ pub(super) fn query_value(text: &str) -> String {
 
 fn builder() -> reqwest::ClientBuilder {
     // An error says that a provider is installed already.
-    rustls::crypto::ring::default_provider().install_default().ok();
+    drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder()
         .connect_timeout(CONNECT)
         .read_timeout(SILENCE)

@@ -1,6 +1,5 @@
 //! `stackblaze deployment`: what was deployed, how it went, and doing it again.
 
-use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -162,8 +161,7 @@ impl ListArgs {
         let mut query = format!("?limit={}", self.limit);
         for (name, value) in [("status", &self.status), ("branch", &self.branch), ("after", &self.after)] {
             if let Some(value) = value {
-                // Writing to a text cannot fail.
-                write!(query, "&{name}={}", query_value(value)).ok();
+                query.extend(["&", name, "=", &query_value(value)]);
             }
         }
         let path = path(&["api", "v1", "services", &self.service, "deployments"]);

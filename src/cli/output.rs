@@ -226,7 +226,8 @@ impl Output {
         }
         eprint!("{question} [y/N] ");
         let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer).ok();
+        // No answer is as good as no.
+        drop(std::io::stdin().read_line(&mut answer));
         if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
             return Ok(());
         }

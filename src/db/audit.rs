@@ -20,11 +20,8 @@ pub struct Actor {
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// What.
     pub act: Act,
-    /// To what.
     pub subject: Subject,
-    /// The deployment that it began.
     pub began: Option<DeploymentId>,
     /// What changed, as `old → new`; never a secret.
     pub detail: String,
@@ -52,7 +49,6 @@ pub struct Entry {
     pub at: Timestamp,
     /// Who, and from where.
     pub actor: Actor,
-    /// What.
     pub record: Record,
 }
 

@@ -145,7 +145,6 @@ pub fn queue_position(reader: &Reader<'_>, deployment: &Deployment) -> Result<Op
 /// What is stored when a deployment is accepted.
 #[derive(Debug)]
 pub struct NewDeployment {
-    /// Its service.
     pub service_id: ServiceId,
     /// What runs it.
     pub executor: ExecutorKind,

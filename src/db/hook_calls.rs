@@ -96,7 +96,6 @@ pub struct ServiceCall {
     pub hook: String,
     /// The branch that was asked for, where a deployment knows it.
     pub branch: Option<String>,
-    /// The call.
     pub call: Call,
 }
 

@@ -37,7 +37,6 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Hook> {
 /// A hook whose secret was shown, and which of its secrets it was.
 #[derive(Debug)]
 pub struct Verified {
-    /// The hook.
     pub hook: Hook,
     /// The generation of the secret: the hook's own, or the one before while that is in grace.
     pub generation: i64,

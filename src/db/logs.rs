@@ -47,7 +47,6 @@ pub struct Piece {
     pub step: Step,
     /// When it was stored.
     pub at: Timestamp,
-    /// The text.
     pub text: String,
 }
 

@@ -19,7 +19,6 @@ const USE_RESOLUTION: Duration = Duration::from_mins(1);
 /// A session that is still good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Whose it is.
     pub operator: Operator,
     /// Whether its operator has a password.
     pub has_password: bool,
@@ -57,7 +56,6 @@ pub fn find(reader: &Reader<'_>, hash: &TokenHash, now: Timestamp) -> Result<Opt
 /// Where a session was begun.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Client {
-    /// The address of the client.
     pub address: String,
     /// What its browser calls itself.
     pub user_agent: String,
@@ -112,11 +110,8 @@ pub struct Listed {
 
 /// What names a session in a form: half of its stored hash, from which nobody comes back to the secret.
 pub fn public_id(hash: &TokenHash) -> String {
-    use std::fmt::Write as _;
-    hash.as_bytes()[..16].iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digits = hash.as_bytes()[..16].iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }
 
 /// The sessions of an operator that are still good, the last used first.

@@ -89,7 +89,6 @@ pub fn is_live(reader: &Reader<'_>, id: &str, now: Timestamp) -> Result<bool, Er
 /// A token as a page lists it: also one that is revoked.
 #[derive(Debug, Clone)]
 pub struct Listed {
-    /// The token.
     pub token: TokenRow,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,

@@ -37,7 +37,6 @@ impl Shape for TokenBody {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenJson {
-    /// Its id.
     pub id: String,
     /// What it is called.
     pub name: String,

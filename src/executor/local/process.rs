@@ -115,11 +115,11 @@ impl Running {
     /// Asks the group to end, and ends it when the grace is over.
     async fn stop(&mut self) -> io::Result<Option<i32>> {
         // An error means that the supervisor has just ended, which is what is wanted.
-        let _ = self.orders.write_all(&[TERM]).await;
+        drop(self.orders.write_all(&[TERM]).await);
         if let Ok(status) = timeout(self.grace, self.child.wait()).await {
             return Ok(Some(exit_code(status?)));
         }
-        let _ = self.orders.write_all(&[KILL]).await;
+        drop(self.orders.write_all(&[KILL]).await);
         if let Ok(status) = timeout(KILL_PATIENCE, self.child.wait()).await {
             return Ok(Some(exit_code(status?)));
         }

@@ -74,7 +74,7 @@ async fn supervise_command(command: Vec<OsString>) -> io::Result<ExitStatus> {
 async fn clear(group: Group, orders: &mut Orders) {
     let Some(due) = overstay(group, TIME_TO_LEAVE, Signal::TERM, orders.next()).await else { return };
     // It goes where the command's output goes. An error means that the server is gone.
-    let _ = io::stdout().write_all(notice(&group.members()).as_bytes());
+    drop(io::stdout().write_all(notice(&group.members()).as_bytes()));
     group.signal(due);
     if due == Signal::TERM {
         overstay(group, TIME_TO_END, Signal::KILL, orders.next()).await;
@@ -153,10 +153,11 @@ impl Orders {
 fn read_orders() -> mpsc::UnboundedReceiver<u8> {
     let (sender, receiver) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
-        for order in io::stdin().lock().bytes().map_while(Result::ok) {
-            let _ = sender.send(order);
+        for order in io::stdin().lock().bytes().map_while(Result::ok).chain([KILL]) {
+            if sender.send(order).is_err() {
+                return;
+            }
         }
-        let _ = sender.send(KILL);
     });
     receiver
 }
