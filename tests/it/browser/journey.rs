@@ -48,6 +48,7 @@ async fn add_service(browser: &Browser, server: &Server, repo: &GitRepo) {
     browser.fill("[name=name]", "api").await;
     browser.fill("[name=repository]", &repo.url()).await;
     browser.fill("[name=buildCommand], [name=build_command]", "echo built; sleep 1; echo done").await;
+    browser.fill("[name=deployCommand], [name=deploy_command]", "echo live").await;
     browser.press("Create service").await;
     browser.shows("Deploy Hooks").await;
 }
