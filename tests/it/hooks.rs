@@ -234,7 +234,7 @@ async fn every_act_is_in_the_audit_and_names_no_secret() {
 
     let acts: Vec<_> = audit.iter().rev().map(|line| line.split(" | ").nth(1).unwrap()).collect();
     assert_eq!(acts, ["service.create", "hook.create", "hook.update", "hook.rotate", "hook.revoke"]);
-    assert!(audit[2].contains("branches:  → main; paused: no → holidays"), "{}", audit[2]);
+    assert!(audit[2].contains("branches: none → main; paused: none → holidays"), "{}", audit[2]);
     assert!(audit[..4].iter().all(|line| line.contains("| hook api/ci |")), "{audit:?}");
     let text = audit.join("\n");
     assert!(

@@ -109,8 +109,11 @@ impl Canaries {
 }
 
 fn all_files(server: &TestServer) -> Vec<(String, Vec<u8>)> {
-    let entries = std::fs::read_dir(server.dir()).unwrap().map(|entry| entry.unwrap().path());
-    entries.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap())).collect()
+    server
+        .files()
+        .into_iter()
+        .map(|path| (path.display().to_string(), std::fs::read(&path).unwrap()))
+        .collect()
 }
 
 fn holds(bytes: &[u8], part: &str) -> bool {

@@ -141,7 +141,7 @@ async fn a_missing_or_misspelled_field_is_said() {
     let misspelled = server.admin.post(ALL, json!({ "name": "api", "repositry": "/x" })).await;
     assert!(misspelled.status == 400 && misspelled.text().contains("repositry"), "{}", misspelled.text());
     let wrong_kind = server.admin.post(ALL, json!({ "name": 7 })).await;
-    assert_eq!((wrong_kind.status, wrong_kind.parameter().as_str()), (400, "body"));
+    assert_eq!((wrong_kind.status, wrong_kind.parameter().as_str()), (400, "name"));
 }
 
 #[tokio::test]

@@ -220,16 +220,16 @@ async fn a_secret_needs_a_password_that_was_given_within_ten_minutes() {
         let wanted = format!("/confirm?next={back}");
         assert_eq!(leads_to(&answer), (303, Some(wanted.as_str())), "{path}");
     }
-    for path in [
-        "/api/v1/tokens",
-        "/api/v1/operators",
-        "/api/v1/operators/mira/login-link",
-        "/api/v1/operators/mira/reset",
-        "/api/v1/services/api/hooks",
-        "/api/v1/services/api/hooks/ci/rotate",
+    for (path, body) in [
+        ("/api/v1/tokens", json!({ "name": "n", "scope": "read" })),
+        ("/api/v1/operators", json!({ "name": "n" })),
+        ("/api/v1/operators/mira/login-link", json!({})),
+        ("/api/v1/operators/mira/reset", json!({})),
+        ("/api/v1/services/api/hooks", json!({ "name": "n" })),
+        ("/api/v1/services/api/hooks/ci/rotate", json!({})),
     ] {
         let request = browser.request(Method::POST, path).header("sec-fetch-site", "same-origin");
-        let answer = request.json(&json!({ "name": "n" })).answer().await;
+        let answer = request.json(&body).answer().await;
         assert_eq!(answer.refusal(), (403, "unconfirmed".to_owned()), "{path}");
     }
 

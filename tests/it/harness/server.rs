@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stackblaze::config::{Bytes, Config, KEY_FILE};
@@ -277,6 +277,12 @@ impl TestServer {
             (self.dir.path().join(db::LOGS_FILE), rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE);
         let file = rusqlite::Connection::open_with_flags(path, flags).unwrap();
         file.execute(sql, []).unwrap();
+    }
+
+    /// All files; the socket is none.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.dir()).unwrap().map(Result::unwrap);
+        entries.filter(|entry| entry.file_type().unwrap().is_file()).map(|entry| entry.path()).collect()
     }
 
     /// Where the files are.
