@@ -71,12 +71,18 @@ fn failure(outcome: &Outcome) -> (Reason, &str) {
 
 /// The hints, in order.
 fn hints(events: &[Event]) -> Vec<&str> {
-    let hint = |event| if let &Event::Waiting(Some(ref hint)) = event { Some(hint.as_str()) } else { None };
-    events.iter().filter_map(hint).collect()
+    let hints = events.iter().filter_map(|event| match event {
+        Event::Waiting(Some(hint)) => Some(hint.as_str()),
+        _ => None,
+    });
+    hints.collect()
 }
 
 /// The uids that were told.
 fn uids(events: &[Event]) -> Vec<&str> {
-    let uid = |event| if let &Event::Created { ref uid } = event { Some(uid.as_str()) } else { None };
-    events.iter().filter_map(uid).collect()
+    let uids = events.iter().filter_map(|event| match event {
+        Event::Created { uid } => Some(uid.as_str()),
+        _ => None,
+    });
+    uids.collect()
 }

@@ -37,7 +37,7 @@ async fn a_change_is_told_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_breaks_goes_on_with_what_it_missed() {
     let (scenario, run) = building().await;
-    let (begun, watched) = (Instant::now(), scenario.cluster.count(WatchRuns));
+    let begun = Instant::now();
 
     scenario.cluster.breaks_the_watches();
     scenario.cluster.shows("succeeded");
@@ -45,7 +45,6 @@ async fn a_watch_that_breaks_goes_on_with_what_it_missed() {
     assert_eq!(run.ends().await.1, Outcome::Succeeded);
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     assert_eq!(scenario.cluster.count(ListRuns), 1, "it went on, and did not begin anew");
-    assert!(watched >= 1);
 }
 
 #[tokio::test(start_paused = true)]

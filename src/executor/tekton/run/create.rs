@@ -16,13 +16,15 @@ use crate::executor::tekton::client::{Refusal, RefusalKind, answer};
 use crate::executor::tekton::names::{DEPLOYMENT, INSTANCE};
 use crate::executor::{Event, Events, Outcome};
 
-/// Shortest and longest pause between two tries.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(1));
+/// Pause before the second try; each further one is twice as long.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
+/// Longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// A missing right or a missing kind of object may be on its way; after this it is a failure.
 const REFUSED_LIMIT: Duration = Duration::from_mins(5);
 
 /// What came of it.
-pub(super) enum Made {
+pub(super) enum Creation {
     /// The object is there, under this uid.
     Exists(String),
     /// It is not, or it is not known, and the deployment has ended.
@@ -30,7 +32,7 @@ pub(super) enum Made {
 }
 
 /// One try to create.
-enum Tried {
+enum CreateAttempt {
     Exists(String),
     /// An object of this name that this server did not make.
     Foreign,
@@ -39,20 +41,25 @@ enum Tried {
 
 /// Creates the object, or adopts the one that a lost answer left behind, until it is clear that there is one or none.
 /// Once it is stopped it creates none, but adopts one that is there, so that it is stopped as well.
-pub(super) async fn make(client: &Client, object: &Value, events: &Events, stop: &CancellationToken) -> Made {
-    let (mut pause, mut refused_since, mut may_exist) = (PAUSES.0, None, false);
+pub(super) async fn create_or_adopt(
+    client: &Client,
+    object: &Value,
+    events: &Events,
+    stop: &CancellationToken,
+) -> Creation {
+    let (mut pause, mut refused_since, mut may_exist) = (SHORTEST_PAUSE, None, false);
     loop {
         let is_stopped = stop.is_cancelled();
-        let tried = if is_stopped { find(client, object).await } else { try_once(client, object).await };
+        let tried = if is_stopped { find(client, object).await } else { create_once(client, object).await };
         let refusal = match tried {
-            Tried::Exists(uid) => return Made::Exists(uid),
-            Tried::Foreign => {
+            CreateAttempt::Exists(uid) => return Creation::Exists(uid),
+            CreateAttempt::Foreign => {
                 return failed(
                     Reason::InvalidPipeline,
                     "a run of this name exists that this server did not make",
                 );
             }
-            Tried::Refused(refusal) => refusal,
+            CreateAttempt::Refused(refusal) => refusal,
         };
         may_exist |= matches!(refusal.kind, RefusalKind::Busy(_));
         if is_stopped {
@@ -80,25 +87,25 @@ pub(super) async fn make(client: &Client, object: &Value, events: &Events, stop:
             () = tokio::time::sleep(wait) => {}
             () = stop.cancelled() => {}
         }
-        pause = (pause * 2).min(PAUSES.1);
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
-async fn try_once(client: &Client, object: &Value) -> Tried {
+async fn create_once(client: &Client, object: &Value) -> CreateAttempt {
     match answer(create(client, text(object, "/metadata/namespace"), object)).await {
-        Ok(made) => Tried::Exists(made.metadata.uid.unwrap_or_default()),
+        Ok(made) => CreateAttempt::Exists(made.metadata.uid.unwrap_or_default()),
         Err(refusal) if refusal.kind == RefusalKind::Conflict => find(client, object).await,
-        Err(refusal) => Tried::Refused(refusal),
+        Err(refusal) => CreateAttempt::Refused(refusal),
     }
 }
 
 /// Looks whether the object is there already.
-async fn find(client: &Client, object: &Value) -> Tried {
+async fn find(client: &Client, object: &Value) -> CreateAttempt {
     let runs = pipeline_runs(client, text(object, "/metadata/namespace"));
     match answer(runs.get(text(object, "/metadata/name"))).await {
-        Ok(found) if is_ours(&found, object) => Tried::Exists(found.metadata.uid.unwrap_or_default()),
-        Ok(_) => Tried::Foreign,
-        Err(refusal) => Tried::Refused(refusal),
+        Ok(found) if is_ours(&found, object) => CreateAttempt::Exists(found.metadata.uid.unwrap_or_default()),
+        Ok(_) => CreateAttempt::Foreign,
+        Err(refusal) => CreateAttempt::Refused(refusal),
     }
 }
 
@@ -186,9 +193,9 @@ fn spread(pause: Duration, object: &Value) -> Duration {
         .bytes()
         .fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)))
         % 50;
-    pause.min(PAUSES.1) * (100 + share) / 100
+    pause.min(LONGEST_PAUSE) * (100 + share) / 100
 }
 
-fn failed(reason: Reason, message: &str) -> Made {
-    Made::Ended(Outcome::failed(reason, message))
+fn failed(reason: Reason, message: &str) -> Creation {
+    Creation::Ended(Outcome::failed(reason, message))
 }

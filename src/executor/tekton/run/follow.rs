@@ -15,14 +15,14 @@ use crate::executor::tekton::client::{RefusalKind, answer};
 use crate::executor::{Event, Events, Outcome};
 
 use super::log_position::Position;
-use super::logs::{Follower, StepLog};
-use super::observe::{Moment, Watched};
+use super::logs::{StepLog, StepLogFollower};
+use super::observe::{Moment, RunObserver};
 
 /// Pause before a cancel is asked for again.
 const STOP_RETRY: Duration = Duration::from_secs(1);
 
 /// A run that exists.
-pub(super) struct Followed<'a> {
+pub(super) struct RunFollower<'a> {
     pub(super) client: &'a Client,
     pub(super) namespace: &'a str,
     pub(super) name: &'a str,
@@ -34,7 +34,7 @@ pub(super) struct Followed<'a> {
 
 /// What was told already.
 #[derive(Default)]
-struct Told {
+struct ToldEvents {
     /// The last step that was said to have begun.
     step: Option<Step>,
     commit: bool,
@@ -42,21 +42,21 @@ struct Told {
     waiting: Option<String>,
 }
 
-impl Followed<'_> {
+impl RunFollower<'_> {
     /// Follows to the end. Dropping the future leaves the run alone.
     pub(super) async fn follow(&self) -> Outcome {
         let (sender, moments) = watch::channel(Moment::unseen());
         let Self { client, namespace, name, uid, .. } = *self;
-        let watched = Watched { client, namespace, name, uid };
+        let observer = RunObserver { client, namespace, name, uid };
         tokio::select! {
             outcome = self.drive(moments) => outcome,
             never = self.end_when_asked() => match never {},
-            () = watched.observe(&sender) => Outcome::failed(Reason::Internal, "the run is not observed any more"),
+            () = observer.observe(&sender) => Outcome::failed(Reason::Internal, "the run is not observed any more"),
         }
     }
 
     async fn drive(&self, mut moments: watch::Receiver<Moment>) -> Outcome {
-        let (mut told, logged) = (Told::default(), self.log_mark.and_then(Position::parse));
+        let (mut told, logged) = (ToldEvents::default(), self.log_mark.and_then(Position::parse));
         for step in Step::ALL {
             if !self.reach(step, &mut moments, &mut told).await {
                 continue;
@@ -84,7 +84,7 @@ impl Followed<'_> {
     }
 
     /// Waits until the step has begun; false where it never will.
-    async fn reach(&self, step: Step, moments: &mut watch::Receiver<Moment>, told: &mut Told) -> bool {
+    async fn reach(&self, step: Step, moments: &mut watch::Receiver<Moment>, told: &mut ToldEvents) -> bool {
         loop {
             let moment = moments.borrow_and_update().clone();
             self.tell(&moment, told).await;
@@ -100,10 +100,15 @@ impl Followed<'_> {
     }
 
     /// Sends the step's log, while what else happens is told.
-    async fn log(&self, position: Option<Position>, moments: &mut watch::Receiver<Moment>, told: &mut Told) {
+    async fn log(
+        &self,
+        position: Option<Position>,
+        moments: &mut watch::Receiver<Moment>,
+        told: &mut ToldEvents,
+    ) {
         let Some(position) = position else { return };
         let log = StepLog::new(self.events, position);
-        let follower = Follower { client: self.client, namespace: self.namespace, log };
+        let follower = StepLogFollower { client: self.client, namespace: self.namespace, log };
         let log = follower.follow(moments.clone());
         tokio::pin!(log);
         loop {
@@ -120,7 +125,7 @@ impl Followed<'_> {
         }
     }
 
-    async fn finish(&self, step: Step, moments: &mut watch::Receiver<Moment>, told: &mut Told) {
+    async fn finish(&self, step: Step, moments: &mut watch::Receiver<Moment>, told: &mut ToldEvents) {
         loop {
             let moment = moments.borrow_and_update().clone();
             self.tell(&moment, told).await;
@@ -140,7 +145,7 @@ impl Followed<'_> {
     }
 
     /// One moment may show several steps at once; what a step left is told only after the step was.
-    async fn tell(&self, moment: &Moment, told: &mut Told) {
+    async fn tell(&self, moment: &Moment, told: &mut ToldEvents) {
         let has_begun = |step| told.step >= Some(step);
         let (is_cloning, is_building) = (has_begun(Step::Clone), has_begun(Step::Build));
         if let Some((commit, subject)) = moment.view.commit.clone().filter(|_| is_cloning && !told.commit) {

@@ -24,14 +24,14 @@ const BATCH_PAUSE: Duration = Duration::from_millis(50);
 /// Most that is held of a line that has not ended; a longer one is sent in pieces.
 const PIECE_BYTES: usize = 16 * 1024;
 /// Pause before a stream is opened again.
-const RETRY: Duration = Duration::from_millis(500);
+const REOPEN_PAUSE: Duration = Duration::from_millis(500);
 /// A step that has ended gives no more after this long a silence.
 const LAST_SILENCE: Duration = Duration::from_secs(3);
 /// Times that the log of an ended step is asked for where the cluster does not answer.
 const LAST_TRIES: u32 = 5;
 
 /// How one stream ended.
-enum Stream {
+enum StreamEnd {
     /// At the end of what there is.
     End,
     /// Before it began: the container does not run yet, or there is no answer.
@@ -45,13 +45,13 @@ enum Stream {
 }
 
 /// Follows one step.
-pub(super) struct Follower<'a> {
+pub(super) struct StepLogFollower<'a> {
     pub(super) client: &'a Client,
     pub(super) namespace: &'a str,
     pub(super) log: StepLog<'a>,
 }
 
-impl Follower<'_> {
+impl StepLogFollower<'_> {
     /// Sends the step's lines until it has ended and its log is through, or cannot be had any more.
     pub(super) async fn follow(mut self, mut moments: watch::Receiver<Moment>) {
         let step = self.log.step();
@@ -60,25 +60,27 @@ impl Follower<'_> {
             let (pod, is_over) = state(&moments.borrow_and_update(), step);
             let ended = match &pod {
                 Some(pod) => self.stream(pod, step, &mut moments).await,
-                None => Stream::NotYet,
+                None => StreamEnd::NotYet,
             };
             tries += u32::from(is_over);
             match ended {
-                Stream::Unwanted => return,
-                Stream::End | Stream::Missing if is_over => return,
-                Stream::NotYet | Stream::Broken if is_over && (pod.is_none() || tries >= LAST_TRIES) => {
+                StreamEnd::Unwanted => return,
+                StreamEnd::End | StreamEnd::Missing if is_over => return,
+                StreamEnd::NotYet | StreamEnd::Broken
+                    if is_over && (pod.is_none() || tries >= LAST_TRIES) =>
+                {
                     return;
                 }
                 _ => {}
             }
             tokio::select! {
-                () = tokio::time::sleep(RETRY) => {}
+                () = tokio::time::sleep(REOPEN_PAUSE) => {}
                 changed = moments.changed() => if changed.is_err() { return },
             }
         }
     }
 
-    async fn stream(&mut self, pod: &str, step: Step, moments: &mut watch::Receiver<Moment>) -> Stream {
+    async fn stream(&mut self, pod: &str, step: Step, moments: &mut watch::Receiver<Moment>) -> StreamEnd {
         let since_time = self.log.pieces.resume();
         let params = LogParams {
             container: Some(container_of(step)),
@@ -90,8 +92,8 @@ impl Follower<'_> {
         let pods = Api::<core::Pod>::namespaced(self.client.clone(), self.namespace);
         match answer(pods.log_stream(pod, &params)).await {
             Ok(stream) => self.log.read(Box::pin(stream), moments).await,
-            Err(refusal) if refusal.kind == RefusalKind::Missing => Stream::Missing,
-            Err(_) => Stream::NotYet,
+            Err(refusal) if refusal.kind == RefusalKind::Missing => StreamEnd::Missing,
+            Err(_) => StreamEnd::NotYet,
         }
     }
 }
@@ -115,7 +117,7 @@ impl<'a> StepLog<'a> {
         &mut self,
         mut stream: Pin<Box<impl AsyncBufRead>>,
         moments: &mut watch::Receiver<Moment>,
-    ) -> Stream {
+    ) -> StreamEnd {
         let (mut piece, mut batch) = (Vec::with_capacity(PIECE_BYTES), Vec::new());
         loop {
             let pause = if batch.is_empty() { LAST_SILENCE } else { BATCH_PAUSE };
@@ -128,33 +130,33 @@ impl<'a> StepLog<'a> {
                     if batch.len() < BATCH_BYTES {
                         continue;
                     }
-                    self.send(&mut batch, Stream::End).await
+                    self.send(&mut batch, StreamEnd::End).await
                 }
                 Ok(Ok(_)) if piece.len() < PIECE_BYTES => {
-                    return self.send_part(&mut piece, &mut batch, Stream::End).await;
+                    return self.send_part(&mut piece, &mut batch, StreamEnd::End).await;
                 }
-                Ok(Ok(_)) => self.send_part(&mut piece, &mut batch, Stream::End).await,
-                Ok(Err(_)) => return self.send(&mut batch, Stream::Broken).await,
+                Ok(Ok(_)) => self.send_part(&mut piece, &mut batch, StreamEnd::End).await,
+                Ok(Err(_)) => return self.send(&mut batch, StreamEnd::Broken).await,
                 Err(_) if batch.is_empty() => {
                     let is_over = state(&moments.borrow(), self.step()).1;
-                    let sent = self.send_part(&mut piece, &mut batch, Stream::Broken).await;
+                    let sent = self.send_part(&mut piece, &mut batch, StreamEnd::Broken).await;
                     if is_over {
                         return sent;
                     }
                     sent
                 }
-                Err(_) => self.send(&mut batch, Stream::End).await,
+                Err(_) => self.send(&mut batch, StreamEnd::End).await,
             };
-            if let Stream::Unwanted = sent {
-                return Stream::Unwanted;
+            if let StreamEnd::Unwanted = sent {
+                return StreamEnd::Unwanted;
             }
         }
     }
 
     /// Sends what was read of a line that has not ended. The lines before it go first, for each has a mark of its own.
-    async fn send_part(&mut self, piece: &mut Vec<u8>, batch: &mut Vec<u8>, ended: Stream) -> Stream {
-        if let Stream::Unwanted = self.send(batch, Stream::End).await {
-            return Stream::Unwanted;
+    async fn send_part(&mut self, piece: &mut Vec<u8>, batch: &mut Vec<u8>, ended: StreamEnd) -> StreamEnd {
+        if let StreamEnd::Unwanted = self.send(batch, StreamEnd::End).await {
+            return StreamEnd::Unwanted;
         }
         if piece.len() == PIECE_BYTES || self.pieces.can_take_part(piece) {
             self.pieces.take(piece, batch);
@@ -163,13 +165,13 @@ impl<'a> StepLog<'a> {
         self.send(batch, ended).await
     }
 
-    async fn send(&self, batch: &mut Vec<u8>, ended: Stream) -> Stream {
+    async fn send(&self, batch: &mut Vec<u8>, ended: StreamEnd) -> StreamEnd {
         if batch.is_empty() {
             return ended;
         }
         let sent = self.events.send(Event::Log { step: self.step(), bytes: std::mem::take(batch) }).await;
         let marked = self.events.send(Event::LogMark(self.pieces.position.mark())).await;
-        if sent.is_err() || marked.is_err() { Stream::Unwanted } else { ended }
+        if sent.is_err() || marked.is_err() { StreamEnd::Unwanted } else { ended }
     }
 }
 
@@ -198,7 +200,7 @@ mod tests {
         let (_moments, mut moments) = watch::channel(Moment::unseen());
         let read = async move {
             let mut log = StepLog::new(&events, Position::start(Step::Build));
-            assert!(matches!(log.read(Box::pin(stream), &mut moments).await, Stream::End));
+            assert!(matches!(log.read(Box::pin(stream), &mut moments).await, StreamEnd::End));
         };
         let take = async {
             let (mut texts, mut last) = (Vec::new(), String::new());

@@ -23,8 +23,8 @@ use crate::executor::tekton::client::{RefusalKind, answer};
 use crate::executor::tekton::{TektonExecutor, types};
 use crate::executor::{ClusterRun, Error, Event, Events, Outcome, Run, Settled};
 
-use create::Made;
-use follow::Followed;
+use create::Creation;
+use follow::RunFollower;
 use pipeline_run::pipeline_run;
 use snapshot::RunSnapshot;
 use view::view;
@@ -43,7 +43,7 @@ impl TektonExecutor {
         stop: &CancellationToken,
     ) -> Outcome {
         tokio::select! {
-            outcome = self.make_and_follow(run, cluster, events, stop) => outcome,
+            outcome = self.create_and_follow(run, cluster, events, stop) => outcome,
             () = overdue(stop) => {
                 let message = "it was asked to end; the cluster has not confirmed that it did";
                 Outcome::failed(Reason::Cancelled, message)
@@ -53,7 +53,7 @@ impl TektonExecutor {
 
     /// Ends a run of which nobody knows the end.
     pub(super) async fn settle_run(&self, id: &DeploymentId) -> Result<Settled, Error> {
-        let Some(run) = self.own(id).await? else { return Ok(Settled::Absent) };
+        let Some(run) = self.find_own_run(id).await? else { return Ok(Settled::Absent) };
         // One that cannot be read may go on, unless it has a time at which it ended.
         let has_ended = run.data.pointer("/status/completionTime").is_some_and(|at| !at.is_null());
         let snapshot = RunSnapshot { run: types::pipeline_run(&run).ok(), ..RunSnapshot::default() };
@@ -67,7 +67,7 @@ impl TektonExecutor {
 
     /// Deletes exactly the object that was looked at.
     pub(super) async fn delete_run(&self, id: &DeploymentId) -> Result<(), Error> {
-        let Some(run) = self.own(id).await? else { return Ok(()) };
+        let Some(run) = self.find_own_run(id).await? else { return Ok(()) };
         let exactly = Preconditions { uid: run.metadata.uid, ..Preconditions::default() };
         let how = DeleteParams::background().preconditions(exactly);
         let runs = pipeline_runs(&self.client, &self.common.namespace);
@@ -78,7 +78,7 @@ impl TektonExecutor {
         }
     }
 
-    async fn make_and_follow(
+    async fn create_and_follow(
         &self,
         run: &Run,
         cluster: &ClusterRun,
@@ -88,12 +88,12 @@ impl TektonExecutor {
         let name = run.deployment.run_name();
         let uid = match &cluster.uid {
             Some(uid) => uid.clone(),
-            None => match self.make(run, cluster, events, stop).await {
-                Made::Exists(uid) => uid,
-                Made::Ended(outcome) => return outcome,
+            None => match self.create(run, cluster, events, stop).await {
+                Creation::Exists(uid) => uid,
+                Creation::Ended(outcome) => return outcome,
             },
         };
-        let followed = Followed {
+        let follower = RunFollower {
             client: &self.client,
             namespace: &self.common.namespace,
             name: name.as_str(),
@@ -103,11 +103,11 @@ impl TektonExecutor {
             stop,
         };
         // Two watches and a log stream are large, and every layer above would carry them.
-        Box::pin(followed.follow()).await
+        Box::pin(follower.follow()).await
     }
 
     /// The run of a deployment, where this server made it. One of the same name that somebody else made is none of ours.
-    async fn own(&self, id: &DeploymentId) -> Result<Option<DynamicObject>, Error> {
+    async fn find_own_run(&self, id: &DeploymentId) -> Result<Option<DynamicObject>, Error> {
         let runs = pipeline_runs(&self.client, &self.common.namespace);
         match answer(runs.get(id.run_name().as_str())).await {
             Ok(run) => {
@@ -118,18 +118,24 @@ impl TektonExecutor {
         }
     }
 
-    async fn make(&self, run: &Run, cluster: &ClusterRun, events: &Events, stop: &CancellationToken) -> Made {
+    async fn create(
+        &self,
+        run: &Run,
+        cluster: &ClusterRun,
+        events: &Events,
+        stop: &CancellationToken,
+    ) -> Creation {
         let object = match pipeline_run(run, cluster, &self.common) {
             Ok(object) => object,
             Err(refused) => {
-                return Made::Ended(Outcome::failed(Reason::InvalidPipeline, refused.to_string()));
+                return Creation::Ended(Outcome::failed(Reason::InvalidPipeline, refused.to_string()));
             }
         };
-        let made = create::make(&self.client, &object, events, stop).await;
-        if let Made::Exists(uid) = &made {
+        let creation = create::create_or_adopt(&self.client, &object, events, stop).await;
+        if let Creation::Exists(uid) = &creation {
             drop(events.send(Event::Created { uid: uid.clone() }).await);
         }
-        made
+        creation
     }
 }
 

@@ -24,10 +24,10 @@ use super::snapshot::RunSnapshot;
 use super::view::{View, view};
 
 /// Time between two looks at everything, should a watch be silent.
-const RESYNC: Duration = Duration::from_mins(1);
+const LOOK_INTERVAL: Duration = Duration::from_mins(1);
 /// Time between two looks for what people should know: warnings about a pod that is waited for, and whether the cluster
 /// answers again.
-const HINTS: Duration = Duration::from_secs(5);
+const HINT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// One moment of a run.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ pub(super) struct Moment {
 }
 
 /// What is watched.
-pub(super) struct Watched<'a> {
+pub(super) struct RunObserver<'a> {
     pub(super) client: &'a Client,
     pub(super) namespace: &'a str,
     pub(super) name: &'a str,
@@ -55,7 +55,7 @@ type Change = watcher::Result<Event<DynamicObject>>;
 
 /// What is known so far.
 #[derive(Default)]
-struct Known {
+struct KnownState {
     snapshot: RunSnapshot,
     is_gone: bool,
     /// Whether the run has ended and its TaskRuns were read after that. Nothing changes any more.
@@ -66,11 +66,11 @@ struct Known {
 impl Moment {
     /// Before anything was seen.
     pub(super) fn unseen() -> Self {
-        Known::default().moment()
+        KnownState::default().moment()
     }
 }
 
-impl Known {
+impl KnownState {
     fn moment(&self) -> Moment {
         let pods = Step::ALL.map(|step| self.snapshot.pod_of(step).map(str::to_owned));
         let mut view = view(&self.snapshot);
@@ -111,17 +111,18 @@ impl Known {
     }
 }
 
-impl Watched<'_> {
+impl RunObserver<'_> {
     /// Tells moments until the future is dropped.
     pub(super) async fn observe(&self, moments: &watch::Sender<Moment>) {
         let (client, namespace, name) = (self.client, self.namespace, self.name);
         let runs = changes(pipeline_runs(client, namespace), &format!("metadata.name={name}"), "");
         let tasks = changes(task_runs(client, namespace), "", &format!("{OF_PIPELINE_RUN}={name}"));
         futures_util::pin_mut!(runs, tasks);
-        let (mut resync, mut hints) = (tokio::time::interval(RESYNC), tokio::time::interval(HINTS));
+        let (mut resync, mut hints) =
+            (tokio::time::interval(LOOK_INTERVAL), tokio::time::interval(HINT_INTERVAL));
         resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
         hints.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut known = Known::default();
+        let mut known = KnownState::default();
         loop {
             tokio::select! {
                 Some(event) = runs.next() => self.run_event(&mut known, event).await,
@@ -139,7 +140,7 @@ impl Watched<'_> {
         }
     }
 
-    async fn run_event(&self, known: &mut Known, event: Change) {
+    async fn run_event(&self, known: &mut KnownState, event: Change) {
         match event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
                 known.problem = None;
@@ -155,7 +156,7 @@ impl Watched<'_> {
         }
     }
 
-    async fn task_event(&self, known: &mut Known, event: Change) {
+    async fn task_event(&self, known: &mut KnownState, event: Change) {
         match event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
                 known.problem = None;
@@ -169,7 +170,7 @@ impl Watched<'_> {
 
     /// Reads everything as it is now. A watch that broke is a problem only where this fails as well: a watch says that
     /// it broke, but not that it goes on.
-    async fn look(&self, known: &mut Known) {
+    async fn look(&self, known: &mut KnownState) {
         known.problem = None;
         match answer(pipeline_runs(self.client, self.namespace).get(self.name)).await {
             Ok(object) if object.metadata.uid.as_deref() == Some(self.uid) => known.run(&object, self.uid),
@@ -184,7 +185,7 @@ impl Watched<'_> {
     ///
     /// The two watches know nothing of each other: the run's end may be seen while its cause is not, or is seen as it was
     /// before. So the end counts only after this.
-    async fn tasks(&self, known: &mut Known) -> bool {
+    async fn tasks(&self, known: &mut KnownState) -> bool {
         let of_run = ListParams::default().labels(&format!("{OF_PIPELINE_RUN}={}", self.name));
         match answer(task_runs(self.client, self.namespace).list(&of_run)).await {
             Ok(tasks) => {
@@ -200,7 +201,7 @@ impl Watched<'_> {
 
     /// Looks again while something is wrong, else for the last warning about the pod that is waited for. Without the right
     /// to read events there is none.
-    async fn hint(&self, known: &mut Known) {
+    async fn hint(&self, known: &mut KnownState) {
         if known.problem.is_some() {
             return self.look(known).await;
         }

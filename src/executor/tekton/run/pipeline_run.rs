@@ -23,7 +23,7 @@ const TEMPLATE: &str = "$(";
 /// A run that cannot be written down safely.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} must not contain $(, which the cluster takes for a template")]
-pub struct Refused {
+pub struct TemplateInValue {
     field: &'static str,
 }
 
@@ -31,10 +31,10 @@ pub struct Refused {
 ///
 /// # Errors
 /// Where a value would be taken for a template.
-pub fn pipeline_run(run: &Run, cluster: &ClusterRun, common: &Common) -> Result<Value, Refused> {
+pub fn pipeline_run(run: &Run, cluster: &ClusterRun, common: &Common) -> Result<Value, TemplateInValue> {
     // Every other value has a grammar without `$`, or is encoded.
     if run.service.repository.as_str().contains(TEMPLATE) {
-        return Err(Refused { field: "repository" });
+        return Err(TemplateInValue { field: "repository" });
     }
     Ok(json!({
         "apiVersion": "tekton.dev/v1",
@@ -262,7 +262,7 @@ mod tests {
 
         run.service.repository = Repository::parse("git@host:$(params.image)").unwrap();
         let refused = pipeline_run(&run, run.plan.cluster().unwrap(), &common());
-        assert_eq!(refused, Err(Refused { field: "repository" }));
+        assert_eq!(refused, Err(TemplateInValue { field: "repository" }));
     }
 
     #[test]

@@ -45,12 +45,12 @@ pub struct StepView {
     /// Whether it works or has ended.
     pub has_begun: bool,
     /// How it ended, where it has.
-    pub finished: Option<Finished>,
+    pub finished: Option<StepEnd>,
 }
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Finished {
+pub struct StepEnd {
     /// Whether well.
     pub succeeded: bool,
     /// What its process ended with; none where it never ran.
@@ -95,13 +95,13 @@ fn step_view(task: Option<&TaskRun>, step: Step) -> StepView {
 }
 
 /// How a step ended: by itself, or with its TaskRun.
-fn finished(task: &TaskRun, state: Option<&StepState>) -> Option<Finished> {
+fn finished(task: &TaskRun, state: Option<&StepState>) -> Option<StepEnd> {
     if let Some(ended) = state.and_then(own_end) {
-        return Some(Finished { succeeded: ended.exit_code == 0, exit_code: Some(ended.exit_code) });
+        return Some(StepEnd { succeeded: ended.exit_code == 0, exit_code: Some(ended.exit_code) });
     }
     match condition_of(task)?.status.as_str() {
-        "True" => Some(Finished { succeeded: true, exit_code: None }),
-        "False" => Some(Finished { succeeded: false, exit_code: None }),
+        "True" => Some(StepEnd { succeeded: true, exit_code: None }),
+        "False" => Some(StepEnd { succeeded: false, exit_code: None }),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::{Branch, Commit, Repository, Transport};
 use crate::executor::git::{self, Git, HostKeys, NO_SUCH_BRANCH};
 use crate::executor::tekton::exit_codes::{BRANCH_NOT_FOUND, CLONE_FAILED, COMMIT_NOT_FOUND, SUCCEEDED};
-use crate::executor::tekton::steps::process::{Ended, Program, write_result};
+use crate::executor::tekton::steps::process::{Program, ProgramEnd, write_result};
 
 /// Longest first line of a commit's message that is told, in bytes.
 const MAX_SUBJECT: usize = 200;
@@ -160,7 +160,7 @@ impl Steps<'_> {
         if ended.code == Some(0) { Ok(ended.output) } else { Err(failed(told(what, &ended))) }
     }
 
-    fn ended(&self, arguments: Vec<OsString>, folder: Option<&Path>) -> Result<Ended, Failure> {
+    fn ended(&self, arguments: Vec<OsString>, folder: Option<&Path>) -> Result<ProgramEnd, Failure> {
         let (repository, home) = (self.git.repository, &self.step.scratch);
         let environment = git::variables(repository, home, None, self.access.ssh.as_deref());
         let program = Program { name: "git", arguments, environment, folder: folder.map(Path::to_owned) };
@@ -181,7 +181,7 @@ fn find_head(output: &str, full_ref: &str) -> Option<Commit> {
 }
 
 /// git's last complaint, which is the cause; all of it goes into the log.
-fn told(what: &str, ended: &Ended) -> String {
+fn told(what: &str, ended: &ProgramEnd) -> String {
     print!("{}", ended.errors);
     let mut complaints = ended.errors.lines().filter_map(|line| line.strip_prefix("fatal: "));
     let complaint =

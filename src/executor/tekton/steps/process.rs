@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::paced_output::pass_on;
 
 /// How long the rest of the output is waited for: what a program leaves behind may hold its output open for ever.
-const REST: Duration = Duration::from_secs(2);
+const LATE_OUTPUT_LIMIT: Duration = Duration::from_secs(2);
 
 /// A program with its arguments; never a shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) struct Program {
 
 /// How a program ended whose output was kept.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ended {
+pub(super) struct ProgramEnd {
     /// None where a signal ended it.
     pub(super) code: Option<i32>,
     /// What it wrote to its output.
@@ -53,14 +53,14 @@ impl Program {
         });
         let status = child.wait()?;
         has_ended.store(true, Ordering::Relaxed);
-        shown.recv_timeout(REST).ok();
+        shown.recv_timeout(LATE_OUTPUT_LIMIT).ok();
         Ok(status.code())
     }
 
     /// Runs it and keeps its output.
-    pub(super) fn keep(&self) -> io::Result<Ended> {
+    pub(super) fn keep(&self) -> io::Result<ProgramEnd> {
         let ended = self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).output()?;
-        Ok(Ended {
+        Ok(ProgramEnd {
             code: ended.status.code(),
             output: String::from_utf8_lossy(&ended.stdout).into_owned(),
             errors: String::from_utf8_lossy(&ended.stderr).into_owned(),

@@ -21,9 +21,9 @@ use super::process::write_result;
 use super::rollout_judge::{Next, judge};
 
 /// Time between two looks at the workload.
-const INTERVAL: Duration = Duration::from_secs(1);
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long calls before the change are repeated where the cluster does not answer.
-const PATIENCE: Duration = Duration::from_mins(1);
+const SILENCE_LIMIT: Duration = Duration::from_mins(1);
 /// How long the old version may take to serve again; most of the time its pods still run.
 const RETURN_LIMIT: Duration = Duration::from_mins(2);
 /// The same where the step has been told to stop: Kubernetes kills it 30 s later.
@@ -137,12 +137,12 @@ impl Session<'_> {
     where
         F: Future<Output = Result<T, kube::Error>>,
     {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + SILENCE_LIMIT;
         loop {
             match answer(call()).await {
                 Err(Refusal { kind: RefusalKind::Busy(after), text }) if Instant::now() < until => {
                     println!("trying again: {text}");
-                    tokio::time::sleep(after.unwrap_or(INTERVAL).min(PATIENCE)).await;
+                    tokio::time::sleep(after.unwrap_or(LOOK_INTERVAL).min(SILENCE_LIMIT)).await;
                 }
                 done => return done,
             }
@@ -184,7 +184,7 @@ impl Session<'_> {
                 return Err(Next::Broken(format!("the step was told to stop: {text}")));
             }
             tokio::select! {
-                () = tokio::time::sleep(INTERVAL) => {}
+                () = tokio::time::sleep(LOOK_INTERVAL) => {}
                 () = cancelled(stop) => {}
             }
         }
@@ -221,7 +221,7 @@ impl Session<'_> {
                         format!("{why}; {} could not be put back: {}", short(&before.image), refusal.text);
                     return End { code: ROLLOUT_FAILED, message };
                 }
-                Err(_) => tokio::time::sleep(INTERVAL).await,
+                Err(_) => tokio::time::sleep(LOOK_INTERVAL).await,
             }
         }
         match self.wait(before, limit, None).await {

@@ -14,7 +14,6 @@ use kube::Client;
 use serde_json::{Value, json};
 use stackblaze::executor::Run;
 use stackblaze::executor::tekton::run::pipeline_run::pipeline_run;
-use tokio::time::Instant;
 
 use super::stage::common;
 
@@ -65,9 +64,8 @@ pub struct LogStream {
 
 /// A call that was made.
 #[derive(Debug, Clone)]
-pub struct MadeCall {
+pub struct RecordedCall {
     pub call: Call,
-    pub at: Instant,
     pub query: String,
     pub body: Value,
 }
@@ -172,7 +170,7 @@ impl ScriptedCluster {
     }
 
     /// The calls of one kind, in order.
-    pub fn made(&self, call: Call) -> Vec<MadeCall> {
+    pub fn made(&self, call: Call) -> Vec<RecordedCall> {
         self.state().made.iter().filter(|made| made.call == call).cloned().collect()
     }
 
@@ -192,7 +190,7 @@ impl ScriptedCluster {
         let query = uri.query().unwrap_or_default().to_owned();
         let call = call_of(method, uri.path(), &query);
         let body = serde_json::from_slice(body).unwrap_or_default();
-        state.made.push(MadeCall { call, at: Instant::now(), query: query.clone(), body });
+        state.made.push(RecordedCall { call, query: query.clone(), body });
         let body = state.made.last().unwrap().body.clone();
         match state.next_fault(call) {
             None => (Ok(state.do_call(call, &query, &body)), false),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::answers::{AnswerBody, cut, line, missing, refusal, streamed, whole};
-use super::{Call, Fault, LogStream, MadeCall};
+use super::{Call, Fault, LogStream, RecordedCall};
 
 #[derive(Default)]
 pub struct State {
@@ -23,7 +23,7 @@ pub struct State {
     pub logs: VecDeque<LogStream>,
     /// What the run shows once it was asked to end.
     pub shown_when_cancelled: Option<&'static str>,
-    pub made: Vec<MadeCall>,
+    pub made: Vec<RecordedCall>,
 }
 
 impl State {
@@ -40,9 +40,9 @@ impl State {
             Call::ReadRun => self.run.as_ref().map_or_else(missing, |run| whole(200, run)),
             Call::PatchRun => self.patch(body),
             Call::DeleteRun => self.delete(body),
-            Call::ListRuns => self.list(self.run.iter().cloned().collect()),
-            Call::ListTaskRuns => self.list(self.tasks.values().cloned().collect()),
-            Call::ListWarnings => self.list(Vec::new()),
+            Call::ListRuns => self.list(self.run.iter()),
+            Call::ListTaskRuns => self.list(self.tasks.values()),
+            Call::ListWarnings => self.list([].iter()),
             Call::WatchRuns | Call::WatchTaskRuns => self.watch(call, query),
             Call::ReadLog => self.log(),
         }
@@ -82,8 +82,8 @@ impl State {
         whole(200, &run)
     }
 
-    fn list(&self, items: Vec<Value>) -> Response<AnswerBody> {
-        let version = self.version.to_string();
+    fn list<'a>(&self, items: impl Iterator<Item = &'a Value>) -> Response<AnswerBody> {
+        let (version, items) = (self.version.to_string(), items.collect::<Vec<_>>());
         whole(200, &json!({"kind": "List", "metadata": {"resourceVersion": version}, "items": items}))
     }
 
@@ -145,7 +145,9 @@ impl State {
         let tasks: Vec<_> = self.tasks.values().map(changed).collect();
         for call in told {
             let events = if *call == Call::WatchRuns { &runs } else { &tasks };
-            events.iter().for_each(|event| self.tell(*call, event));
+            for event in events {
+                self.tell(*call, event);
+            }
         }
     }
 

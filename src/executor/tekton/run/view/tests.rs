@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::domain::Step;
 use crate::executor::Outcome;
 
-use super::{Finished, StepView, View, view};
+use super::{StepEnd, StepView, View, view};
 use crate::executor::tekton::run::snapshot::RunSnapshot;
 
 /// Fewer files than this means that some are not read.
@@ -34,7 +34,7 @@ fn step(step: Step, view: StepView) -> String {
     let state = match view {
         StepView { has_begun: false, .. } => "pending".to_owned(),
         StepView { finished: None, .. } => "works".to_owned(),
-        StepView { finished: Some(Finished { succeeded, exit_code }), .. } => {
+        StepView { finished: Some(StepEnd { succeeded, exit_code }), .. } => {
             let word = if succeeded { "succeeded" } else { "failed" };
             exit_code.map_or_else(|| word.to_owned(), |code| format!("{word} {code}"))
         }
