@@ -107,7 +107,8 @@ pub struct StartedDeployment {
 /// Queues a deployment of a service.
 ///
 /// # Errors
-/// Codes `not_found`, `scope`, `invalid_parameter`, and what [`start`] refuses.
+/// Codes `not_found`, `scope`, `invalid_parameter`, `service_frozen`, `queue_full`, `disk_nearly_full` and
+/// `executor_unavailable`.
 pub fn deploy(
     tx: &Tx<'_>,
     context: &Context,
@@ -135,7 +136,8 @@ pub fn deploy(
 /// Puts an earlier deployment into the queue again.
 ///
 /// # Errors
-/// Codes `not_found`, `scope`, `nothing_to_roll_back_to`, and what [`start`] refuses.
+/// Codes `not_found`, `scope`, `nothing_to_roll_back_to`, `service_frozen`, `queue_full`, `disk_nearly_full` and
+/// `executor_unavailable`.
 pub fn again(
     tx: &Tx<'_>,
     context: &Context,
