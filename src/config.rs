@@ -190,7 +190,7 @@ pub struct ClusterFlags {
     /// Kubeconfig of the cluster [default: the pod that the server runs in]
     #[arg(long, env = "STACKBLAZE_KUBECONFIG", value_name = "FILE", requires = "kube_context")]
     pub kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig; one that merely lies there is never used
+    /// Context of the kubeconfig; it has to be named, the current one is never taken
     #[arg(long, env = "STACKBLAZE_KUBE_CONTEXT", value_name = "NAME")]
     pub kube_context: Option<String>,
     /// Namespace of the cluster in which deployments run

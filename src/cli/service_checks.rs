@@ -14,7 +14,7 @@ use super::output::{Style, age, has_colour, text};
 use super::remote::Session;
 
 /// How long a look is waited for, and the time between two questions.
-const PATIENCE: Duration = Duration::from_secs(30);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Shows it; exit code 1 where something would make deployments fail.
@@ -40,7 +40,7 @@ pub(super) async fn show(session: &Session, name: &str) -> Result<ExitCode, Fail
 
 /// What was found; waited for a while where the service is new or was changed just now.
 async fn looked_at(session: &Session, name: &str) -> Result<Value, Failure> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + LONGEST_WAIT;
     loop {
         let found = session.client.get(&path(&["api", "v1", "services", name, "checks"])).await?;
         if !found["checkedAt"].is_null() || Instant::now() >= deadline {

@@ -29,7 +29,7 @@ pub(super) const BATCH_TIME: Duration = Duration::from_millis(20);
 /// Most closures that wait; the trying form answers "unavailable" beyond it.
 pub(super) const WAITING_LIST: usize = 4_096;
 /// Longest wait of a closure whose caller waits on a socket; later ones are answered without running.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const LONGEST_WAIT_TO_BEGIN: Duration = Duration::from_secs(5);
 /// The argument of a writing closure: what a [`Reader`] can, and rows may be changed. No BEGIN, COMMIT or PRAGMA.
 pub struct Tx<'c> {
     reader: Reader<'c>,
@@ -121,14 +121,14 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(Error::Unavailable("the database is closed").into()))
     }
 
-    /// Runs a closure, or says at once or within [`PATIENCE`] that it could not be begun.
+    /// Runs a closure, or says at once or within [`LONGEST_WAIT_TO_BEGIN`] that it could not be begun.
     pub(super) async fn try_write<F, T, E>(&self, closure: F) -> Result<T, E>
     where
         F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (job, answer) = package(closure, Some(Instant::now() + PATIENCE));
+        let (job, answer) = package(closure, Some(Instant::now() + LONGEST_WAIT_TO_BEGIN));
         self.jobs.try_send(job).map_err(|_| Error::Busy)?;
         answer.await.unwrap_or_else(|_| Err(Error::Unavailable("the database is closed").into()))
     }

@@ -34,7 +34,7 @@ use stop::{Stop, due_to_stop};
 /// Longest time between two looks at the tables.
 const TICK: Duration = Duration::from_secs(1);
 /// A stopped run that has not ended after this is given up and recorded all the same.
-const GRACE: Duration = Duration::from_mins(5);
+const STOP_GIVEN_UP_AFTER: Duration = Duration::from_mins(5);
 
 /// Gives the address of a deployment's page.
 pub type PageOf = Arc<dyn Fn(&DeploymentId) -> String + Send + Sync>;
@@ -271,7 +271,7 @@ impl<E: Executor> Inner<E> {
     /// Whether a row that calls itself running has no run that will end it: none in this process, or one that is long
     /// past its stop and whose executor has not returned.
     fn is_lost(&self, deployment: &Deployment, now: Timestamp) -> bool {
-        let is_overdue = deployment.stop_at.is_some_and(|at| at.plus(GRACE) <= now);
+        let is_overdue = deployment.stop_at.is_some_and(|at| at.plus(STOP_GIVEN_UP_AFTER) <= now);
         match self.running().get(&deployment.id) {
             None => true,
             Some(running) => is_overdue && !running.stop.has_ended.is_cancelled(),

@@ -41,6 +41,8 @@ fn secret_difference(name: &str, old: &Value, new: &Value) -> String {
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
+        Value::String(text) if text.is_empty() => "none".to_owned(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(" "),
         Value::Object(map) => map
@@ -73,6 +75,7 @@ mod tests {
         );
         assert_eq!(differences(&before, &more, &secret), "env: KEY → KEY NEW");
         assert_eq!(differences(&before, &before, &secret), "");
+        assert_eq!(differences(&json!({"list": ["a"]}), &json!({"list": []}), &secret), "list: a → none");
     }
 
     #[test]

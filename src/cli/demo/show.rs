@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -14,11 +13,9 @@ use crate::cli::failure::Failure;
 use crate::cli::log_text::LogText;
 use crate::cli::logs::{Follower, Part};
 use crate::cli::output::{Style, clean, has_colour, shown, write_out};
-use crate::cli::wait::{duration, is_final, look};
+use crate::cli::wait::{duration, look};
 use crate::wire::deployment::{DeploymentJson, StepJson};
 
-/// Time between two looks at the steps.
-const LOOK: Duration = Duration::from_millis(100);
 /// Where the third column of the steps begins.
 const INDENT: &str = "             ";
 /// Widest line that is shown while a step runs, in characters.
@@ -75,28 +72,16 @@ impl Show {
         let mut steps = Steps { show: self, last_lines: HashMap::new(), ended: 0 };
         self.line("4 deploy     queued");
         let mut follower = Follower::new(caller, id);
-        let mut tick = tokio::time::interval(LOOK);
-        loop {
-            let is_read = tokio::select! {
-                part = follower.next() => match part? {
-                    Some(part) => {
-                        steps.note(&part);
-                        false
-                    }
-                    None => true,
-                },
-                _ = tick.tick() => false,
-            };
-            let deployment = look(caller, id).await?;
-            // The last lines of a step come before its end is told.
-            if is_read || !is_final(&deployment) {
-                steps.show_ended(&deployment);
-            }
-            if is_read {
-                steps.show_end(&deployment);
-                return Ok(deployment);
+        while let Some(part) = follower.next().await? {
+            // The log is in order: once a step speaks, those before it have said everything.
+            if steps.note(&part) {
+                steps.show_ended(&*look(caller, id).await?, Some(part.step.as_str()));
             }
         }
+        let deployment = look(caller, id).await?;
+        steps.show_ended(&deployment, None);
+        steps.show_end(&deployment);
+        Ok(deployment)
     }
 
     pub(super) fn tail(&self, base: &str, hook_url: &str, id: &str, sign_in_url: &str) {
@@ -145,17 +130,20 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    fn note(&mut self, part: &Part) {
+    /// Keeps what a step says last. True where it speaks for the first time.
+    fn note(&mut self, part: &Part) -> bool {
         let plain = LogText::new(false).filter(part.text.as_bytes());
         let plain = String::from_utf8_lossy(&plain);
-        let Some(line) = plain.lines().map(str::trim).rfind(|line| !line.is_empty()) else { return };
+        let Some(line) = plain.lines().map(str::trim).rfind(|line| !line.is_empty()) else { return false };
         self.show.live(&format!("{INDENT}{:8}{line}", part.step));
-        self.last_lines.insert(part.step.clone(), line.to_owned());
+        self.last_lines.insert(part.step.clone(), line.to_owned()).is_none()
     }
 
-    fn show_ended(&mut self, deployment: &DeploymentJson) {
+    /// Shows the steps that have ended, up to one that has not.
+    fn show_ended(&mut self, deployment: &DeploymentJson, until: Option<&str>) {
         for step in deployment.steps.iter().skip(self.ended) {
-            if step.finished_at.is_none() || step.started_at.is_none() {
+            let is_open = step.finished_at.is_none() || step.started_at.is_none();
+            if is_open || until == Some(step.name.as_ref()) {
                 break;
             }
             self.ended += 1;

@@ -35,7 +35,7 @@ const MAX_OUTPUT: u64 = 256 * 1_024 * 1_024;
 /// Longest time that a look at a repository may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
 /// Time between asking a step to end and ending it.
-const GRACE: Duration = Duration::from_secs(10);
+const TIME_TO_END: Duration = Duration::from_secs(10);
 
 /// Runs deployments on this host.
 pub struct LocalExecutor {
@@ -55,7 +55,7 @@ impl LocalExecutor {
     /// # Errors
     /// Where the folders cannot be made.
     pub fn open(data_dir: &Path, program: PathBuf, variables: &Variables) -> io::Result<Self> {
-        Self::with_grace(data_dir, program, variables, GRACE)
+        Self::with_grace(data_dir, program, variables, TIME_TO_END)
     }
 
     /// The same with another time between asking a step to end and ending it.

@@ -9,7 +9,7 @@ use crate::domain::Step;
 use crate::executor::{Event, Events};
 
 /// How long an event may wait for a reader once the run has been told to stop.
-const PATIENCE: Duration = Duration::from_secs(1);
+const EVENT_PATIENCE_AFTER_STOP: Duration = Duration::from_secs(1);
 /// Most output that is kept of a command whose output is its answer, in bytes.
 const MAX_ANSWER: usize = 64 * 1_024;
 /// Bytes in a mebibyte.
@@ -68,7 +68,7 @@ impl<'a> StepLog<'a> {
     async fn place(&mut self) -> Option<mpsc::Permit<'a, Event>> {
         let out_of_patience = async {
             self.stop.cancelled().await;
-            tokio::time::sleep(PATIENCE).await;
+            tokio::time::sleep(EVENT_PATIENCE_AFTER_STOP).await;
         };
         let place = tokio::select! {
             biased;

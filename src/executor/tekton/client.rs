@@ -46,7 +46,7 @@ pub fn in_cluster() -> Result<Client, String> {
     connect(Config::incluster().map_err(|error| format!("this process runs in no pod: {error}"))?)
 }
 
-/// Connects by a context of a kubeconfig, which has to be named: one that merely lies there is never used.
+/// Connects by a context of a kubeconfig, which has to be named: the current one is never taken.
 ///
 /// # Errors
 /// Where the file cannot be read or has no such context.

@@ -273,7 +273,7 @@ async fn accept<L: Listen>(listener: &L) -> (L::Stream, Peer) {
             continue;
         }
         if !is_failing {
-            tracing::warn!(%error, "cannot accept connections, trying on");
+            tracing::warn!(%error, "cannot accept connections; trying again");
             is_failing = true;
         }
         sleep(ACCEPT_PAUSE).await;

@@ -30,8 +30,7 @@ async fn rules_are_enforced_from_the_next_call_on() {
     assert_eq!(from_elsewhere.refusal(), (403, "address_not_allowed".to_owned()));
     let calls = text_of(&browser.get(PAGE).await.text());
     assert!(calls.contains("403 refused") && calls.contains("may not deploy branch feat/x"), "{calls}");
-    let change =
-        "operator mira | hook.update | hook api/ci | branches:  → main rel/*; addresses:  → 127.0.0.0/8";
+    let change = "operator mira | hook.update | hook api/ci | branches: none → main rel/*; addresses: none → 127.0.0.0/8";
     assert!(server.audit().await.contains(&change.to_owned()), "{:?}", server.audit().await);
     server.run_all().await;
 }
