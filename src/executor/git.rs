@@ -6,7 +6,7 @@ use std::path::Path;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::domain::{Branch, Commit, Repository, Transport};
+use crate::domain::{Branch, Commit, CommitError, Repository, Transport};
 
 /// Where the head of the branch is kept in the clone.
 const HEAD: &str = "refs/remotes/origin/";
@@ -26,6 +26,8 @@ const SETTINGS: &[&str] = &[
 /// Every fetch: of what is named, and nothing that belongs to it.
 const FETCH: &[&str] = &["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"];
 
+/// Longest first line of a commit's message that is told, in bytes.
+pub(super) const MAX_SUBJECT: usize = 200;
 /// User name beside a token where none is given: every forge takes it.
 const TOKEN_USER: &str = "x-access-token";
 
@@ -210,6 +212,18 @@ pub(super) fn credential_line(repository: &Repository, user: &str, password: &st
     Some(format!("{scheme}://{}:{}@{host}\n", encoded(user), encoded(password)))
 }
 
+/// Reads what [`Git::describe`] writes: the commit, and the first line of its message as far as it is told.
+pub(super) fn read_description(said: &str) -> Result<(Commit, &str), CommitError> {
+    let (digits, rest) = said.split_once('\n').unwrap_or((said, ""));
+    let subject = rest.lines().next().unwrap_or_default().trim();
+    Ok((Commit::parse(digits.trim())?, clip(subject, MAX_SUBJECT)))
+}
+
+/// The beginning of a text: at most so many bytes, and no character in part.
+pub(super) fn clip(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
 /// One word for a shell, whatever is in it.
 fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
@@ -294,6 +308,12 @@ mod tests {
         assert!(said.contains("BatchMode=yes") && said.contains("IdentitiesOnly=yes"));
         assert!(said.contains("StrictHostKeyChecking=accept-new"));
         assert!(ssh_command(None, key, HostKeys::Listed).contains("StrictHostKeyChecking=yes"));
+    }
+
+    #[test]
+    fn texts_are_clipped_whole() {
+        assert_eq!(clip("äöü", 3), "ä");
+        assert_eq!(clip("größe", 3), "gr");
     }
 
     #[test]

@@ -6,16 +6,13 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::{Commit, Finding, Reason};
 use crate::executor::Error;
-use crate::executor::git::{self, Git, HostKeys, NO_SUCH_BRANCH};
+use crate::executor::git::{self, Git, HostKeys, MAX_SUBJECT, NO_SUCH_BRANCH, clip};
 use crate::executor::local::Running;
-use crate::executor::local::command::{self, CommandLine, clip};
+use crate::executor::local::command::{self, CommandLine};
 use crate::executor::local::host::Environment;
 use crate::executor::local::output::{Output, StepLog};
 use crate::executor::local::process::{Ended, Supervisor};
 use crate::executor::local::workspace::Folders;
-
-/// Longest subject of a commit that is kept, in bytes.
-const MAX_SUBJECT: usize = 200;
 
 /// How the step ended.
 pub(super) enum Cloned {
@@ -231,16 +228,14 @@ impl<'a> Cloning<'a> {
             Step::Ended { code, said } => return Ok(unreadable(code, &said)),
             Step::Stopped(code) => return Ok(Cloned::Stopped(code)),
         };
-        let (digits, rest) = said.split_once('\n').unwrap_or((&said, ""));
-        let Ok(commit) = Commit::parse(digits.trim()) else { return Ok(unreadable(0, &said)) };
-        let subject = clip(rest.lines().next().unwrap_or_default(), MAX_SUBJECT).to_owned();
+        let Ok((commit, subject)) = git::read_description(&said) else { return Ok(unreadable(0, &said)) };
         match self.git(self.git.checkout(&commit)).await? {
             Step::Ended { code: 0, .. } => {}
             Step::Ended { code, said } => return Ok(unreadable(code, &said)),
             Step::Stopped(code) => return Ok(Cloned::Stopped(code)),
         }
         log.line(&format!("{} is at {} {subject}", self.running.run.branch, commit.short())).await;
-        Ok(Cloned::At { commit, subject })
+        Ok(Cloned::At { commit, subject: subject.to_owned() })
     }
 
     /// The fetch failed: because the branch is missing, or because nobody can fetch from there.

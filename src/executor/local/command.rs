@@ -59,11 +59,6 @@ pub(super) fn for_commands(
     host.own.iter().cloned().chain(ours).chain(own).collect()
 }
 
-/// The beginning of a text: at most so many bytes, and no character in part.
-pub(super) fn clip(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
-}
-
 /// What a failed git command says to people: why nobody can clone from there.
 pub(super) fn why_unreachable(git_output: &str, service: &Service) -> String {
     const REFUSALS: &[&str] = &[
@@ -102,8 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_that_looks_like_an_option_is_none_and_texts_are_clipped_whole() {
+    fn a_command_that_looks_like_an_option_is_none() {
         assert_eq!(shell("-x"), ["sh", "-e", "-c", "--", "-x"].map(OsString::from));
-        assert_eq!(clip("äöü", 3), "ä");
     }
 }

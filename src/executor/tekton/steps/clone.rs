@@ -11,8 +11,6 @@ use crate::executor::git::{self, Git, HostKeys, NO_SUCH_BRANCH};
 use crate::executor::tekton::exit_codes::{BRANCH_NOT_FOUND, CLONE_FAILED, COMMIT_NOT_FOUND, SUCCEEDED};
 use crate::executor::tekton::steps::process::{Program, ProgramEnd, write_result};
 
-/// Longest first line of a commit's message that is told, in bytes.
-const MAX_SUBJECT: usize = 200;
 /// User name where a Secret holds none: every forge ignores it beside a token.
 const ANY_USER: &str = "git";
 
@@ -145,11 +143,9 @@ impl Steps<'_> {
             return Err((COMMIT_NOT_FOUND, format!("{commit} is not on the branch {}", self.git.branch)));
         }
         let said = self.run(self.git.describe(wanted), "read the commit")?;
-        let (digits, rest) = said.split_once('\n').unwrap_or((&said, ""));
-        let commit = Commit::parse(digits.trim())
+        let (commit, subject) = git::read_description(&said)
             .map_err(|error| failed(format!("git named a commit that {error}")))?;
         self.run(self.git.checkout(&commit), "check out")?;
-        let subject = cut(rest.lines().next().unwrap_or_default().trim(), MAX_SUBJECT);
         write_result(&self.step.subject_file, subject).map_err(failed)?;
         Ok(commit)
     }
@@ -187,10 +183,6 @@ fn told(what: &str, ended: &ProgramEnd) -> String {
     let complaint =
         complaints.next_back().or_else(|| ended.errors.lines().next_back()).unwrap_or("it says nothing");
     format!("git could not {what}: {complaint}")
-}
-
-fn cut(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
 }
 
 fn failed(message: impl Into<String>) -> Failure {
@@ -265,7 +257,6 @@ mod tests {
         step(from.path(), to.path(), "main", None).run();
 
         assert_eq!(told(to.path(), "subject"), "Größe, with \"quotes\" and $(params.x)");
-        assert_eq!(cut("größe", 3), "gr");
     }
 
     #[test]
