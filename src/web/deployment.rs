@@ -1,6 +1,7 @@
 //! A deployment by the id in a path, for API and pages.
 
-use crate::actions::deployments::{find, not_found};
+use crate::actions::By;
+use crate::actions::deployments::{self, Again, StartedDeployment, find, not_found};
 use crate::domain::DeploymentId;
 use crate::web::error::Error;
 use crate::web::state::AppState;
@@ -21,4 +22,29 @@ pub(super) fn read_id(text: &str) -> Result<DeploymentId, Error> {
 pub(super) async fn load(state: &AppState, id: &DeploymentId) -> Result<FoundDeployment, Error> {
     let id = id.clone();
     state.read(move |reader, _| find(reader, &id)).await
+}
+
+/// Cancels the deployment of a path.
+///
+/// # Errors
+/// 404 where there is none, and those of the act.
+pub(super) async fn cancel(by: By, id: &str, state: &AppState) -> Result<DeploymentId, Error> {
+    let id = read_id(id)?;
+    let own = id.clone();
+    state.act(by, move |tx, _, by| deployments::cancel(tx, by, &own)).await?;
+    Ok(id)
+}
+
+/// Uses the deployment of a path again.
+///
+/// # Errors
+/// 404 where there is none, and those of the act.
+pub(super) async fn again(
+    by: By,
+    id: &str,
+    state: &AppState,
+    how: Again,
+) -> Result<StartedDeployment, Error> {
+    let id = read_id(id)?;
+    state.act(by, move |tx, context, by| deployments::again(tx, context, by, &id, how)).await
 }

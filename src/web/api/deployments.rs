@@ -12,7 +12,7 @@ use crate::actions::deployments::{self, Again};
 use crate::domain::{DeploymentId, Status};
 use crate::web::api::{accepted, json};
 use crate::web::auth;
-use crate::web::deployment::{load, read_id};
+use crate::web::deployment::{self, load, read_id};
 use crate::web::error::Error;
 use crate::web::request::{Query, header, prefers};
 use crate::web::state::AppState;
@@ -142,9 +142,7 @@ pub(in crate::web) async fn cancel(
     Path(id): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let id = read_id(&id)?;
-    let own = id.clone();
-    state.act(by, move |tx, _, by| deployments::cancel(tx, by, &own)).await?;
+    let id = deployment::cancel(by, &id, &state).await?;
     object(request, &state, load(&state, &id).await?, StatusCode::ACCEPTED).await
 }
 
@@ -157,7 +155,8 @@ pub(in crate::web) async fn redeploy(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let clear_cache = query.flag("clear_cache")?;
-    again(by, &id, &state, Again::Redeploy { clear_cache }).await
+    let started = deployment::again(by, &id, &state, Again::Redeploy { clear_cache }).await?;
+    Ok(accepted(&started.id, started.body))
 }
 
 /// `POST /deployments/{id}/rollback`: serve what this deployment served.
@@ -167,11 +166,6 @@ pub(in crate::web) async fn rollback(
     Path(id): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    again(by, &id, &state, Again::Rollback).await
-}
-
-async fn again(by: By, id: &str, state: &AppState, how: Again) -> Result<Response, Error> {
-    let id = read_id(id)?;
-    let started = state.act(by, move |tx, context, by| deployments::again(tx, context, by, &id, how)).await?;
+    let started = deployment::again(by, &id, &state, Again::Rollback).await?;
     Ok(accepted(&started.id, started.body))
 }

@@ -15,11 +15,11 @@ use poem::web::{Data, Path};
 use poem::{IntoResponse, Request, Response, handler};
 
 use crate::actions::By;
-use crate::actions::deployments::{self, Again};
+use crate::actions::deployments::Again;
 use crate::db::Reader;
 use crate::domain::{Class, Urls};
 use crate::web::auth;
-use crate::web::deployment::{load, read_id};
+use crate::web::deployment::{self, load, read_id};
 use crate::web::error::Error;
 use crate::web::extract::Form;
 use crate::web::front::RequestId;
@@ -98,10 +98,7 @@ pub(in crate::web) async fn cancel(
     Path(id): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let id = read_id(&id)?;
-    let own = id.clone();
-    state.act(by, move |tx, _, by| deployments::cancel(tx, by, &own)).await?;
-    Ok(redirect(&Urls::page_path(&id)))
+    Ok(redirect(&Urls::page_path(&deployment::cancel(by, &id, &state).await?)))
 }
 
 /// `POST /deploys/{id}/redeploy`.
@@ -113,7 +110,8 @@ pub(in crate::web) async fn redeploy(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let clear_cache = form.get("clear_cache").is_some_and(|value| value == "true");
-    again(by, &id, &state, Again::Redeploy { clear_cache }).await
+    let started = deployment::again(by, &id, &state, Again::Redeploy { clear_cache }).await?;
+    Ok(redirect(&Urls::page_path(&started.id)))
 }
 
 /// `POST /deploys/{id}/rollback`.
@@ -123,11 +121,6 @@ pub(in crate::web) async fn rollback(
     Path(id): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    again(by, &id, &state, Again::Rollback).await
-}
-
-async fn again(by: By, id: &str, state: &AppState, how: Again) -> Result<Response, Error> {
-    let id = read_id(id)?;
-    let started = state.act(by, move |tx, context, by| deployments::again(tx, context, by, &id, how)).await?;
+    let started = deployment::again(by, &id, &state, Again::Rollback).await?;
     Ok(redirect(&Urls::page_path(&started.id)))
 }
