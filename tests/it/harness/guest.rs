@@ -5,11 +5,12 @@
 
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
-use rustix::process::{Pid, Signal, WaitOptions, getsid, kill_process_group, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpid};
 use tokio::io::AsyncWriteExt as _;
 
 use super::PATIENCE;
@@ -53,19 +54,33 @@ impl Group {
     /// Whether a process of it runs. A group of another session has but the number in common with this one, unless it
     /// made that session itself.
     fn is_alive(&self) -> bool {
-        let (group, own) = (self.0.as_raw_nonzero().get(), getsid(None).unwrap().as_raw_nonzero().get());
+        let group = self.0.as_raw_nonzero().get();
+        let own = stat("/proc/self").map_or(0, |own| own.session);
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        processes.filter_map(|process| std::fs::read_to_string(process.path().join("stat")).ok()).any(
-            |stat| {
-                let fields: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-                let [state, _, its_group, session, ..] = fields[..] else { return false };
-                let session = session.parse().unwrap_or(0);
-                its_group.parse() == Ok(group)
-                    && (session == own || session == group)
-                    && !matches!(state, "Z" | "X")
-            },
-        )
+        processes.filter_map(|process| stat(process.path())).any(|process| {
+            process.group == group
+                && (process.session == own || process.session == group)
+                && !matches!(process.state, 'Z' | 'X')
+        })
     }
+}
+
+/// What the kernel says of a process, `proc_pid_stat(5)`.
+struct Stat {
+    state: char,
+    group: i32,
+    /// 0 where the leader of the session is outside of the container that this runs in: no system call's wrapper takes
+    /// that for a process.
+    session: i32,
+}
+
+fn stat(process: impl AsRef<Path>) -> Option<Stat> {
+    let text = std::fs::read_to_string(process.as_ref().join("stat")).ok()?;
+    let mut fields = text.rsplit(") ").next()?.split(' ');
+    let state = fields.next()?.parse().ok()?;
+    let group = fields.nth(1)?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
+    Some(Stat { state, group, session })
 }
 
 impl Drop for Group {
