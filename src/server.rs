@@ -91,7 +91,7 @@ impl Server {
     ) -> Result<(Self, Dispatcher<E>)> {
         let Environment { clock, limits } = environment;
         let db = Arc::new(Db::open(data_dir, config.min_free.0)?);
-        let executors = executors(db.write(db::instance_id).await?).await?;
+        let executors = executors(db.core().write(db::instance_id).await?).await?;
         let key_file = config.secret_key_file.clone().unwrap_or_else(|| data_dir.join(KEY_FILE));
         let key = key::load(&db, &key_file).await?;
         let tcp = TcpListener::bind(config.listen)

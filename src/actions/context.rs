@@ -68,6 +68,6 @@ impl Context {
         E: From<db::Error> + Send + 'static,
     {
         let context = self.clone();
-        self.0.db.try_write(move |tx| operation(tx, &context)).await
+        self.0.db.core().try_write(move |tx| operation(tx, &context)).await
     }
 }

@@ -127,13 +127,13 @@ impl LogFollow {
 
     async fn has_ended(&self) -> Result<bool> {
         let id = self.id.clone();
-        let found = self.context.db().read(move |reader| deployments::find(reader, &id)).await?;
+        let found = self.context.db().core().read(move |reader| deployments::find(reader, &id)).await?;
         Ok(found.ok_or_else(not_found)?.status.is_final())
     }
 
     async fn read(&mut self) -> Result<()> {
         let (id, from) = (self.id.clone(), self.from);
-        let parts = self.context.db().read_logs(move |reader| read_parts(reader, &id, from)).await?;
+        let parts = self.context.db().logs().read(move |reader| read_parts(reader, &id, from)).await?;
         self.from = parts.last().map_or(self.from, |part| part.end);
         self.ready.extend(parts);
         Ok(())

@@ -164,25 +164,9 @@ fn check_kept(
     kept: Option<&TektonSettings>,
     has_cluster: bool,
 ) -> Result<(), Invalid> {
-    let kept = TektonFields::of(kept);
-    let fields = [
-        ("workload", is_new(&fields.workload, &kept.workload)),
-        ("image", is_new(&fields.image, &kept.image)),
-        ("cacheRepository", is_new(&fields.cache_repository, &kept.cache_repository)),
-        ("dockerfile", is_new(&fields.dockerfile, &kept.dockerfile)),
-        ("context", is_new(&fields.context, &kept.context)),
-        ("buildArgs", is_new(&fields.build_args, &kept.build_args)),
-        ("gitSecret", is_new(&fields.git_secret, &kept.git_secret)),
-        ("registrySecret", is_new(&fields.registry_secret, &kept.registry_secret)),
-        ("rollback", is_new(&fields.rollback, &kept.rollback)),
-    ];
+    let new = fields.first_new(&TektonFields::of(kept));
     let why = if has_cluster { OTHER_EXECUTOR } else { NO_CLUSTER };
-    let new = fields.into_iter().find(|(_, is_new)| *is_new);
-    new.map_or(Ok(()), |(field, _)| Err(Invalid::new(field, why)))
-}
-
-fn is_new<T: PartialEq>(change: &Change<T>, kept: &Change<T>) -> bool {
-    change.is_set() && change != kept
+    new.map_or(Ok(()), |field| Err(Invalid::new(field, why)))
 }
 
 /// The settings after these changes; `None` where nothing is set.
@@ -190,7 +174,8 @@ fn change_tekton(
     fields: TektonFields,
     before: Option<TektonSettings>,
 ) -> Result<Option<TektonSettings>, Invalid> {
-    let sets_more = fields.sets_more();
+    let bare = TektonFields { image: Change::Keep, workload: Change::Keep, ..fields.clone() };
+    let sets_more = bare.first_new(&TektonFields::default()).is_some();
     let image = fields.image.try_map(|text| ImageRepository::parse("image", &text))?;
     let workload = fields.workload.try_map(|body| {
         let workload = Workload::from(body);

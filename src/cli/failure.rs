@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::stderr::say;
+use super::words;
 
 /// Something went wrong that no other code tells.
 pub(super) const FAILED: u8 = 1;
@@ -23,7 +24,8 @@ pub(super) const INTERRUPTED: u8 = 130;
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) code: u8,
-    /// The field at fault as the API spells it, for example `queuePolicy`.
+    /// The field at fault as the API spells it, for example `queuePolicy`, or as the caller does, once it is
+    /// [`spelled`](Self::spelled).
     pub(super) parameter: Option<String>,
     /// What failed and for what input, without a full stop.
     pub(super) text: String,
@@ -48,9 +50,15 @@ impl Failure {
         self
     }
 
+    /// The same with the field at fault as this command line spells it.
+    pub(super) fn spelled(mut self, command: &clap::Command) -> Self {
+        self.parameter = self.parameter.map(|field| words::spelling(&field, command));
+        self
+    }
+
     /// Says it on stderr and gives the exit code.
     pub(super) fn report(self) -> ExitCode {
-        match self.parameter.as_deref().map(spelling) {
+        match self.parameter {
             Some(parameter) => say(&format!("stackblaze: {parameter}: {}", self.text)),
             None => say(&format!("stackblaze: {}", self.text)),
         }
@@ -65,30 +73,4 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::new(FAILED, format!("{error:#}"))
     }
-}
-
-/// The API's name of a field as the command line spells it.
-fn spelling(parameter: &str) -> String {
-    let flag = match parameter {
-        "repository" => "--repo",
-        "defaultBranch" | "branch" | "branches" => "--branch",
-        "buildCommand" => "--build",
-        "deployCommand" => "--deploy",
-        "queuePolicy" => "--queue-policy",
-        "gitTokenFile" => "--git-token-file",
-        "gitSshKeyFile" => "--git-ssh-key-file",
-        "cacheRepository" => "--cache-repository",
-        "buildArgs" => "--build-arg",
-        "gitSecret" => "--git-secret",
-        "registrySecret" => "--registry-secret",
-        "expiresIn" => "--expires",
-        "addresses" => "--from",
-        "paused" => "--reason",
-        "executor" | "timeout" | "url" | "overlap" | "scope" | "reason" | "commit" | "status" | "limit"
-        | "after" | "workload" | "image" | "dockerfile" | "context" | "rollback" => {
-            return format!("--{parameter}");
-        }
-        _ => return parameter.strip_prefix("env.").map_or_else(|| parameter.to_owned(), str::to_owned),
-    };
-    flag.to_owned()
 }

@@ -32,6 +32,7 @@ mod stderr;
 mod step;
 mod token;
 mod wait;
+mod words;
 
 use std::process::ExitCode;
 
@@ -109,7 +110,7 @@ pub fn main() -> ExitCode {
         Cli::command().debug_assert();
         true
     });
-    run(cli).unwrap_or_else(Failure::report)
+    run(cli).unwrap_or_else(|failure| failure.spelled(&Cli::command()).report())
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {

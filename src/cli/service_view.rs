@@ -1,13 +1,15 @@
 //! How services are shown.
 
+use serde_json::Value;
+
 use crate::cli::answer::Answer;
 use crate::cli::client::path;
 use crate::cli::failure::Failure;
 use crate::cli::output::{age, or_dash, shown};
 use crate::cli::remote::Session;
-use crate::domain::Workload;
+use crate::cli::words::word;
 use crate::wire::list::List;
-use crate::wire::service::{Pairs, ServiceJson, TektonFields};
+use crate::wire::service::{ServiceBody, ServiceJson};
 
 /// All services.
 pub(super) async fn list(session: &Session) -> Result<(), Failure> {
@@ -40,51 +42,39 @@ pub(super) async fn show(session: &Session, name: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let service: Answer<ServiceJson> = Answer::read(answer)?;
-    let (body, local) = (&service.body, &service.body.local);
-    let mut fields = vec![
-        ("name", service.name()),
-        ("frozen", shown(service.frozen.as_ref())),
-        ("repository", shown(body.repository.as_ref())),
-        ("branch", shown(body.default_branch.as_ref())),
-        ("executor", shown(body.executor.as_ref())),
-        ("build", or_dash(shown(local.build_command.as_ref()))),
-        ("deploy", or_dash(shown(local.deploy_command.as_ref()))),
-        ("variables", local.env.as_ref().map(variables).unwrap_or_default()),
-        ("git token file", shown(local.git_token_file.value())),
-        ("git ssh key file", shown(local.git_ssh_key_file.value())),
-    ];
-    fields.extend(in_cluster(&body.tekton));
+    let mut fields = settings(&service.body);
     fields.extend([
-        ("timeout", shown(body.timeout.as_ref())),
-        ("queue policy", shown(body.queue_policy.as_ref())),
-        ("url", shown(body.url.value())),
-        ("created", age(Some(service.created_at))),
+        ("frozen".to_owned(), shown(service.frozen.as_ref())),
+        ("created".to_owned(), age(Some(service.created_at))),
     ]);
+    let fields: Vec<_> = fields.iter().map(|(label, text)| (label.as_str(), text.clone())).collect();
     session.out.fields(&fields);
     Ok(())
 }
 
-fn variables(env: &Pairs) -> String {
-    let names: Vec<&str> = env.keys().map(String::as_str).collect();
-    if names.is_empty() { String::new() } else { format!("{} (values are not shown)", names.join(" ")) }
+/// Every setting by the word of its flag; of one that is not set the text is empty.
+fn settings(body: &ServiceBody) -> Vec<(String, String)> {
+    let Ok(Value::Object(fields)) = serde_json::to_value(body) else { return Vec::new() };
+    fields.iter().map(|(name, value)| (word(name).replace('-', " "), setting(name, value))).collect()
 }
 
-/// Of a service that has a workload.
-fn in_cluster(tekton: &TektonFields) -> Vec<(&'static str, String)> {
-    let Some(workload) = tekton.workload.value() else { return Vec::new() };
-    let arguments = tekton.build_args.value().into_iter().flatten();
-    let arguments: Vec<_> =
-        arguments.map(|(name, value)| format!("{name}={}", shown(value.as_ref()))).collect();
-    let rollback = if tekton.rollback.value() == Some(&true) { "on" } else { "off" };
-    vec![
-        ("image", shown(tekton.image.value())),
-        ("workload", Workload::from(workload.clone()).to_string()),
-        ("cache", shown(tekton.cache_repository.value())),
-        ("dockerfile", shown(tekton.dockerfile.value())),
-        ("context", shown(tekton.context.value())),
-        ("build args", arguments.join(" ")),
-        ("git secret", shown(tekton.git_secret.value())),
-        ("registry secret", shown(tekton.registry_secret.value())),
-        ("rollback", rollback.to_owned()),
-    ]
+fn setting(name: &str, value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Bool(is_on) => if *is_on { "on" } else { "off" }.to_owned(),
+        Value::String(text) => or_dash(text.clone()),
+        Value::Object(variables) if name == "env" && !variables.is_empty() => {
+            let names: Vec<&str> = variables.keys().map(String::as_str).collect();
+            format!("{} (values are not shown)", names.join(" "))
+        }
+        Value::Object(parts) if name == "workload" => {
+            parts.values().filter_map(Value::as_str).collect::<Vec<_>>().join("/")
+        }
+        Value::Object(pairs) => {
+            let pairs =
+                pairs.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()));
+            pairs.collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    }
 }

@@ -28,7 +28,6 @@ pub mod services;
 pub mod sessions;
 mod sql_types;
 pub mod steps;
-mod tekton_settings;
 #[cfg(test)]
 mod testing;
 pub mod tokens;
@@ -153,7 +152,7 @@ impl Role {
 }
 
 /// One file: its writer, its readers, its notices.
-struct Store {
+pub struct Store {
     writer: Writer,
     readers: Arc<Readers>,
     changes: Arc<Changes>,
@@ -168,6 +167,36 @@ impl Store {
         let plan = Plan { path, role, commit, batch_time: writer::BATCH_TIME, min_free_bytes };
         let writer = Writer::start(conn, plan, Arc::clone(&readers), Arc::clone(&changes))?;
         Ok(Self { writer, readers, changes })
+    }
+
+    /// Reads: one consistent view, from a blocking thread.
+    pub async fn read<F, T, E>(&self, closure: F) -> Result<T, E>
+    where
+        F: FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.readers.read(closure).await
+    }
+
+    /// Writes; waits for a place on the list as long as it takes. Answers after the commit.
+    pub async fn write<F, T, E>(&self, closure: F) -> Result<T, E>
+    where
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.writer.write(closure).await
+    }
+
+    /// Writes for a caller on a socket: "unavailable" where the list is full or the wait too long.
+    pub async fn try_write<F, T, E>(&self, closure: F) -> Result<T, E>
+    where
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.writer.try_write(closure).await
     }
 }
 
@@ -205,54 +234,14 @@ impl Db {
         Ok(Self { core, logs, min_free_bytes, _lock: lock })
     }
 
-    /// Reads the core file: one consistent view, from a blocking thread.
-    pub async fn read<F, T, E>(&self, closure: F) -> Result<T, E>
-    where
-        F: FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        self.core.readers.read(closure).await
+    /// What must never be lost.
+    pub const fn core(&self) -> &Store {
+        &self.core
     }
 
-    /// Changes the core file; waits for a place on the list as long as it takes. Answers after the commit.
-    pub async fn write<F, T, E>(&self, closure: F) -> Result<T, E>
-    where
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        self.core.writer.write(closure).await
-    }
-
-    /// Changes the core file for a caller on a socket: "unavailable" where the list is full or the wait too long.
-    pub async fn try_write<F, T, E>(&self, closure: F) -> Result<T, E>
-    where
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        self.core.writer.try_write(closure).await
-    }
-
-    /// Reads the log file.
-    pub async fn read_logs<F, T, E>(&self, closure: F) -> Result<T, E>
-    where
-        F: FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        self.logs.readers.read(closure).await
-    }
-
-    /// Changes the log file.
-    pub async fn write_logs<F, T, E>(&self, closure: F) -> Result<T, E>
-    where
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        self.logs.writer.write(closure).await
+    /// The text of builds.
+    pub const fn logs(&self) -> &Store {
+        &self.logs
     }
 
     /// Whether nothing waits for the core file, so that work without a hurry may be done.

@@ -1,18 +1,16 @@
 //! The table of services.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{OptionalExtension, Row, named_params};
+use serde::Serialize;
 
 use crate::db::sql_types::{optional_text, text, time};
-use crate::db::{Error, Reader, Tx, tekton_settings};
+use crate::db::{Error, Reader, Tx};
 use crate::domain::{
-    Branch, EnvName, ExecutorKind, LocalSettings, QueuePolicy, Repository, Service, ServiceId, ServiceName,
-    Span, Timestamp,
+    Branch, ExecutorKind, QueuePolicy, Repository, Service, ServiceId, ServiceName, Span, Timestamp,
 };
 
-const COLUMNS: &str = "id, name, repository, default_branch, executor, queue_policy, timeout_s, url, build_command, \
-    deploy_command, env, git_token_file, git_ssh_key_file, tekton, frozen, created_at_ms";
+const COLUMNS: &str = "id, name, repository, default_branch, executor, queue_policy, timeout_s, url, local, tekton, \
+    frozen, created_at_ms";
 const TABLE: &str = "services";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Service> {
@@ -26,27 +24,17 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Service> {
         queue_policy: text(row, TABLE, "queue_policy", QueuePolicy::parse)?,
         timeout: Span::from_secs(u64::try_from(timeout).unwrap_or(0)),
         url: row.get("url")?,
-        local: LocalSettings {
-            build_command: row.get("build_command")?,
-            deploy_command: row.get("deploy_command")?,
-            env: text(row, TABLE, "env", read_env)?,
-            git_token_file: row.get("git_token_file")?,
-            git_ssh_key_file: row.get("git_ssh_key_file")?,
-        },
-        tekton: optional_text(row, TABLE, "tekton", tekton_settings::read)?,
+        local: text(row, TABLE, "local", |json| serde_json::from_str(json).ok())?,
+        tekton: optional_text(row, TABLE, "tekton", |json| serde_json::from_str(json).ok())?,
         frozen: row.get("frozen")?,
         created_at: time(row, "created_at_ms")?,
     })
 }
 
-fn read_env(json: &str) -> Option<BTreeMap<EnvName, String>> {
-    let stored: BTreeMap<String, String> = serde_json::from_str(json).ok()?;
-    stored.into_iter().map(|(name, value)| Some((EnvName::parse(&name).ok()?, value))).collect()
-}
-
-fn write_env(env: &BTreeMap<EnvName, String>) -> String {
-    let stored = env.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_str()));
-    stored.collect::<serde_json::Value>().to_string()
+/// What an executor needs, as it is stored.
+fn json<T: Serialize>(settings: &T) -> Result<String, Error> {
+    serde_json::to_string(settings)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()).into())
 }
 
 /// A page of services by name, those after `after`.
@@ -81,9 +69,9 @@ pub fn find(reader: &Reader<'_>, id: &ServiceId) -> Result<Option<Service>, Erro
 /// Stores a new service; false where the name is taken.
 pub fn insert(tx: &Tx<'_>, service: &Service) -> Result<bool, Error> {
     const SQL: &str = "
-        INSERT INTO services (id, name, repository, default_branch, executor, queue_policy, timeout_s, build_command,
-                              deploy_command, env, created_at_ms)
-        VALUES (:id, :name, '', '', :executor, 'coalesce', 1, '', '', '{}', :created_at_ms)";
+        INSERT INTO services (id, name, repository, default_branch, executor, queue_policy, timeout_s, local,
+                              created_at_ms)
+        VALUES (:id, :name, '', '', :executor, 'coalesce', 1, '{}', :created_at_ms)";
     if find_by_name(tx, service.name.as_str())?.is_some() {
         return Ok(false);
     }
@@ -102,9 +90,7 @@ pub fn update(tx: &Tx<'_>, service: &Service) -> Result<(), Error> {
     const SQL: &str = "
         UPDATE services
            SET repository = :repository, default_branch = :default_branch, executor = :executor,
-               queue_policy = :queue_policy, timeout_s = :timeout_s, url = :url, build_command = :build_command,
-               deploy_command = :deploy_command, env = :env, git_token_file = :git_token_file,
-               git_ssh_key_file = :git_ssh_key_file, tekton = :tekton
+               queue_policy = :queue_policy, timeout_s = :timeout_s, url = :url, local = :local, tekton = :tekton
          WHERE id = :id";
     tx.conn().prepare_cached(SQL)?.execute(named_params! {
         ":id": service.id.as_str(),
@@ -114,12 +100,8 @@ pub fn update(tx: &Tx<'_>, service: &Service) -> Result<(), Error> {
         ":queue_policy": service.queue_policy.as_str(),
         ":timeout_s": seconds(service.timeout),
         ":url": service.url,
-        ":build_command": service.local.build_command,
-        ":deploy_command": service.local.deploy_command,
-        ":env": write_env(&service.local.env),
-        ":git_token_file": service.local.git_token_file,
-        ":git_ssh_key_file": service.local.git_ssh_key_file,
-        ":tekton": service.tekton.as_ref().and_then(tekton_settings::write),
+        ":local": json(&service.local)?,
+        ":tekton": service.tekton.as_ref().map(json).transpose()?,
     })?;
     forget_checks(tx, &service.id)
 }
@@ -142,7 +124,7 @@ pub fn set_frozen(tx: &Tx<'_>, id: &ServiceId, reason: Option<&str>) -> Result<(
 pub(super) fn mark_deleted(tx: &Tx<'_>, id: &ServiceId, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "
         UPDATE services
-           SET deleted_at_ms = :now, env = '{}'
+           SET deleted_at_ms = :now, local = json_remove(local, '$.env')
          WHERE id = :id";
     tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str(), ":now": now.as_millis() })?;
     Ok(())

@@ -32,10 +32,10 @@ impl<E: Executor> Dispatcher<E> {
     /// Where the database does not answer.
     pub async fn check(&self) -> Result<(), db::Error> {
         let now = self.inner.clock.now();
-        for service in self.inner.db.read(move |reader| checks::due(reader, AGES, now)).await? {
+        for service in self.inner.db.core().read(move |reader| checks::due(reader, AGES, now)).await? {
             let findings = self.look_at(&service).await;
             let now = self.inner.clock.now();
-            self.inner.db.write(move |tx| checks::store(tx, &service, &findings, now)).await?;
+            self.inner.db.core().write(move |tx| checks::store(tx, &service, &findings, now)).await?;
         }
         Ok(())
     }

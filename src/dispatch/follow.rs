@@ -60,7 +60,7 @@ pub(super) async fn follow<E: Executor>(
 /// Where the stored log stands. One that cannot be read is followed from its beginning.
 async fn log_mark(db: &Db, id: &DeploymentId) -> Option<String> {
     let own_id = id.clone();
-    db.read_logs(move |reader| logs::mark(reader, &own_id)).await.unwrap_or_else(|error: DbError| {
+    db.logs().read(move |reader| logs::mark(reader, &own_id)).await.unwrap_or_else(|error: DbError| {
         tracing::warn!(deployment.id = %id, error = %error, "where its log stands cannot be read");
         None
     })

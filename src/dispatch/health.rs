@@ -52,7 +52,11 @@ impl<E: Executor> Dispatcher<E> {
             }
             self.inner.db.wake_queue();
             let problem = answer.err();
-            self.inner.db.write(move |tx| db::set_executor_problem(tx, kind, problem.as_deref())).await?;
+            self.inner
+                .db
+                .core()
+                .write(move |tx| db::set_executor_problem(tx, kind, problem.as_deref()))
+                .await?;
         }
         Ok(())
     }

@@ -187,6 +187,7 @@ impl<E: Executor> Dispatcher<E> {
         let (claims, now) = (self.claims(), self.inner.clock.now());
         self.inner
             .db
+            .core()
             .write(move |tx| {
                 let Some(deployment) = queue::claim_next(tx, claims, now)? else {
                     return Ok(None);
@@ -219,7 +220,8 @@ impl<E: Executor> Dispatcher<E> {
     async fn end_overdue(&self) -> Result<(), db::Error> {
         let (available, now) = (self.available(), self.inner.clock.now());
         let before = now.minus(self.inner.settings.queue_timeout);
-        let overdue = self.inner.db.read(move |reader| queue::overdue(reader, available, before)).await?;
+        let overdue =
+            self.inner.db.core().read(move |reader| queue::overdue(reader, available, before)).await?;
         for deployment in overdue {
             let (reason, message) = if available.has(deployment.executor) {
                 (Reason::Timeout, "it waited in the queue for longer than it may".to_owned())
@@ -229,6 +231,7 @@ impl<E: Executor> Dispatcher<E> {
             };
             self.inner
                 .db
+                .core()
                 .write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, now))
                 .await?;
         }
@@ -237,7 +240,7 @@ impl<E: Executor> Dispatcher<E> {
 
     async fn stop_runs(&self) -> Result<(), db::Error> {
         let now = self.inner.clock.now();
-        for deployment in self.inner.db.read(queue::running).await? {
+        for deployment in self.inner.db.core().read(queue::running).await? {
             if let Some((reason, message)) = due_to_stop(&deployment, now) {
                 self.inner.ask_to_stop(&deployment.id, reason, &message);
             }
@@ -258,7 +261,11 @@ impl<E: Executor> Dispatcher<E> {
         record::complete_log(&self.inner.db, &deployment.id, now).await;
         let (reason, message) = due_to_stop(&deployment, now)
             .unwrap_or((Reason::Internal, "its run ended without saying how".to_owned()));
-        self.inner.db.write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, now)).await?;
+        self.inner
+            .db
+            .core()
+            .write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, now))
+            .await?;
         Ok(())
     }
 }

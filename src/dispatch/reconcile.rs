@@ -43,12 +43,12 @@ impl<E: Executor> Dispatcher<E> {
     /// Where the database does not answer.
     pub async fn reconcile(&self) -> Result<bool, db::Error> {
         let mut is_open = false;
-        for deployment in self.inner.db.read(runs::unsettled).await? {
+        for deployment in self.inner.db.core().read(runs::unsettled).await? {
             // Of an executor that this server lacks nothing can be learnt.
             let Some(executor) = self.inner.executors.get(deployment.executor) else { continue };
             match settled(executor, &deployment, self.inner.clock.now()).await {
                 Some(state) => {
-                    self.inner.db.write(move |tx| runs::set_state(tx, &deployment.id, state)).await?;
+                    self.inner.db.core().write(move |tx| runs::set_state(tx, &deployment.id, state)).await?;
                     self.inner.db.wake_queue();
                 }
                 None => is_open = true,
@@ -63,9 +63,10 @@ impl<E: Executor> Dispatcher<E> {
     async fn delete_old_runs(&self, kind: ExecutorKind, executor: &E) -> Result<(), db::Error> {
         let (age, kept) = self.inner.settings.runs;
         let before = self.inner.clock.now().minus(age);
-        for id in self.inner.db.read(move |reader| runs::deletable(reader, kind, before, kept)).await? {
+        for id in self.inner.db.core().read(move |reader| runs::deletable(reader, kind, before, kept)).await?
+        {
             let own = id.clone();
-            let log = self.inner.db.read_logs(move |reader| logs::summary(reader, &own)).await?;
+            let log = self.inner.db.logs().read(move |reader| logs::summary(reader, &own)).await?;
             if !log.is_complete {
                 continue;
             }
@@ -73,7 +74,7 @@ impl<E: Executor> Dispatcher<E> {
                 tracing::warn!(deployment.id = %id, error = %error, "an old run could not be deleted");
                 break;
             }
-            self.inner.db.write(move |tx| runs::set_state(tx, &id, RunState::Deleted)).await?;
+            self.inner.db.core().write(move |tx| runs::set_state(tx, &id, RunState::Deleted)).await?;
         }
         Ok(())
     }

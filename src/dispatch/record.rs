@@ -159,7 +159,7 @@ impl<'a> Record<'a> {
         let (step, kept, length) = (self.step, self.kept, own.len());
         let text = if self.lost == 0 { own } else { format!("… {} bytes were lost …\n{own}", self.lost) };
         let (now, mark) = (self.clock.now(), self.mark.take());
-        let stored = self.db.write_logs(move |tx| {
+        let stored = self.db.logs().write(move |tx| {
             if tx.is_short_of_space() {
                 return Err(DbError::Unavailable("the disk is nearly full"));
             }
@@ -195,7 +195,7 @@ where
 {
     loop {
         let (write, own_id) = (write.clone(), id.clone());
-        match db.write(move |tx| write(tx, &own_id)).await {
+        match db.core().write(move |tx| write(tx, &own_id)).await {
             Ok(()) => return,
             Err(DbError::Unavailable(why)) if !is_draining.is_cancelled() => {
                 tracing::warn!(deployment.id = %id, why, "a status could not be stored; trying again");
@@ -212,7 +212,7 @@ where
 /// Says in the log file that no more text will come.
 pub(super) async fn complete_log(db: &Db, id: &DeploymentId, now: Timestamp) {
     let own_id = id.clone();
-    if let Err(error) = db.write_logs(move |tx| logs::complete(tx, &own_id, now)).await {
+    if let Err(error) = db.logs().write(move |tx| logs::complete(tx, &own_id, now)).await {
         tracing::warn!(deployment.id = %id, error = %error, "the end of a log could not be stored");
     }
 }

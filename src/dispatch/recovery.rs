@@ -16,7 +16,7 @@ impl<E: Executor> Dispatcher<E> {
     /// # Errors
     /// Where the database does not answer; what is settled by then stays so.
     pub async fn recover(&self) -> Result<(), db::Error> {
-        for deployment in self.inner.db.read(queue::running).await? {
+        for deployment in self.inner.db.core().read(queue::running).await? {
             // The database did not answer in the middle of this, and it is done again.
             if self.inner.running().contains_key(&deployment.id) {
                 continue;
@@ -24,7 +24,7 @@ impl<E: Executor> Dispatcher<E> {
             tracing::warn!(deployment.id = %deployment.id, "the server stopped while this deployment ran");
             let (kind, id) = (deployment.executor, deployment.service_id.clone());
             let (has_run, is_here) = (kind.survives_restart(), self.available().has(kind));
-            let service = self.inner.db.read(move |reader| services::find(reader, &id)).await?;
+            let service = self.inner.db.core().read(move |reader| services::find(reader, &id)).await?;
             match service.filter(|_| has_run && is_here) {
                 Some(service) => self.start(deployment, service),
                 None => self.end_left(deployment).await?,
@@ -48,7 +48,7 @@ impl<E: Executor> Dispatcher<E> {
         let (reason, message) = asked_to_stop(&deployment).unwrap_or(otherwise);
         let write =
             move |tx: &db::Tx<'_>| deployments::fail(tx, &deployment.id, reason, &message, now).map(drop);
-        self.inner.db.write(write).await
+        self.inner.db.core().write(write).await
     }
 
     /// Lets what ended runs left on this host be removed, a former process's included, until the drain.
@@ -59,7 +59,7 @@ impl<E: Executor> Dispatcher<E> {
 
     /// Deleted services run nothing any more, so that what their builds kept can go.
     async fn forget_deleted(&self) -> Result<(), db::Error> {
-        for service in self.inner.db.read(services::deleted).await? {
+        for service in self.inner.db.core().read(services::deleted).await? {
             for (_, executor) in self.inner.executors.iter() {
                 executor.forget(&service).await;
             }

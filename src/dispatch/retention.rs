@@ -40,20 +40,20 @@ pub async fn sweep(db: &Db, clock: &Clock, limits: &Limits) -> Result<(), Error>
     let (limits, now) = (*limits, clock.now());
     loop {
         give_way(db).await;
-        let ids = db.write(move |tx| delete_deployments(tx, &limits, now)).await?;
+        let ids = db.core().write(move |tx| delete_deployments(tx, &limits, now)).await?;
         if ids.is_empty() {
             break;
         }
         tracing::info!(deployments = ids.len(), "deleted old deployments");
-        db.write_logs(move |tx| forget_logs(tx, &ids)).await?;
+        db.logs().write(move |tx| forget_logs(tx, &ids)).await?;
     }
     loop {
         give_way(db).await;
-        if !db.write(move |tx| delete_small_rows(tx, now)).await? {
+        if !db.core().write(move |tx| delete_small_rows(tx, now)).await? {
             break;
         }
     }
-    while db.write_logs(move |tx| delete_oldest_log(tx, &limits, now)).await? {
+    while db.logs().write(move |tx| delete_oldest_log(tx, &limits, now)).await? {
         give_way(db).await;
     }
     Ok(())

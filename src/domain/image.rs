@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Invalid;
 use super::names::is_subdomain;
 use super::{DeploymentId, RunName};
@@ -12,7 +14,8 @@ const MAX_IMAGE: usize = 200;
 const DIGEST_DIGITS: usize = 64;
 
 /// An image's name without tag or digest, with its registry: `registry.example.com/team/app`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct ImageRepository(String);
 
 impl ImageRepository {
@@ -45,6 +48,20 @@ impl ImageRepository {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<ImageRepository> for String {
+    fn from(image: ImageRepository) -> Self {
+        image.0
+    }
+}
+
+impl TryFrom<String> for ImageRepository {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Self::parse("image", &text)
     }
 }
 

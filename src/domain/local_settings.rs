@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::Invalid;
 
 /// Longest command, in bytes.
@@ -12,8 +14,17 @@ const MAX_VARIABLES: usize = 200;
 const MAX_VALUE: usize = 32_768;
 
 /// The name of a variable that a service gives its steps.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct EnvName(String);
+
+impl TryFrom<String> for EnvName {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Self::parse(&text)
+    }
+}
 
 impl EnvName {
     /// Reads a name: letters, digits and `_`, not beginning with a digit, and none of the names that steps are given.
@@ -43,8 +54,10 @@ impl EnvName {
     }
 }
 
-/// How the local executor builds and deploys a service.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// How the local executor builds and deploys a service. Its serde form is that of the database, values of variables
+/// included; nothing else may write it.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LocalSettings {
     /// Given to `sh -e -c` in the source folder. Empty: nothing to build.
     pub build_command: String,

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Invalid;
 use super::image::ImageRepository;
 use super::names::{is_label, is_subdomain};
@@ -18,7 +20,8 @@ const MAX_BUILD_ARG: usize = 4_096;
 const MAX_BUILD_ARGS_BYTES: usize = 32_768;
 
 /// Where layers of earlier builds are kept.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum CacheRepository {
     /// Beside the image: its name and `-cache`.
     #[default]
@@ -52,8 +55,23 @@ impl CacheRepository {
     }
 }
 
+impl From<CacheRepository> for String {
+    fn from(cache: CacheRepository) -> Self {
+        cache.as_str().to_owned()
+    }
+}
+
+impl TryFrom<String> for CacheRepository {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Self::parse(&text)
+    }
+}
+
 /// The Kubernetes Deployment that serves, and which of its containers is given the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Workload {
     /// Its namespace.
     pub namespace: String,
@@ -101,6 +119,20 @@ impl Workload {
     }
 }
 
+impl From<Workload> for String {
+    fn from(workload: Workload) -> Self {
+        workload.to_string()
+    }
+}
+
+impl TryFrom<String> for Workload {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Self::parse(&text)
+    }
+}
+
 impl fmt::Display for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.deployment)?;
@@ -108,8 +140,9 @@ impl fmt::Display for Workload {
     }
 }
 
-/// How the executor `tekton` builds and deploys a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How the executor `tekton` builds and deploys a service. Its serde form is that of the database: a field that is added
+/// needs `#[serde(default)]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TektonSettings {
     /// Where the built image is pushed; the tag is the run's name.
     pub image: ImageRepository,
@@ -226,6 +259,24 @@ mod tests {
     fn settings() -> TektonSettings {
         let image = ImageRepository::parse("image", "registry.example.com/team/app").unwrap();
         TektonSettings::new(image, Workload::parse("apps/api").unwrap())
+    }
+
+    #[test]
+    fn settings_are_read_as_they_were_written_and_only_where_they_keep_the_rules() {
+        let settings = TektonSettings {
+            cache_repository: CacheRepository::None,
+            build_args: BTreeMap::from([("KEY".to_owned(), "a \"value\" $(x)".to_owned())]),
+            git_secret: Some("git".to_owned()),
+            rollback: false,
+            ..settings()
+        };
+        let stored = serde_json::to_string(&settings).unwrap();
+        let read = |json: &str| serde_json::from_str::<TektonSettings>(json).ok();
+
+        assert_eq!(read(&stored), Some(settings));
+        assert_eq!(read("{}"), None);
+        assert_eq!(read(&stored.replace("apps/api", "apps")), None);
+        assert_eq!(read(&stored.replace("registry.example.com/team/app", "app")), None);
     }
 
     #[test]

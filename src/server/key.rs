@@ -12,7 +12,7 @@ use crate::domain::TokenKey;
 /// Reads the server key, or makes it at the first start. There is no default key.
 pub(super) async fn load(db: &Db, path: &Path) -> Result<TokenKey> {
     let (stored, is_needed) =
-        db.read(|reader| Ok::<_, db::Error>((db::fingerprint(reader)?, hooks::any(reader)?))).await?;
+        db.core().read(|reader| Ok::<_, db::Error>((db::fingerprint(reader)?, hooks::any(reader)?))).await?;
     let key = match std::fs::read_to_string(path) {
         Ok(text) => {
             let mode = std::fs::metadata(path)?.permissions().mode();
@@ -40,7 +40,7 @@ pub(super) async fn load(db: &Db, path: &Path) -> Result<TokenKey> {
             bail!("{} is another key than the one that made the hooks in this database", path.display())
         }
         Some(stored) if stored == fingerprint => {}
-        _ => db.write(move |tx| db::set_fingerprint(tx, &fingerprint)).await?,
+        _ => db.core().write(move |tx| db::set_fingerprint(tx, &fingerprint)).await?,
     }
     Ok(key)
 }

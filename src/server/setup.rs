@@ -22,7 +22,11 @@ pub(super) async fn link(state: &AppState, data_dir: &Path) -> Result<Option<Str
     }
     let (token, now) = (LinkToken::mint(), state.clock().now());
     let hash = token.hash();
-    state.db().write(move |tx| sessions::insert_link(tx, &hash, None, now, now.plus(LIFETIME))).await?;
+    state
+        .db()
+        .core()
+        .write(move |tx| sessions::insert_link(tx, &hash, None, now, now.plus(LIFETIME)))
+        .await?;
     let file = file(data_dir);
     if file.exists() {
         std::fs::remove_file(&file)?;
@@ -44,5 +48,5 @@ fn file(data_dir: &Path) -> PathBuf {
 }
 
 async fn has_operator(state: &AppState) -> Result<bool> {
-    Ok(!state.db().read(operators::list).await?.is_empty())
+    Ok(!state.db().core().read(operators::list).await?.is_empty())
 }

@@ -51,14 +51,14 @@ pub(super) async fn require(context: &Context, request: &Request) -> Result<Call
 /// Whether a credential that was good still is. A database that does not answer ends nothing.
 pub(super) async fn is_good(context: &Context, caller: &Caller) -> bool {
     let (caller, now) = (caller.clone(), context.clock().now());
-    context.db().read(move |reader| caller.is_still_good(reader, now)).await.unwrap_or(true)
+    context.db().core().read(move |reader| caller.is_still_good(reader, now)).await.unwrap_or(true)
 }
 
 async fn from_token(context: &Context, text: &str, from: Option<IpAddr>) -> Result<Caller, Error> {
     let unknown = || Error::unauthenticated("unknown, revoked or expired token");
     let now = context.clock().now();
     if let Some(token) = HookToken::parse(context.key(), text) {
-        let found = context.db().read(move |reader| hooks::verify(reader, &token, now)).await?;
+        let found = context.db().core().read(move |reader| hooks::verify(reader, &token, now)).await?;
         // A hook that may not be called from there, or not now, shows nothing either.
         let hook = found
             .map(|verified| verified.hook)
@@ -66,12 +66,16 @@ async fn from_token(context: &Context, text: &str, from: Option<IpAddr>) -> Resu
         return hook.map(|hook| Caller::Hook { hook: hook.id }).ok_or_else(unknown);
     }
     let token = ApiToken::parse(context.key(), text).ok_or_else(unknown)?;
-    let row =
-        context.db().read(move |reader| tokens::verify(reader, &token, now)).await?.ok_or_else(unknown)?;
+    let row = context
+        .db()
+        .core()
+        .read(move |reader| tokens::verify(reader, &token, now))
+        .await?
+        .ok_or_else(unknown)?;
     // To the minute, so that polling with a token does not write.
     if row.last_used_at.is_none_or(|at| now.since(at).as_secs() >= 60) {
         let id = row.id.clone();
-        noted(context.db().try_write(move |tx| tokens::touch(tx, &id, now)).await);
+        noted(context.db().core().try_write(move |tx| tokens::touch(tx, &id, now)).await);
     }
     Ok(Caller::Token { id: row.id, name: row.name, scope: row.scope, service: row.service.map(|(id, _)| id) })
 }
@@ -81,11 +85,12 @@ async fn from_session(context: &Context, request: &Request) -> Result<Option<Cal
     let (hash, now) = (TokenHash::of(secret), context.clock().now());
     let session = *hash.as_bytes();
     let wanted = hash.clone();
-    let Some(found) = context.db().read(move |reader| sessions::find(reader, &wanted, now)).await? else {
+    let Some(found) = context.db().core().read(move |reader| sessions::find(reader, &wanted, now)).await?
+    else {
         return Ok(None);
     };
     if found.is_stale {
-        noted(context.db().try_write(move |tx| sessions::touch(tx, &hash, now)).await);
+        noted(context.db().core().try_write(move |tx| sessions::touch(tx, &hash, now)).await);
     }
     let confirmed_at = found.has_password.then_some(found.confirmed_at);
     Ok(Some(Caller::Operator { operator: found.operator, session, confirmed_at }))

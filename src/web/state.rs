@@ -123,7 +123,7 @@ impl AppState {
         T: Send + 'static,
     {
         let context = self.0.context.clone();
-        Ok(self.db().read(move |reader| closure(reader, &context)).await?)
+        Ok(self.db().core().read(move |reader| closure(reader, &context)).await?)
     }
 
     /// Stores the calls that were over budget since the last time. To be called once a second.

@@ -62,6 +62,8 @@ pub struct LocalFields {
 #[serde(default, rename_all = "camelCase")]
 pub struct TektonFields {
     #[serde(skip_serializing_if = "Change::is_keep")]
+    pub workload: Change<WorkloadBody>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
     pub image: Change<String>,
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub cache_repository: Change<String>,
@@ -75,8 +77,6 @@ pub struct TektonFields {
     pub git_secret: Change<String>,
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub registry_secret: Change<String>,
-    #[serde(skip_serializing_if = "Change::is_keep")]
-    pub workload: Change<WorkloadBody>,
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub rollback: Change<bool>,
 }
@@ -221,16 +221,12 @@ impl TektonFields {
         }
     }
 
-    /// Whether anything is set that means nothing without image and workload.
-    pub fn sets_more(&self) -> bool {
-        let texts = [
-            &self.cache_repository,
-            &self.dockerfile,
-            &self.context,
-            &self.git_secret,
-            &self.registry_secret,
-        ];
-        texts.iter().any(|change| change.is_set()) || self.build_args.is_set() || self.rollback.is_set()
+    /// The name of a field that is set, and to something else than in `kept`.
+    pub fn first_new(&self, kept: &Self) -> Option<String> {
+        let [new, kept] = [self, kept].map(|fields| serde_json::to_value(fields).unwrap_or_default());
+        let new =
+            new.as_object()?.iter().find(|(name, value)| !value.is_null() && kept.get(name) != Some(*value));
+        new.map(|(name, _)| name.clone())
     }
 }
 

@@ -37,7 +37,7 @@ async fn store(data: &Path, id: &DeploymentId) {
     let (db, id) = (Db::open(data, 0).unwrap(), id.clone());
     let write =
         move |tx: &Tx<'_>| logs::append(tx, &id, Step::Build, &"\n".repeat(LINES), ALL, Clock::System.now());
-    db.write_logs(write).await.unwrap();
+    db.logs().write(write).await.unwrap();
     tokio::task::spawn_blocking(move || db.close()).await.unwrap();
 }
 
@@ -128,7 +128,7 @@ async fn page(server: &TestServer, kept: Kept) -> (Browser, String) {
         }
         logs::append(tx, &own, Step::Deploy, "up", kept, now)
     };
-    server.state.db().write_logs(write).await.unwrap();
+    server.state.db().logs().write(write).await.unwrap();
     (Browser::of(server, "mira").await, format!("/deploys/{id}"))
 }
 

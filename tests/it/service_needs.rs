@@ -51,7 +51,7 @@ async fn stored_without(server: &TestServer) {
         service.local.deploy_command.clear();
         services::update(tx, &service)
     };
-    server.state.db().write(empty).await.unwrap();
+    server.state.db().core().write(empty).await.unwrap();
 }
 
 #[tokio::test]

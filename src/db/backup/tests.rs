@@ -16,6 +16,7 @@ async fn filled() -> (TempDir, Db, [DeploymentId; 3]) {
     let dir = tempfile::tempdir().unwrap();
     let db = Db::open(dir.path(), 0).unwrap();
     let ids = db
+        .core()
         .write(|tx| {
             let service = service("api");
             services::insert(tx, &service)?;
@@ -45,7 +46,7 @@ fn copy_of(db: &Db, dir: &TempDir) -> PathBuf {
 }
 
 async fn add_service(db: &Db, name: &'static str) {
-    db.write(move |tx| services::insert(tx, &service(name))).await.unwrap();
+    db.core().write(move |tx| services::insert(tx, &service(name))).await.unwrap();
 }
 
 /// The page that a table begins with, counted from 1.
@@ -112,6 +113,7 @@ async fn what_was_unfinished_in_a_restored_copy_has_failed_and_is_never_run() {
     let db = Db::open(dir.path(), 0).unwrap();
     let own = ids.clone();
     let found = db
+        .core()
         .read(move |reader| own.iter().map(|id| deployments::find(reader, id)).collect::<Result<Vec<_>, _>>())
         .await
         .unwrap();
@@ -119,7 +121,7 @@ async fn what_was_unfinished_in_a_restored_copy_has_failed_and_is_never_run() {
     assert_eq!(words[..2], [(Status::Failed, Reason::Interrupted); 2]);
     assert_eq!(words[2], (Status::Failed, Reason::Cancelled));
     let claims = queue::Claims { ready: ExecutorKind::ALL.into_iter().collect(), concurrency: 10 };
-    let claimed = db.write(move |tx| queue::claim_next(tx, claims, T0)).await.unwrap();
+    let claimed = db.core().write(move |tx| queue::claim_next(tx, claims, T0)).await.unwrap();
     assert!(claimed.is_none());
 }
 
@@ -193,7 +195,7 @@ async fn the_log_of_a_killed_server_does_not_get_into_the_restored_file() {
     restore(dir.path(), &copy, &Clock::fixed(T0)).unwrap();
 
     let db = Db::open(dir.path(), 0).unwrap();
-    let later = db.read(|reader| services::find_by_name(reader, "later")).await.unwrap();
+    let later = db.core().read(|reader| services::find_by_name(reader, "later")).await.unwrap();
     assert!(later.is_none());
 }
 

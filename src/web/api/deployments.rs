@@ -131,7 +131,7 @@ fn with_tag(mut response: Response, etag: &str) -> Response {
 async fn log_tail(state: &AppState, found: &FoundDeployment) -> Result<Vec<String>, Error> {
     let Some(step) = found.failed_step().cloned() else { return Ok(Vec::new()) };
     let id = found.deployment.id.clone();
-    Ok(state.db().read_logs(move |reader| deployments::tail(reader, &id, &step)).await?)
+    Ok(state.db().logs().read(move |reader| deployments::tail(reader, &id, &step)).await?)
 }
 
 /// `POST /deployments/{id}/cancel`.

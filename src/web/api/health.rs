@@ -32,7 +32,7 @@ pub(in crate::web) async fn readyz(request: &Request, state: Data<&AppState>) ->
     let problems = move |reader: &db::Reader<'_>| {
         available.iter().find_map(|kind| db::executor_problem(reader, kind).transpose()).transpose()
     };
-    let problem = match state.db().read(problems).await {
+    let problem = match state.db().core().read(problems).await {
         Ok(problem) => problem,
         Err(error) => Some(format!("not known: {error}")),
     };

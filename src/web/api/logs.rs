@@ -34,7 +34,7 @@ pub(in crate::web) async fn show(
     let wants_events = prefers(request.headers(), "text/event-stream");
     let from = first_byte(request, &query, wants_events)?;
     let own_id = id.clone();
-    let log = state.db().read_logs(move |reader| logs::summary(reader, &own_id)).await?;
+    let log = state.db().logs().read(move |reader| logs::summary(reader, &own_id)).await?;
     if from > log.bytes {
         return Err(Error::BeyondEnd(log.bytes));
     }
@@ -94,7 +94,7 @@ fn events(state: &AppState, id: DeploymentId, from: u64, place: StreamPlace) -> 
 /// connects again.
 async fn end_event(db: &Db, id: &DeploymentId) -> Option<Event> {
     let own_id = id.clone();
-    let found = db.read(move |reader| deployments::find(reader, &own_id)).await.ok().flatten()?;
+    let found = db.core().read(move |reader| deployments::find(reader, &own_id)).await.ok().flatten()?;
     let status = found.status.is_final().then_some(found.status)?;
     let reason = found.reason.map(Reason::as_str);
     let data = serde_json::json!({ "status": status.as_str(), "reason": reason }).to_string();

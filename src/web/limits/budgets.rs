@@ -51,6 +51,6 @@ impl Budgets {
                 hook_calls::count(tx, hook, result, "over the hook's budget", caller, *count, now)
             })
         };
-        db.try_write(write).await
+        db.core().try_write(write).await
     }
 }

@@ -161,7 +161,7 @@ pub(in crate::web) async fn try_password(
             return Ok(Tried::TooMany(wait));
         }
     };
-    let hash = context.db().read(move |reader| operators::password(reader, &name)).await?;
+    let hash = context.db().core().read(move |reader| operators::password(reader, &name)).await?;
     let found = sign_ins.in_turn(move || password.is(hash.as_ref()).then_some(hash).flatten()).await?;
     let Some(hash) = found else {
         tracing::info!(left, "a name or password was wrong");

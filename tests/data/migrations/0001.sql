@@ -1,13 +1,13 @@
 -- One row and more in each table of schema 1, as a server of that time wrote them.
 INSERT INTO facts (name, value) VALUES ('instance_id', 'k3v9x2m4q7rz'), ('key_fingerprint', '0123456789abcdef');
 
-INSERT INTO services (id, name, repository, default_branch, executor, queue_policy, timeout_s, url, build_command,
-                      deploy_command, env, git_token_file, git_ssh_key_file, frozen, created_at_ms, deleted_at_ms)
+INSERT INTO services (id, name, repository, default_branch, executor, queue_policy, timeout_s, url, local,
+                      frozen, created_at_ms, deleted_at_ms)
 VALUES ('svcaaaaaaaaa', 'api', 'https://example.com/api.git', 'main', 'local', 'coalesce', 3600,
-        'https://api.example.com', 'make', 'make deploy', '{"KEY":"a value"}', '/etc/token', NULL,
+        'https://api.example.com',
+        '{"build_command":"make","deploy_command":"make deploy","env":{"KEY":"a value"},"git_token_file":"/etc/token","git_ssh_key_file":null}',
         'release week', 1700000000000, NULL),
-       ('svcbbbbbbbbb', 'old', 'git@example.com:old.git', 'trunk', 'tekton', 'latest', 60, NULL, '', '', '{}', NULL,
-        NULL, NULL, 1700000000000, 1700000001000);
+       ('svcbbbbbbbbb', 'old', 'git@example.com:old.git', 'trunk', 'tekton', 'latest', 60, NULL, '{}', NULL, 1700000000000, 1700000001000);
 
 INSERT INTO hooks (id, service_id, name, hash, generation, previous_hash, previous_until_ms, rotated_at_ms, branches,
                    addresses, expires_at_ms, paused, created_at_ms, who_way, who_name, revoked_at_ms)
@@ -62,9 +62,9 @@ VALUES ('TOKENaaaa1', 'ci', x'ababababababababababababababababababababababababab
 
 INSERT INTO audit (at_ms, who_way, who_name, address, act, noun, service, name, began_id, detail)
 VALUES (1700000000000, 'operator', 'mira', 'socket', 'service.create', 'service', 'api', NULL, NULL, '');
-INSERT INTO services (id, name, repository, default_branch, executor, queue_policy, timeout_s, build_command,
-                      deploy_command, env, created_at_ms, tekton, cache_epoch)
-VALUES ('svcccccccccc', 'shop', 'https://example.com/shop.git', 'main', 'tekton', 'coalesce', 3600, '', '', '{}',
+INSERT INTO services (id, name, repository, default_branch, executor, queue_policy, timeout_s, local,
+                      created_at_ms, tekton, cache_epoch)
+VALUES ('svcccccccccc', 'shop', 'https://example.com/shop.git', 'main', 'tekton', 'coalesce', 3600, '{}',
         1700000000000,
         '{"image":"registry.example.com/shop","cache_repository":"","dockerfile":"Dockerfile","context":".",' ||
         '"build_args":{},"git_secret":null,"registry_secret":"registry","workload":"apps/shop","rollback":true}', 3);

@@ -12,7 +12,7 @@ pub async fn setup_link(server: &TestServer) -> String {
     let (token, now) = (LinkToken::mint(), server.clock.now());
     let (hash, ends) = (token.hash(), now.plus(std::time::Duration::from_hours(1)));
     let write = move |tx: &Tx<'_>| sessions::insert_link(tx, &hash, None, now, ends);
-    server.state.db().write(write).await.unwrap();
+    server.state.db().core().write(write).await.unwrap();
     token.reveal().to_owned()
 }
 

@@ -179,7 +179,7 @@ async fn mark_of(server: &TestServer, id: &str) -> String {
     let mut changed = db.log_changed(&id);
     let mark = || {
         let id = id.clone();
-        db.read_logs(move |reader| logs::mark(reader, &id))
+        db.logs().read(move |reader| logs::mark(reader, &id))
     };
     soon(async {
         loop {

@@ -206,7 +206,7 @@ impl TestServer {
         let claims = db::queue::Claims { concurrency: 100, ..self.dispatcher.claims() };
         let now = self.clock.now();
         let claim = move |tx: &db::Tx<'_>| db::queue::claim_next(tx, claims, now);
-        self.state.db().write(claim).await.unwrap().expect("something is queued");
+        self.state.db().core().write(claim).await.unwrap().expect("something is queued");
     }
 
     /// A new service, by the management API.
@@ -368,6 +368,6 @@ async fn admin_token(server: &Server, dir: &Path, now: Timestamp) -> String {
     };
     let hash = token.hash();
     let insert = move |tx: &db::Tx<'_>| tokens::insert(tx, &row, &hash);
-    assert!(server.state().db().write(insert).await.unwrap());
+    assert!(server.state().db().core().write(insert).await.unwrap());
     token.reveal().to_owned()
 }

@@ -86,7 +86,8 @@ async fn variables_are_set_kept_and_removed() {
     place(&browser.post("/services/api/settings", &fields).await);
 
     assert_eq!(shown(&server).await["env"], json!({ "KEPT": "***", "NEW": "***", "SET": "***" }));
-    let stored = server.state.db().read(|reader| stackblaze::db::services::find_by_name(reader, "api")).await;
+    let stored =
+        server.state.db().core().read(|reader| stackblaze::db::services::find_by_name(reader, "api")).await;
     let values: Vec<_> = stored.unwrap().unwrap().local.env.into_values().collect();
     assert_eq!(values, ["1", "x=y", "new value"]);
     let audit = server.audit().await;

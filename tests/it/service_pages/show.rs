@@ -99,6 +99,7 @@ async fn hostile_and_long_words_stay_words() {
     server
         .state
         .db()
+        .core()
         .write(move |tx| stackblaze::db::deployments::set_commit(tx, &own, &commit, &stored))
         .await
         .unwrap();

@@ -89,7 +89,7 @@ pub(in crate::web) async fn update_password(
         }
     };
     let own = operator.name.clone();
-    let before = state.db().read(move |reader| db::operators::password(reader, &own)).await?;
+    let before = state.db().core().read(move |reader| db::operators::password(reader, &own)).await?;
     if before.is_some() {
         let present = Password::typed(&field(&form, "present"));
         if let Some(refused) = check_present(&state, request, &operator, present).await? {

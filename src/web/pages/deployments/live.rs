@@ -56,7 +56,7 @@ async fn line_at(state: &AppState, id: &DeploymentId, from: u64) -> Result<u64, 
             None => summary.lines + 1,
         })
     };
-    state.db().read_logs(read).await
+    state.db().logs().read(read).await
 }
 
 /// What the live end of a page has told so far.

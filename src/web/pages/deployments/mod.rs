@@ -88,7 +88,7 @@ async fn page(
         let (log, end) = kept::read(reader, &found.deployment, wanted)?;
         Ok::<_, Error>(render(&found, Some(log), end))
     };
-    state.db().read_logs(read).await
+    state.db().logs().read(read).await
 }
 
 /// `POST /deploys/{id}/cancel`.

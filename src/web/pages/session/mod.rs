@@ -157,7 +157,7 @@ pub(super) fn signed_in(state: &AppState, session: &SessionToken, next: &str) ->
 
 pub(super) async fn find_link(state: &AppState, once: &str) -> Result<Option<(Link, Timestamp)>, Error> {
     let (hash, now) = (TokenHash::of(once), state.clock().now());
-    Ok(state.db().read(move |reader| db::sessions::find_link(reader, &hash, now)).await?)
+    Ok(state.db().core().read(move |reader| db::sessions::find_link(reader, &hash, now)).await?)
 }
 
 pub(super) fn not_usable() -> Response {
