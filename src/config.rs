@@ -92,6 +92,9 @@ pub struct Config {
     /// Image that a step runs in: clone, build and deploy; repeatable
     #[arg(long, env = "STACKBLAZE_STEP_IMAGE", value_name = "STEP=IMAGE", value_delimiter = ',')]
     pub step_image: Vec<StepImage>,
+    /// What builds in the cluster may need.
+    #[command(flatten)]
+    pub builder: BuilderFlags,
     /// Network of a reverse proxy whose X-Forwarded-For is believed; repeatable
     #[arg(long, env = "STACKBLAZE_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxy: Vec<IpNet>,
@@ -182,6 +185,43 @@ impl Config {
     pub fn has_local_executor(&self) -> bool {
         self.is_loopback() || self.allow_host_builds
     }
+}
+
+/// What the nodes and the registries of the cluster ask of builds.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BuilderFlags {
+    /// Host of a registry that builds reach over http, or whose certificate is not checked; repeatable
+    #[arg(
+        long,
+        env = "STACKBLAZE_INSECURE_REGISTRY",
+        value_name = "HOST",
+        value_delimiter = ',',
+        value_parser = registry_host
+    )]
+    pub insecure_registry: Vec<String>,
+    /// AppArmor profile on the nodes that the build's container gets [default: none, unconfined]
+    #[arg(long, env = "STACKBLAZE_BUILD_APPARMOR", value_name = "PROFILE", value_parser = profile)]
+    pub build_apparmor: Option<String>,
+    /// Seccomp profile on the nodes, below kubelet's folder for them [default: none, unconfined]
+    #[arg(long, env = "STACKBLAZE_BUILD_SECCOMP", value_name = "FILE", value_parser = profile)]
+    pub build_seccomp: Option<String>,
+}
+
+/// A host with its port, as an image's name begins.
+fn registry_host(text: &str) -> Result<String, String> {
+    let is_host =
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
+    if is_host { Ok(text.to_owned()) } else { Err("is a host such as registry.example.com:5000".to_owned()) }
+}
+
+/// The name of a profile: a relative path without `..`, since it is written into manifests and policies.
+fn profile(text: &str) -> Result<String, String> {
+    let is_part = |part: &str| {
+        !matches!(part, "" | "." | "..")
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
+    let is_profile = text.split('/').all(is_part);
+    if is_profile { Ok(text.to_owned()) } else { Err("is a name such as profiles/builder.json".to_owned()) }
 }
 
 /// Which cluster, and where in it.

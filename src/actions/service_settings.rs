@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::domain::{
     Branch, CacheRepository, EnvName, ExecutorKind, ExecutorSet, ImageRepository, Invalid, LocalSettings,
-    QueuePolicy, Repository, Service, ServiceId, ServiceName, Span, TektonSettings, Timestamp, Workload,
+    QueuePolicy, Repository, SecretKey, Service, ServiceId, ServiceName, Span, TektonSettings, Timestamp,
+    Workload,
 };
 use crate::wire::Change;
 use crate::wire::service::{HIDDEN, LocalFields, Pairs, ServiceBody, TektonFields};
@@ -194,16 +195,17 @@ fn change_tekton(
     let default = TektonSettings::new(image, workload);
     let before = before.unwrap_or_else(|| default.clone());
     let cache = fields.cache_repository.try_map(|text| CacheRepository::parse(&text))?;
-    let build_args = match fields.build_args {
-        Change::Keep => before.build_args,
-        Change::Empty => BTreeMap::new(),
-        Change::Set(changes) => merged(before.build_args, changes),
-    };
+    let build_args = merged(before.build_args, fields.build_args, |_, value| Ok(value))?;
+    let build_secrets = merged(before.build_secrets, fields.build_secrets, |name, value| {
+        SecretKey::parse(&format!("buildSecrets.{name}"), &value)
+    })?;
     Ok(Some(TektonSettings {
         cache_repository: cache.apply(Some(before.cache_repository)).unwrap_or_default(),
         dockerfile: fields.dockerfile.apply(Some(before.dockerfile)).unwrap_or(default.dockerfile),
         context: fields.context.apply(Some(before.context)).unwrap_or(default.context),
+        target: fields.target.apply(before.target),
         build_args,
+        build_secrets,
         git_secret: fields.git_secret.apply(before.git_secret),
         registry_secret: fields.registry_secret.apply(before.registry_secret),
         rollback: fields.rollback.apply(Some(before.rollback)).unwrap_or(default.rollback),
@@ -211,14 +213,25 @@ fn change_tekton(
     }))
 }
 
-fn merged(mut before: BTreeMap<String, String>, changes: Pairs) -> BTreeMap<String, String> {
-    for (name, value) in changes {
-        match value {
-            Some(value) => drop(before.insert(name, value)),
-            None => drop(before.remove(&name)),
+/// Null removes one, a text sets it.
+fn merged<T>(
+    mut before: BTreeMap<String, T>,
+    changes: Change<Pairs>,
+    read: impl Fn(&str, String) -> Result<T, Invalid>,
+) -> Result<BTreeMap<String, T>, Invalid> {
+    match changes {
+        Change::Keep => {}
+        Change::Empty => before.clear(),
+        Change::Set(changes) => {
+            for (name, value) in changes {
+                match value {
+                    Some(value) => drop(before.insert(name.clone(), read(&name, value)?)),
+                    None => drop(before.remove(&name)),
+                }
+            }
         }
     }
-    before
+    Ok(before)
 }
 
 #[cfg(test)]

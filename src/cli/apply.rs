@@ -44,8 +44,8 @@ cluster image and workload:
   image = \"registry.example.com/shop\"
   workload = \"apps/shop\"        # and /container where there are several
   build_args = { MODE = \"release\" }
-  registry_secret = \"registry\"  # also git_secret, dockerfile, context,
-                                # cache_repository, rollback
+  registry_secret = \"registry\"  # also git_secret, dockerfile, context, target,
+                                # build_secrets, cache_repository, rollback
 
   [[service.hook]]
   name = \"github-actions\"

@@ -78,8 +78,10 @@ impl DeclaringFile<'_> {
         env.extend(body.local.env.take().unwrap_or_default());
         body.local.env = Some(env).filter(|env| !env.is_empty());
         body.tekton.workload = Change::given(workload);
-        if body.tekton.build_args.value().is_some_and(Pairs::is_empty) {
-            body.tekton.build_args = Change::Keep;
+        for pairs in [&mut body.tekton.build_args, &mut body.tekton.build_secrets] {
+            if pairs.value().is_some_and(Pairs::is_empty) {
+                *pairs = Change::Keep;
+            }
         }
         Ok(Some(DeclaredService { name, body, hooks }))
     }

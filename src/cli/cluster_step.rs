@@ -1,12 +1,15 @@
 //! The steps of a run in a cluster that run in the builder image.
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use crate::domain::{Branch, Commit, Invalid, Repository};
-use crate::executor::tekton::exit_codes::{BUILD_FAILED, CLONE_FAILED};
+use crate::executor::tekton::exit_codes::{BUILD_FAILED, CLONE_FAILED, SUCCEEDED};
+use crate::executor::tekton::steps::build::probe::write_source;
+use crate::executor::tekton::steps::build::store::Builder;
 use crate::executor::tekton::steps::build::{BuildStep, read_build_args};
 use crate::executor::tekton::steps::clone::CloneStep;
 
@@ -23,9 +26,11 @@ pub(super) struct ClusterStepArgs {
 #[derive(Debug, Subcommand)]
 enum ClusterStep {
     /// Fetch the commit
-    Clone(CloneStepArgs),
+    Clone(Box<CloneStepArgs>),
     /// Build and push the image
-    Build(BuildStepArgs),
+    Build(Box<BuildStepArgs>),
+    /// Run the builder's daemon within the limits of its store
+    Builder(BuilderArgs),
 }
 
 #[derive(Debug, Args)]
@@ -50,28 +55,57 @@ struct CloneStepArgs {
 
 #[derive(Debug, Args)]
 struct BuildStepArgs {
-    #[arg(long, env = "STACKBLAZE_SOURCE")]
-    source: PathBuf,
+    /// Build something tiny and push nothing
+    #[arg(long, env = "STACKBLAZE_PROBE")]
+    probe: bool,
+    #[arg(long, env = "PATH", default_value = "", hide_env_values = true)]
+    search_path: OsString,
+    #[arg(long, env = "STACKBLAZE_SOURCE", required_unless_present = "probe")]
+    source: Option<PathBuf>,
     #[arg(long, env = "STACKBLAZE_CONTEXT", default_value = ".")]
     context: String,
     #[arg(long, env = "STACKBLAZE_DOCKERFILE", default_value = "Dockerfile")]
     dockerfile: String,
+    #[arg(long, env = "STACKBLAZE_TARGET", default_value = "")]
+    target: String,
     #[arg(long, env = "STACKBLAZE_BUILD_ARGS", default_value = "{}")]
     build_args: String,
-    #[arg(long, env = "STACKBLAZE_IMAGE")]
-    image: String,
-    #[arg(long, env = "STACKBLAZE_TAG")]
+    #[arg(long, env = "STACKBLAZE_BUILD_SECRETS")]
+    build_secrets: Option<PathBuf>,
+    #[arg(long, env = "STACKBLAZE_IMAGE", required_unless_present = "probe")]
+    image: Option<String>,
+    #[arg(long, env = "STACKBLAZE_TAG", default_value = "latest")]
     tag: String,
     #[arg(long, env = "STACKBLAZE_CACHE", default_value = "")]
     cache: String,
-    #[arg(long, env = "STACKBLAZE_REGISTRY_AUTH")]
-    registry_auth: Option<PathBuf>,
-    #[arg(long, env = "STACKBLAZE_COMMIT_FILE")]
-    commit_file: PathBuf,
-    #[arg(long, env = "STACKBLAZE_DIGEST_FILE")]
-    digest_file: PathBuf,
+    #[arg(long, env = "STACKBLAZE_REGISTRY_SECRET")]
+    registry_secret: Option<PathBuf>,
+    #[arg(long, env = "STACKBLAZE_INSECURE_REGISTRIES", default_value = "")]
+    insecure_registries: String,
+    #[arg(long, env = "STACKBLAZE_STORE")]
+    store: PathBuf,
+    #[arg(long, env = "STACKBLAZE_STORE_LIMIT")]
+    store_limit: u64,
+    #[arg(long, env = "STACKBLAZE_COMMIT_FILE", required_unless_present = "probe")]
+    commit_file: Option<PathBuf>,
+    #[arg(long, env = "STACKBLAZE_DIGEST_FILE", required_unless_present = "probe")]
+    digest_file: Option<PathBuf>,
     #[arg(long, env = "STACKBLAZE_MESSAGE_FILE")]
     message_file: PathBuf,
+    #[arg(long, env = "STACKBLAZE_DETAIL_FILE")]
+    detail_file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct BuilderArgs {
+    #[arg(long)]
+    store: PathBuf,
+    #[arg(long)]
+    store_limit: u64,
+    #[arg(long)]
+    verdict_file: PathBuf,
+    #[arg(last = true, required = true)]
+    command: Vec<String>,
 }
 
 impl ClusterStepArgs {
@@ -79,6 +113,7 @@ impl ClusterStepArgs {
         let (code, read) = match self.step {
             ClusterStep::Clone(arguments) => (CLONE_FAILED, arguments.into_step().map(|step| step.run())),
             ClusterStep::Build(arguments) => (BUILD_FAILED, arguments.into_step().map(|step| step.run())),
+            ClusterStep::Builder(arguments) => (BUILD_FAILED, arguments.run()),
         };
         ExitCode::from(read.unwrap_or_else(|wrong| {
             println!("{wrong}");
@@ -110,18 +145,49 @@ impl CloneStepArgs {
 
 impl BuildStepArgs {
     fn into_step(self) -> Result<BuildStep, String> {
+        let source = match self.source.filter(|_| !self.probe) {
+            Some(source) => source,
+            None => write_source(SCRATCH.as_ref(), &builders_client(&self.search_path))
+                .map_err(|error| format!("nothing to build could be written: {error}"))?,
+        };
         Ok(BuildStep {
-            source: self.source,
+            source,
             context: self.context,
             dockerfile: self.dockerfile,
+            target: Some(self.target).filter(|target| !target.is_empty()),
             build_args: read_build_args(&self.build_args)?,
-            image: format!("{}:{}", self.image, self.tag),
+            build_secrets: self.build_secrets,
+            image: self.image.map(|image| format!("{image}:{}", self.tag)),
             cache: Some(self.cache).filter(|cache| !cache.is_empty()),
-            registry_auth: self.registry_auth,
-            commit_file: self.commit_file,
-            digest_file: self.digest_file,
+            registry_secret: self.registry_secret,
+            insecure_registries: hosts(&self.insecure_registries),
+            store: self.store,
+            store_limit: self.store_limit,
+            commit_file: self.commit_file.unwrap_or_default(),
+            digest_file: self.digest_file.unwrap_or_default(),
             message_file: self.message_file,
+            detail_file: self.detail_file,
             scratch: SCRATCH.into(),
         })
+    }
+}
+
+/// The builder's own client: a program that is linked to nothing.
+fn builders_client(search_path: &OsStr) -> PathBuf {
+    const NAME: &str = "buildctl";
+    let places = std::env::split_paths(search_path).map(|folder| folder.join(NAME));
+    places.into_iter().find(|file| file.is_file()).unwrap_or_else(|| NAME.into())
+}
+
+fn hosts(text: &str) -> Vec<String> {
+    text.split(',').filter(|host| !host.is_empty()).map(str::to_owned).collect()
+}
+
+impl BuilderArgs {
+    fn run(self) -> Result<u8, String> {
+        let Self { store, store_limit, verdict_file, command } = self;
+        let builder = Builder { store, store_limit, verdict_file, command };
+        let status = builder.run().map_err(|error| error.to_string())?;
+        Ok(if status.success() { SUCCEEDED } else { BUILD_FAILED })
     }
 }

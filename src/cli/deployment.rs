@@ -212,6 +212,7 @@ async fn show(session: &Session, id: &str) -> Result<ExitCode, Failure> {
         ("status", deployment.status.to_string()),
         ("reason", shown(deployment.reason.as_ref())),
         ("message", shown(deployment.message.as_ref())),
+        ("detail", detail(|details| shown(details.detail.as_ref()))),
         ("queue place", shown(deployment.queue_position.as_ref())),
         ("superseded by", shown(deployment.superseded_by.as_ref())),
         ("branch", deployment.branch.to_string()),

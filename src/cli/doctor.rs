@@ -12,11 +12,13 @@ use serde_json::{Value, json};
 use crate::cli::client::Client;
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::output::{Output, Style, has_colour, text};
-use crate::config::{ClusterAt, ClusterFlags, DataDir, KEY_FILE};
+use crate::config::{BuilderFlags, ClusterAt, ClusterFlags, DataDir, KEY_FILE, StepImage};
 use crate::db::backup::{self, Health};
-use crate::domain::Finding;
+use crate::domain::{Finding, Step};
+use crate::executor::tekton::Common;
 use crate::executor::tekton::install::preflight;
-use crate::server::executors::connect;
+use crate::executor::tekton::install::probe_build::probe_build;
+use crate::server::executors::{builder, connect};
 
 use check::Check;
 use machine::{clock, database, disk, folder, git, server_key, volume};
@@ -27,6 +29,8 @@ use machine::{clock, database, disk, folder, git, server_key, volume};
   stackblaze doctor
   stackblaze doctor --data-dir /var/lib/stackblaze --json
   stackblaze doctor --kube-context prod
+  stackblaze doctor --kube-context prod --probe-build \\
+    --step-image build=registry.example.com/stackblaze-builder:1
 
 A cluster is looked at in a pod of it, or by a context that is named; ! marks
 what works and could work better. Exits 1 if anything is wrong, and says how to mend it; it mends nothing itself.")]
@@ -36,6 +40,14 @@ pub(super) struct Doctor {
     secret_key_file: Option<PathBuf>,
     #[command(flatten)]
     cluster: ClusterFlags,
+    /// Build something tiny in the cluster too: shows whether its nodes let builds do what they have to
+    #[arg(long)]
+    probe_build: bool,
+    /// Image of the build step, as the server has it; for --probe-build
+    #[arg(long, env = "STACKBLAZE_STEP_IMAGE", value_name = "STEP=IMAGE", value_delimiter = ',')]
+    step_image: Vec<StepImage>,
+    #[command(flatten)]
+    builder: BuilderFlags,
     #[command(flatten)]
     output: Output,
 }
@@ -57,10 +69,35 @@ impl Doctor {
         } else {
             checks.extend((!is_pod).then(git));
         }
-        checks.extend(cluster(&self.cluster).await);
+        checks.extend(self.cluster().await?);
         let is_ok = checks.iter().all(Check::is_ok);
         self.print(&checks, is_ok);
         Ok(if is_ok { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    }
+
+    /// The cluster, where there is one to be used.
+    async fn cluster(&self) -> Result<Vec<Check>, Failure> {
+        let Some(at) = self.cluster.at() else {
+            let refused = Failure::usage("--probe-build needs a cluster: name it with --kube-context");
+            return if self.probe_build { Err(refused) } else { Ok(Vec::new()) };
+        };
+        let client = match connect(at).await {
+            Ok(client) => client,
+            Err(why) => {
+                return Ok(vec![Finding::bad(why, Some("check --kubeconfig and --kube-context")).into()]);
+            }
+        };
+        let namespace = &self.cluster.build_namespace;
+        let mut findings = preflight::cluster(&client, namespace).await;
+        if self.probe_build {
+            let image = self.step_image.iter().rev().find(|named| named.step == Step::Build);
+            let image = image.ok_or_else(|| {
+                Failure::usage("--probe-build needs --step-image build=IMAGE, as the server has it")
+            })?;
+            let common = Common::for_builds(namespace, &image.image, builder(&self.builder));
+            findings.push(probe_build(&client, &common).await);
+        }
+        Ok(findings.into_iter().map(Check::from).collect())
     }
 
     fn print(&self, checks: &[Check], is_ok: bool) {
@@ -86,16 +123,6 @@ impl Doctor {
             }
         }
     }
-}
-
-/// The cluster, where there is one to be used.
-async fn cluster(flags: &ClusterFlags) -> Vec<Check> {
-    let Some(at) = flags.at() else { return Vec::new() };
-    let findings = match connect(at).await {
-        Ok(client) => preflight::cluster(&client, &flags.build_namespace).await,
-        Err(why) => vec![Finding::bad(why, Some("check --kubeconfig and --kube-context"))],
-    };
-    findings.into_iter().map(Check::from).collect()
 }
 
 /// What a running server says of itself, and whether its public URL leads to it.

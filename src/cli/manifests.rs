@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::config::base_url;
+use crate::config::{BuilderFlags, base_url};
 use crate::domain::{Invalid, Workload};
 use crate::executor::tekton::install::manifests::{ManifestSettings, render};
+use crate::server;
 
 /// Wrong usage, as BSD's sysexits has it.
 const USAGE: u8 = 64;
@@ -43,6 +44,8 @@ pub(super) struct ManifestsArgs {
         default_value = "stackblaze-builds"
     )]
     build_namespace: String,
+    #[command(flatten)]
+    builder: BuilderFlags,
 }
 
 impl ManifestsArgs {
@@ -53,6 +56,7 @@ impl ManifestsArgs {
             public_url: self.public_url,
             namespace: self.namespace,
             build_namespace: self.build_namespace,
+            builder: server::executors::builder(&self.builder),
             workloads: self.workloads,
         };
         match render(&settings) {

@@ -73,9 +73,15 @@ pub(super) struct ClusterFields {
     /// Folder that the build sees [default: the repository's root]
     #[arg(long, value_name = "PATH")]
     context: Option<String>,
+    /// Stage of the Dockerfile to build [default: the last]
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
     /// Argument of the build, which ends in the image: no secrets; repeatable
     #[arg(long, value_name = "NAME=VALUE")]
     build_arg: Vec<String>,
+    /// Key of a Secret in the build namespace, for RUN --mount=type=secret,id=ID; repeatable
+    #[arg(long, value_name = "ID=SECRET/KEY")]
+    build_secret: Vec<String>,
     /// Secret in the build namespace with the repository's credentials, for the clone step
     #[arg(long, value_name = "NAME")]
     git_secret: Option<String>,
@@ -171,25 +177,31 @@ impl ClusterFields {
     fn body(&self) -> Result<TektonFields, Failure> {
         let workload = self.workload.as_deref().map(Workload::parse).transpose();
         let workload = workload.map_err(|wrong| flag("--workload", &wrong.detail))?;
-        let mut arguments = Pairs::new();
-        for argument in &self.build_arg {
-            let (name, value) = argument
-                .split_once('=')
-                .ok_or_else(|| flag("--build-arg", &format!("\"{argument}\" is not NAME=VALUE")))?;
-            arguments.insert(name.to_owned(), Some(value.to_owned()));
-        }
         Ok(TektonFields {
             image: Change::given(self.image.clone()),
             cache_repository: Change::given(self.cache_repository.clone()),
             dockerfile: Change::given(self.dockerfile.clone()),
             context: Change::given(self.context.clone()),
-            build_args: Change::given(Some(arguments).filter(|arguments| !arguments.is_empty())),
+            target: Change::given(self.target.clone()),
+            build_args: pairs("--build-arg", "NAME=VALUE", &self.build_arg)?,
+            build_secrets: pairs("--build-secret", "ID=SECRET/KEY", &self.build_secret)?,
             git_secret: Change::given(self.git_secret.clone()),
             registry_secret: Change::given(self.registry_secret.clone()),
             workload: Change::given(workload.map(Into::into)),
             rollback: Change::given(self.rollback),
         })
     }
+}
+
+/// The values of a flag that is given once for each pair.
+fn pairs(name: &str, shape: &str, given: &[String]) -> Result<Change<Pairs>, Failure> {
+    let mut pairs = Pairs::new();
+    for pair in given {
+        let (key, value) =
+            pair.split_once('=').ok_or_else(|| flag(name, &format!("\"{pair}\" is not {shape}")))?;
+        pairs.insert(key.to_owned(), Some(value.to_owned()));
+    }
+    Ok(Change::given(Some(pairs).filter(|pairs| !pairs.is_empty())))
 }
 
 fn flag(name: &str, why: &str) -> Failure {
@@ -202,16 +214,19 @@ pub(super) fn empty(body: &mut ServiceBody, setting: &str) -> Result<(), Failure
         body.local.env.get_or_insert_default().insert(name.to_owned(), None);
         return Ok(());
     }
-    if let Some(name) = setting.strip_prefix("build-arg.") {
-        let mut arguments = std::mem::take(&mut body.tekton.build_args).apply(None).unwrap_or_default();
-        arguments.insert(name.to_owned(), None);
-        body.tekton.build_args = Change::Set(arguments);
-        return Ok(());
+    let TektonFields { build_args, build_secrets, .. } = &mut body.tekton;
+    for (prefix, pairs) in [("build-arg.", build_args), ("build-secret.", build_secrets)] {
+        if let Some(name) = setting.strip_prefix(prefix) {
+            let mut all = std::mem::take(pairs).apply(None).unwrap_or_default();
+            all.insert(name.to_owned(), None);
+            *pairs = Change::Set(all);
+            return Ok(());
+        }
     }
     let known = emptiable(body);
     let names = known.each_ref().map(|(name, _)| *name).join(", ");
     let Some((_, field)) = known.into_iter().find(|(name, _)| *name == setting) else {
-        let known = format!("{names}, env.NAME or build-arg.NAME");
+        let known = format!("{names}, env.NAME, build-arg.NAME or build-secret.ID");
         return Err(Failure::usage(format!("--unset: \"{setting}\" cannot be emptied; say {known}")));
     };
     if field.is_set() {
@@ -222,7 +237,7 @@ pub(super) fn empty(body: &mut ServiceBody, setting: &str) -> Result<(), Failure
 }
 
 /// The settings that can be emptied, by the names of their flags.
-fn emptiable(body: &mut ServiceBody) -> [(&'static str, &mut Change<String>); 8] {
+fn emptiable(body: &mut ServiceBody) -> [(&'static str, &mut Change<String>); 9] {
     let (local, tekton) = (&mut body.local, &mut body.tekton);
     [
         ("url", &mut body.url),
@@ -231,6 +246,7 @@ fn emptiable(body: &mut ServiceBody) -> [(&'static str, &mut Change<String>); 8]
         ("cache-repository", &mut tekton.cache_repository),
         ("dockerfile", &mut tekton.dockerfile),
         ("context", &mut tekton.context),
+        ("target", &mut tekton.target),
         ("git-secret", &mut tekton.git_secret),
         ("registry-secret", &mut tekton.registry_secret),
     ]

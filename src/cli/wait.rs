@@ -163,6 +163,10 @@ fn explain(out: Output, deployment: &Answer<DeploymentJson>) {
         Some(message) if !message.is_empty() => format!("{reason}: {message}"),
         _ => reason,
     });
+    let detail = deployment.details.as_ref().and_then(|details| details.detail.as_ref());
+    if let Some(line) = detail {
+        out.note(&format!("  {line}"));
+    }
     // The lines as they came: what a build prints for a terminal is taken out by the filter of logs.
     let failure = &deployment.json["failure"];
     let lines: Vec<&str> =

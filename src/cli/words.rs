@@ -8,6 +8,7 @@ pub(super) fn word(field: &str) -> String {
         "buildCommand" => "build",
         "deployCommand" => "deploy",
         "buildArgs" => "build-arg",
+        "buildSecrets" => "build-secret",
         "expiresIn" => "expires",
         "addresses" => "from",
         "paused" => "reason",

@@ -17,7 +17,8 @@ pub use transitions::{Cancel, begin_deploying, cancel, fail, succeed};
 pub(super) const SELECT: &str = "
     SELECT d.sequence, d.id, d.service_id, s.name AS service, d.trigger, d.hook_id, h.name AS hook, d.origin_id,
            d.who_way, d.who_name, d.branch, d.commit_id, d.commit_requested, d.commit_subject, d.clear_cache,
-           d.ignored_parameters, d.executor, d.status, d.reason, d.message, d.superseded_by, d.cancel_reason,
+           d.ignored_parameters, d.executor, d.status, d.reason, d.message, d.detail, d.superseded_by,
+           d.cancel_reason,
            d.created_at_ms, d.started_at_ms, d.stop_at_ms, d.finished_at_ms, d.version, d.cache_epoch, d.image,
            d.run_uid
       FROM deployments AS d
@@ -49,6 +50,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Deployment> {
         status: text(row, TABLE, "status", Status::parse)?,
         reason: optional_text(row, TABLE, "reason", Reason::parse)?,
         message: row.get("message")?,
+        detail: row.get("detail")?,
         superseded_by: optional_text(row, TABLE, "superseded_by", DeploymentId::parse)?,
         cancel_reason: optional_text(row, TABLE, "cancel_reason", Reason::parse)?,
         created_at: time(row, "created_at_ms")?,

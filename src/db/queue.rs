@@ -108,7 +108,7 @@ fn supersede(tx: &Tx<'_>, service: &ServiceId, winner: &DeploymentId, now: Times
     for loser in losers.iter().filter_map(|id| DeploymentId::parse(id)) {
         let params = named_params! { ":id": loser.as_str(), ":winner": winner.as_str() };
         tx.conn().prepare_cached(NAME)?.execute(params)?;
-        fail(tx, &loser, Reason::Superseded, &format!("{winner} took its place"), now)?;
+        fail(tx, &loser, Reason::Superseded, &format!("{winner} took its place"), None, now)?;
     }
     Ok(())
 }

@@ -68,6 +68,7 @@ CREATE TABLE deployments (
   status             TEXT    NOT NULL CHECK (status IN ('queued', 'building', 'deploying', 'succeeded', 'failed')),
   reason             TEXT,
   message            TEXT,
+  detail             TEXT,
   superseded_by      TEXT,
   cancel_reason      TEXT,
   created_at_ms      INTEGER NOT NULL,

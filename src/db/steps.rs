@@ -171,7 +171,7 @@ mod tests {
         let bench = Bench::core();
         let id = bench.queued(&bench.service("api"), "main", T0);
 
-        crate::db::deployments::fail(&bench.tx(), &id, Reason::Cancelled, "", T0).unwrap();
+        crate::db::deployments::fail(&bench.tx(), &id, Reason::Cancelled, "", None, T0).unwrap();
 
         assert_eq!(statuses(&bench, &id), [Skipped; 3]);
     }

@@ -82,7 +82,7 @@ async fn execute<E: Executor>(
 /// Who stopped a run knows why it failed better than the executor does; a run that made it all the same has succeeded.
 fn with_cause(outcome: Outcome, cause: Option<(Reason, String)>) -> Outcome {
     match (outcome, cause) {
-        (Outcome::Failed { .. }, Some((reason, message))) => Outcome::Failed { reason, message },
+        (Outcome::Failed { .. }, Some((reason, message))) => Outcome::failed(reason, message),
         (outcome, _) => outcome,
     }
 }
@@ -91,7 +91,7 @@ async fn conclude<E>(inner: &Inner<E>, id: &DeploymentId, outcome: Outcome) {
     let now = inner.clock.now();
     match &outcome {
         Outcome::Succeeded => tracing::info!(deployment.id = %id, "deployment succeeded"),
-        Outcome::Failed { reason, message } => {
+        Outcome::Failed { reason, message, .. } => {
             tracing::info!(deployment.id = %id, reason = reason.as_str(), message, "deployment failed");
         }
     }
@@ -99,12 +99,12 @@ async fn conclude<E>(inner: &Inner<E>, id: &DeploymentId, outcome: Outcome) {
         Outcome::Succeeded if deployments::succeed(tx, id, now)? => Ok(()),
         Outcome::Succeeded => {
             let message = "the executor reported success before it deployed";
-            deployments::fail(tx, id, Reason::Internal, message, now).map(drop)
+            deployments::fail(tx, id, Reason::Internal, message, None, now).map(drop)
         }
-        Outcome::Failed { reason, message } => {
+        Outcome::Failed { reason, message, detail } => {
             let asked = deployments::find(tx, id)?.as_ref().and_then(asked_to_stop);
             let (reason, message) = asked.unwrap_or((*reason, message.clone()));
-            deployments::fail(tx, id, reason, &message, now).map(drop)
+            deployments::fail(tx, id, reason, &message, detail.as_deref(), now).map(drop)
         }
     };
     persist(&inner.db, &inner.is_draining, write, id).await;

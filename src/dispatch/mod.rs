@@ -232,7 +232,7 @@ impl<E: Executor> Dispatcher<E> {
             self.inner
                 .db
                 .core()
-                .write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, now))
+                .write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, None, now))
                 .await?;
         }
         Ok(())
@@ -264,7 +264,7 @@ impl<E: Executor> Dispatcher<E> {
         self.inner
             .db
             .core()
-            .write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, now))
+            .write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, None, now))
             .await?;
         Ok(())
     }

@@ -46,8 +46,9 @@ impl<E: Executor> Dispatcher<E> {
                 (Reason::Interrupted, "the server stopped while it ran".to_owned())
             };
         let (reason, message) = asked_to_stop(&deployment).unwrap_or(otherwise);
-        let write =
-            move |tx: &db::Tx<'_>| deployments::fail(tx, &deployment.id, reason, &message, now).map(drop);
+        let write = move |tx: &db::Tx<'_>| {
+            deployments::fail(tx, &deployment.id, reason, &message, None, now).map(drop)
+        };
         self.inner.db.core().write(write).await
     }
 

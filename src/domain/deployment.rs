@@ -88,6 +88,8 @@ pub struct Deployment {
     pub reason: Option<Reason>,
     /// A sentence for people about what it waits for or why it ended.
     pub message: Option<String>,
+    /// The line of who knows why it failed: git's, the builder's, the cluster's. Shown only with a credential.
+    pub detail: Option<String>,
     /// The deployment that took its place.
     pub superseded_by: Option<DeploymentId>,
     /// When it was accepted.

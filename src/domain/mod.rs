@@ -24,6 +24,7 @@ mod names;
 mod password;
 mod redaction;
 mod repository;
+mod secret_key;
 mod service;
 mod span;
 mod status;
@@ -32,6 +33,7 @@ mod tekton_settings;
 mod token;
 mod urls;
 mod who;
+mod workload;
 
 pub use act::{Act, ActKind, Subject};
 pub use address::AddressRange;
@@ -52,14 +54,16 @@ pub use log_lines::LogLines;
 pub use password::{PASSWORD_MIN, Password, PasswordHash};
 pub use redaction::Redactor;
 pub use repository::{Repository, RepositoryError, Transport};
+pub use secret_key::SecretKey;
 pub use service::{QueuePolicy, Service, ServiceId, ServiceName};
 pub use span::Span;
 pub use status::{Reason, Status};
 pub use step::{Step, StepRecord, StepStatus};
-pub use tekton_settings::{CacheRepository, TektonSettings, Workload};
+pub use tekton_settings::{CacheRepository, TektonSettings};
 pub use token::{ApiToken, HookToken, Scope, TokenHash, TokenKey, TokenKeyError};
 pub use urls::Urls;
 pub use who::Who;
+pub use workload::Workload;
 
 /// A value that breaks a rule of the product: which field, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

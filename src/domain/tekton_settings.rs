@@ -4,13 +4,14 @@
 //! values of build arguments are free and are encoded where they are written.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
 use super::image::ImageRepository;
-use super::names::{is_label, is_subdomain};
+use super::names::is_subdomain;
+use super::secret_key::SecretKey;
+use super::workload::Workload;
 
 /// Longest path inside a repository, in bytes.
 const MAX_PATH: usize = 500;
@@ -18,6 +19,13 @@ const MAX_PATH: usize = 500;
 const MAX_BUILD_ARGS: usize = 100;
 const MAX_BUILD_ARG: usize = 4_096;
 const MAX_BUILD_ARGS_BYTES: usize = 32_768;
+
+/// Most build secrets.
+const MAX_BUILD_SECRETS: usize = 16;
+/// Longest name of a stage and of a build secret, in bytes.
+const MAX_WORD: usize = 100;
+/// A build argument that would have another program read the Dockerfile.
+const FRONTEND_ARGUMENT: &str = "BUILDKIT_SYNTAX";
 
 /// Where layers of earlier builds are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,77 +77,6 @@ impl TryFrom<String> for CacheRepository {
     }
 }
 
-/// The Kubernetes Deployment that serves, and which of its containers is given the image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct Workload {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub deployment: String,
-    /// The container; needed only where there is more than one.
-    pub container: Option<String>,
-}
-
-impl Workload {
-    /// Reads `NAMESPACE/DEPLOYMENT` or `NAMESPACE/DEPLOYMENT/CONTAINER`.
-    ///
-    /// # Errors
-    /// Says which part is wrong.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let mut parts = text.splitn(3, '/');
-        let (Some(namespace), Some(deployment)) = (parts.next(), parts.next()) else {
-            return Err(Invalid::new(
-                "workload",
-                "must be NAMESPACE/DEPLOYMENT or NAMESPACE/DEPLOYMENT/CONTAINER",
-            ));
-        };
-        let container = parts.next().map(str::to_owned);
-        let workload = Self { namespace: namespace.to_owned(), deployment: deployment.to_owned(), container };
-        workload.check()?;
-        Ok(workload)
-    }
-
-    /// Checks the three names.
-    ///
-    /// # Errors
-    /// Says which one is wrong.
-    pub fn check(&self) -> Result<(), Invalid> {
-        let wrong = |part: &str, detail: &str| Err(Invalid::new(format!("workload.{part}"), detail));
-        if !is_label(&self.namespace) {
-            return wrong("namespace", "is 1 to 63 of a-z, 0-9 and -, with no - at either end");
-        }
-        if !is_subdomain(&self.deployment) {
-            return wrong("deployment", "is the name of a Kubernetes Deployment: a-z, 0-9, - and .");
-        }
-        if self.container.as_ref().is_some_and(|container| !is_label(container)) {
-            return wrong("container", "is 1 to 63 of a-z, 0-9 and -, with no - at either end");
-        }
-        Ok(())
-    }
-}
-
-impl From<Workload> for String {
-    fn from(workload: Workload) -> Self {
-        workload.to_string()
-    }
-}
-
-impl TryFrom<String> for Workload {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        Self::parse(&text)
-    }
-}
-
-impl fmt::Display for Workload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.deployment)?;
-        self.container.as_ref().map_or(Ok(()), |container| write!(f, "/{container}"))
-    }
-}
-
 /// How the executor `tekton` builds and deploys a service. Its serde form is that of the database: a field that is added
 /// needs `#[serde(default)]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +89,12 @@ pub struct TektonSettings {
     pub dockerfile: String,
     /// The folder that the build sees, relative to the repository's root; `.` is the root.
     pub context: String,
+    /// The stage to build; none is the last one.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// What the Dockerfile may mount by these names, out of Secrets of the build namespace.
+    #[serde(default)]
+    pub build_secrets: BTreeMap<String, SecretKey>,
     /// Arguments of the build. They end in the image's history: no place for secrets.
     pub build_args: BTreeMap<String, String>,
     /// Secret in the build namespace, type `kubernetes.io/basic-auth` or `kubernetes.io/ssh-auth`; used in `clone` only.
@@ -172,6 +115,8 @@ impl TektonSettings {
             cache_repository: CacheRepository::default(),
             dockerfile: "Dockerfile".to_owned(),
             context: ".".to_owned(),
+            target: None,
+            build_secrets: BTreeMap::new(),
             build_args: BTreeMap::new(),
             git_secret: None,
             registry_secret: None,
@@ -194,7 +139,13 @@ impl TektonSettings {
                 return Err(Invalid::new(field, "is the name of a Secret: a-z, 0-9, - and ."));
             }
         }
+        if self.target.as_ref().is_some_and(|stage| !is_word(stage)) {
+            let detail =
+                "is the name of a stage: letters, digits and . _ -, beginning with a letter or a digit";
+            return Err(Invalid::new("target", detail));
+        }
         self.workload.check()?;
+        self.check_build_secrets()?;
         self.check_build_args()
     }
 
@@ -204,6 +155,19 @@ impl TektonSettings {
             CacheRepository::BesideImage => Some(format!("{}-cache-e{epoch}", self.image)),
             CacheRepository::None => None,
             CacheRepository::At(repository) => Some(format!("{repository}-e{epoch}")),
+        }
+    }
+
+    fn check_build_secrets(&self) -> Result<(), Invalid> {
+        if self.build_secrets.len() > MAX_BUILD_SECRETS {
+            return Err(Invalid::new("buildSecrets", format!("at most {MAX_BUILD_SECRETS} secrets")));
+        }
+        match self.build_secrets.keys().find(|name| !is_word(name)) {
+            None => Ok(()),
+            Some(name) => Err(Invalid::new(
+                format!("buildSecrets.{name}"),
+                "a secret's name is letters, digits and . _ -, beginning with a letter or a digit",
+            )),
         }
     }
 
@@ -218,6 +182,9 @@ impl TektonSettings {
                 && !name.as_bytes()[0].is_ascii_digit();
             if !is_name {
                 return Err(Invalid::new(field, "an argument's name is letters, digits and _"));
+            }
+            if name == FRONTEND_ARGUMENT {
+                return Err(Invalid::new(field, "Dockerfiles are built by BuildKit's own frontend alone"));
             }
             if value.len() > MAX_BUILD_ARG || value.contains('\0') {
                 return Err(Invalid::new(
@@ -235,6 +202,13 @@ impl TektonSettings {
         }
         Ok(())
     }
+}
+
+/// The name of a stage or of a build secret.
+fn is_word(text: &str) -> bool {
+    (1..=MAX_WORD).contains(&text.len())
+        && text.as_bytes()[0].is_ascii_alphanumeric()
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 fn check_path(field: &str, path: &str) -> Result<(), Invalid> {
@@ -280,15 +254,6 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_is_two_or_three_names() {
-        assert_eq!(Workload::parse("apps/api/web").unwrap().to_string(), "apps/api/web");
-        assert_eq!(Workload::parse("apps/api").unwrap().container, None);
-        for wrong in ["", "api", "apps/", "/api", "Apps/api", "apps/api/", "apps/api/web/x", "apps/a_b"] {
-            assert!(Workload::parse(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
     fn the_cache_goes_by_epoch_beside_the_image_or_elsewhere_or_nowhere() {
         let mut settings = settings();
         assert_eq!(settings.cache_at(3).as_deref(), Some("registry.example.com/team/app-cache-e3"));
@@ -307,6 +272,31 @@ mod tests {
             assert_eq!(broken.check().unwrap_err().field, "dockerfile", "{wrong}");
         }
         assert!(TektonSettings { context: "services/api".to_owned(), ..settings() }.check().is_ok());
+    }
+
+    #[test]
+    fn a_build_secret_has_a_name_that_is_one_word() {
+        let key = SecretKey::parse("buildSecrets.npm", "npm-token/.dockerconfigjson").unwrap();
+        for (name, is_right) in
+            [("npm", true), ("npm.rc-1_2", true), ("", false), ("a,b", false), (".a", false)]
+        {
+            let build_secrets = BTreeMap::from([(name.to_owned(), key.clone())]);
+            let settings = TektonSettings { build_secrets, ..settings() };
+            assert_eq!(settings.check().is_ok(), is_right, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_stage_is_a_word_and_no_argument_names_another_frontend() {
+        for (stage, is_right) in
+            [("build", true), ("Prod-1.2", true), ("2", true), ("-x", false), ("$(x)", false)]
+        {
+            let settings = TektonSettings { target: Some(stage.to_owned()), ..settings() };
+            assert_eq!(settings.check().is_ok(), is_right, "{stage}");
+        }
+        let build_args = BTreeMap::from([("BUILDKIT_SYNTAX".to_owned(), "example.com/own".to_owned())]);
+        let refused = TektonSettings { build_args, ..settings() }.check().unwrap_err();
+        assert_eq!(refused.field, "buildArgs.BUILDKIT_SYNTAX");
     }
 
     #[test]

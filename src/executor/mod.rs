@@ -184,15 +184,26 @@ pub enum Outcome {
     Failed {
         /// The word.
         reason: Reason,
-        /// A sentence for people, without a full stop.
+        /// A sentence for everybody, without a full stop.
         message: String,
+        /// The line of who knows, for callers with a credential: git's, the builder's, the cluster's.
+        detail: Option<String>,
     },
 }
 
 impl Outcome {
     /// It does not serve, and why: the word, and a sentence for people without a full stop.
     pub fn failed(reason: Reason, message: impl Into<String>) -> Self {
-        Self::Failed { reason, message: message.into() }
+        Self::Failed { reason, message: message.into(), detail: None }
+    }
+
+    /// The same with the line of who knows.
+    #[must_use]
+    pub fn with_detail(mut self, line: Option<String>) -> Self {
+        if let Self::Failed { detail, .. } = &mut self {
+            *detail = line;
+        }
+        self
     }
 }
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, ClusterAt, Config};
+use crate::config::{self, BuilderFlags, ClusterAt, Config};
 use crate::dispatch::Executors;
 use crate::domain::{DeploymentId, ExecutorKind, Finding, Service, ServiceId, Step};
 use crate::executor::local::LocalExecutor;
-use crate::executor::tekton::{Common, StepImages, TektonExecutor, client};
+use crate::executor::tekton::{BuilderSettings, Common, StepImages, TektonExecutor, client};
 use crate::executor::{Error, Events, Executor, Outcome, Run, Settled};
 
 /// Whatever runs deployments.
@@ -115,8 +115,19 @@ async fn tekton(config: &Config, instance: String) -> anyhow::Result<Option<Tekt
     let images =
         StepImages { clone: image(Step::Clone)?, build: image(Step::Build)?, deploy: image(Step::Deploy)? };
     let client = connect(at).await.map_err(anyhow::Error::msg)?;
-    let common = Common { namespace: config.cluster.build_namespace.clone(), instance, images };
+    let builder = builder(&config.builder);
+    let namespace = config.cluster.build_namespace.clone();
+    let common = Common { namespace, instance, images, builder };
     Ok(Some(TektonExecutor::new(client, common)))
+}
+
+/// What builds in a cluster are told of its nodes and registries.
+pub(crate) fn builder(flags: &BuilderFlags) -> BuilderSettings {
+    BuilderSettings {
+        insecure_registries: flags.insecure_registry.clone(),
+        apparmor: flags.build_apparmor.clone(),
+        seccomp: flags.build_seccomp.clone(),
+    }
 }
 
 /// A connection to the cluster that the settings name.

@@ -102,6 +102,7 @@ pub struct StepJson {
 pub struct DeploymentDetails {
     pub commit_subject: Option<String>,
     pub failure: Option<FailureJson>,
+    pub detail: Option<String>,
     pub image_digest: Option<String>,
     pub run_name: String,
     pub trigger: Word,
@@ -174,6 +175,7 @@ impl DeploymentDetails {
         Self {
             commit_subject: deployment.commit_subject.clone(),
             failure,
+            detail: deployment.detail.clone(),
             image_digest: deployment.image.as_ref().map(|image| image.digest.to_string()),
             run_name: deployment.id.run_name().to_string(),
             trigger: deployment.trigger.as_str().into(),

@@ -72,7 +72,11 @@ pub struct TektonFields {
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub context: Change<String>,
     #[serde(skip_serializing_if = "Change::is_keep")]
+    pub target: Change<String>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
     pub build_args: Change<Pairs>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub build_secrets: Change<Pairs>,
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub git_secret: Change<String>,
     #[serde(skip_serializing_if = "Change::is_keep")]
@@ -139,7 +143,9 @@ impl Shape for TektonFields {
             cache_repository: fields.change("cacheRepository", "a text"),
             dockerfile: fields.change("dockerfile", "a text"),
             context: fields.change("context", "a text"),
+            target: fields.change("target", "a text"),
             build_args: fields.change("buildArgs", PAIRS),
+            build_secrets: fields.change("buildSecrets", PAIRS),
             git_secret: fields.change("gitSecret", "a text"),
             registry_secret: fields.change("registrySecret", "a text"),
             workload: fields.change_shape("workload"),
@@ -199,13 +205,16 @@ impl LocalFields {
     }
 }
 
+fn pairs<T: ToString>(own: &BTreeMap<String, T>) -> Pairs {
+    own.iter().map(|(name, value)| (name.clone(), Some(value.to_string()))).collect()
+}
+
 impl TektonFields {
     /// Of a service without these settings all are null.
     pub fn of(settings: Option<&TektonSettings>) -> Self {
         let text = |of: fn(&TektonSettings) -> Option<String>| settings.and_then(of).into();
-        let pairs = settings.map(|settings| {
-            settings.build_args.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect()
-        });
+        let arguments = settings.map(|own| pairs(&own.build_args));
+        let secrets = settings.map(|own| pairs(&own.build_secrets));
         Self {
             image: text(|own| Some(own.image.to_string())),
             cache_repository: text(|own| {
@@ -213,7 +222,9 @@ impl TektonFields {
             }),
             dockerfile: text(|own| Some(own.dockerfile.clone())),
             context: text(|own| Some(own.context.clone())),
-            build_args: Change::from(pairs),
+            target: text(|own| own.target.clone()),
+            build_args: Change::from(arguments),
+            build_secrets: Change::from(secrets),
             git_secret: text(|own| own.git_secret.clone()),
             registry_secret: text(|own| own.registry_secret.clone()),
             workload: Change::from(settings.map(|own| own.workload.clone().into())),

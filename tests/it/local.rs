@@ -98,7 +98,7 @@ impl Bench {
 
     pub async fn failure(&self, run: &Run) -> (Reason, String) {
         match self.end(run).await.1 {
-            Outcome::Failed { reason, message } => (reason, message),
+            Outcome::Failed { reason, message, .. } => (reason, message),
             Outcome::Succeeded => panic!("it succeeded"),
         }
     }

@@ -26,7 +26,7 @@ async fn a_new_service_is_shown_as_it_will_be_read() {
         "id": "x", "name": "api", "repository": "https://git.example.com/acme/api.git", "defaultBranch": "main",
         "executor": "local", "queuePolicy": "coalesce", "timeout": "1h", "url": null, "buildCommand": "",
         "deployCommand": "./deploy.sh", "env": {}, "gitTokenFile": null, "gitSshKeyFile": null, "image": null,
-        "cacheRepository": null, "dockerfile": null, "context": null, "buildArgs": null, "gitSecret": null,
+        "cacheRepository": null, "dockerfile": null, "context": null, "target": null, "buildArgs": null, "buildSecrets": null, "gitSecret": null,
         "registrySecret": null, "workload": null, "rollback": null, "frozen": null,
         "createdAt": "2026-11-24T14:30:49.120Z",
     });

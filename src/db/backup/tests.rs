@@ -29,7 +29,7 @@ async fn filled() -> (TempDir, Db, [DeploymentId; 3]) {
             }
             let ready = [ExecutorKind::Local].into_iter().collect();
             queue::claim_next(tx, queue::Claims { ready, concurrency: 1 }, T0)?;
-            deployments::fail(tx, &ids[2], Reason::Cancelled, "", T0)?;
+            deployments::fail(tx, &ids[2], Reason::Cancelled, "", None, T0)?;
             Ok::<_, Error>(ids)
         })
         .await

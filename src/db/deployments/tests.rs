@@ -27,7 +27,7 @@ fn advance(bench: &Bench, id: &DeploymentId, status: &str) {
             .unwrap();
     }
     if status == "failed" {
-        assert!(fail(&bench.tx(), id, Reason::BuildFailed, "first", T0).unwrap());
+        assert!(fail(&bench.tx(), id, Reason::BuildFailed, "first", None, T0).unwrap());
     } else if status != "building" {
         assert!(begin_deploying(&bench.tx(), id).unwrap());
     }
@@ -73,7 +73,8 @@ fn what_has_ended_never_changes_again() {
     let ids = in_each_status(&bench);
     let later = T0.plus(Duration::from_secs(1));
 
-    let changed = ids.each_ref().map(|id| fail(&bench.tx(), id, Reason::Timeout, "second", later).unwrap());
+    let changed =
+        ids.each_ref().map(|id| fail(&bench.tx(), id, Reason::Timeout, "second", None, later).unwrap());
 
     assert_eq!(changed, [true, true, true, false, false]);
     assert_eq!(words(&bench, &ids), ["failed", "failed", "failed", "succeeded", "failed"]);
@@ -91,7 +92,7 @@ fn a_failure_ends_the_running_step_and_skips_the_others() {
     steps::finish(&tx, id, Step::Clone, true, Some(0), T0).unwrap();
     steps::start(&tx, id, Step::Build, T0).unwrap();
 
-    fail(&tx, id, Reason::Timeout, "too long", T0).unwrap();
+    fail(&tx, id, Reason::Timeout, "too long", None, T0).unwrap();
 
     let statuses = steps::list(&tx, &bench.find(id)).unwrap().map(|record| record.status);
     assert_eq!(statuses, [StepStatus::Succeeded, StepStatus::Failed, StepStatus::Skipped]);
@@ -189,7 +190,7 @@ fn a_page_shows_the_newest_first_and_only_what_its_filter_lets_through() {
     let bench = Bench::core();
     let service = bench.service("api");
     let ids = ["a", "b", "a"].map(|branch| bench.queued(&service, branch, T0));
-    fail(&bench.tx(), &ids[0], Reason::Cancelled, "", T0).unwrap();
+    fail(&bench.tx(), &ids[0], Reason::Cancelled, "", None, T0).unwrap();
     let page = |filter: Filter| -> Vec<_> {
         list_for_service(&bench.tx(), &service.id, &filter).unwrap().into_iter().map(|d| d.id).collect()
     };

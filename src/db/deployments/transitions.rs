@@ -13,17 +13,20 @@ pub fn fail(
     id: &DeploymentId,
     reason: Reason,
     message: &str,
+    detail: Option<&str>,
     now: Timestamp,
 ) -> Result<bool, Error> {
     const SQL: &str = "
         UPDATE deployments
-           SET status = 'failed', reason = :reason, message = :message, finished_at_ms = :now, version = version + 1
+           SET status = 'failed', reason = :reason, message = :message, detail = :detail, finished_at_ms = :now,
+               version = version + 1
          WHERE id = :id
            AND status IN ('queued', 'building', 'deploying')";
     let params = named_params! {
         ":id": id.as_str(),
         ":reason": reason.as_str(),
         ":message": message,
+        ":detail": detail,
         ":now": now.as_millis(),
     };
     let changed = tx.conn().prepare_cached(SQL)?.execute(params)? == 1;
@@ -95,7 +98,7 @@ pub fn cancel(
         return Ok(Cancel::AlreadyFinal);
     }
     if deployment.status == Status::Queued {
-        fail(tx, &deployment.id, reason, message, now)?;
+        fail(tx, &deployment.id, reason, message, None, now)?;
         return Ok(Cancel::Ended);
     }
     let params =

@@ -146,7 +146,7 @@ fn the_next_of_a_service_is_claimed_when_the_one_before_has_ended() {
     let ids = [(); 2].map(|()| bench.queued(&service, "main", T0));
     bench.claim(T0).unwrap();
 
-    fail(&bench.tx(), &ids[0], Reason::BuildFailed, "", T0).unwrap();
+    fail(&bench.tx(), &ids[0], Reason::BuildFailed, "", None, T0).unwrap();
 
     assert_eq!(bench.claim(T0).unwrap().id, ids[1]);
 }

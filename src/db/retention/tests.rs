@@ -14,7 +14,7 @@ fn later() -> Timestamp {
 
 fn failed(bench: &Bench, service: &Service) -> DeploymentId {
     let id = bench.queued(service, "main", T0);
-    assert!(deployments::fail(&bench.tx(), &id, Reason::Cancelled, "", T0).unwrap());
+    assert!(deployments::fail(&bench.tx(), &id, Reason::Cancelled, "", None, T0).unwrap());
     id
 }
 

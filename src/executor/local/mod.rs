@@ -144,7 +144,7 @@ impl LocalExecutor {
         log.tell(Event::StepFinished { step: Step::Clone, succeeded, exit_code }).await;
         Ok(match cloned {
             Cloned::At { commit, .. } => Ok(commit),
-            Cloned::Failed { reason, message, .. } => Err(Outcome::Failed { reason, message }),
+            Cloned::Failed { reason, message, .. } => Err(Outcome::failed(reason, message)),
             Cloned::Stopped(_) => Err(stopped()),
         })
     }

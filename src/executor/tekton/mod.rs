@@ -28,7 +28,7 @@ use install::preflight;
 pub struct StepImages {
     /// Holds git and our binary.
     pub clone: String,
-    /// Holds buildah and our binary.
+    /// Holds BuildKit and our binary.
     pub build: String,
     /// Holds our binary.
     pub deploy: String,
@@ -54,6 +54,29 @@ pub struct Common {
     pub instance: String,
     /// The steps' images.
     pub images: StepImages,
+    /// What the cluster and its registries ask of the builder.
+    pub builder: BuilderSettings,
+}
+
+impl Common {
+    /// What is needed to build and nothing else.
+    pub fn for_builds(namespace: &str, image: &str, builder: BuilderSettings) -> Self {
+        let images = [(); 3].map(|()| image.to_owned());
+        let [clone, build, deploy] = images;
+        let images = StepImages { clone, build, deploy };
+        Self { namespace: namespace.to_owned(), instance: String::new(), images, builder }
+    }
+}
+
+/// What the nodes and the registries of a cluster ask of the builder.
+#[derive(Debug, Clone, Default)]
+pub struct BuilderSettings {
+    /// Hosts of registries that speak http, or whose certificates nobody checks.
+    pub insecure_registries: Vec<String>,
+    /// A Localhost profile of AppArmor for the build's container; none is no profile.
+    pub apparmor: Option<String>,
+    /// The same for seccomp.
+    pub seccomp: Option<String>,
 }
 
 /// Runs deployments in one build namespace of one cluster. Cheap to clone.

@@ -28,6 +28,8 @@ pub(super) const OF_PIPELINE_RUN: &str = "tekton.dev/pipelineRun";
 /// Tekton's own label on TaskRuns and pods: the name of the task in the pipeline.
 pub(super) const OF_PIPELINE_TASK: &str = "tekton.dev/pipelineTask";
 
+/// The name of the one run that only tries whether builds work.
+pub(super) const PROBE_RUN: &str = "stackblaze-probe-build";
 /// The task that fetches, builds and pushes.
 pub(super) const BUILD_TASK: &str = "build";
 /// The task that patches the workload.
@@ -45,6 +47,8 @@ pub(super) const SUBJECT_RESULT: &str = "subject";
 pub(super) const DIGEST_RESULT: &str = "digest";
 /// Result of both tasks: one sentence about why the step failed.
 pub(super) const MESSAGE_RESULT: &str = "message";
+/// Result of the build task: the line that says why the step failed, as git or the builder wrote it.
+pub(super) const DETAIL_RESULT: &str = "detail";
 /// Result of the deploy task: the image that served before.
 pub(super) const PREVIOUS_IMAGE_RESULT: &str = "previous-image";
 

@@ -8,7 +8,7 @@ use crate::domain::{
 };
 use crate::executor::{ClusterRun, Plan, Run};
 
-use super::{Common, StepImages};
+use super::{BuilderSettings, Common, StepImages};
 
 pub(super) fn common() -> Common {
     Common {
@@ -18,6 +18,10 @@ pub(super) fn common() -> Common {
             clone: "registry.example.com/stackblaze-builder:1".to_owned(),
             build: "registry.example.com/stackblaze-builder:1".to_owned(),
             deploy: "registry.example.com/stackblaze:1".to_owned(),
+        },
+        builder: BuilderSettings {
+            insecure_registries: vec!["registry.example.com:5000".to_owned()],
+            ..BuilderSettings::default()
         },
     }
 }

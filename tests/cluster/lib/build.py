@@ -2,7 +2,7 @@
 import os, shutil, subprocess
 from pathlib import Path
 
-from .common import CACHE, HERE, IMAGES, KUBE, TEKTON, Fail, locked, run, say
+from .common import BUILDKIT, CACHE, HERE, IMAGES, KUBE, PROJECT, TEKTON, Fail, locked, run, say
 
 # Programs that both levels need, and the package of each; the full cluster's packages on top.
 TOOLS = {"ip": "iproute2", "nsenter": "util-linux", "openssl": "openssl", "git": "git"}
@@ -49,10 +49,12 @@ def install(api_only):
             say(f"apt: {' '.join(missing)}")
             apt_get("update")
             apt_get("install", "--no-install-recommends", *missing)
-        go_build(KUBE, "kube", build_kube)
-        go_build(TEKTON, "tekton", build_tekton)
-        if not api_only and not built(IMAGES):
-            images.build_all()
+        go_build(KUBE, HERE / "kube", build_kube)
+        go_build(TEKTON, HERE / "tekton", build_tekton)
+        if not api_only:
+            go_build(BUILDKIT, PROJECT / "deploy/builder", build_tools)
+            if not built(IMAGES):
+                images.build_all()
     say(f"installed in {CACHE}: {KUBE.name}, {TEKTON.name}{'' if api_only else f', {IMAGES.name}'}")
 
 
@@ -64,7 +66,8 @@ def apt_get(*argv, limit=900):
                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"})
 
 
-def go_build(target, name, build):
+def go_build(target, source, build):
+    name = target.name.partition("-")[0]
     if built(target):
         return
     if (go_version() or (0,)) < GO_AT_LEAST:
@@ -76,7 +79,7 @@ def go_build(target, name, build):
     gocache = Path(own or target / "gocache")
     env = {**os.environ, "CGO_ENABLED": "0", "GOCACHE": str(gocache), "GOBIN": str(target / "bin"),
            "GOFLAGS": "-mod=readonly -buildvcs=false -trimpath", "GOWORK": "off"}
-    build(target, lambda *a: run("nice", "-n", "10", "go", *a, cwd=HERE / name, env=env, limit=3600))
+    build(target, lambda *a: run("nice", "-n", "10", "go", *a, cwd=source, env=env, limit=3600))
     if not own:
         shutil.rmtree(gocache)
     (target / "done").touch()
@@ -98,8 +101,13 @@ def build_kube(target, go):
         (target / "bin" / name).symlink_to("kube")
 
 
-def build_tekton(target, go):
+def build_tools(_target, go):
+    """The tools that the go.mod names; as the Dockerfile's stage does it."""
     go("install", "-ldflags", "-s -w", "tool")
+
+
+def build_tekton(target, go):
+    build_tools(target, go)
     source = go("list", "-m", "-f", "{{.Dir}}", "github.com/tektoncd/pipeline").strip()
     shutil.copytree(Path(source) / "config", target / "config", copy_function=shutil.copyfile)
     run("chmod", "-R", "u+w", target / "config")

@@ -6,7 +6,6 @@ import json, os, re, shlex, shutil
 
 from .build import apt_get, built
 from .common import CACHE, HERE, PROJECT, Fail, digest, run, say
-from .image_build import parse
 
 STAGE = "packages"
 # Debian's images are named by number, its mirrors by word.
@@ -30,14 +29,14 @@ def root():
 
 def stage(text):
     """Release and commands of the Dockerfile's stage."""
-    found = next((s for s in parse(text, {})[1] if s.name == STAGE), None)
-    if found is None:
+    text = re.sub(r"\\\n\s*", "", "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#")))
+    found = re.search(rf"^FROM (\S+) AS {STAGE}$(.*?)(?=^FROM |\Z)", text, re.M | re.S)
+    if not found:
         raise Fail(f"the Dockerfile has no stage {STAGE}")
-    number = re.fullmatch(r"(?:.*/)?debian:(\d+)(?:-slim)?", found.base)
+    number = re.fullmatch(r"(?:.*/)?debian:(\d+)(?:-slim)?", found[1])
     if not number or number[1] not in RELEASES:
-        raise Fail(f"{found.base} is no release of Debian that is known here: {RELEASES}")
-    lines = [line for line in found.lines[1:] if line.strip() and not line.lstrip().startswith("#")]
-    instructions = re.sub(r"\\\n\s*", "", "\n".join(lines)).splitlines()
+        raise Fail(f"{found[1]} is no release of Debian that is known here: {RELEASES}")
+    instructions = [line for line in found[2].splitlines() if line.strip()]
     for instruction in instructions:
         if not instruction.startswith("RUN "):
             raise Fail(f"stage {STAGE} may have nothing but RUN, since it is not built by a builder: {instruction}")

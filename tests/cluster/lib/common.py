@@ -94,5 +94,6 @@ def digest(*paths, text=""):
 # What `install` makes lies in folders named by the hash of what it is made from.
 KUBE = CACHE / f"kube-{digest(*(HERE / 'kube' / f for f in ('go.mod', 'go.sum', 'main.go')))}"
 TEKTON = CACHE / f"tekton-{digest(*(HERE / 'tekton' / f for f in ('go.mod', 'go.sum')))}"
+BUILDKIT = CACHE / f"buildkit-{digest(*(PROJECT / 'deploy/builder' / f for f in ('go.mod', 'go.sum')))}"
 IMAGES = CACHE / ("images-" + digest(HERE / "lib/images.py", HERE / "lib/builder_base.py", PROJECT / "Dockerfile",
-                                     text=KUBE.name + TEKTON.name))
+                                     text=KUBE.name + TEKTON.name + BUILDKIT.name))

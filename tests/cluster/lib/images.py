@@ -3,7 +3,7 @@ import hashlib, json, shutil, subprocess
 
 from . import builder_base
 from .build import apt_get
-from .common import IMAGES, KUBE, PRIVATE_REGISTRY, REGISTRY, TEKTON, run, say
+from .common import BUILDKIT, IMAGES, KUBE, TEKTON, run, say
 
 # What a Rust program linked to glibc needs.
 MINIMAL = ["base-files", "libc6", "libgcc-s1", "ca-certificates", "tzdata"]
@@ -28,12 +28,12 @@ def link(path, name):
 def image(name, root, **config):
     """Make the folder root the only layer of name:latest."""
     layer = subprocess.run(["tar", "-C", root, "--numeric-owner", "--sort=name", "--mtime=@0",
-                            "--exclude=./dev/*", "-c", "."],
+                            "--xattrs", "--xattrs-include=security.capability", "--exclude=./dev/*", "-c", "."],
                            check=True, stdout=subprocess.PIPE).stdout
     layer_name = blob(layer)
     settings = json.dumps({
         "architecture": "amd64", "os": "linux", "created": "2026-01-01T00:00:00Z",
-        "config": {"Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], **config},
+        "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], **config},
         "rootfs": {"type": "layers", "diff_ids": [layer_name]}, "history": [{"created_by": LABEL}]}).encode()
     settings_name = blob(settings)
     kind = "application/vnd.oci.image."
@@ -67,11 +67,8 @@ def build_all():
     shutil.copy2(KUBE / "bin/kubectl", busybox / "bin/kubectl")
     image("kubectl", busybox, Cmd=["/bin/sh"])
     builder = builder_base.root()
-    # The cluster's registries speak http, and the build step has no flag for that.
-    conf = builder / "etc/containers/registries.conf.d"
-    conf.mkdir(parents=True, exist_ok=True)
-    (conf / "cluster.conf").write_text("".join(
-        f'[[registry]]\nlocation = "{address}"\ninsecure = true\n' for address in (REGISTRY, PRIVATE_REGISTRY)))
+    for program in ("buildctl", "buildkitd"):
+        shutil.copy2(BUILDKIT / "bin" / program, builder / "usr/local/bin" / program)
     image("builder-base", builder, Cmd=["/bin/sh"])
     debs = download(work / "debs", *MINIMAL)
     minimal = debian_root(work / "minimal", [d for d in debs if d.name.split("_")[0] in MINIMAL])

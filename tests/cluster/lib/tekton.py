@@ -51,7 +51,7 @@ def thing(api, kind, name, namespace=None, labels=None, **rest):
 
 def objects(api_only):
     items = [
-        thing("v1", "Namespace", "builds", labels={"pod-security.kubernetes.io/enforce": "baseline"}),
+        thing("v1", "Namespace", "builds", labels={"pod-security.kubernetes.io/enforce": "privileged"}),
         thing("v1", "Namespace", "apps"),
         thing("v1", "ServiceAccount", "builder", "builds", automountServiceAccountToken=False),
         thing("v1", "ServiceAccount", "deployer", "builds"),

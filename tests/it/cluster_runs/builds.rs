@@ -21,7 +21,7 @@ async fn layer(cluster: &Cluster, app: &App, cache: &str, epoch: u32) -> String 
 
     let log = log_of(&events, Step::Build);
     assert_eq!(outcome, Outcome::Succeeded, "{log}");
-    assert!(!log.contains("warning: the layers could not be kept"), "{log}");
+    assert!(!log.contains("exporting cache to registry failed"), "{log}");
     let pages = app.pages("/layer.txt").await;
     assert_eq!(pages[0].len(), 36, "{pages:?}");
     assert_eq!(pages[0], pages[1]);
@@ -51,7 +51,7 @@ async fn layers_are_reused_until_the_cache_is_cleared_and_then_the_new_ones_are(
 /// the stage that a mount shows is in the cache, and what was made of it is not what the cache had last.
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
-async fn what_the_layer_cache_does_not_see_is_built_again() {
+async fn what_mounts_and_heredocs_show_is_built_again_when_it_changes() {
     let (cluster, app) = (Cluster::connect().await, App::start("unseen", 60).await);
     let (mut served, mut logs) = (Vec::new(), Vec::new());
 
@@ -69,13 +69,6 @@ async fn what_the_layer_cache_does_not_see_is_built_again() {
     let is_old = |(branch, _, texts): &(&str, &str, Vec<String>)| texts.iter().any(|text| text != branch);
     served.retain(is_old);
     assert_eq!(served, [], "{logs:#?}");
-    for log in logs {
-        assert_eq!(
-            log.matches("RUN --mount without type=: built without the layer cache").count(),
-            1,
-            "{log}"
-        );
-    }
     app.remove().await;
 }
 

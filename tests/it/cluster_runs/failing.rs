@@ -32,7 +32,10 @@ async fn failed(run: &Run) -> (Vec<String>, String, Reason, String) {
 async fn a_failing_command_of_the_build_keeps_its_exit_code() {
     let (events, log, reason, message) = failed(&App { name: "api" }.deploys("broken-build")).await;
 
-    assert_eq!((reason, message.as_str()), (Reason::BuildFailed, "the build ended with exit code 7"));
+    assert_eq!(
+        (reason, message.as_str()),
+        (Reason::BuildFailed, "an instruction ended with exit code 7 (line 5 of the Dockerfile)")
+    );
     assert_eq!(events.last().unwrap(), "build finished false Some(7)");
     assert!(log.contains("\nthe build is about to fail\n"), "{log}");
 }

@@ -4,8 +4,11 @@ use serde_json::Value;
 use serde_json::json;
 use stackblaze::domain::BuiltImage;
 use stackblaze::domain::ImageDigest;
+use stackblaze::domain::{Finding, Verdict};
+use stackblaze::executor::Executor as _;
 use stackblaze::executor::KeptImage;
 use stackblaze::executor::Run;
+use stackblaze::executor::tekton::install::probe_build::probe_build;
 use stackblaze::executor::tekton::run::pipeline_run::pipeline_run;
 
 use crate::harness::cluster::App;
@@ -82,8 +85,13 @@ async fn the_policy_refuses_everything_else() {
         (with(&made, BUILD, "volumes", host.clone()), "volumes are empty folders and Secrets"),
         (with(&made, build_step, "securityContext", json!({"privileged": true})), "no privileges"),
         (
-            with(&made, build_step, "securityContext", json!({"capabilities": {"add": ["SYS_ADMIN"]}})),
-            "no privileges",
+            with(
+                &made,
+                build_step,
+                "securityContext",
+                json!({"runAsUser": 1_000, "capabilities": {"add": ["SYS_ADMIN"]}}),
+            ),
+            "SETUID and SETGID alone",
         ),
         (with(&made, pod, "hostNetwork", json!(true)), "no host network"),
         (with(&made, pod, "volumes", host), "no volumes of their own"),
@@ -106,4 +114,26 @@ async fn the_policy_refuses_everything_else() {
         let refused = admitted(&changed).await.expect_err(why);
         assert!(refused.contains("stackblaze-runs") && refused.contains(why), "{why}: {refused}");
     }
+}
+
+#[tokio::test]
+#[ignore = "needs the full test cluster"]
+async fn a_tiny_build_shows_whether_builds_work_and_is_remembered() {
+    let cluster = Cluster::connect().await;
+    let mut other = cluster.common.clone();
+    other.images.build = other.images.deploy.clone();
+    let mut run = App { name: "api" }.deploys("main");
+    run.service.tekton = Some(run.plan.cluster().unwrap().settings.clone());
+
+    let refused = probe_build(&cluster.client, &other).await;
+    let good = probe_build(&cluster.client, &cluster.common).await;
+    let found = cluster.executor.check(&run.service).await;
+
+    assert_eq!(refused.verdict, Verdict::Bad);
+    assert!(refused.detail.contains("only the build gains capabilities"), "{refused:?}");
+    assert_eq!(good, Finding::good("a build in the cluster succeeded"));
+    assert!(
+        found.iter().any(|own| own.detail.starts_with("a build in the cluster succeeded (")),
+        "{found:?}"
+    );
 }

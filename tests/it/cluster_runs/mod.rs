@@ -1,6 +1,7 @@
 //! Whole runs in real pods. Needs the full test cluster with the project's own images; tests/cluster/README.md says how.
 
 mod builds;
+mod dockerfiles;
 mod failing;
 mod good;
 mod install;
@@ -19,7 +20,7 @@ use crate::harness::cluster::Cluster;
 /// Why a run failed, and the sentence.
 fn failure(outcome: Outcome) -> (Reason, String) {
     match outcome {
-        Outcome::Failed { reason, message } => (reason, message),
+        Outcome::Failed { reason, message, .. } => (reason, message),
         Outcome::Succeeded => panic!("it succeeded"),
     }
 }

@@ -111,6 +111,6 @@ async fn the_next_server_goes_on_where_the_last_one_died() {
     let clone = log_of(&whole, Step::Clone);
     assert_eq!(clone.matches("fetching main of").count(), 1, "{clone}");
     assert_eq!(clone.matches("main is at").count(), 1, "{clone}");
-    assert_eq!(log_of(&whole, Step::Build).matches("pushing ").count(), 1);
+    assert_eq!(log_of(&whole, Step::Build).matches("\npushed ").count(), 1);
     app.remove().await;
 }

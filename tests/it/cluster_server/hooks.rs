@@ -96,7 +96,7 @@ async fn a_server_that_is_killed_goes_on_with_what_runs_and_runs_nothing_twice()
         assert_eq!(end["status"], "succeeded", "{end:#}");
     }
     let log = server.log_of(&running).await;
-    assert_eq!((log.matches("main is at").count(), log.matches("pushing ").count()), (1, 1), "{log}");
+    assert_eq!((log.matches("main is at").count(), log.matches("\npushed ").count()), (1, 1), "{log}");
     let label = "stackblaze.dev/service=hook-killed";
     let runs = kubectl(&["-n", BUILDS, "get", "pipelineruns", "-l", label, "-o", "name"], "").await.unwrap();
     assert_eq!(runs.lines().count(), 2, "{runs}");

@@ -324,5 +324,5 @@ impl Executor for Scripted {
 }
 
 fn failed(reason: Reason) -> Outcome {
-    Outcome::Failed { reason, message: format!("as scripted: {}", reason.as_str()) }
+    Outcome::failed(reason, format!("as scripted: {}", reason.as_str()))
 }

@@ -15,7 +15,7 @@ use stackblaze::domain::{
 };
 use stackblaze::executor::Executor as _;
 use stackblaze::executor::Settled;
-use stackblaze::executor::tekton::{Common, StepImages, TektonExecutor, client};
+use stackblaze::executor::tekton::{BuilderSettings, Common, StepImages, TektonExecutor, client};
 use stackblaze::executor::{ClusterRun, Plan, Run};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
@@ -48,7 +48,7 @@ impl Stage {
     /// Beside other tests.
     pub async fn new() -> Self {
         let guard = Arc::clone(&CLUSTER).read_owned().await;
-        Self::build(Share::Shared { _guard: guard }, "baseline").await
+        Self::build(Share::Shared { _guard: guard }, "privileged").await
     }
 
     /// Beside other tests, in a namespace that takes only pods of this Pod Security level.
@@ -60,7 +60,7 @@ impl Stage {
     /// With no other test beside, since this one kills the cluster's processes.
     pub async fn alone() -> Self {
         let guard = Arc::clone(&CLUSTER).write_owned().await;
-        Self::build(Share::Alone { _guard: guard }, "baseline").await
+        Self::build(Share::Alone { _guard: guard }, "privileged").await
     }
 
     async fn build(share: Share, level: &str) -> Self {
@@ -198,7 +198,12 @@ pub fn common(namespace: &str) -> Common {
         build: image("stackblaze-builder"),
         deploy: image("stackblaze"),
     };
-    Common { namespace: namespace.to_owned(), instance: "k3x9".to_owned(), images }
+    Common {
+        namespace: namespace.to_owned(),
+        instance: "k3x9".to_owned(),
+        images,
+        builder: BuilderSettings::default(),
+    }
 }
 
 /// A deployment of a service in the cluster.

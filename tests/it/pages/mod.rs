@@ -70,6 +70,7 @@ impl Case {
             status: Status::Queued,
             reason: None,
             message: None,
+            detail: None,
             superseded_by: None,
             created_at: ACCEPTED,
             started_at: None,

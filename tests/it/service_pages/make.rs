@@ -106,6 +106,8 @@ async fn a_service_of_a_cluster_is_made_as_typed() {
     let more = [
         ("workload", "shop/api/web"),
         ("buildArgs", "MODE=fast\r\nLEVEL=2"),
+        ("target", "release"),
+        ("buildSecrets", "npm=npm-token/token"),
         ("gitSecret", "acme-git"),
         ("cacheRepository", "none"),
         ("buildCommand", "this belongs to the other executor"),
@@ -116,6 +118,8 @@ async fn a_service_of_a_cluster_is_made_as_typed() {
     let shown = server.admin.get("/api/v1/services/api").await.json();
     assert_eq!(shown["workload"], json!({ "namespace": "shop", "deployment": "api", "container": "web" }));
     assert_eq!(shown["buildArgs"], json!({ "MODE": "fast", "LEVEL": "2" }));
+    assert_eq!(shown["buildSecrets"], json!({ "npm": "npm-token/token" }));
+    assert_eq!(shown["target"], "release");
     assert_eq!((&shown["gitSecret"], &shown["registrySecret"]), (&json!("acme-git"), &json!(null)));
     assert_eq!((&shown["cacheRepository"], &shown["rollback"]), (&json!("none"), &json!(false)));
     assert_eq!(shown["buildCommand"], "");
@@ -123,7 +127,7 @@ async fn a_service_of_a_cluster_is_made_as_typed() {
 
 /// The form, the field that is wrong, what stands in it, and what is said about it.
 type Wrong = (&'static [(&'static str, &'static str)], &'static str, &'static str, &'static str);
-const WRONG: [Wrong; 30] = [
+const WRONG: [Wrong; 32] = [
     (&LOCAL, "name", "API", "Name: A service"),
     (&LOCAL, "name", "new", "Name: &#34;new&#34; is the address"),
     (&LOCAL, "repository", "", "Repository: "),
@@ -150,6 +154,8 @@ const WRONG: [Wrong; 30] = [
     (&TEKTON, "dockerfile", "../x", "Dockerfile: "),
     (&TEKTON, "context", "/x", "Folder: "),
     (&TEKTON, "buildArgs", "A-B=1", "Build arguments: A-B: "),
+    (&TEKTON, "buildSecrets", "npm=token", "Build secrets: npm: "),
+    (&TEKTON, "target", "a b", "Stage: "),
     (&TEKTON, "gitSecret", "A b", "Git secret: "),
     (&TEKTON, "registrySecret", "A b", "Registry secret: "),
     (&TEKTON, "cacheRepository", "x", "Cache: "),

@@ -50,7 +50,7 @@ fn kept() -> KeptImage {
 /// Reason and message of a failure.
 fn failure(outcome: &Outcome) -> (Reason, &str) {
     match outcome {
-        Outcome::Failed { reason, message } => (*reason, message),
+        Outcome::Failed { reason, message, .. } => (*reason, message),
         Outcome::Succeeded => panic!("it succeeded"),
     }
 }

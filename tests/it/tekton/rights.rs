@@ -4,17 +4,19 @@ use std::process::Command;
 use std::time::Duration;
 
 use kube::api::PostParams;
-use serde_json::json;
+use serde_json::{Value, json};
 use stackblaze::domain::Workload;
 use stackblaze::executor::Executor as _;
 use stackblaze::executor::Settled;
-use stackblaze::executor::tekton::TektonExecutor;
 use stackblaze::executor::tekton::install::manifests::{ManifestSettings, render};
+use stackblaze::executor::tekton::run::pipeline_run::pipeline_run;
+use stackblaze::executor::tekton::{BuilderSettings, TektonExecutor};
 
 use super::*;
 use crate::harness::following::Following;
 use crate::harness::guest::output_of;
 use crate::harness::soon;
+use crate::harness::stage;
 use crate::harness::stage::{common, read, runs_of, through};
 
 /// Time between two looks whether the policy is in force.
@@ -28,6 +30,7 @@ async fn install(stage: &Stage) -> String {
         public_url: None,
         namespace: format!("{}-server", stage.namespace),
         build_namespace: stage.namespace.clone(),
+        builder: BuilderSettings::default(),
         workloads: vec![Workload::parse("apps/api").unwrap()],
     };
     apply(&render(&settings).unwrap()).await;
@@ -96,4 +99,64 @@ async fn the_rights_of_our_manifests_are_enough_and_their_policy_keeps_others_ou
     let (reason, message) = failure(&outcome);
     assert_eq!(reason, Reason::InvalidPipeline);
     assert!(message.contains("runs stackblaze rollout in StackBlaze's own image"), "{message}");
+
+    whoever_wants_more_is_refused(&stage, &token).await;
+}
+
+/// The run of a deployment with one thing in it that is not as the server makes it. A pointer to the end of a list adds.
+fn planted(run: &Value, pointer: &str, value: &Value) -> Value {
+    let mut run = run.clone();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    match run.pointer_mut(parent).unwrap_or_else(|| panic!("{parent}")) {
+        Value::Array(list) if name == "-" => list.push(value.clone()),
+        Value::Array(list) => list[name.parse::<usize>().unwrap()] = value.clone(),
+        other => other[name] = value.clone(),
+    }
+    run
+}
+
+/// What the server's account may not create. The policy is the cluster's, so that one test at a time can install it.
+async fn whoever_wants_more_is_refused(stage: &Stage, token: &str) {
+    const CLONE: &str = "/spec/pipelineSpec/tasks/0/taskSpec/steps/0";
+    const BUILD: &str = "/spec/pipelineSpec/tasks/0/taskSpec/steps/1";
+    const DEPLOY: &str = "/spec/pipelineSpec/tasks/1/taskSpec/steps/0";
+    let runs = runs_of(through(&stage.proxy, Some(token)).await, &stage.namespace);
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    let run = stage::run();
+    let own = pipeline_run(&run, run.plan.cluster().unwrap(), &common(&stage.namespace)).unwrap();
+    let unconfined = json!({ "type": "Unconfined" });
+    let volumes = "/spec/pipelineSpec/tasks/0/taskSpec/volumes/-";
+
+    runs.create(&dry_run, &read(own.clone())).await.unwrap();
+    for (pointer, value, message) in [
+        (format!("{CLONE}/securityContext/capabilities/add"), json!(["NET_ADMIN"]), "only the build"),
+        (format!("{CLONE}/securityContext/seccompProfile"), unconfined.clone(), "only the build"),
+        (format!("{CLONE}/securityContext/appArmorProfile"), unconfined.clone(), "only the build"),
+        (format!("{CLONE}/securityContext/allowPrivilegeEscalation"), json!(true), "only the build"),
+        (format!("{DEPLOY}/securityContext/seccompProfile"), unconfined.clone(), "only the build"),
+        (format!("{DEPLOY}/securityContext/appArmorProfile"), unconfined, "only the build"),
+        (format!("{BUILD}/image"), json!("registry.example.com/other:1"), "only the build"),
+        (format!("{BUILD}/command"), json!(["sh"]), "only the build"),
+        (format!("{BUILD}/securityContext/capabilities/add/-"), json!("SYS_ADMIN"), "SETUID and SETGID"),
+        (format!("{BUILD}/securityContext/privileged"), json!(true), "no privileges"),
+        (format!("{BUILD}/securityContext/procMount"), json!("Unmasked"), "no privileges"),
+        (format!("{BUILD}/securityContext/runAsUser"), json!(0), "no step is root"),
+        (format!("{CLONE}/securityContext"), json!({}), "no step is root"),
+        (
+            volumes.to_owned(),
+            json!({ "name": "x", "hostPath": { "path": "/" } }),
+            "empty folders and Secrets",
+        ),
+        (
+            volumes.to_owned(),
+            json!({ "name": "x", "projected": { "sources": [{ "serviceAccountToken": { "path": "t" } }] } }),
+            "empty folders and Secrets",
+        ),
+        ("/spec/taskRunSpecs/0/podTemplate/hostNetwork".to_owned(), json!(true), "no host network"),
+        ("/spec/taskRunSpecs/0/serviceAccountName".to_owned(), json!("deployer"), "only the task deploy"),
+    ] {
+        let refused = runs.create(&dry_run, &read(planted(&own, &pointer, &value))).await;
+        let told = refused.err().unwrap_or_else(|| panic!("{pointer} is let in")).to_string();
+        assert!(told.contains(message), "{pointer}: {told}");
+    }
 }

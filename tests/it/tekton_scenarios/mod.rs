@@ -64,7 +64,7 @@ impl Scenario {
 /// Reason and message of a failure.
 fn failure(outcome: &Outcome) -> (Reason, &str) {
     match outcome {
-        Outcome::Failed { reason, message } => (*reason, message),
+        Outcome::Failed { reason, message, .. } => (*reason, message),
         Outcome::Succeeded => panic!("it succeeded"),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{Invalid, Workload};
+use crate::executor::tekton::BuilderSettings;
 
 const BASE: &str = include_str!("manifests/base.yaml");
 const WORKLOADS: &str = include_str!("manifests/workloads.yaml");
@@ -22,6 +23,8 @@ pub struct ManifestSettings {
     pub namespace: String,
     /// Where runs are created.
     pub build_namespace: String,
+    /// What the server is told of registries and profiles; checked where they were read.
+    pub builder: BuilderSettings,
     /// What may be deployed to; rights name exactly these.
     pub workloads: Vec<Workload>,
 }
@@ -50,12 +53,26 @@ pub fn render(settings: &ManifestSettings) -> Result<String, Invalid> {
     for workload in &settings.workloads {
         by_namespace.entry(&workload.namespace).or_default().insert(&workload.deployment);
     }
-    let mut text = fill(BASE, settings, &[("public_url", &public_url)]);
+    let builder_env = builder_env(&settings.builder);
+    let mut text = fill(BASE, settings, &[("public_url", &public_url), ("builder_env", &builder_env)]);
     for (app, deployments) in by_namespace {
         let deployments = deployments.into_iter().collect::<Vec<_>>().join(", ");
         text.push_str(&fill(WORKLOADS, settings, &[("app", app), ("deployments", &deployments)]));
     }
     Ok(text)
+}
+
+/// Variables of the server, with the template's indentation.
+fn builder_env(builder: &BuilderSettings) -> String {
+    let named = [
+        ("INSECURE_REGISTRY", builder.insecure_registries.join(",")),
+        ("BUILD_APPARMOR", builder.apparmor.clone().unwrap_or_default()),
+        ("BUILD_SECCOMP", builder.seccomp.clone().unwrap_or_default()),
+    ];
+    let set = named.into_iter().filter(|(_, value)| !value.is_empty());
+    set.fold(String::new(), |text, (name, value)| {
+        text + &format!("        - name: STACKBLAZE_{name}\n          value: \"{value}\"\n")
+    })
 }
 
 fn fill(template: &str, settings: &ManifestSettings, more: &[(&str, &str)]) -> String {
@@ -99,6 +116,7 @@ mod tests {
             public_url: None,
             namespace: "stackblaze".to_owned(),
             build_namespace: "stackblaze-builds".to_owned(),
+            builder: BuilderSettings::default(),
             workloads: ["apps/api", "apps/web", "shop/cart"]
                 .map(|text| Workload::parse(text).unwrap())
                 .to_vec(),
@@ -155,6 +173,25 @@ mod tests {
         assert_eq!(render(&broken).unwrap_err().field, "publicUrl");
         let broken = ManifestSettings { namespace: "a b".to_owned(), ..settings() };
         assert_eq!(render(&broken).unwrap_err().field, "namespace");
+    }
+
+    #[test]
+    fn what_the_builder_needs_to_know_goes_to_the_server() {
+        let builder = BuilderSettings {
+            insecure_registries: vec!["10.0.0.1:5000".to_owned(), "r.example.com".to_owned()],
+            apparmor: Some("builder".to_owned()),
+            seccomp: None,
+        };
+
+        let text = render(&ManifestSettings { builder, ..settings() }).unwrap();
+
+        assert!(text.contains(
+            "- name: STACKBLAZE_INSECURE_REGISTRY\n          value: \"10.0.0.1:5000,r.example.com\"\n"
+        ));
+        assert!(
+            text.contains("- name: STACKBLAZE_BUILD_APPARMOR\n          value: \"builder\"\n        ports:")
+        );
+        assert!(!text.contains("BUILD_SECCOMP") && !render(&settings()).unwrap().contains("BUILD_APPARMOR"));
     }
 
     #[test]

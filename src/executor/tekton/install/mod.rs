@@ -2,3 +2,4 @@
 
 pub mod manifests;
 pub mod preflight;
+pub mod probe_build;

@@ -1,6 +1,6 @@
 //! Looks at a cluster and at a workload before anything is deployed, and says what would fail and how to mend it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::authorization::v1 as authorization;
@@ -11,6 +11,7 @@ use kube::api::{Api, ListParams, PostParams};
 use crate::domain::{Finding, TektonSettings, Workload};
 use crate::executor::tekton::api::pipeline_runs;
 use crate::executor::tekton::client::{RefusalKind, answer};
+use crate::executor::tekton::install::probe_build::last_probe;
 use crate::executor::tekton::names::DEPLOYER;
 use crate::executor::tekton::workload_target::target;
 
@@ -54,9 +55,12 @@ pub async fn cluster(client: &Client, build_namespace: &str) -> Vec<Finding> {
 pub async fn service(client: &Client, build_namespace: &str, settings: &TektonSettings) -> Vec<Finding> {
     let mut findings = workload(client, &settings.workload).await;
     findings.extend(deployer(client, build_namespace, &settings.workload).await);
-    for name in [&settings.git_secret, &settings.registry_secret].into_iter().flatten() {
+    let of_builds = settings.build_secrets.values().map(|from| &from.secret);
+    let secrets = [&settings.git_secret, &settings.registry_secret].into_iter().flatten().chain(of_builds);
+    for name in secrets.collect::<BTreeSet<_>>() {
         findings.extend(secret(client, build_namespace, name).await);
     }
+    findings.extend(last_probe(client, build_namespace).await);
     findings
 }
 

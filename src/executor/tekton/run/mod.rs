@@ -7,9 +7,10 @@ mod log_position;
 mod logs;
 mod observe;
 pub mod pipeline_run;
+pub mod probe_run;
 pub mod snapshot;
 mod tasks;
-mod verdict;
+pub(super) mod verdict;
 pub mod view;
 
 use std::time::Duration;

@@ -81,7 +81,7 @@ fn spec(run: &Run, cluster: &ClusterRun, common: &Common) -> Value {
     let mut task_runs = Vec::new();
     let mut results = Vec::new();
     if cluster.kept.is_none() {
-        tasks.push(tasks::build(&cluster.settings, &common.images, &limit));
+        tasks.push(tasks::build(&cluster.settings, common, &limit));
         task_runs.push(json!({
             "pipelineTaskName": BUILD_TASK,
             "serviceAccountName": BUILDER,
@@ -139,7 +139,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::domain::{BuiltImage, DeploymentId, ImageDigest, Repository};
+    use crate::domain::{BuiltImage, DeploymentId, ImageDigest, Repository, SecretKey};
     use crate::executor::tekton::testing::{common, run};
 
     const GOLDEN: &str = include_str!("../../../../tests/data/tekton/pipeline_run.json");
@@ -154,6 +154,9 @@ mod tests {
         let cluster = run.plan.cluster_mut().unwrap();
         cluster.settings.git_secret = Some("git-token".to_owned());
         cluster.settings.registry_secret = Some("registry-push".to_owned());
+        cluster.settings.target = Some("release".to_owned());
+        let key = SecretKey::parse("buildSecrets", "npm-token/token").unwrap();
+        cluster.settings.build_secrets = BTreeMap::from([("npm".to_owned(), key)]);
         cluster.settings.build_args = BTreeMap::from([("MODE".to_owned(), "$(params.image)".to_owned())]);
         cluster.hook = Some("ci".to_owned());
         cluster.page = Some("https://deploy.example.com/deploys/dep_00000001000000000000".to_owned());
@@ -244,13 +247,14 @@ mod tests {
             }
         }
 
-        let secret = |volume: &str| volume.ends_with("-secret");
+        let secret = |volume: &str| volume.contains("-secret");
         let with_secrets: Vec<_> = mounted.iter().filter(|(_, volume)| secret(volume)).collect();
         assert_eq!(
             with_secrets,
             [
                 &("clone".to_owned(), "git-secret".to_owned()),
-                &("build".to_owned(), "registry-secret".to_owned())
+                &("build".to_owned(), "registry-secret".to_owned()),
+                &("build".to_owned(), "build-secrets".to_owned())
             ]
         );
     }

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::domain::{Step, TektonSettings};
-use crate::executor::tekton::StepImages;
 use crate::executor::tekton::names::{
-    BUILD_TASK, COMMIT_RESULT, DEPLOY_TASK, DIGEST_RESULT, MESSAGE_RESULT, PREVIOUS_IMAGE_RESULT,
-    SUBJECT_RESULT, of_build, step_name,
+    BUILD_TASK, COMMIT_RESULT, DEPLOY_TASK, DETAIL_RESULT, DIGEST_RESULT, MESSAGE_RESULT,
+    PREVIOUS_IMAGE_RESULT, SUBJECT_RESULT, of_build, step_name,
 };
+use crate::executor::tekton::{BuilderSettings, Common, StepImages};
 use crate::executor::{ClusterRun, Run};
 
 /// Our binary, found by the image's PATH.
@@ -15,46 +15,62 @@ const PROGRAM: &str = "stackblaze";
 /// Where the sources are, in clone and build.
 const SOURCE_MOUNT: &str = "/src";
 const SOURCE: &str = "/src/tree";
-/// Where buildah keeps layers; overlay does not work on the container's own root.
-const STORE_MOUNT: &str = "/var/lib/containers";
-/// Most that the layers of one build may take.
-const STORE_LIMIT: &str = "10Gi";
+/// Where the builder keeps layers; overlay does not work on the container's own root.
+const STORE_MOUNT: &str = "/var/lib/buildkit";
+/// Most that the layers of one build may take, in GiB. The step itself ends the build at nine tenths of it, since past it
+/// the pod is evicted.
+const STORE_LIMIT: u64 = 10;
+const STORE_LIMIT_BYTES: u64 = STORE_LIMIT * 1024 * 1024 * 1024 / 10 * 9;
 /// The one folder that a step with a read-only root can write.
 const SCRATCH_MOUNT: &str = "/tmp";
 /// Where the Secrets are mounted.
 const GIT_MOUNT: &str = "/var/run/stackblaze/git";
 const REGISTRY_MOUNT: &str = "/var/run/stackblaze/registry";
+const BUILD_SECRETS_MOUNT: &str = "/var/run/stackblaze/build-secrets";
+/// Root owns what is mounted, and the steps are not root. Nobody else sees it: each is mounted in one container.
+const MOUNTED_MODE: u32 = 0o444;
+/// The user of the clone and build steps, which the builder's image has ids for in `/etc/subuid`.
+const BUILDER_USER: u32 = 1_000;
 /// The user of the deploy step; anyone but root will do.
 const NOBODY: u32 = 65_532;
 /// Parameters of the build task, as those of the pipeline are called.
 const BUILD_PARAMS: &[&str] = &["repository", "branch", "commit", "image", "tag", "cache"];
 
 /// Fetches, builds and pushes.
-pub(super) fn build(settings: &TektonSettings, images: &StepImages, limit: &str) -> Value {
-    let mut volumes = vec![
-        json!({"name": "source", "emptyDir": {}}),
-        json!({"name": "clone-scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}}),
-        json!({"name": "store", "emptyDir": {"sizeLimit": STORE_LIMIT}}),
-    ];
-    if let Some(name) = &settings.git_secret {
-        volumes.push(json!({"name": "git-secret", "secret": {"secretName": name, "defaultMode": 0o400}}));
-    }
-    if let Some(name) = &settings.registry_secret {
-        let items = [json!({"key": ".dockerconfigjson", "path": "config.json"})];
-        let secret = json!({"secretName": name, "defaultMode": 0o400, "items": items});
-        volumes.push(json!({"name": "registry-secret", "secret": secret}));
-    }
+pub(super) fn build(settings: &TektonSettings, common: &Common, limit: &str) -> Value {
     json!({
         "name": BUILD_TASK,
         "timeout": limit,
         "params": handed(BUILD_PARAMS),
         "taskSpec": {
             "params": declared(BUILD_PARAMS),
-            "results": results(&[COMMIT_RESULT, SUBJECT_RESULT, DIGEST_RESULT, MESSAGE_RESULT]),
-            "volumes": volumes,
-            "steps": [clone_step(settings, images), build_step(settings, images)],
+            "results": results(&[COMMIT_RESULT, SUBJECT_RESULT, DIGEST_RESULT, MESSAGE_RESULT, DETAIL_RESULT]),
+            "volumes": volumes(settings),
+            "steps": [clone_step(settings, &common.images), build_step(settings, common)],
         },
     })
+}
+
+fn volumes(settings: &TektonSettings) -> Vec<Value> {
+    let mut volumes = vec![
+        json!({"name": "source", "emptyDir": {}}),
+        json!({"name": "clone-scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}}),
+        json!({"name": "store", "emptyDir": {"sizeLimit": format!("{STORE_LIMIT}Gi")}}),
+    ];
+    let secrets = [("git-secret", &settings.git_secret), ("registry-secret", &settings.registry_secret)];
+    for (volume, name) in secrets {
+        volumes.extend(name.as_ref().map(
+            |name| json!({"name": volume, "secret": {"secretName": name, "defaultMode": MOUNTED_MODE}}),
+        ));
+    }
+    if !settings.build_secrets.is_empty() {
+        let sources = settings.build_secrets.iter().map(
+            |(id, from)| json!({"secret": {"name": from.secret, "items": [{"key": from.key, "path": id}]}}),
+        );
+        let projected = json!({"defaultMode": MOUNTED_MODE, "sources": sources.collect::<Vec<_>>()});
+        volumes.push(json!({"name": "build-secrets", "projected": projected}));
+    }
+    volumes
 }
 
 fn clone_step(settings: &TektonSettings, images: &StepImages) -> Value {
@@ -79,40 +95,93 @@ fn clone_step(settings: &TektonSettings, images: &StepImages) -> Value {
         "env": env,
         "volumeMounts": mounts,
         "computeResources": {},
-        // Root without capabilities: the build, which has to be root, then owns what it reads.
-        "securityContext": locked_down(0),
+        "securityContext": locked_down(BUILDER_USER),
     })
 }
 
-/// Root with the default capabilities, no seccomp profile and no privilege is what buildah needs to make itself a user
-/// namespace; `RuntimeDefault` forbids that, and another user cannot run RUN.
-fn build_step(settings: &TektonSettings, images: &StepImages) -> Value {
+fn build_step(settings: &TektonSettings, common: &Common) -> Value {
     let mut mounts = vec![mount("source", SOURCE_MOUNT), mount("store", STORE_MOUNT)];
     let mut env = vec![
         variable("SOURCE", SOURCE),
         variable("CONTEXT", &settings.context),
         variable("DOCKERFILE", &settings.dockerfile),
+        variable("TARGET", settings.target.as_deref().unwrap_or_default()),
         variable("BUILD_ARGS", &encoded(settings)),
         variable("IMAGE", "$(params.image)"),
         variable("TAG", "$(params.tag)"),
         variable("CACHE", "$(params.cache)"),
+        variable("INSECURE_REGISTRIES", &common.builder.insecure_registries.join(",")),
+        variable("STORE", STORE_MOUNT),
+        variable("STORE_LIMIT", &STORE_LIMIT_BYTES.to_string()),
         result_file("COMMIT_FILE", COMMIT_RESULT),
         result_file("DIGEST_FILE", DIGEST_RESULT),
         result_file("MESSAGE_FILE", MESSAGE_RESULT),
+        result_file("DETAIL_FILE", DETAIL_RESULT),
     ];
     if settings.registry_secret.is_some() {
         mounts.push(mount("registry-secret", REGISTRY_MOUNT));
-        env.push(variable("REGISTRY_AUTH", &format!("{REGISTRY_MOUNT}/config.json")));
+        env.push(variable("REGISTRY_SECRET", REGISTRY_MOUNT));
     }
+    if !settings.build_secrets.is_empty() {
+        mounts.push(mount("build-secrets", BUILD_SECRETS_MOUNT));
+        env.push(variable("BUILD_SECRETS", BUILD_SECRETS_MOUNT));
+    }
+    builder_step(common, &env, &mounts)
+}
+
+/// Builds something tiny and pushes nothing.
+pub(super) fn probe(common: &Common, limit: &str) -> Value {
+    let env = [
+        variable("PROBE", "true"),
+        variable("STORE", STORE_MOUNT),
+        variable("STORE_LIMIT", &STORE_LIMIT_BYTES.to_string()),
+        result_file("MESSAGE_FILE", MESSAGE_RESULT),
+        result_file("DETAIL_FILE", DETAIL_RESULT),
+    ];
+    json!({
+        "name": BUILD_TASK,
+        "timeout": limit,
+        "taskSpec": {
+            "results": results(&[MESSAGE_RESULT, DETAIL_RESULT]),
+            "volumes": [json!({"name": "store", "emptyDir": {"sizeLimit": format!("{STORE_LIMIT}Gi")}})],
+            "steps": [builder_step(common, &env, &[mount("store", STORE_MOUNT)])],
+        },
+    })
+}
+
+fn builder_step(common: &Common, env: &[Value], mounts: &[Value]) -> Value {
     json!({
         "name": step_name(Step::Build),
-        "image": images.of(Step::Build),
+        "image": common.images.of(Step::Build),
         "command": [PROGRAM, "cluster-step", "build"],
         "env": env,
         "volumeMounts": mounts,
         "computeResources": {},
-        "securityContext": {"runAsUser": 0, "privileged": false},
+        "securityContext": may_make_namespaces(&common.builder),
     })
+}
+
+/// What rootless BuildKit needs to make itself a user namespace and to mount in it. The admission policy lets this one
+/// container have it.
+fn may_make_namespaces(builder: &BuilderSettings) -> Value {
+    json!({
+        "runAsUser": BUILDER_USER,
+        "runAsGroup": BUILDER_USER,
+        "runAsNonRoot": true,
+        "privileged": false,
+        "allowPrivilegeEscalation": true,
+        "capabilities": {"drop": ["ALL"], "add": ["SETUID", "SETGID"]},
+        "seccompProfile": profile(builder.seccomp.as_deref()),
+        "appArmorProfile": profile(builder.apparmor.as_deref()),
+    })
+}
+
+/// A profile of the node's by its name, or none at all.
+fn profile(name: Option<&str>) -> Value {
+    match name {
+        Some(name) => json!({"type": "Localhost", "localhostProfile": name}),
+        None => json!({"type": "Unconfined"}),
+    }
 }
 
 /// Patches the workload and waits.

@@ -3,7 +3,7 @@
 use crate::domain::{Reason, Step};
 use crate::executor::Outcome;
 use crate::executor::tekton::exit_codes;
-use crate::executor::tekton::names::{BUILD_TASK, DEPLOY_TASK, MESSAGE_RESULT, task_of};
+use crate::executor::tekton::names::{BUILD_TASK, DEPLOY_TASK, DETAIL_RESULT, MESSAGE_RESULT, task_of};
 use crate::executor::tekton::types::{
     Condition, StepState, TaskRun, condition_of, find_result, own_end, state_of, succeeded,
 };
@@ -45,7 +45,7 @@ const NEVER_RAN: &[&str] =
     &["TaskRunImagePullFailed", "CreateContainerConfigError", "InitContainerFailed", "InitContainerOOM"];
 
 /// The end of a run; none while it goes on.
-pub(super) fn of_run(snapshot: &RunSnapshot) -> Option<Outcome> {
+pub(in crate::executor::tekton) fn of_run(snapshot: &RunSnapshot) -> Option<Outcome> {
     let status = snapshot.run.as_ref()?.status.as_ref()?;
     let condition = succeeded(&status.conditions)?;
     match condition.status.as_str() {
@@ -107,7 +107,8 @@ fn of_task(name: &str, task: &TaskRun) -> Outcome {
         }
         None => exit_codes::reason(step, -1),
     };
-    failed(reason, &message(task, step, state, condition))
+    let detail = find_result(task, step, DETAIL_RESULT).filter(|detail| !detail.is_empty());
+    failed(reason, &message(task, step, state, condition)).with_detail(detail)
 }
 
 /// The step that ended badly, else the first one that has not ended well.

@@ -2,7 +2,7 @@
 
 pub mod build;
 pub mod clone;
-mod dockerfile;
+mod failure;
 mod paced_output;
 mod process;
 pub mod rollout;

@@ -6,7 +6,6 @@
 //! held up for twelve seconds on a busy machine is still in time.
 
 use std::io::{self, Read, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,25 +21,18 @@ const CHUNK: usize = 16 * 1024;
 /// How long a line that has not ended is held.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Passes everything on, to the end; what comes once `is_rest` is set goes at once, since it is no more than a pipe holds.
+/// Passes everything on, to the end.
 ///
 /// Only whole lines go, unless a line is longer than a chunk or does not go on for a while: where kubelet changes files,
 /// the runtime still writes the line it has begun to the old one, which its reader may have left by then.
-pub(super) fn pass_on(
-    from: impl Read + Send + 'static,
-    mut to: impl Write,
-    is_rest: &AtomicBool,
-) -> io::Result<()> {
+pub(super) fn pass_on(from: impl Read + Send + 'static, mut to: impl Write) -> io::Result<()> {
     let (chunks, mut held, mut pace, begun) = (read_aside(from), Vec::new(), Pace::default(), Instant::now());
     loop {
         let next = chunks.recv_timeout(PAUSE);
         held.extend_from_slice(next.as_deref().unwrap_or_default());
         let ready = if next.is_ok() { ready(&held) } else { held.len() };
         let text: Vec<u8> = held.drain(..ready).collect();
-        let pause = pace.pause(size_in_file(&text), begun.elapsed());
-        if !is_rest.load(Ordering::Relaxed) {
-            thread::sleep(pause);
-        }
+        thread::sleep(pace.pause(size_in_file(&text), begun.elapsed()));
         to.write_all(&text)?;
         to.flush()?;
         if next == Err(RecvTimeoutError::Disconnected) {
@@ -115,7 +107,7 @@ mod tests {
     fn a_line_that_is_longer_than_a_chunk_and_one_without_an_end_come_out() {
         let (text, mut out) = (vec![b'x'; 3 * CHUNK + 7], Vec::new());
 
-        pass_on(io::Cursor::new(text.clone()), &mut out, &AtomicBool::new(false)).unwrap();
+        pass_on(io::Cursor::new(text.clone()), &mut out).unwrap();
 
         assert!(out == text);
     }
@@ -127,7 +119,7 @@ mod tests {
         let (begin, rest) = (io::Cursor::new(begin.to_vec()), io::Cursor::new(rest.to_vec()));
         let mut out = Writes::default();
 
-        pass_on(begin.chain(rest), &mut out, &AtomicBool::new(false)).unwrap();
+        pass_on(begin.chain(rest), &mut out).unwrap();
 
         assert!(out.0.concat() == text);
         assert!(out.0.iter().all(|write| write.ends_with(b"\n")));
@@ -138,7 +130,7 @@ mod tests {
     fn a_line_that_does_not_go_on_is_passed_on_before_it_ends() {
         let ((from, mut program), (mut shown, to)) = (io::pipe().unwrap(), io::pipe().unwrap());
         let (sender, prompt) = mpsc::channel();
-        thread::spawn(move || pass_on(from, to, &AtomicBool::new(false)));
+        thread::spawn(move || pass_on(from, to));
         thread::spawn(move || {
             let mut prompt = [0; 6];
             sender.send(shown.read_exact(&mut prompt).map(|()| prompt)).unwrap();
@@ -153,21 +145,10 @@ mod tests {
     fn a_line_without_an_end_goes_in_pieces_of_a_chunk() {
         let mut out = Writes::default();
 
-        pass_on(io::repeat(b'x').take(64 * CHUNK as u64 + 7), &mut out, &AtomicBool::new(false)).unwrap();
+        pass_on(io::repeat(b'x').take(64 * CHUNK as u64 + 7), &mut out).unwrap();
 
         assert!(out.0.iter().all(|write| write.len() <= 2 * CHUNK));
         assert_eq!(out.0.concat().len(), 64 * CHUNK + 7);
-    }
-
-    #[test]
-    fn the_rest_of_a_program_that_has_ended_does_not_wait() {
-        let blank_lines = vec![b'\n'; 4 * CHUNK + usize::try_from(BURST / LINE_HEAD).unwrap()];
-        let (begun, mut out) = (Instant::now(), Vec::new());
-
-        pass_on(io::Cursor::new(blank_lines.clone()), &mut out, &AtomicBool::new(true)).unwrap();
-
-        assert!(out == blank_lines);
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     }
 
     #[test]

@@ -1,18 +1,9 @@
-//! Starts git and buildah inside a step's container. Whatever they leave behind ends with the container.
+//! Starts programs inside a step's container. Whatever they leave behind ends with the container.
 
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
-use std::thread;
-use std::time::Duration;
-
-use super::paced_output::pass_on;
-
-/// How long the rest of the output is waited for: what a program leaves behind may hold its output open for ever.
-const LATE_OUTPUT_LIMIT: Duration = Duration::from_secs(2);
 
 /// A program with its arguments; never a shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,24 +30,6 @@ pub(super) struct ProgramEnd {
 }
 
 impl Program {
-    /// Runs it; its output goes to the step's own, which is the log.
-    pub(super) fn show(&self) -> io::Result<Option<i32>> {
-        let (output, input) = io::pipe()?;
-        // The command holds both ends that write; they have to be gone before the end of the output can be seen.
-        let mut child = self.command().stdout(input.try_clone()?).stderr(input).spawn()?;
-        let (open, shown) = mpsc::channel::<()>();
-        let has_ended = Arc::new(AtomicBool::new(false));
-        let is_rest = Arc::clone(&has_ended);
-        thread::spawn(move || {
-            drop(pass_on(output, io::stdout(), &is_rest));
-            drop(open);
-        });
-        let status = child.wait()?;
-        has_ended.store(true, Ordering::Relaxed);
-        shown.recv_timeout(LATE_OUTPUT_LIMIT).ok();
-        Ok(status.code())
-    }
-
     /// Runs it and keeps its output.
     pub(super) fn keep(&self) -> io::Result<ProgramEnd> {
         let ended = self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).output()?;
@@ -80,17 +53,4 @@ impl Program {
 /// Writes a result of the task. A lost sentence does no harm; a lost commit or digest is an error of the step.
 pub(super) fn write_result(file: &Path, text: &str) -> Result<(), String> {
     std::fs::write(file, text).map_err(|error| format!("{} cannot be written: {error}", file.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_ends_with_its_first_process_and_not_with_its_output() {
-        let arguments = ["-c", "sleep 5 & exit 7"].map(Into::into).into();
-        let program = Program { name: "sh", arguments, environment: Vec::new(), folder: None };
-
-        assert_eq!(program.show().unwrap(), Some(7));
-    }
 }

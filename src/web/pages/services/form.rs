@@ -1,6 +1,7 @@
 //! The form of a service's settings: what is typed becomes the body that the API takes, so that its rules hold here too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 
 use crate::actions::service_settings::DEFAULT_TIMEOUT;
 use crate::domain::{EnvName, ExecutorKind, ExecutorSet, Invalid, QueuePolicy, Service, Span, Workload};
@@ -9,7 +10,7 @@ use crate::wire::Change;
 use crate::wire::service::{LocalFields, Pairs, ServiceBody, TektonFields, WorkloadBody};
 
 /// Fields as they are called in the form, which is as the API calls them, and as people read them.
-const LABELS: [(&str, &str); 20] = [
+const LABELS: [(&str, &str); 22] = [
     ("name", "Name"),
     ("repository", "Repository"),
     ("defaultBranch", "Default branch"),
@@ -19,7 +20,9 @@ const LABELS: [(&str, &str); 20] = [
     ("dockerfile", "Dockerfile"),
     ("context", "Folder"),
     ("cacheRepository", "Cache"),
+    ("target", "Stage"),
     ("buildArgs", "Build arguments"),
+    ("buildSecrets", "Build secrets"),
     ("gitSecret", "Git secret"),
     ("registrySecret", "Registry secret"),
     ("workload", "Workload"),
@@ -78,8 +81,9 @@ impl ServiceForm {
         form.set("gitTokenFile", service.local.git_token_file.as_deref().unwrap_or_default());
         form.set("gitSshKeyFile", service.local.git_ssh_key_file.as_deref().unwrap_or_default());
         if let Some(tekton) = &service.tekton {
-            let args = tekton.build_args.iter().map(|(name, value)| format!("{name}={value}"));
-            form.set("buildArgs", &args.collect::<Vec<_>>().join("\n"));
+            form.set("buildArgs", &lines(&tekton.build_args));
+            form.set("buildSecrets", &lines(&tekton.build_secrets));
+            form.set("target", tekton.target.as_deref().unwrap_or_default());
             form.set("image", tekton.image.as_str());
             form.set("dockerfile", &tekton.dockerfile);
             form.set("context", &tekton.context);
@@ -176,12 +180,17 @@ impl ServiceForm {
             ..ServiceBody::default()
         };
         if executor == ExecutorKind::Tekton.as_str() {
+            let before = before.and_then(|before| before.tekton.as_ref());
             body.tekton = TektonFields {
                 image: optional("image"),
                 cache_repository: optional("cacheRepository"),
                 dockerfile: optional("dockerfile"),
                 context: optional("context"),
-                build_args: Change::Set(self.build_args(before)?),
+                target: optional("target"),
+                build_args: Change::Set(self.whole_list("buildArgs", before.map(|own| &own.build_args))?),
+                build_secrets: Change::Set(
+                    self.whole_list("buildSecrets", before.map(|own| &own.build_secrets))?,
+                ),
                 git_secret: optional("gitSecret"),
                 registry_secret: optional("registrySecret"),
                 workload: optional("workload")
@@ -214,13 +223,12 @@ impl ServiceForm {
     }
 
     /// Lines are the whole list: what is there and not among them goes.
-    fn build_args(&self, before: Option<&Service>) -> Result<Pairs, Invalid> {
-        let known = before.and_then(|before| before.tekton.as_ref()).map(|tekton| &tekton.build_args);
-        let mut args: Pairs = known.into_iter().flatten().map(|(name, _)| (name.clone(), None)).collect();
-        for (name, value) in pairs("buildArgs", self.get("buildArgs"))? {
-            args.insert(name, Some(value));
+    fn whole_list<T>(&self, field: &str, known: Option<&BTreeMap<String, T>>) -> Result<Pairs, Invalid> {
+        let mut list: Pairs = known.into_iter().flatten().map(|(name, _)| (name.clone(), None)).collect();
+        for (name, value) in pairs(field, self.get(field))? {
+            list.insert(name, Some(value));
         }
-        Ok(args)
+        Ok(list)
     }
 
     /// An empty value leaves a variable as it is.
@@ -244,6 +252,11 @@ impl ServiceForm {
 /// Those of the server, and the one that a service has already.
 fn executors(available: ExecutorSet, own: Option<ExecutorKind>) -> Vec<ExecutorKind> {
     ExecutorKind::ALL.into_iter().filter(|kind| available.has(*kind) || own == Some(*kind)).collect()
+}
+
+fn lines<T: Display>(pairs: &BTreeMap<String, T>) -> String {
+    let lines: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    lines.join("\n")
 }
 
 /// `NAME=value` lines.

@@ -19,7 +19,7 @@ use stackblaze::executor::Executor;
 use stackblaze::executor::Outcome;
 use stackblaze::executor::Run;
 use stackblaze::executor::tekton::install::manifests::{ManifestSettings, render};
-use stackblaze::executor::tekton::{Common, StepImages, TektonExecutor, client};
+use stackblaze::executor::tekton::{BuilderSettings, Common, StepImages, TektonExecutor, client};
 use tokio::sync::OnceCell;
 use tokio::sync::RwLock;
 use tokio::sync::RwLockReadGuard;
@@ -151,6 +151,7 @@ pub async fn head(branch: &str) -> Commit {
 
 /// The cluster, and an executor that speaks as the server.
 pub struct Cluster {
+    pub client: client::Client,
     pub executor: TektonExecutor,
     pub common: Common,
     _turn: Turn,
@@ -180,8 +181,10 @@ impl Cluster {
             build: installed.builder.clone(),
             deploy: installed.image.clone(),
         };
-        let common = Common { namespace: BUILDS.to_owned(), instance: "test".to_owned(), images };
-        Self { executor: TektonExecutor::new(client, common.clone()), common, _turn: turn, _folder: folder }
+        let (namespace, instance) = (BUILDS.to_owned(), "test".to_owned());
+        let common = Common { namespace, instance, images, builder: builder() };
+        let executor = TektonExecutor::new(client.clone(), common.clone());
+        Self { client, executor, common, _turn: turn, _folder: folder }
     }
 
     /// Applies the manifests again, after a test that applied others.
@@ -285,6 +288,12 @@ async fn install() -> Installed {
     Installed { image, builder, token: token.trim().to_owned() }
 }
 
+/// The cluster's registries speak http.
+fn builder() -> BuilderSettings {
+    let insecure_registries = ["CLUSTER_REGISTRY", "CLUSTER_PRIVATE_REGISTRY"].map(variable).to_vec();
+    BuilderSettings { insecure_registries, ..BuilderSettings::default() }
+}
+
 /// Applies our own manifests with rights on the workload of every test.
 async fn apply(image: &str, builder_image: &str) {
     let settings = ManifestSettings {
@@ -293,6 +302,7 @@ async fn apply(image: &str, builder_image: &str) {
         public_url: None,
         namespace: SERVER.to_owned(),
         build_namespace: BUILDS.to_owned(),
+        builder: builder(),
         workloads: WORKLOADS.iter().map(|name| Workload::parse(&format!("{APPS}/{name}")).unwrap()).collect(),
     };
     kubectl(&["apply", "-f", "-"], &render(&settings).unwrap()).await.unwrap();
@@ -301,7 +311,8 @@ async fn apply(image: &str, builder_image: &str) {
 /// The API server takes up a policy a moment after it was applied.
 async fn until_policed(image: &str) {
     let run = |image: &str| {
-        let step = json!({"name": "rollout", "image": image, "command": ["stackblaze", "rollout"]});
+        let step = json!({"name": "rollout", "image": image, "command": ["stackblaze", "rollout"],
+            "securityContext": {"runAsUser": 65_532, "allowPrivilegeEscalation": false}});
         json!({"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "probe", "namespace": BUILDS},
             "spec": {"taskRunTemplate": {"serviceAccountName": "builder"},
                 "pipelineSpec": {"tasks": [{"name": "deploy", "taskSpec": {"steps": [step]}}]}}})

@@ -50,7 +50,7 @@ fn rendered(view: &View) -> Vec<String> {
     lines.extend(view.waiting.as_ref().map(|waiting| format!("waiting: {waiting}")));
     lines.extend(view.end.as_ref().map(|end| match end {
         Outcome::Succeeded => "end: succeeded".to_owned(),
-        Outcome::Failed { reason, message } => format!("end: {}: {message}", reason.as_str()),
+        Outcome::Failed { reason, message, .. } => format!("end: {}: {message}", reason.as_str()),
     }));
     lines
 }
