@@ -324,5 +324,6 @@ impl Executor for Scripted {
 }
 
 fn failed(reason: Reason) -> Outcome {
-    Outcome::failed(reason, format!("as scripted: {}", reason.as_str()))
+    let message = format!("as scripted: {}", reason.as_str());
+    Outcome::failed(reason, message).with_detail(Some("the tool's own words".to_owned()))
 }

@@ -114,3 +114,13 @@ fn nothing_leads_to_a_page_that_does_not_exist() {
         }
     }
 }
+
+#[test]
+fn the_words_of_who_knows_why_it_failed_are_for_whoever_is_signed_in() {
+    let mut case = Case::failed(Reason::BuildFailed);
+    case.deployment.detail = Some("process \"<make>\" did not complete successfully: exit code: 2".into());
+    let told = "<code>process &#34;&#60;make&#62;&#34; did not complete successfully: exit code: 2</code>";
+
+    expect(&case.html(), &[told]);
+    refuse(&case.signed_out().html(), &["did not complete successfully"]);
+}

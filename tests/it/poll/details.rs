@@ -10,9 +10,10 @@ use crate::harness::TestServer;
 use crate::harness::scripted::SUBJECT;
 
 /// Keys that the minimal object does not have.
-const DETAILS: [&str; 9] = [
+const DETAILS: [&str; 10] = [
     "commitSubject",
     "failure",
+    "detail",
     "imageDigest",
     "runName",
     "trigger",
@@ -59,6 +60,7 @@ async fn the_hook_token_that_started_it_sees_the_details() {
     let shown = server.holder(&hook.token).get(&format!("/deployments/{id}")).await.json();
 
     assert_eq!(shown["failure"], json!({ "step": "build", "exitCode": 2, "logTail": ["no rule to make x"] }));
+    assert_eq!(shown["detail"], "the tool's own words");
 }
 
 #[tokio::test]
