@@ -35,8 +35,8 @@ pub enum Caller {
         name: String,
         /// What it may do.
         scope: Scope,
-        /// The one service that it is for.
-        service: Option<ServiceId>,
+        /// The one service that it is for, and what that is called.
+        service: Option<(ServiceId, String)>,
     },
     /// A hook token; good for the deployments that it started.
     Hook { hook: HookId },
@@ -68,7 +68,7 @@ impl Caller {
         match self {
             Self::Socket | Self::Operator { .. } => true,
             Self::Token { scope: own, service: only, .. } => {
-                *own >= scope && only.as_ref().is_none_or(|only| Some(only) == service)
+                *own >= scope && only.as_ref().is_none_or(|(only, _)| Some(only) == service)
             }
             Self::Hook { .. } => false,
         }
@@ -82,14 +82,19 @@ impl Caller {
         if self.may(scope, service) {
             return Ok(());
         }
-        let detail = format!("{} may not do this; it needs scope {}", self.who(), scope.as_str());
+        let detail = match self {
+            Self::Token { scope: own, service: Some((_, only)), .. } if *own >= scope => {
+                format!("{} is for service {only} only", self.who())
+            }
+            _ => format!("{} may not do this; it needs scope {}", self.who(), scope.as_str()),
+        };
         Err(Error::new(Code::Scope, detail))
     }
 
     /// The one service whose things the caller may reach, where there is such a limit.
     pub fn only_service(&self) -> Option<&ServiceId> {
         match self {
-            Self::Token { service, .. } => service.as_ref(),
+            Self::Token { service, .. } => service.as_ref().map(|(id, _)| id),
             _ => None,
         }
     }

@@ -131,6 +131,14 @@ pub fn rotate(
 ) -> Result<MintedHook> {
     by.require_fresh()?;
     let (service, before) = find_live(tx, by, service, hook)?;
+    let still_good = before.previous_until.filter(|until| *until > by.at && overlap.as_secs() > 0);
+    if let Some(until) = still_good {
+        let detail = format!(
+            "the old URL of {} is good until {until}; end it first, or rotate with overlap 0",
+            before.name
+        );
+        return Err(Error::new(Code::OldUrlGood, detail));
+    }
     let token = HookToken::mint(context.key(), &service.id, &before.id);
     hooks::rotate(tx, &before.id, &token.hash(), by.at.plus(overlap.duration()), by.at)?;
     record(tx, by, Act::HookRotate, &service, &before, &format!("the old URL is good for {overlap}"))?;

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::cli::client::Client;
 use crate::cli::failure::Failure;
 use crate::cli::remote::Session;
-use crate::domain::Workload;
+use crate::domain::{Workload, read_env_lines};
 use crate::wire::Change;
 use crate::wire::service::{LocalFields, Pairs, ServiceBody, TektonFields};
 
@@ -29,7 +29,8 @@ pub(super) struct Fields {
     /// running has to leave the process group: `setsid app &`
     #[arg(long, value_name = "CMD")]
     deploy: Option<String>,
-    /// File with KEY=VALUE lines, taken literally, for both commands; stored in clear, never shown again
+    /// File with KEY=VALUE lines for both commands, taken literally but for values in double quotes, which may have
+    /// several lines; stored in clear, never shown again
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
     /// File on the server with a token or password for an https repository
@@ -135,22 +136,12 @@ pub(super) fn warn_unprotected(session: &Session, repo: Option<&str>) {
     }
 }
 
-/// Reads KEY=VALUE lines; blank lines and those that begin with # are skipped. Errors never quote a value.
+/// Reads a file of variables. Errors never quote a value.
 pub(super) fn read_env(file: &Path) -> Result<Pairs, Failure> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let mut variables = Pairs::new();
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim_start();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let Some((name, value)) = line.split_once('=') else {
-            let text = format!("{}: line {} is not KEY=VALUE", file.display(), index + 1);
-            return Err(Failure::usage(text));
-        };
-        variables.insert(name.to_owned(), Some(value.to_owned()));
-    }
-    Ok(variables)
+    let read = read_env_lines("env", &text);
+    let variables = read.map_err(|wrong| Failure::usage(format!("{}: {}", file.display(), wrong.detail)))?;
+    Ok(variables.into_iter().map(|(name, value)| (name, Some(value))).collect())
 }
 
 /// A path as the server has to read it: on the same machine a relative one is completed.
@@ -250,4 +241,37 @@ fn emptiable(body: &mut ServiceBody) -> [(&'static str, &mut Change<String>); 9]
         ("git-secret", &mut tekton.git_secret),
         ("registry-secret", &mut tekton.registry_secret),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        fields: Fields,
+    }
+
+    #[test]
+    fn flags_of_a_build_fill_the_shape() {
+        let words =
+            ["x", "--target", "release", "--build-arg", "A=b=c", "--build-secret", "npm=npm-token/token"];
+        let client = Client::over_tcp("http://127.0.0.1:1", None).unwrap();
+
+        let mut body = Line::parse_from(words).fields.body(&client, None).unwrap();
+        empty(&mut body, "build-secret.old").unwrap();
+
+        assert_eq!(
+            serde_json::to_value(&body).unwrap(),
+            serde_json::json!({
+                "target": "release", "buildArgs": { "A": "b=c" },
+                "buildSecrets": { "npm": "npm-token/token", "old": null },
+            })
+        );
+        let broken = Line::parse_from(["x", "--build-secret", "npm"]).fields.body(&client, None).unwrap_err();
+        assert_eq!(broken.text, "--build-secret: \"npm\" is not ID=SECRET/KEY");
+    }
 }

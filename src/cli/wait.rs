@@ -1,5 +1,6 @@
 //! Waits for the end of a deployment, across restarts of the server, and says how it ended.
 
+use std::cell::RefCell;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -45,13 +46,17 @@ pub(super) async fn until_ended(
     let how_to_go_on = format!("go on waiting: stackblaze deployment wait {id}{}", session.place);
     // Before anything is said: whoever reads it may press Ctrl-C at once.
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
+    let away = RefCell::new(None);
     tokio::select! {
-        ended = look_until_ended(session, id) => ended.map_err(|failure| match failure.code {
+        ended = look_until_ended(session, id, &away) => ended.map_err(|failure| match failure.code {
             UNKNOWN => failure.hint(how_to_go_on),
             _ => failure,
         }),
         () = tokio::time::sleep(patience.timeout.duration()) => {
-            let text = format!("{id} has not ended within {}", patience.timeout);
+            let text = match away.take() {
+                Some(why) => format!("whether {id} has ended is not known; the server could not be asked: {why}"),
+                None => format!("{id} has not ended within {}", patience.timeout),
+            };
             Err(Failure::new(UNKNOWN, text).hint(how_to_go_on))
         }
         _ = interrupt.recv() => {
@@ -61,7 +66,12 @@ pub(super) async fn until_ended(
     }
 }
 
-async fn look_until_ended(session: &Session, id: &str) -> Result<Answer<DeploymentJson>, Failure> {
+/// Looks at it again and again. While the server cannot be asked, `away` says why.
+async fn look_until_ended(
+    session: &Session,
+    id: &str,
+    away: &RefCell<Option<String>>,
+) -> Result<Answer<DeploymentJson>, Failure> {
     let mut progress = Progress::new(session.out);
     let mut away_since = None;
     let mut hold = String::new();
@@ -71,6 +81,7 @@ async fn look_until_ended(session: &Session, id: &str) -> Result<Answer<Deployme
             Ok(answer) => {
                 let deployment: Answer<DeploymentJson> = Answer::read(answer)?;
                 away_since = None;
+                away.take();
                 hold = format!("?wait={HOLD_SECONDS}");
                 let has_changed = progress.show(&deployment);
                 if is_final(&deployment) {
@@ -82,6 +93,7 @@ async fn look_until_ended(session: &Session, id: &str) -> Result<Answer<Deployme
                 }
             }
             Err(failure) if failure.is_temporary => {
+                away.replace(Some(failure.text.clone()));
                 if away_since.is_none() {
                     session.out.note(&format!("{}; trying again …", failure.text));
                 }

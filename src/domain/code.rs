@@ -70,6 +70,7 @@ pub enum Code {
     PasswordChanged,
     LastOperator,
     Revoked,
+    OldUrlGood,
     CheckFailed,
     MediaType,
     BodyTooLarge,
@@ -90,7 +91,7 @@ pub enum Code {
 }
 
 /// Each code with its word and its class, in the order of the variants.
-const TABLE: [(Code, &str, Class); 41] = [
+const TABLE: [(Code, &str, Class); 42] = [
     (Code::UnknownHook, "unknown_hook", Class::Credential),
     (Code::Unauthenticated, "unauthenticated", Class::Credential),
     (Code::Scope, "scope", Class::Forbidden),
@@ -115,6 +116,7 @@ const TABLE: [(Code, &str, Class); 41] = [
     (Code::PasswordChanged, "password_changed", Class::Conflict),
     (Code::LastOperator, "last_operator", Class::Conflict),
     (Code::Revoked, "revoked", Class::Conflict),
+    (Code::OldUrlGood, "old_url_good", Class::Conflict),
     (Code::CheckFailed, "check_failed", Class::Dependency),
     (Code::MediaType, "media_type", Class::MediaType),
     (Code::BodyTooLarge, "body_too_large", Class::TooLarge),
@@ -135,7 +137,7 @@ const TABLE: [(Code, &str, Class); 41] = [
 ];
 
 /// What each code means and what to do, in the same order.
-const MEANINGS: [(Code, &str); 41] = [
+const MEANINGS: [(Code, &str); 42] = [
     (
         Code::UnknownHook,
         "The hook URL is unknown, cut, revoked or expired. Ask an operator for a new one; nothing was looked up or started.",
@@ -172,6 +174,10 @@ const MEANINGS: [(Code, &str); 41] = [
     (Code::PasswordChanged, "The password was changed while this was being done; look again."),
     (Code::LastOperator, "The last operator cannot be removed: nobody could sign in any more."),
     (Code::Revoked, "The hook is revoked for good; make a new one."),
+    (
+        Code::OldUrlGood,
+        "The old URL of the last rotation is still good, and no URL ends before the hour that was promised. End it first, or rotate with overlap 0, which ends all old URLs at once.",
+    ),
     (
         Code::CheckFailed,
         "Of a dry run: the call would be accepted, and its deployment would fail, by what was found when the server looked last.",

@@ -196,6 +196,12 @@ pub(super) fn ssh_command(key: Option<&Path>, known_hosts: &Path, keys: HostKeys
     command
 }
 
+/// A private key as ssh takes it, whatever the editor or the web form did to it: with line feeds alone, and one at the end.
+pub(super) fn private_key(text: &str) -> String {
+    let lines: Vec<_> = text.trim_start_matches('\u{feff}').trim().lines().map(str::trim_end).collect();
+    format!("{}\n", lines.join("\n"))
+}
+
 /// User and password of a token file's first line: `user:password`, or a token alone. None where it is empty.
 pub(super) fn read_token(text: &str) -> Option<(&str, &str)> {
     let line = text.lines().next().unwrap_or_default().trim_end();
@@ -234,6 +240,13 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+
+    #[test]
+    fn a_private_key_ends_with_one_line_feed_whatever_was_done_to_it() {
+        for given in ["begin\nkey\nend", "begin\r\nkey\r\nend\r\n\r\n", "\u{feff}begin\nkey  \nend\n"] {
+            assert_eq!(private_key(given), "begin\nkey\nend\n");
+        }
+    }
 
     fn repository(text: &str) -> Repository {
         Repository::parse(text).unwrap()

@@ -77,7 +77,7 @@ async fn from_token(context: &Context, text: &str, from: Option<IpAddr>) -> Resu
         let id = row.id.clone();
         noted(context.db().core().try_write(move |tx| tokens::touch(tx, &id, now)).await);
     }
-    Ok(Caller::Token { id: row.id, name: row.name, scope: row.scope, service: row.service.map(|(id, _)| id) })
+    Ok(Caller::Token { id: row.id, name: row.name, scope: row.scope, service: row.service })
 }
 
 async fn from_session(context: &Context, request: &Request) -> Result<Option<Caller>, Error> {

@@ -62,6 +62,17 @@ impl FoundDeployment {
     }
 }
 
+/// How much of a deployment is shown.
+#[derive(Debug)]
+pub enum Seen {
+    /// What everybody may see.
+    Minimal,
+    /// All but the lines of its log, for a caller with a credential.
+    InList,
+    /// All, with the last lines of the step that failed.
+    Whole(Vec<String>),
+}
+
 /// A deployment as it is shown.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -112,19 +123,25 @@ pub struct DeploymentDetails {
     pub ignored_parameters: Vec<String>,
 }
 
-/// Where it failed, and its last lines.
+/// Where it failed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailureJson {
     pub step: Word,
     pub exit_code: Option<i32>,
-    pub log_tail: Vec<String>,
+    /// Its last lines; absent in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_tail: Option<Vec<String>>,
 }
 
 impl DeploymentJson {
-    /// The minimal object; `log_tail` only where the caller has a credential.
-    pub fn new(found: FoundDeployment, urls: &Urls, log_tail: Option<Vec<String>>) -> Self {
-        let details = log_tail.map(|log_tail| DeploymentDetails::new(&found, log_tail));
+    /// The object.
+    pub fn new(found: FoundDeployment, urls: &Urls, seen: Seen) -> Self {
+        let details = match seen {
+            Seen::Minimal => None,
+            Seen::InList => Some(DeploymentDetails::new(&found, None)),
+            Seen::Whole(log_tail) => Some(DeploymentDetails::new(&found, Some(log_tail))),
+        };
         let deployment = found.deployment;
         Self {
             dashboard_url: urls.deployment_page(&deployment.id),
@@ -165,7 +182,7 @@ impl StepJson {
 }
 
 impl DeploymentDetails {
-    fn new(found: &FoundDeployment, log_tail: Vec<String>) -> Self {
+    fn new(found: &FoundDeployment, log_tail: Option<Vec<String>>) -> Self {
         let deployment = &found.deployment;
         let failure = found.failed_step().map(|step| FailureJson {
             step: step.step.as_str().into(),

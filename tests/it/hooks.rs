@@ -166,21 +166,22 @@ async fn a_revoked_hook_stays_listed_and_cannot_come_back() {
 #[tokio::test]
 async fn a_rotation_takes_one_of_four_overlaps_and_a_day_by_default() {
     let server = TestServer::start().await;
-    let hook = server.service("api").create().await.hook("ci").await;
-    let path = format!("{}/rotate", hook.path());
+    let service = server.service("api").create().await;
 
-    for (overlap, until) in [
-        (json!("7d"), json!("2026-12-01T14:30:49.120Z")),
-        (json!("1h"), json!("2026-11-24T15:30:49.120Z")),
-        (Value::Null, json!("2026-11-25T14:30:49.120Z")),
-        (json!("24h"), json!("2026-11-25T14:30:49.120Z")),
-        (json!("0"), Value::Null),
+    for (name, overlap, until) in [
+        ("hook-0", json!("7d"), json!("2026-12-01T14:30:49.120Z")),
+        ("hook-1", json!("1h"), json!("2026-11-24T15:30:49.120Z")),
+        ("hook-2", Value::Null, json!("2026-11-25T14:30:49.120Z")),
+        ("hook-3", json!("24h"), json!("2026-11-25T14:30:49.120Z")),
+        ("hook-4", json!("0"), Value::Null),
     ] {
+        let path = format!("{}/rotate", service.hook(name).await.path());
         let answer = server.admin.post(&path, json!({ "overlap": overlap })).await;
 
         assert_eq!((answer.status, &answer.json()["rotatingUntil"]), (200, &until), "{overlap}");
         assert_eq!(token_of(&answer.json()).len(), 91);
     }
+    let path = format!("{}/rotate", service.hook("ci").await.path());
     for wrong in [json!("2h"), json!("forever"), json!("")] {
         assert_eq!(server.admin.post(&path, json!({ "overlap": wrong })).await.parameter(), "overlap");
     }

@@ -178,7 +178,7 @@ impl Steps<'_> {
         let (reason, message) = (shown(deployment.reason.as_ref()), shown(deployment.message.as_ref()));
         show.line(&format!("{INDENT}{painted}, {reason}: {message}"));
         let failure = deployment.details.as_ref().and_then(|details| details.failure.as_ref());
-        for line in failure.iter().flat_map(|failure| &failure.log_tail) {
+        for line in failure.iter().filter_map(|failure| failure.log_tail.as_ref()).flatten() {
             show.line(&format!("{INDENT}{line}"));
         }
     }

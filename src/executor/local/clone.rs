@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::domain::{Commit, Finding, Reason};
 use crate::executor::Error;
@@ -101,8 +101,10 @@ fn access(folders: &Folders, running: &Running<'_>) -> Result<Result<Access, Str
         written.map_err(|error| Error(format!("{name} could not be written: {error}")))
     };
     let settings = write("gitconfig", &git::settings(repository))?;
-    let key = local.git_ssh_key_file.as_deref().map(Path::new);
-    let ssh = git::ssh_command(key, folders.known_hosts(), HostKeys::FirstMet);
+    let key = local.git_ssh_key_file.as_ref().map(std::fs::read_to_string).and_then(Result::ok);
+    let key = key.map(|text| write("ssh-key", &git::private_key(&text))).transpose()?.map(Credential);
+    let ssh =
+        git::ssh_command(key.as_ref().map(|key| key.0.as_path()), folders.known_hosts(), HostKeys::FirstMet);
     let mut variables = running.base();
     variables.extend(git::variables(repository, &running.workspace.home(), Some(&settings), Some(&ssh)));
     let text = local.git_token_file.as_ref().map(std::fs::read);
@@ -110,13 +112,15 @@ fn access(folders: &Folders, running: &Running<'_>) -> Result<Result<Access, Str
     let line = git::read_token(&String::from_utf8_lossy(&text))
         .and_then(|(user, password)| git::credential_line(repository, user, password));
     let credential = line.map(|line| write("git-credentials", &line)).transpose()?.map(Credential);
-    Ok(Ok(Access { variables, credential }))
+    Ok(Ok(Access { variables, credential, _key: key }))
 }
 
 /// How git reaches the repository.
 struct Access {
     variables: Environment,
     credential: Option<Credential>,
+    /// Held, so that it is there as long as git may ask for it.
+    _key: Option<Credential>,
 }
 
 /// The file of the credential, which is gone before the commands of the service run.

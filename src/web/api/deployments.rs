@@ -16,7 +16,7 @@ use crate::web::deployment::{self, load, read_id};
 use crate::web::error::Error;
 use crate::web::request::{Query, header, prefers};
 use crate::web::state::AppState;
-use crate::wire::deployment::{DeploymentJson, FoundDeployment};
+use crate::wire::deployment::{DeploymentJson, FoundDeployment, Seen};
 
 /// Longest time that a call is held.
 const HOLD: Duration = Duration::from_secs(50);
@@ -94,9 +94,9 @@ async fn object(
     found: FoundDeployment,
     status: StatusCode,
 ) -> Result<Response, Error> {
-    let tail =
-        if may_see(request, state, &found).await { Some(log_tail(state, &found).await?) } else { None };
-    Ok(json(status, &DeploymentJson::new(found, state.urls(), tail)))
+    let may_see = may_see(request, state, &found).await;
+    let seen = seen(state, &found, may_see).await?;
+    Ok(json(status, &DeploymentJson::new(found, state.urls(), seen)))
 }
 
 async fn respond(request: &Request, state: &AppState, found: FoundDeployment) -> Result<Response, Error> {
@@ -114,8 +114,8 @@ async fn respond(request: &Request, state: &AppState, found: FoundDeployment) ->
         let response = Response::builder().content_type("text/plain; charset=utf-8").body(word);
         return Ok(with_tag(response, &etag));
     }
-    let log_tail = if may_see { Some(log_tail(state, &found).await?) } else { None };
-    let body = DeploymentJson::new(found, state.urls(), log_tail);
+    let seen = seen(state, &found, may_see).await?;
+    let body = DeploymentJson::new(found, state.urls(), seen);
     Ok(with_tag(json(StatusCode::OK, &body), &etag))
 }
 
@@ -126,6 +126,10 @@ fn with_tag(mut response: Response, etag: &str) -> Response {
     response.headers_mut().insert("cache-control", HeaderValue::from_static("private, no-cache"));
     response.headers_mut().append("vary", HeaderValue::from_static("accept, authorization, cookie"));
     response
+}
+
+async fn seen(state: &AppState, found: &FoundDeployment, may_see: bool) -> Result<Seen, Error> {
+    Ok(if may_see { Seen::Whole(log_tail(state, found).await?) } else { Seen::Minimal })
 }
 
 async fn log_tail(state: &AppState, found: &FoundDeployment) -> Result<Vec<String>, Error> {

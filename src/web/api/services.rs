@@ -13,7 +13,7 @@ use crate::web::error::Error;
 use crate::web::extract::Input;
 use crate::web::request::Query;
 use crate::web::state::AppState;
-use crate::wire::deployment::{DeployBody, DeploymentJson};
+use crate::wire::deployment::{DeployBody, DeploymentJson, Seen};
 use crate::wire::list::List;
 use crate::wire::service::{FreezeBody, ServiceBody, ServiceJson};
 
@@ -108,7 +108,7 @@ pub(in crate::web) async fn deployments_of(
     let filter = filter(&query, limit + 1)?;
     let found = state.read(move |reader, _| deployments::list(reader, &by, &name, &filter)).await?;
     let shown =
-        found.into_iter().map(|found| DeploymentJson::new(found, state.urls(), Some(Vec::new()))).collect();
+        found.into_iter().map(|found| DeploymentJson::new(found, state.urls(), Seen::InList)).collect();
     let cursor = |body: &DeploymentJson| body.id().to_string();
     Ok(json(StatusCode::OK, &List::page(shown, limit, cursor)))
 }

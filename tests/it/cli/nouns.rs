@@ -72,7 +72,11 @@ fn an_error_names_the_flag_and_what_would_be_right() {
             64,
             "--timeout: \"1w\" is not a duration",
         ),
-        (&["service", "add", "web", "--repo", "/x", "--env-file", &env], 64, "line 2 is not KEY=VALUE"),
+        (
+            &["service", "add", "web", "--repo", "/x", "--env-file", &env],
+            64,
+            "line 2 has no =; write NAME=value",
+        ),
         (&["service", "add", "api", "--repo", "/x", "--deploy", "true"], 5, "there is a service api already"),
         (
             &["service", "set", "api", "--queue-policy", "all"],

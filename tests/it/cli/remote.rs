@@ -22,7 +22,7 @@ fn a_token_reaches_as_far_as_its_scope_and_no_further() {
     assert!(made.stdout.starts_with("sbapi_") && made.stdout.lines().count() == 1);
     let keys: Vec<_> = accepted.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["deploymentId", "service", "status", "branch", "dashboardUrl"]);
-    assert!(other.stderr.contains("needs scope deploy"), "{}", other.stderr);
+    assert!(other.stderr.contains("is for service api only"), "{}", other.stderr);
     assert!(listed.stdout.contains("ci    deploy  api") && !listed.stdout.contains(made.stdout.trim_end()));
     assert!(revoked.stderr.contains("--token-file"), "{}", revoked.stderr);
     server.cli(&["token", "revoke", "ci", "--yes"]).code(3);

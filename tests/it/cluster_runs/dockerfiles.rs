@@ -9,15 +9,17 @@ use stackblaze::executor::tekton::run::pipeline_run::pipeline_run;
 
 use crate::harness::cluster::{App, BUILDS, Cluster, in_time, kubectl, variable};
 
-/// The container in which all of them are built.
-const POD: &str = "dockerfiles";
 /// Most that a store may take where a case does not say otherwise, in bytes.
 const STORE_LIMIT: u64 = 4_000_000_000;
+
+/// What the end of a step's container does: no daemon is left, and no store.
+const CLEAN: &str = "for one in /proc/[0-9]*; do ! grep -qx buildkitd $one/comm || kill -9 ${one#/proc/}; done 2>/dev/null\n\
+    rootlesskit rm -rf /store/root; rm -rf /tmp/* 2>/dev/null";
 
 /// One case of `tests/data/dockerfiles`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Case {
+pub(super) struct Case {
     files: BTreeMap<String, String>,
     links: BTreeMap<String, String>,
     args: BTreeMap<String, String>,
@@ -33,6 +35,19 @@ struct Case {
     hides: Vec<String>,
     lines: usize,
     change: Option<Change>,
+}
+
+impl Case {
+    /// One that is built as it is.
+    pub(super) fn of(dockerfile: &str) -> Self {
+        let files = BTreeMap::from([("Dockerfile".to_owned(), dockerfile.to_owned())]);
+        Self { files, ..Self::default() }
+    }
+
+    /// Commands that write its files.
+    pub(super) fn written(&self) -> String {
+        written(&self.files, &self.links)
+    }
 }
 
 /// What is changed before it is built again. Anything that is not the same has to give another digest.
@@ -59,12 +74,17 @@ const fn yes() -> bool {
 
 /// How a build ended.
 #[derive(Debug, Default)]
-struct Built {
-    code: i32,
-    digest: String,
-    message: String,
-    detail: String,
+pub(super) struct Built {
+    pub(super) code: i32,
+    pub(super) digest: String,
+    pub(super) message: String,
+    pub(super) detail: String,
     log: String,
+}
+
+/// A container with exactly the rights of the build step, in which many things are built.
+pub(super) struct Builder {
+    pod: &'static str,
 }
 
 fn cases() -> Vec<(String, Case)> {
@@ -103,7 +123,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Commands that write these files into the present folder. Each is written anew, with the time of now.
-fn written(files: &BTreeMap<String, String>, links: &BTreeMap<String, String>) -> String {
+pub(super) fn written(files: &BTreeMap<String, String>, links: &BTreeMap<String, String>) -> String {
     let mut script = String::new();
     for (name, text) in files {
         let name = quoted(name);
@@ -116,33 +136,68 @@ fn written(files: &BTreeMap<String, String>, links: &BTreeMap<String, String>) -
     script
 }
 
-/// Builds what lies in the case's folder, with a store of its own and what an earlier build of the case left in its cache.
-async fn build(name: &str, case: &Case, args: &BTreeMap<String, String>, prepare: &str) -> Built {
-    let registry = variable("CLUSTER_REGISTRY");
-    let secrets = written(&case.secrets, &BTreeMap::new());
-    let limit = case.store_limit.unwrap_or(STORE_LIMIT);
-    // No layers of an earlier run of the tests.
-    let kept = format!("{registry}/dockerfiles-cache-{name}-{}", std::process::id());
-    let script = format!(
-        "mkdir -p /src/{name} && cd /src/{name}\n{prepare}\n\
-         rm -rf /tmp/* /store/* /src/results /src/secrets; mkdir -p /src/results /src/secrets && cd /src/secrets\n{secrets}\n\
-         export STACKBLAZE_SOURCE=/src/{name} STACKBLAZE_BUILD_ARGS={args} STACKBLAZE_TARGET={target}\n\
-         export STACKBLAZE_IMAGE={registry}/dockerfiles STACKBLAZE_TAG={name} \n\
-         export STACKBLAZE_CACHE={kept} STACKBLAZE_INSECURE_REGISTRIES={registry}\n\
-         export STACKBLAZE_BUILD_SECRETS=/src/secrets STACKBLAZE_STORE=/store STACKBLAZE_STORE_LIMIT={limit}\n\
-         for one in COMMIT DIGEST MESSAGE DETAIL; do export STACKBLAZE_${{one}}_FILE=/src/results/$one; done\n\
-         stackblaze cluster-step build; code=$?\n\
-         for one in DIGEST MESSAGE DETAIL; do printf '\\n@@%s' \"$(cat /src/results/$one 2>/dev/null)\"; done\n\
-         printf '\\n@@%s' $code",
-        args = quoted(&json!(args).to_string()),
-        target = quoted(&case.target),
-    );
-    let told = kubectl(&["-n", BUILDS, "exec", "-i", POD, "--", "sh"], &script).await.unwrap();
-    let mut parts: Vec<_> = told.split("\n@@").collect();
-    let code = parts.pop().unwrap().trim().parse().unwrap();
-    let [detail, message, digest] =
-        [parts.pop(), parts.pop(), parts.pop()].map(|part| part.unwrap().to_owned());
-    Built { code, digest, message, detail, log: parts.join("\n@@") }
+impl Builder {
+    /// Builds what lies in the case's folder, with a store of its own and what an earlier build of the case left in its
+    /// cache. Variables of the step can be set anew by `more`.
+    pub(super) async fn build(&self, name: &str, case: &Case, prepare: &str, more: &str) -> Built {
+        let registry = variable("CLUSTER_REGISTRY");
+        let secrets = written(&case.secrets, &BTreeMap::new());
+        let limit = case.store_limit.unwrap_or(STORE_LIMIT);
+        // No layers of an earlier run of the tests.
+        let kept = format!("{registry}/dockerfiles-cache-{name}-{}", std::process::id());
+        let script = format!(
+            "{CLEAN}\nmkdir -p /src/{name} && cd /src/{name}\n{prepare}\n\
+             rm -rf /src/results /src/secrets; mkdir -p /src/results /src/secrets && cd /src/secrets\n{secrets}\n\
+             export STACKBLAZE_SOURCE=/src/{name} STACKBLAZE_BUILD_ARGS={args} STACKBLAZE_TARGET={target}\n\
+             export STACKBLAZE_IMAGE={registry}/dockerfiles STACKBLAZE_TAG={name}\n\
+             export STACKBLAZE_CACHE={kept} STACKBLAZE_INSECURE_REGISTRIES={registry}\n\
+             export STACKBLAZE_BUILD_SECRETS=/src/secrets STACKBLAZE_STORE=/store STACKBLAZE_STORE_LIMIT={limit}\n\
+             for one in COMMIT DIGEST MESSAGE DETAIL; do export STACKBLAZE_${{one}}_FILE=/src/results/$one; done\n\
+             {more}\n\
+             stackblaze cluster-step build; code=$?\n\
+             for one in DIGEST MESSAGE DETAIL; do printf '\\n@@%s' \"$(cat /src/results/$one 2>/dev/null)\"; done\n\
+             printf '\\n@@%s' $code",
+            args = quoted(&json!(case.args).to_string()),
+            target = quoted(&case.target),
+        );
+        let told = kubectl(&["-n", BUILDS, "exec", "-i", self.pod, "--", "sh"], &script).await.unwrap();
+        let mut parts: Vec<_> = told.split("\n@@").collect();
+        let code = parts.pop().unwrap().trim().parse().unwrap();
+        let [detail, message, digest] =
+            [parts.pop(), parts.pop(), parts.pop()].map(|part| part.unwrap().to_owned());
+        Built { code, digest, message, detail, log: parts.join("\n@@") }
+    }
+
+    /// A pod that has nothing but what the build's container of a run has.
+    pub(super) async fn start(cluster: &Cluster, pod: &'static str) -> Self {
+        let run = App { name: "api" }.deploys("main");
+        let run = pipeline_run(&run, run.plan.cluster().unwrap(), &cluster.common).unwrap();
+        let rights = run.pointer("/spec/pipelineSpec/tasks/0/taskSpec/steps/1/securityContext").unwrap();
+        let mounts = [("src", "/src"), ("store", "/store")];
+        let object: Value = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": pod, "namespace": BUILDS },
+            "spec": {
+                "restartPolicy": "Never", "automountServiceAccountToken": false, "enableServiceLinks": false,
+                "terminationGracePeriodSeconds": 1,
+                "volumes": mounts.map(|(name, _)| json!({ "name": name, "emptyDir": {} })),
+                "containers": [{
+                    "name": "build", "image": cluster.common.images.build, "command": ["sleep", "86400"],
+                    "securityContext": rights,
+                    "volumeMounts": mounts.map(|(name, path)| json!({ "name": name, "mountPath": path })),
+                }],
+            },
+        });
+        let own = Self { pod };
+        own.end().await;
+        kubectl(&["create", "-f", "-"], &object.to_string()).await.unwrap();
+        let ready = ["-n", BUILDS, "wait", "--for=condition=Ready", "--timeout=600s", &format!("pod/{pod}")];
+        in_time(kubectl(&ready, "")).await.unwrap();
+        own
+    }
+
+    pub(super) async fn end(&self) {
+        kubectl(&["-n", BUILDS, "delete", "pod", self.pod, "--ignore-not-found"], "").await.unwrap();
+    }
 }
 
 /// What is wrong with a build of a case; nothing where all is as it should be.
@@ -173,15 +228,15 @@ fn wrong(case: &Case, built: &Built) -> Vec<String> {
     all
 }
 
-async fn judge(name: &str, case: &Case) -> Vec<String> {
-    let first = build(name, case, &case.args, &written(&case.files, &case.links)).await;
-    let mut all = wrong(case, &first);
-    if let Some(change) = &case.change {
+async fn judge(builder: &Builder, name: &str, mut case: Case) -> Vec<String> {
+    let first = builder.build(name, &case, &case.written(), "").await;
+    let mut all = wrong(&case, &first);
+    if let Some(change) = case.change.take() {
         let removed: Vec<_> = change.remove.iter().map(|file| format!("rm {}", quoted(file))).collect();
         let prepare = format!("{}\n{}", removed.join("\n"), written(&change.files, &change.links));
-        let args = if change.args.is_empty() { &case.args } else { &change.args };
-        let second = build(name, case, args, &prepare).await;
-        all.extend(wrong(case, &second).into_iter().map(|wrong| format!("the second time: {wrong}")));
+        case.args.extend(change.args);
+        let second = builder.build(name, &case, &prepare, "").await;
+        all.extend(wrong(&case, &second).into_iter().map(|wrong| format!("the second time: {wrong}")));
         if (first.digest == second.digest) == change.rebuilds {
             all.push(format!(
                 "the second digest is {:?}, the first {:?}\n{}",
@@ -198,48 +253,19 @@ async fn judge(name: &str, case: &Case) -> Vec<String> {
     all
 }
 
-/// A pod that has nothing but what the build's container of a run has.
-async fn start(cluster: &Cluster) {
-    let run = App { name: "api" }.deploys("main");
-    let run = pipeline_run(&run, run.plan.cluster().unwrap(), &cluster.common).unwrap();
-    let rights = run.pointer("/spec/pipelineSpec/tasks/0/taskSpec/steps/1/securityContext").unwrap();
-    let mounts = [("src", "/src"), ("store", "/store")];
-    let pod: Value = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": POD, "namespace": BUILDS },
-        "spec": {
-            "restartPolicy": "Never", "automountServiceAccountToken": false, "enableServiceLinks": false,
-            "terminationGracePeriodSeconds": 1,
-            "volumes": mounts.map(|(name, _)| json!({ "name": name, "emptyDir": {} })),
-            "containers": [{
-                "name": "build", "image": cluster.common.images.build, "command": ["sleep", "86400"],
-                "securityContext": rights,
-                "volumeMounts": mounts.map(|(name, path)| json!({ "name": name, "mountPath": path })),
-            }],
-        },
-    });
-    end().await;
-    kubectl(&["create", "-f", "-"], &pod.to_string()).await.unwrap();
-    let ready = ["-n", BUILDS, "wait", "--for=condition=Ready", "--timeout=600s", &format!("pod/{POD}")];
-    in_time(kubectl(&ready, "")).await.unwrap();
-}
-
-async fn end() {
-    kubectl(&["-n", BUILDS, "delete", "pod", POD, "--ignore-not-found"], "").await.unwrap();
-}
-
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn dockerfiles_of_every_kind_are_built_rightly_or_refused_in_words() {
     let cluster = Cluster::connect().await;
-    start(&cluster).await;
+    let builder = Builder::start(&cluster, "dockerfiles").await;
     let mut report = String::new();
 
     for (name, case) in cases() {
-        for wrong in judge(&name, &case).await {
+        for wrong in judge(&builder, &name, case).await {
             writeln!(report, "{name}: {wrong}").unwrap();
         }
     }
 
-    end().await;
+    builder.end().await;
     assert!(report.is_empty(), "\n{report}");
 }

@@ -5,6 +5,7 @@ mod dockerfiles;
 mod failing;
 mod good;
 mod install;
+mod registries;
 mod rollouts;
 mod stops;
 

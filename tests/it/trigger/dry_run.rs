@@ -85,3 +85,28 @@ async fn a_dry_run_refuses_bad_tokens_parameters_and_bodies_as_a_call_does() {
     hook.revoke().await;
     assert_eq!(hook.post("dry_run").await.status, 401);
 }
+
+#[tokio::test]
+async fn a_dry_run_names_what_means_nothing() {
+    let server = TestServer::start().await;
+    let hook = server.service("api").create().await.hook("ci").await;
+
+    let answer = hook.post("dry_run&brach=x&utm=1").await;
+
+    assert_eq!(answer.header("ignored-parameters"), Some("brach, utm"));
+    assert_eq!(answer.json()["ignoredParameters"], json!(["brach", "utm"]));
+}
+
+#[tokio::test]
+async fn every_parameter_at_fault_is_told_at_once() {
+    let server = TestServer::start().await;
+    let hook = server.service("api").create().await.hook("ci").await;
+
+    let answer = hook.post_with_key("branch=a..b&commit=123&clear_cache=maybe&dry_run=", " ").await;
+
+    let told = answer.json();
+    let named: Vec<_> =
+        told["errors"].as_array().unwrap().iter().map(|error| error["parameter"].as_str().unwrap()).collect();
+    assert_eq!((answer.status, &told["parameter"]), (400, &json!("branch")));
+    assert_eq!(named, ["branch", "commit", "clear_cache", "Idempotency-Key", "dry_run"]);
+}

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::harness::TestServer;
 use crate::harness::server::BEGINNING;
 
@@ -34,15 +36,33 @@ async fn without_an_overlap_the_old_secret_ends_at_once() {
 }
 
 #[tokio::test]
-async fn two_rotations_end_the_first_secret() {
+async fn no_url_ends_before_the_hour_that_was_promised() {
+    let server = TestServer::start().await;
+    let first = server.service("api").policy("every").create().await.hook("ci").await;
+    let path = format!("{}/rotate", first.path());
+
+    let second = first.rotate("24h").await;
+    let refused = server.admin.post(&path, json!({ "overlap": "1h" })).await;
+    let statuses = (first.post("").await.status, second.post("").await.status);
+    server.clock.advance(Duration::from_hours(24));
+    let third = second.rotate("24h").await;
+
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (409, Some("old_url_good")));
+    assert!(refused.text().contains("is good until 2026-11-25T14:30:49"), "{}", refused.text());
+    assert_eq!(statuses, (202, 202));
+    assert_eq!((first.post("").await.status, third.post("").await.status), (401, 202));
+}
+
+#[tokio::test]
+async fn without_an_overlap_two_rotations_end_the_first_secret() {
     let server = TestServer::start().await;
     let first = server.service("api").policy("every").create().await.hook("ci").await;
 
     let second = first.rotate("24h").await;
-    let third = second.rotate("24h").await;
+    let third = second.rotate("0").await;
 
     let statuses = (first.post("").await.status, second.post("").await.status, third.post("").await.status);
-    assert_eq!(statuses, (401, 202, 202));
+    assert_eq!(statuses, (401, 401, 202));
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl CloneStep {
                 let hosts = read("known_hosts")
                     .ok_or("the git Secret has no key known_hosts; add what ssh-keyscan prints")?;
                 let (key_file, hosts_file) = (self.scratch.join("ssh-key"), self.scratch.join("known_hosts"));
-                keep_private(&key_file, &format!("{}\n", key.trim_end()))?;
+                keep_private(&key_file, &git::private_key(&key))?;
                 keep_private(&hosts_file, &hosts)?;
                 let ssh = git::ssh_command(Some(&key_file), &hosts_file, HostKeys::Listed);
                 Ok(Access { credential_file: None, ssh: Some(ssh) })

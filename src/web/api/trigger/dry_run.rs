@@ -22,6 +22,8 @@ struct DryRunJson<'a> {
     clear_cache: bool,
     joins: Option<DeploymentId>,
     failed: Vec<FailedCheck>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    ignored_parameters: &'a [String],
 }
 
 /// One reason for which the call would be refused.
@@ -60,6 +62,7 @@ fn bad_checks(found: Option<Checks>, now: Timestamp) -> impl Iterator<Item = Fai
 /// 401 as for the call itself.
 pub(super) async fn dry_run(state: &AppState, call: Call) -> Result<String, Error> {
     let now = state.clock().now();
+    let ignored = call.ignored.clone();
     let found = state.read(move |reader, context| of_call(reader, context, &call, now)).await?;
     let refused = found.forecast.refusals.iter().map(FailedCheck::refusal);
     let failed: Vec<_> = refused.chain(bad_checks(found.forecast.checks, now)).collect();
@@ -72,6 +75,7 @@ pub(super) async fn dry_run(state: &AppState, call: Call) -> Result<String, Erro
         clear_cache: found.clear_cache,
         joins: found.forecast.joins,
         failed,
+        ignored_parameters: &ignored,
     };
     Ok(serde_json::to_string(&answer).unwrap_or_default())
 }

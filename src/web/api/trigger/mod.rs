@@ -45,8 +45,7 @@ pub(in crate::web) async fn trigger(
     let token = token(request, state.context())?;
     let has_body = discard(body, BODY_MAX).await?;
     let query = Query::parse(request)?;
-    let call = read_call(request, &query, has_body, token)?;
-    let is_dry = query.flag("dry_run")?;
+    let (call, is_dry) = read_call(request, &query, has_body, token)?;
     state.budgets().spend(&call.token.hook, &call.caller).map_err(over_budget)?;
     let ignored = call.ignored.clone();
     if is_dry {
@@ -108,21 +107,37 @@ fn caller_of(request: &Request) -> String {
     describe_caller(address(request), header(request.headers(), "user-agent"))
 }
 
-/// Reads parameters and headers; no database is asked.
+/// Reads parameters and headers, and whether nothing is to be done; no database is asked.
 ///
 /// # Errors
-/// 400 that names the parameter.
-fn read_call(request: &Request, query: &Query, has_body: bool, token: HookToken) -> Result<Call, Invalid> {
-    Ok(Call {
+/// 400 that names every parameter at fault.
+fn read_call(
+    request: &Request,
+    query: &Query,
+    has_body: bool,
+    token: HookToken,
+) -> Result<(Call, bool), actions::Error> {
+    let mut faults = Vec::new();
+    let call = Call {
         token,
         caller: caller_of(request),
         address: address(request),
         ignored: ignored(query, has_body),
-        branch: read_branch(query.get("branch"))?,
-        commit: read_commit(query.get("commit"))?,
-        clear_cache: query.flag("clear_cache")?,
-        key: idempotency_key(request)?,
+        branch: kept(&mut faults, read_branch(query.get("branch"))),
+        commit: kept(&mut faults, read_commit(query.get("commit"))),
+        clear_cache: kept(&mut faults, query.flag("clear_cache")),
+        key: kept(&mut faults, idempotency_key(request)),
         as_sent: query.canonical(&PARAMETERS),
+    };
+    let is_dry = kept(&mut faults, query.flag("dry_run"));
+    if faults.is_empty() { Ok((call, is_dry)) } else { Err(faults.into()) }
+}
+
+/// What was read; of something at fault nothing, and the fault is kept.
+fn kept<T: Default>(faults: &mut Vec<Invalid>, read: Result<T, Invalid>) -> T {
+    read.unwrap_or_else(|fault| {
+        faults.push(fault);
+        T::default()
     })
 }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 
 use crate::actions::service_settings::DEFAULT_TIMEOUT;
-use crate::domain::{EnvName, ExecutorKind, ExecutorSet, Invalid, QueuePolicy, Service, Span, Workload};
+use crate::domain::{
+    EnvName, ExecutorKind, ExecutorSet, Invalid, QueuePolicy, Service, Span, Workload, read_env_lines,
+};
 use crate::web::pages::format;
 use crate::wire::Change;
 use crate::wire::service::{LocalFields, Pairs, ServiceBody, TektonFields, WorkloadBody};
@@ -241,7 +243,7 @@ impl ServiceForm {
                 value => drop(env.insert(name.clone(), Some(value.to_owned()))),
             }
         }
-        for (name, value) in pairs("env", self.get("env"))? {
+        for (name, value) in read_env_lines("env", self.get("env"))? {
             EnvName::parse(&name)?;
             env.insert(name, Some(value));
         }
