@@ -4,12 +4,18 @@
 //! `$`, backtick, bracket or control byte can ever pass, on top of git's own rules for refs.
 
 use std::fmt;
+use std::sync::LazyLock;
 
+use regex::Regex;
+
+/// What git puts before the name of a branch.
+const FULL: &str = "refs/heads/";
 /// Longest branch name, in bytes.
 const MAX_BYTES: usize = 200;
 
-/// A branch name: 1–200 bytes of letters and digits of any script and `. _ / # + @ = , % -`, legal for git,
-/// no component beginning with `-` or `.`, and neither `HEAD` nor `@`. Compared byte by byte.
+/// A branch name: 1–200 bytes of ASCII letters and digits and `. _ / # + @ = , % -`, and beyond ASCII of letters, marks,
+/// digits and symbols of any script; legal for git, no component beginning with `-` or `.`, and neither `HEAD` nor `@`.
+/// Compared byte by byte.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Branch(String);
 
@@ -31,13 +37,26 @@ pub enum BranchError {
     /// `HEAD` or `@`.
     #[error("is HEAD or @, which name no branch")]
     NotABranch,
+    /// A full ref that is no branch's.
+    #[error("is a ref of another kind; give the bare name of a branch, such as main or feat/new-ui")]
+    OtherRef,
     /// Refused by git's rules (`..`, `//`, `.lock`, a trailing `/` or `.`).
     #[error("is not a name that git accepts for a branch")]
     GitRule,
 }
 
+fn is_allowed(c: char) -> bool {
+    /// Letters, marks, digits and symbols; no control, format character, blank or private use.
+    static BEYOND_ASCII: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"^[\p{L}\p{M}\p{N}\p{So}]$").ok());
+    if c.is_ascii() {
+        return c.is_ascii_alphanumeric() || "._/#+@=,%-".contains(c);
+    }
+    BEYOND_ASCII.as_ref().is_some_and(|allowed| allowed.is_match(c.encode_utf8(&mut [0; 4])))
+}
+
 impl Branch {
-    /// Reads a branch name.
+    /// Reads a branch name. `refs/heads/x` is what CI systems hand out for `x`.
     ///
     /// # Errors
     /// Names the rule that is broken.
@@ -45,10 +64,14 @@ impl Branch {
         if text.is_empty() {
             return Err(BranchError::Empty);
         }
+        let text = text.strip_prefix(FULL).unwrap_or(text);
+        if text.starts_with("refs/") {
+            return Err(BranchError::OtherRef);
+        }
         if text.len() > MAX_BYTES {
             return Err(BranchError::TooLong);
         }
-        if !text.chars().all(|c| c.is_alphanumeric() || "._/#+@=,%-".contains(c)) {
+        if !text.chars().all(is_allowed) {
             return Err(BranchError::Character);
         }
         if text == "HEAD" || text == "@" {
@@ -166,11 +189,20 @@ mod tests {
             "feat/c++",
             "größe",
             "修正",
+            // Decomposed, as some file systems hand it out: a letter and a mark.
+            "gro\u{308}ße",
+            "release-🚀",
             "a=b",
             "50%",
         ] {
             assert!(Branch::parse(name).is_ok(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_full_ref_of_a_branch_is_the_branch() {
+        assert_eq!(Branch::parse("refs/heads/feat/x").unwrap().as_str(), "feat/x");
+        assert_eq!(Branch::parse("heads/x").unwrap().as_str(), "heads/x");
     }
 
     #[test]
@@ -180,6 +212,13 @@ mod tests {
             ("", BranchError::Empty),
             (long.as_str(), BranchError::TooLong),
             ("a b", BranchError::Character),
+            ("a\u{200d}b", BranchError::Character),
+            ("a\u{202e}b", BranchError::Character),
+            ("a\u{e000}b", BranchError::Character),
+            ("a\u{a0}b", BranchError::Character),
+            ("refs/tags/v1", BranchError::OtherRef),
+            ("refs/pull/7/merge", BranchError::OtherRef),
+            ("refs/heads/", BranchError::GitRule),
             ("$(id)", BranchError::Character),
             ("a~1", BranchError::Character),
             ("HEAD", BranchError::NotABranch),

@@ -44,7 +44,8 @@ impl Repository {
         if text.is_empty() || text.len() > MAX_BYTES {
             return Err(wrong("must be a git URL of 1 to 1000 bytes"));
         }
-        if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        let is_path = text.starts_with('/') || text.to_ascii_lowercase().starts_with("file://");
+        if text.chars().any(|c| c.is_control() || (c.is_whitespace() && !is_path)) {
             return Err(wrong("must not contain blanks or control characters"));
         }
         if text.starts_with('/') {
@@ -78,7 +79,18 @@ impl Repository {
                 Err(wrong("file:// takes an absolute path on this machine"))
             };
         }
-        let url = url::Url::parse(text).map_err(|_| wrong("is not a URL"))?;
+        let Ok(url) = url::Url::parse(text) else {
+            let authority = rest.split('/').next().unwrap_or_default();
+            return Err(match authority.rsplit_once(':') {
+                Some((host, path)) if transport == Transport::Ssh && path.parse::<u16>().is_err() => {
+                    let rest = rest.strip_prefix(authority).unwrap_or_default();
+                    wrong(&format!(
+                        "has a path behind a colon; write ssh://{host}/{path}{rest} or {host}:{path}{rest}"
+                    ))
+                }
+                _ => wrong("is not a URL"),
+            });
+        };
         let host = url.host_str().unwrap_or_default();
         if host.is_empty() || host.starts_with('-') {
             return Err(wrong("needs a host that does not begin with -"));
@@ -91,6 +103,9 @@ impl Repository {
         }
         if url.query().is_some() || url.fragment().is_some() || url.path().trim_matches('/').is_empty() {
             return Err(wrong("must end with the path of the repository"));
+        }
+        if let Some(repository) = repository_of_page(text) {
+            return Err(wrong(&format!("is a page of a forge, not a repository; write {repository}")));
         }
         Ok(Self { text: format!("{scheme}://{rest}"), transport })
     }
@@ -112,6 +127,13 @@ impl Repository {
         };
         // `ext::…` and other helpers have a second colon right behind the first.
         let is_path = !path.is_empty() && !path.starts_with(['-', ':']);
+        if let Some((port, rest)) = path.split_once('/')
+            && port.parse::<u16>().is_ok()
+            && is_name(host)
+        {
+            let right = format!("has a port in the short form; write ssh://{user}@{host}:{port}/{rest}");
+            return Err(Invalid::new("repository", right));
+        }
         if is_name(user) && is_name(host) && is_path {
             return Ok(Self { text: text.to_owned(), transport: Transport::Ssh });
         }
@@ -159,6 +181,16 @@ impl Repository {
     }
 }
 
+/// The address of the repository whose files or branches a page of a forge shows, if it is such a page.
+fn repository_of_page(text: &str) -> Option<String> {
+    const PAGES: [&str; 6] = ["/-/", "/tree/", "/blob/", "/src/branch/", "/pull/", "/commit/"];
+    let (scheme, rest) = text.split_once("://").filter(|_| text.strip_suffix(".git").is_none())?;
+    let end = PAGES.iter().filter_map(|page| rest.find(page)).min()?;
+    let repository = &rest[..end];
+    // A host, an owner and a name stand before it at least.
+    (repository.split('/').count() >= 3).then(|| format!("{scheme}://{repository}"))
+}
+
 impl fmt::Display for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -186,6 +218,8 @@ mod tests {
             ("http://10.0.0.7/api.git", Transport::Http),
             ("file:///srv/git/api.git", Transport::File),
             ("/srv/git/api.git", Transport::File),
+            ("/srv/my repositories/api", Transport::File),
+            ("file:///srv/my repositories/api", Transport::File),
         ] {
             assert_eq!(Repository::parse(text).unwrap().transport(), transport, "{text}");
         }
@@ -220,6 +254,25 @@ mod tests {
             ("/srv/a", "/srv/a"),
         ] {
             assert!(!share(one, other) && !share(other, one), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_spelling_is_refused_with_the_right_one() {
+        for (text, right) in [
+            ("git@host:2222/x.git", "ssh://git@host:2222/x.git"),
+            ("ssh://git@host:group/x.git", "ssh://git@host/group/x.git or git@host:group/x.git"),
+            ("https://forge.example/a/b/tree/main", "https://forge.example/a/b"),
+            ("https://forge.example/a/b/c/-/blob/main/x", "https://forge.example/a/b/c"),
+            ("https://forge.example/a/b/src/branch/main", "https://forge.example/a/b"),
+        ] {
+            let told = Repository::parse(text).unwrap_err().detail;
+            assert!(told.ends_with(&format!("write {right}")), "{text}: {told}");
+        }
+        for text in
+            ["https://forge.example/tree/main", "git@host:22x/y.git", "https://forge.example/a/b/tree/c.git"]
+        {
+            assert!(Repository::parse(text).is_ok(), "{text}");
         }
     }
 

@@ -46,12 +46,27 @@ fn first_segment(path: &str) -> &str {
     path.split('/').nth(1).unwrap_or_default()
 }
 
+/// An address with a slash at its end is the one without.
+fn without_last_slash(mut request: Request) -> Request {
+    let uri = request.uri();
+    let path = uri.path().trim_end_matches('/');
+    if path.is_empty() || path.len() == uri.path().len() {
+        return request;
+    }
+    let target = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    if let Ok(target) = target.parse() {
+        *request.uri_mut() = target;
+    }
+    request
+}
+
 /// An address that is not there is answered with a page to whoever looks at pages.
 async fn answer<E: Endpoint>(
     routes: Arc<E>,
     request: Request,
     programs: Arc<HashSet<&'static str>>,
 ) -> poem::Result<Response> {
+    let request = without_last_slash(request);
     let is_program = programs.contains(first_segment(request.uri().path()));
     let is_page = !is_program && prefers(request.headers(), "text/html");
     let refused = RefusedRequest::new(&request);

@@ -166,3 +166,18 @@ async fn the_deployment_remembers_who_called_and_what_was_ignored() {
     assert_eq!((&shown["hook"], &shown["caller"]), (&json!("ci"), &json!("127.0.0.0/24, ci/1.0")));
     assert_eq!(shown["ignoredParameters"], json!(["brach"]));
 }
+
+#[tokio::test]
+async fn an_address_is_the_same_however_its_letters_are_written() {
+    let server = TestServer::start().await;
+    let hook = server.service("api").policy("every").create().await.hook("ci").await;
+    let address = |token: &str| format!("/deploy-hooks/{token}");
+    let post = async |path: String| server.anyone().request(Method::POST, &path).answer().await.status;
+
+    assert_eq!(post(address(&hook.token.replace('_', "%5F"))).await, 202);
+    assert_eq!(post(address(&hook.token.replace('_', "%5f"))).await, 202);
+    assert_eq!(post(address(&format!("{}%0A", hook.token))).await, 401);
+    let id = hook.post("").await.id();
+    let slashes = server.admin.get(&format!("/deployments/{id}/")).await;
+    assert_eq!((slashes.status, slashes.json()["deploymentId"].as_str()), (200, Some(id.as_str())));
+}

@@ -92,8 +92,10 @@ pub(in crate::web) fn use_post(request: &Request, allow: String) -> Result<Respo
 fn token(request: &Request, context: &Context) -> Result<HookToken, Error> {
     let path = request.original_uri().path();
     let in_path = path.strip_prefix("/deploy-hooks").unwrap_or_default().trim_matches('/');
+    // `%5F` and `_` are the same address (RFC 3986, 6.2.2.2).
+    let in_path = percent_encoding::percent_decode_str(in_path).decode_utf8_lossy();
     let in_header = bearer(request.headers());
-    let given = if in_path.is_empty() { in_header.unwrap_or_default() } else { in_path };
+    let given = if in_path.is_empty() { in_header.unwrap_or_default() } else { &*in_path };
     let token = HookToken::parse(context.key(), given).ok_or_else(actions::Error::unknown_hook)?;
     if in_header.is_some_and(|other| other != given) {
         let detail = "names another token than the URL; give one of them";
