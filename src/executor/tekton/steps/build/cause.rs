@@ -23,10 +23,6 @@ const STOPPED: u32 = u32::MAX;
 
 /// Errors by what they say, and what that means. The first that fits counts.
 const SENTENCES: &[(&str, &str)] = &[
-    (
-        "code = Unavailable",
-        "the builder was gone in the middle of the build: an instruction ended it, or it was killed for want of memory",
-    ),
     ("no space left on device", "the disk of the build is full"),
     ("cannot allocate memory", "the build needed more memory than there was"),
     ("target stage", "the Dockerfile has no stage of the name that the setting target says"),

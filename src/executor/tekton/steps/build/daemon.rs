@@ -25,6 +25,9 @@ const SHOWN_LINES: usize = 10;
 const LOG_LIMITS: [(&str, &str); 2] =
     [("BUILDKIT_STEP_LOG_MAX_SIZE", "-1"), ("BUILDKIT_STEP_LOG_MAX_SPEED", "-1")];
 
+/// What is said of one that nobody ended.
+const GONE: &str = "the builder was gone in the middle of the build: an instruction ended it, or it was killed for want of memory";
+
 /// What its log says where it does not start, and what that means. The first that fits counts.
 const TROUBLE: &[(&str, &str)] = &[
     (
@@ -90,7 +93,7 @@ impl DaemonSettings {
 /// A daemon that answers. What it leaves behind ends with the step's container.
 pub(super) struct Daemon {
     child: Child,
-    address: String,
+    socket: PathBuf,
     verdict: PathBuf,
 }
 
@@ -127,14 +130,14 @@ impl Daemon {
         command.env("HOME", &home).env("XDG_RUNTIME_DIR", &run).envs(LOG_LIMITS);
         let errors = output.try_clone().map_err(failed)?;
         let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn().map_err(failed)?;
-        let mut daemon = Self { child, address: address(&socket), verdict };
-        daemon.await_answer(&socket, &log)?;
+        let mut daemon = Self { child, socket, verdict };
+        daemon.await_answer(&log)?;
         Ok(daemon)
     }
 
-    fn await_answer(&mut self, socket: &Path, log: &Path) -> Result<(), StepFailure> {
+    fn await_answer(&mut self, log: &Path) -> Result<(), StepFailure> {
         let began = Instant::now();
-        while UnixStream::connect(socket).is_err() {
+        while UnixStream::connect(&self.socket).is_err() {
             if self.has_ended() || began.elapsed() > START_LIMIT {
                 return Err(trouble(&std::fs::read_to_string(log).unwrap_or_default()));
             }
@@ -144,13 +147,15 @@ impl Daemon {
     }
 
     /// Where its client finds it.
-    pub(super) fn address(&self) -> &str {
-        &self.address
+    pub(super) fn address(&self) -> String {
+        address(&self.socket)
     }
 
-    /// Why it was ended, where it was.
-    pub(super) fn verdict(&self) -> Option<String> {
-        std::fs::read_to_string(&self.verdict).ok()
+    /// Why it is gone, where it is: by the verdict of who watches its store, or by nobody knows what. The kernel closes
+    /// its socket before its client learns of its end.
+    pub(super) fn why_gone(&self) -> Option<String> {
+        let verdict = std::fs::read_to_string(&self.verdict).ok();
+        verdict.or_else(|| UnixStream::connect(&self.socket).is_err().then(|| GONE.to_owned()))
     }
 
     fn has_ended(&mut self) -> bool {

@@ -103,7 +103,7 @@ impl BuildStep {
         let client = Client {
             step: self,
             places: &places,
-            address: daemon.address().to_owned(),
+            address: daemon.address(),
             commit: commit.trim(),
             secrets: &secrets,
             docker_config: access.docker_config.as_deref(),
@@ -163,7 +163,7 @@ impl BuildStep {
 /// Why a build failed: its daemon may have been ended.
 fn cause(evidence: &Evidence, daemon: &Daemon) -> StepFailure {
     let cause = evidence.cause();
-    match daemon.verdict() {
+    match daemon.why_gone() {
         Some(why) => StepFailure::new(BUILD_FAILED, why).with_detail(cause.detail.unwrap_or_default()),
         None => cause,
     }
