@@ -28,6 +28,8 @@ pub(super) const OF_PIPELINE_RUN: &str = "tekton.dev/pipelineRun";
 /// Tekton's own label on TaskRuns and pods: the name of the task in the pipeline.
 pub(super) const OF_PIPELINE_TASK: &str = "tekton.dev/pipelineTask";
 
+/// Our own binary, found by an image's PATH.
+pub(super) const PROGRAM: &str = "stackblaze";
 /// The name of the one run that only tries whether builds work.
 pub(super) const PROBE_RUN: &str = "stackblaze-probe-build";
 /// The task that fetches, builds and pushes.

@@ -5,13 +5,11 @@ use serde_json::{Value, json};
 use crate::domain::{Step, TektonSettings};
 use crate::executor::tekton::names::{
     BUILD_TASK, COMMIT_RESULT, DEPLOY_TASK, DETAIL_RESULT, DIGEST_RESULT, MESSAGE_RESULT,
-    PREVIOUS_IMAGE_RESULT, SUBJECT_RESULT, of_build, step_name,
+    PREVIOUS_IMAGE_RESULT, PROGRAM, SUBJECT_RESULT, of_build, step_name,
 };
 use crate::executor::tekton::{BuilderSettings, Common, StepImages};
 use crate::executor::{ClusterRun, Run};
 
-/// Our binary, found by the image's PATH.
-const PROGRAM: &str = "stackblaze";
 /// Where the sources are, in clone and build.
 const SOURCE_MOUNT: &str = "/src";
 const SOURCE: &str = "/src/tree";
@@ -88,15 +86,7 @@ fn clone_step(settings: &TektonSettings, images: &StepImages) -> Value {
         mounts.push(mount("git-secret", GIT_MOUNT));
         env.push(variable("GIT_SECRET", GIT_MOUNT));
     }
-    json!({
-        "name": step_name(Step::Clone),
-        "image": images.of(Step::Clone),
-        "command": [PROGRAM, "cluster-step", "clone"],
-        "env": env,
-        "volumeMounts": mounts,
-        "computeResources": {},
-        "securityContext": locked_down(BUILDER_USER),
-    })
+    step(images, Step::Clone, &["cluster-step", "clone"], &env, &mounts, &locked_down(BUILDER_USER))
 }
 
 fn build_step(settings: &TektonSettings, common: &Common) -> Value {
@@ -150,14 +140,28 @@ pub(super) fn probe(common: &Common, limit: &str) -> Value {
 }
 
 fn builder_step(common: &Common, env: &[Value], mounts: &[Value]) -> Value {
+    let rights = may_make_namespaces(&common.builder);
+    step(&common.images, Step::Build, &["cluster-step", "build"], env, mounts, &rights)
+}
+
+/// A step is our own binary with fixed arguments.
+fn step(
+    images: &StepImages,
+    step: Step,
+    arguments: &[&str],
+    env: &[Value],
+    mounts: &[Value],
+    rights: &Value,
+) -> Value {
+    let command = [&[PROGRAM], arguments].concat();
     json!({
-        "name": step_name(Step::Build),
-        "image": common.images.of(Step::Build),
-        "command": [PROGRAM, "cluster-step", "build"],
+        "name": step_name(step),
+        "image": images.of(step),
+        "command": command,
         "env": env,
         "volumeMounts": mounts,
         "computeResources": {},
-        "securityContext": may_make_namespaces(&common.builder),
+        "securityContext": rights,
     })
 }
 
@@ -191,6 +195,7 @@ pub(super) fn deploy(run: &Run, cluster: &ClusterRun, images: &StepImages, limit
         Some(kept) => (kept.image.digest.to_string(), kept.commit.to_string()),
         None => (of_build(DIGEST_RESULT), of_build(COMMIT_RESULT)),
     };
+    let env = deploy_environment(run, settings, limit);
     let mut params = handed(&["image", "tag"]);
     params.push(json!({"name": "digest", "value": digest}));
     params.push(json!({"name": "commit", "value": commit}));
@@ -201,15 +206,7 @@ pub(super) fn deploy(run: &Run, cluster: &ClusterRun, images: &StepImages, limit
         "taskSpec": {
             "params": declared(&["image", "tag", "digest", "commit"]),
             "results": results(&[PREVIOUS_IMAGE_RESULT, MESSAGE_RESULT]),
-            "steps": [{
-                "name": step_name(Step::Deploy),
-                "image": images.of(Step::Deploy),
-                "command": [PROGRAM, "rollout"],
-                "env": deploy_environment(run, settings, limit),
-                "volumeMounts": [],
-                "computeResources": {},
-                "securityContext": locked_down(NOBODY),
-            }],
+            "steps": [step(images, Step::Deploy, &["rollout"], &env, &[], &locked_down(NOBODY))],
         },
     })
 }

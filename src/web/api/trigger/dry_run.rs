@@ -60,9 +60,8 @@ fn bad_checks(found: Option<Checks>, now: Timestamp) -> impl Iterator<Item = Fai
 ///
 /// # Errors
 /// 401 as for the call itself.
-pub(super) async fn dry_run(state: &AppState, call: Call) -> Result<String, Error> {
+pub(super) async fn dry_run(state: &AppState, call: Call, ignored: &[String]) -> Result<String, Error> {
     let now = state.clock().now();
-    let ignored = call.ignored.clone();
     let found = state.read(move |reader, context| of_call(reader, context, &call, now)).await?;
     let refused = found.forecast.refusals.iter().map(FailedCheck::refusal);
     let failed: Vec<_> = refused.chain(bad_checks(found.forecast.checks, now)).collect();
@@ -75,7 +74,7 @@ pub(super) async fn dry_run(state: &AppState, call: Call) -> Result<String, Erro
         clear_cache: found.clear_cache,
         joins: found.forecast.joins,
         failed,
-        ignored_parameters: &ignored,
+        ignored_parameters: ignored,
     };
     Ok(serde_json::to_string(&answer).unwrap_or_default())
 }

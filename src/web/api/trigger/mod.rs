@@ -49,7 +49,7 @@ pub(in crate::web) async fn trigger(
     state.budgets().spend(&call.token.hook, &call.caller).map_err(over_budget)?;
     let ignored = call.ignored.clone();
     if is_dry {
-        let mut response = json_text(StatusCode::OK, dry_run(&state, call).await?);
+        let mut response = json_text(StatusCode::OK, dry_run(&state, call, &ignored).await?);
         set_headers(&mut response, ignored_header(&ignored));
         return Ok(response);
     }

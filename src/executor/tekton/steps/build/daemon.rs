@@ -11,10 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::executor::tekton::exit_codes::BUILD_FAILED;
+use crate::executor::tekton::names::PROGRAM;
 use crate::executor::tekton::steps::failure::StepFailure;
 
-/// Our own binary, found by the image's PATH.
-const PROGRAM: &str = "stackblaze";
 /// How long it may take to answer; a quarter of a second is usual.
 const START_LIMIT: Duration = Duration::from_mins(1);
 /// Time between two looks whether it answers.
