@@ -1,5 +1,6 @@
 //! What may be done to deployments.
 
+use crate::actions::wanted::Wanted;
 use crate::actions::{By, Context, Error, Result, services as own_services};
 use crate::db::audit::Record;
 use crate::db::deployments::{self, Cancel, Filter, NewDeployment};
@@ -7,8 +8,8 @@ use crate::db::log_end::{self, Most};
 use crate::db::queue::{self, Place};
 use crate::db::{Reader, Tx, services, steps};
 use crate::domain::{
-    Act, Branch, Code, Commit, Deployment, DeploymentId, ExecutorKind, Invalid, Reason, Scope, Service,
-    Status, StepRecord, Subject, Trigger, Urls,
+    Act, Branch, Code, Commit, Deployment, DeploymentId, ExecutorKind, GitRef, Invalid, Reason, Scope,
+    Service, Status, StepRecord, Subject, Trigger, Urls,
 };
 use crate::wire::deployment::{AcceptedJson, DeployBody, FoundDeployment};
 
@@ -72,16 +73,16 @@ pub fn read_branch(text: Option<&str>) -> std::result::Result<Option<Branch>, In
     text.map(Branch::parse).transpose().map_err(|error| Invalid::new("branch", error.to_string()))
 }
 
-/// Reads a parameter or field `commit`.
+/// Reads `branch` of a list: a branch, or a tag by its full ref.
 ///
 /// # Errors
 /// Says what would be right.
-pub fn read_commit(text: Option<&str>) -> std::result::Result<Option<Commit>, Invalid> {
-    text.map(Commit::parse).transpose().map_err(|error| Invalid::new("commit", error.to_string()))
+pub fn read_ref(text: Option<&str>) -> std::result::Result<Option<GitRef>, Invalid> {
+    text.map(GitRef::parse).transpose().map_err(|error| Invalid::new("branch", error.to_string()))
 }
 
 /// The body of a 202: the five keys of the contract.
-pub(super) fn accepted_body(urls: &Urls, id: &DeploymentId, service: &str, branch: &Branch) -> String {
+pub(super) fn accepted_body(urls: &Urls, id: &DeploymentId, service: &str, branch: &GitRef) -> String {
     serde_json::to_string(&AcceptedJson::new(urls, id, service, branch)).unwrap_or_default()
 }
 
@@ -116,7 +117,11 @@ pub fn deploy(
     service: &str,
     wanted: &DeployBody,
 ) -> Result<StartedDeployment> {
-    let (branch, commit) = (read_branch(wanted.branch.as_deref())?, read_commit(wanted.commit.as_deref())?);
+    let mut faults = Vec::new();
+    let asked = Wanted::read(wanted.words(), &mut faults);
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
     let service = own_services::find(tx, by, Scope::Deploy, service)?;
     let new = NewDeployment {
         service_id: service.id.clone(),
@@ -124,9 +129,10 @@ pub fn deploy(
         trigger: Trigger::Deploy,
         hook_generation: None,
         who: by.who(),
-        branch: branch.unwrap_or_else(|| service.default_branch.clone()),
-        commit,
+        branch: asked.what.unwrap_or_else(|| service.default_branch.clone().into()),
+        commit: asked.commit,
         clear_cache: wanted.clear_cache,
+        note: asked.note,
         image: None,
         ignored_parameters: Vec::new(),
     };
@@ -180,6 +186,7 @@ fn new_from(origin: &Deployment, service: &Service, how: Again, by: &By) -> Resu
         branch: origin.branch.clone(),
         commit: origin.commit.clone(),
         clear_cache,
+        note: None,
         image,
         ignored_parameters: Vec::new(),
     })

@@ -7,7 +7,7 @@ use crate::actions::{Context, Error, Result};
 use crate::db::deployments::NewDeployment;
 use crate::db::queue::{self, Room};
 use crate::db::{self, Reader, checks};
-use crate::domain::{Branch, Checks, Commit, DeploymentId, Hook, Service, Timestamp, Trigger, Who};
+use crate::domain::{Branch, Checks, Commit, DeploymentId, GitRef, Hook, Service, Timestamp, Trigger, Who};
 
 /// What is known before a call is made.
 pub struct Forecast {
@@ -24,8 +24,8 @@ pub struct CallForecast {
     pub forecast: Forecast,
     /// The service's name.
     pub service: String,
-    /// Which branch.
-    pub branch: Branch,
+    /// Which branch or tag.
+    pub branch: GitRef,
     /// Which commit, where one was named.
     pub commit: Option<Commit>,
     /// Whether it would build afresh.
@@ -72,9 +72,10 @@ pub fn of_hook(
         trigger: Trigger::Hook(hook.id.clone()),
         hook_generation: Some(hook.generation),
         who: Who::HookUrl(String::new()),
-        branch: branch.clone(),
+        branch: branch.clone().into(),
         commit: None,
         clear_cache: false,
+        note: None,
         image: None,
         ignored_parameters: Vec::new(),
     };

@@ -18,6 +18,7 @@ pub mod services;
 pub mod sessions;
 pub mod tokens;
 pub mod trigger;
+pub mod wanted;
 
 pub use by::{By, Caller, describe_caller};
 pub use context::{Context, Settings};

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    Branch, CacheRepository, EnvName, ExecutorKind, ExecutorSet, ImageRepository, Invalid, LocalSettings,
-    QueuePolicy, Repository, SecretKey, Service, ServiceId, ServiceName, Span, TektonSettings, Timestamp,
-    Workload,
+    Branch, CacheRepository, CloneSettings, EnvName, ExecutorKind, ExecutorSet, ImageRepository, Invalid,
+    LocalSettings, QueuePolicy, Repository, SecretKey, Service, ServiceId, ServiceName, Span, TektonSettings,
+    Timestamp, Workload,
 };
 use crate::wire::Change;
-use crate::wire::service::{HIDDEN, LocalFields, Pairs, ServiceBody, TektonFields};
+use crate::wire::service::{CloneFields, HIDDEN, LocalFields, Pairs, ServiceBody, TektonFields};
 
 /// A run's timeout where nothing is said.
 pub const DEFAULT_TIMEOUT: Span = Span::from_hours(1);
@@ -48,6 +48,7 @@ pub(super) fn create_from(
         queue_policy: QueuePolicy::Coalesce,
         timeout: DEFAULT_TIMEOUT,
         url: None,
+        fetch: CloneSettings::default(),
         local: LocalSettings::default(),
         tekton: None,
         frozen: None,
@@ -88,6 +89,11 @@ pub(super) fn change(
         service.timeout = text.parse().map_err(|error: Invalid| Invalid::new("timeout", error.detail))?;
     }
     service.url = body.url.apply(service.url);
+    let CloneFields { submodules, lfs, history } = body.fetch;
+    let own = &mut service.fetch;
+    own.submodules = submodules.unwrap_or(own.submodules);
+    own.lfs = lfs.unwrap_or(own.lfs);
+    own.history = history.unwrap_or(own.history);
     let asks_for_deploy = body.local.deploy_command.is_some() || service.executor != before;
     change_local(body.local, &mut service.local)?;
     if service.executor == ExecutorKind::Local {
@@ -138,17 +144,18 @@ fn change_local(fields: LocalFields, local: &mut LocalSettings) -> Result<(), In
     }
     local.git_token_file = fields.git_token_file.apply(local.git_token_file.take());
     local.git_ssh_key_file = fields.git_ssh_key_file.apply(local.git_ssh_key_file.take());
-    merge_env(&mut local.env, fields.env.unwrap_or_default())
+    merge_env("env", &mut local.env, fields.env.unwrap_or_default())?;
+    merge_env("vars", &mut local.vars, fields.vars.unwrap_or_default())
 }
 
 /// Null removes a variable, `***` leaves it, anything else sets it.
-fn merge_env(env: &mut BTreeMap<EnvName, String>, changes: Pairs) -> Result<(), Invalid> {
+fn merge_env(field: &str, env: &mut BTreeMap<EnvName, String>, changes: Pairs) -> Result<(), Invalid> {
     for (name, value) in changes {
-        let own = EnvName::parse(&name)?;
+        let own = EnvName::parse(field, &name)?;
         match value.as_deref() {
             None => drop(env.remove(&own)),
-            Some(HIDDEN) if env.contains_key(&own) => {}
-            Some(HIDDEN) => {
+            Some(HIDDEN) if field == "env" && env.contains_key(&own) => {}
+            Some(HIDDEN) if field == "env" => {
                 let detail = "*** stands for a value that is kept, and there is none";
                 return Err(Invalid::new(format!("env.{name}"), detail));
             }

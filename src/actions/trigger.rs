@@ -4,17 +4,18 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::actions::deployments::accepted_body;
+use crate::actions::wanted::Wanted;
 use crate::actions::{Context, Error, Result};
 use crate::db::audit::{self, Actor, Record};
 use crate::db::deployments::NewDeployment;
 use crate::db::queue::{self, Place, Room};
 use crate::db::{self, Reader, Tx, hook_calls, hooks, idempotency, services};
 use crate::domain::{
-    Act, Branch, Code, Commit, DeploymentId, Hook, HookToken, Service, Subject, Timestamp, Trigger, Who,
+    Act, Code, DeploymentId, GitRef, Hook, HookToken, Service, Subject, Timestamp, Trigger, Who,
 };
 
 /// Parameters of the query that mean something.
-pub const PARAMETERS: [&str; 4] = ["branch", "clear_cache", "commit", "dry_run"];
+pub const PARAMETERS: [&str; 6] = ["branch", "clear_cache", "commit", "dry_run", "note", "tag"];
 
 /// A call as the caller made it. Its token is genuine by its MAC; whether the hook is there nobody has asked yet.
 pub struct Call {
@@ -26,10 +27,8 @@ pub struct Call {
     pub address: Option<IpAddr>,
     /// What was sent and means nothing here.
     pub ignored: Vec<String>,
-    /// Which branch; the service's own where none was named.
-    pub branch: Option<Branch>,
-    /// Exactly this commit of it.
-    pub commit: Option<Commit>,
+    /// What to deploy, and why.
+    pub wanted: Wanted,
     /// Whether to build afresh.
     pub clear_cache: bool,
     /// The Idempotency-Key.
@@ -47,9 +46,10 @@ impl Call {
             trigger: Trigger::Hook(verified.hook.id.clone()),
             hook_generation: Some(verified.generation),
             who: Who::HookUrl(self.caller.clone()),
-            branch: self.branch.clone().unwrap_or_else(|| service.default_branch.clone()),
-            commit: self.commit.clone(),
+            branch: self.wanted.what.clone().unwrap_or_else(|| service.default_branch.clone().into()),
+            commit: self.wanted.commit.clone(),
             clear_cache: self.clear_cache,
+            note: self.wanted.note.clone(),
             image: None,
             ignored_parameters: self.ignored.clone(),
         }
@@ -145,7 +145,7 @@ fn replay(
 /// A deployment that is asked for, and by what it is judged.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
-    pub(super) branch: &'a Branch,
+    pub(super) branch: &'a GitRef,
     /// The caller's address.
     pub(super) address: Option<IpAddr>,
     /// The hook that was called.
@@ -162,7 +162,10 @@ pub(super) fn refusals(context: &Context, asked: Asked<'_>) -> Vec<Error> {
     let Asked { branch, hook, service, .. } = asked;
     let mut found = Vec::new();
     if !hook.rules.allows_branch(branch) {
-        found.push(Error::new(Code::BranchNotAllowed, format!("this hook may not deploy branch {branch}")));
+        found.push(Error::new(
+            Code::BranchNotAllowed,
+            format!("this hook may not deploy {}", branch.described()),
+        ));
     }
     if !hook.rules.allows_address(asked.address) {
         found.push(Error::new(Code::AddressNotAllowed, "this hook may not be called from this address"));

@@ -16,6 +16,7 @@ use crate::wire::deployment::DeployBody;
 #[command(after_help = "Examples:
   stackblaze deploy api
   stackblaze deploy api --branch feat/new-ui --clear-cache --wait
+  stackblaze deploy api --tag v1.2.3 --note 'the hotfix for #12' --wait
   stackblaze deploy api --commit 4f2c1d7e0b9a8c6d5e4f3a2b1c0d9e8f7a6b5c4d
 
 Exit codes with --wait: 0 succeeded, 1 failed, 130 Ctrl-C,
@@ -26,9 +27,15 @@ pub(super) struct Deploy {
     /// Branch [default: the service's]
     #[arg(long)]
     branch: Option<String>,
-    /// Exactly this commit of the branch: 40 hexadecimal digits
+    /// The commit of this tag
+    #[arg(long, conflicts_with_all = ["branch", "commit"])]
+    tag: Option<String>,
+    /// Exactly this commit of the branch: 40 hexadecimal digits, 64 in a repository of SHA-256
     #[arg(long)]
     commit: Option<String>,
+    /// Why, in one line; shown with the deployment
+    #[arg(long)]
+    note: Option<String>,
     /// Empty the build cache first
     #[arg(long)]
     clear_cache: bool,
@@ -44,8 +51,9 @@ pub(super) struct Deploy {
 impl Deploy {
     pub(super) async fn run(self, data_dir: &DataDir) -> Result<ExitCode, Failure> {
         let session = self.remote.open(data_dir)?;
-        let (branch, commit) = (self.branch.clone(), self.commit.clone());
-        let body = DeployBody { branch, commit, clear_cache: self.clear_cache };
+        let (branch, tag) = (self.branch.clone(), self.tag.clone());
+        let (commit, note) = (self.commit.clone(), self.note.clone());
+        let body = DeployBody { branch, tag, commit, clear_cache: self.clear_cache, note };
         let path = path(&["api", "v1", "services", &self.service, "deployments"]);
         let accepted = session.client.post(&path, &body).await.map_err(|failure| self.said(failure))?;
         after_accepted(&session, &accepted, self.wait, self.patience).await

@@ -6,7 +6,6 @@ mod apply;
 mod apply_file;
 mod backup;
 mod client;
-mod cluster_step;
 mod completions;
 mod demo;
 mod deploy;
@@ -22,6 +21,7 @@ mod output;
 mod remote;
 mod restore;
 mod rollout;
+mod run_step;
 mod serve;
 mod server_log;
 mod service;
@@ -89,7 +89,7 @@ enum Command {
     Rollout(Box<rollout::RolloutArgs>),
     /// A step of a run in a cluster; not for people
     #[command(hide = true)]
-    ClusterStep(Box<cluster_step::ClusterStepArgs>),
+    RunStep(Box<run_step::RunStepArgs>),
     /// The parent of a step of a local run; not for people
     #[command(hide = true)]
     Step(step::StepArgs),
@@ -119,7 +119,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Serve(serve) => return Ok(serve.run(dir)),
         Command::Step(step) => return Ok(step.run()),
         Command::Rollout(rollout) => return Ok(rollout.run()),
-        Command::ClusterStep(step) => return Ok(step.run()),
+        Command::RunStep(step) => return Ok(step.run()),
         Command::Manifests(manifests) => return Ok(manifests.run()),
         Command::Demo(demo) => return demo.run(dir),
         Command::Deploy(deploy) => return block_on(deploy.run(dir)),
@@ -153,8 +153,7 @@ mod tests {
     fn every_variable_of_a_run_is_read_by_its_step() {
         let golden = include_str!("../../tests/data/tekton/pipeline_run.json");
         let command = Cli::command();
-        for (path, step) in
-            [("cluster-step clone", "clone"), ("cluster-step build", "build"), ("rollout", "rollout")]
+        for (path, step) in [("run-step clone", "clone"), ("run-step build", "build"), ("rollout", "rollout")]
         {
             let own = path.split(' ').fold(&command, |command, name| command.find_subcommand(name).unwrap());
             let known: Vec<_> =

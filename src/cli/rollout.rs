@@ -8,8 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::Span;
+use crate::executor::exit_codes::DEPLOY_FAILED;
 use crate::executor::tekton::client;
-use crate::executor::tekton::exit_codes::DEPLOY_FAILED;
 use crate::executor::tekton::steps::rollout;
 
 /// Give a Kubernetes Deployment its new image and wait until it serves; runs as the deploy step of a run

@@ -8,9 +8,9 @@ use clap::Args;
 use crate::cli::client::Client;
 use crate::cli::failure::Failure;
 use crate::cli::remote::Session;
-use crate::domain::{Workload, read_env_lines};
+use crate::domain::{History, Workload, read_env_lines};
 use crate::wire::Change;
-use crate::wire::service::{LocalFields, Pairs, ServiceBody, TektonFields};
+use crate::wire::service::{CloneFields, LocalFields, Pairs, ServiceBody, TektonFields};
 
 /// Schemes over which a repository comes unprotected.
 const UNPROTECTED: [&str; 2] = ["http://", "git://"];
@@ -33,6 +33,19 @@ pub(super) struct Fields {
     /// several lines; stored in clear, never shown again
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
+    /// Variable for both commands that is no secret: shown, and left as it is in logs; $STACKBLAZE_CACHE_DIR in it stands
+    /// for the service's cache; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    var: Vec<String>,
+    /// Fetch submodules too, and theirs [default for a new service: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    submodules: Option<bool>,
+    /// Fetch the files that Git LFS keeps, where git-lfs is installed [default for a new service: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    lfs: Option<bool>,
+    /// Commits that the source holds: a number, or all with the tags [default for a new service: 1]
+    #[arg(long, value_name = "COMMITS|all", value_parser = read_history)]
+    history: Option<History>,
     /// File on the server with a token or password for an https repository
     #[arg(long, value_name = "FILE")]
     git_token_file: Option<PathBuf>,
@@ -106,10 +119,12 @@ impl Fields {
             queue_policy: self.queue_policy.clone(),
             timeout: self.timeout.clone(),
             url: Change::given(self.url.clone()),
+            fetch: CloneFields { submodules: self.submodules, lfs: self.lfs, history: self.history },
             local: LocalFields {
                 build_command: self.build.clone(),
                 deploy_command: self.deploy.clone(),
                 env: self.env_file.as_deref().map(read_env).transpose()?,
+                vars: pairs("--var", "KEY=VALUE", &self.var)?.apply(None),
                 git_token_file: Change::given(file(&self.git_token_file)?),
                 git_ssh_key_file: Change::given(file(&self.git_ssh_key_file)?),
             },
@@ -195,15 +210,22 @@ fn pairs(name: &str, shape: &str, given: &[String]) -> Result<Change<Pairs>, Fai
     Ok(Change::given(Some(pairs).filter(|pairs| !pairs.is_empty())))
 }
 
+fn read_history(text: &str) -> Result<History, String> {
+    History::parse(text).map_err(|wrong| wrong.detail)
+}
+
 fn flag(name: &str, why: &str) -> Failure {
     Failure::usage(format!("{name}: {why}"))
 }
 
 /// Empties a setting, or takes one variable or argument away.
 pub(super) fn empty(body: &mut ServiceBody, setting: &str) -> Result<(), Failure> {
-    if let Some(name) = setting.strip_prefix("env.") {
-        body.local.env.get_or_insert_default().insert(name.to_owned(), None);
-        return Ok(());
+    let local = &mut body.local;
+    for (prefix, pairs) in [("env.", &mut local.env), ("var.", &mut local.vars)] {
+        if let Some(name) = setting.strip_prefix(prefix) {
+            pairs.get_or_insert_default().insert(name.to_owned(), None);
+            return Ok(());
+        }
     }
     let TektonFields { build_args, build_secrets, .. } = &mut body.tekton;
     for (prefix, pairs) in [("build-arg.", build_args), ("build-secret.", build_secrets)] {
@@ -217,7 +239,7 @@ pub(super) fn empty(body: &mut ServiceBody, setting: &str) -> Result<(), Failure
     let known = emptiable(body);
     let names = known.each_ref().map(|(name, _)| *name).join(", ");
     let Some((_, field)) = known.into_iter().find(|(name, _)| *name == setting) else {
-        let known = format!("{names}, env.NAME, build-arg.NAME or build-secret.ID");
+        let known = format!("{names}, env.NAME, var.NAME, build-arg.NAME or build-secret.ID");
         return Err(Failure::usage(format!("--unset: \"{setting}\" cannot be emptied; say {known}")));
     };
     if field.is_set() {

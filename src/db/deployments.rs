@@ -7,8 +7,8 @@ use rusqlite::{OptionalExtension, Row, named_params};
 use crate::db::sql_types::{list, optional_text, optional_time, read_list, text, time, who};
 use crate::db::{Error, Reader, Tx};
 use crate::domain::{
-    Branch, BuiltImage, Commit, Deployment, DeploymentId, ExecutorKind, HookId, Reason, ServiceId, Status,
-    Timestamp, Trigger, Who,
+    BuiltImage, Commit, Deployment, DeploymentId, ExecutorKind, GitRef, HookId, Note, Reason, ServiceId,
+    Status, Timestamp, Trigger, Who,
 };
 
 pub(super) use transitions::end_all_of_service;
@@ -16,7 +16,7 @@ pub use transitions::{Cancel, begin_deploying, cancel, fail, succeed};
 
 pub(super) const SELECT: &str = "
     SELECT d.sequence, d.id, d.service_id, s.name AS service, d.trigger, d.hook_id, h.name AS hook, d.origin_id,
-           d.who_way, d.who_name, d.branch, d.commit_id, d.commit_requested, d.commit_subject, d.clear_cache,
+           d.who_way, d.who_name, d.branch, d.commit_id, d.commit_requested, d.commit_subject, d.clear_cache, d.note,
            d.ignored_parameters, d.executor, d.status, d.reason, d.message, d.detail, d.superseded_by,
            d.cancel_reason,
            d.created_at_ms, d.started_at_ms, d.stop_at_ms, d.finished_at_ms, d.version, d.cache_epoch, d.image,
@@ -35,11 +35,12 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Deployment> {
         trigger: read_trigger(row)?,
         hook: row.get("hook")?,
         who: who(row, TABLE)?,
-        branch: text(row, TABLE, "branch", |text| Branch::parse(text).ok())?,
+        branch: text(row, TABLE, "branch", |text| GitRef::parse(text).ok())?,
         commit: optional_text(row, TABLE, "commit_id", |text| Commit::parse(text).ok())?,
         commit_requested: row.get("commit_requested")?,
         commit_subject: row.get("commit_subject")?,
         clear_cache: row.get("clear_cache")?,
+        note: optional_text(row, TABLE, "note", |text| Note::parse(text).ok())?,
         cache_epoch: row.get("cache_epoch")?,
         image: optional_text(row, TABLE, "image", BuiltImage::parse)?,
         run_uid: row.get("run_uid")?,
@@ -87,8 +88,8 @@ pub struct Filter {
     pub statuses: Vec<Status>,
     /// Only those whose branch, id or hook's name has this text in it, or whose commit begins with it; in any case.
     pub text: Option<String>,
-    /// Only this branch.
-    pub branch: Option<Branch>,
+    /// Only this branch or tag.
+    pub branch: Option<GitRef>,
     /// Only those accepted before this one.
     pub before: Option<DeploymentId>,
     /// At most so many.
@@ -120,7 +121,7 @@ pub fn list_for_service(
         ":service_id": service.as_str(),
         ":statuses": list(filter.statuses.iter().map(|status| status.as_str())),
         ":text": filter.text.as_ref().map(|text| text.to_ascii_lowercase()),
-        ":branch": filter.branch.as_ref().map(Branch::as_str),
+        ":branch": filter.branch.as_ref().map(GitRef::as_str),
         ":before": filter.before.as_ref().map(DeploymentId::as_str),
         ":limit": filter.limit,
     };
@@ -157,15 +158,25 @@ pub struct NewDeployment {
     /// Who called.
     pub who: Who,
     /// What to deploy.
-    pub branch: Branch,
+    pub branch: GitRef,
     /// Exactly this commit.
     pub commit: Option<Commit>,
     /// Whether to build afresh.
     pub clear_cache: bool,
+    /// Why, in the caller's words.
+    pub note: Option<Note>,
     /// The image to serve again, where nothing is to be built.
     pub image: Option<BuiltImage>,
     /// Parameters that mean nothing here.
     pub ignored_parameters: Vec<String>,
+}
+
+impl NewDeployment {
+    /// Whether a queued deployment is what this one would be.
+    pub(super) fn asks_for_the_same(&self, queued: &Deployment) -> bool {
+        (&queued.branch, queued.requested_commit(), queued.clear_cache, &queued.note, &queued.image)
+            == (&self.branch, self.commit.as_ref(), self.clear_cache, &self.note, &self.image)
+    }
 }
 
 /// Stores a new deployment as queued and gives its id. `clear_cache` turns the service to a new cache with it, which
@@ -173,10 +184,10 @@ pub struct NewDeployment {
 pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result<DeploymentId, Error> {
     const SQL: &str = "
         INSERT INTO deployments (id, service_id, trigger, hook_id, hook_generation, origin_id, who_way, who_name, branch,
-                                 commit_id, commit_requested, clear_cache, cache_epoch, image, ignored_parameters,
+                                 commit_id, commit_requested, clear_cache, note, cache_epoch, image, ignored_parameters,
                                  executor, status, created_at_ms)
         VALUES (:id, :service_id, :trigger, :hook_id, :hook_generation, :origin_id, :who_way, :who_name, :branch,
-                :commit_id, :commit_requested, :clear_cache, :cache_epoch, :image, :ignored_parameters,
+                :commit_id, :commit_requested, :clear_cache, :note, :cache_epoch, :image, :ignored_parameters,
                 :executor, 'queued', :created_at_ms)";
     let cache_epoch = cache_epoch(tx, &new.service_id, new.clear_cache)?;
     let id = DeploymentId::generate(now);
@@ -193,6 +204,7 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result
         ":commit_id": new.commit.as_ref().map(Commit::as_str),
         ":commit_requested": new.commit.is_some(),
         ":clear_cache": new.clear_cache,
+        ":note": new.note.as_ref().map(Note::as_str),
         ":cache_epoch": cache_epoch,
         ":image": new.image.as_ref().map(ToString::to_string),
         ":ignored_parameters": list(&new.ignored_parameters),

@@ -40,8 +40,7 @@ pub fn room(
 ) -> Result<Room, Error> {
     if policy != QueuePolicy::Every
         && let Some(last) = last_queued(reader, &new.service_id)?
-        && last.equals_request(&new.branch, new.commit.as_ref(), new.clear_cache)
-        && last.image == new.image
+        && new.asks_for_the_same(&last)
     {
         return Ok(Room::Joins(last.id));
     }

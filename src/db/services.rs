@@ -9,7 +9,7 @@ use crate::domain::{
     Branch, ExecutorKind, QueuePolicy, Repository, Service, ServiceId, ServiceName, Span, Timestamp,
 };
 
-const COLUMNS: &str = "id, name, repository, default_branch, executor, queue_policy, timeout_s, url, local, tekton, \
+const COLUMNS: &str = "id, name, repository, default_branch, executor, queue_policy, timeout_s, url, fetch, local, tekton, \
     frozen, created_at_ms";
 const TABLE: &str = "services";
 
@@ -24,6 +24,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Service> {
         queue_policy: text(row, TABLE, "queue_policy", QueuePolicy::parse)?,
         timeout: Span::from_secs(u64::try_from(timeout).unwrap_or(0)),
         url: row.get("url")?,
+        fetch: text(row, TABLE, "fetch", |json| serde_json::from_str(json).ok())?,
         local: text(row, TABLE, "local", |json| serde_json::from_str(json).ok())?,
         tekton: optional_text(row, TABLE, "tekton", |json| serde_json::from_str(json).ok())?,
         frozen: row.get("frozen")?,
@@ -90,7 +91,8 @@ pub fn update(tx: &Tx<'_>, service: &Service) -> Result<(), Error> {
     const SQL: &str = "
         UPDATE services
            SET repository = :repository, default_branch = :default_branch, executor = :executor,
-               queue_policy = :queue_policy, timeout_s = :timeout_s, url = :url, local = :local, tekton = :tekton
+               queue_policy = :queue_policy, timeout_s = :timeout_s, url = :url, fetch = :fetch, local = :local,
+               tekton = :tekton
          WHERE id = :id";
     tx.conn().prepare_cached(SQL)?.execute(named_params! {
         ":id": service.id.as_str(),
@@ -100,6 +102,7 @@ pub fn update(tx: &Tx<'_>, service: &Service) -> Result<(), Error> {
         ":queue_policy": service.queue_policy.as_str(),
         ":timeout_s": seconds(service.timeout),
         ":url": service.url,
+        ":fetch": json(&service.fetch)?,
         ":local": json(&service.local)?,
         ":tekton": service.tekton.as_ref().map(json).transpose()?,
     })?;

@@ -9,9 +9,9 @@ use super::deployments::NewDeployment;
 use super::queue::{self, Claims, Place};
 use super::{Role, Tx, connection, hooks, migrate, services};
 use crate::domain::{
-    Branch, Deployment, DeploymentId, ExecutorKind, Hook, HookId, HookName, HookRules, HookToken,
-    LocalSettings, QueuePolicy, Repository, Service, ServiceId, ServiceName, Span, Timestamp, TokenKey,
-    Trigger, Who,
+    Branch, CloneSettings, Deployment, DeploymentId, ExecutorKind, GitRef, Hook, HookId, HookName, HookRules,
+    HookToken, LocalSettings, QueuePolicy, Repository, Service, ServiceId, ServiceName, Span, Timestamp,
+    TokenKey, Trigger, Who,
 };
 
 /// The moment at which the tests begin.
@@ -96,6 +96,7 @@ pub(super) fn service(name: &str) -> Service {
         name: ServiceName::parse(name).unwrap(),
         repository: Repository::parse("https://example.com/repository.git").unwrap(),
         default_branch: Branch::parse("main").unwrap(),
+        fetch: CloneSettings::default(),
         executor: ExecutorKind::Local,
         queue_policy: QueuePolicy::Coalesce,
         timeout: Span::from_secs(600),
@@ -129,9 +130,10 @@ pub(super) fn new(service: &Service, branch: &str) -> NewDeployment {
         trigger: Trigger::Deploy,
         hook_generation: None,
         who: Who::Operator("mira".to_owned()),
-        branch: Branch::parse(branch).unwrap(),
+        branch: GitRef::parse(branch).unwrap(),
         commit: None,
         clear_cache: false,
+        note: None,
         image: None,
         ignored_parameters: Vec::new(),
     }

@@ -1,7 +1,8 @@
 //! Our record of one deployment.
 
 use super::{
-    Branch, BuiltImage, Commit, DeploymentId, ExecutorKind, HookId, Reason, ServiceId, Status, Timestamp, Who,
+    BuiltImage, Commit, DeploymentId, ExecutorKind, GitRef, HookId, Note, Reason, ServiceId, Status,
+    Timestamp, Who,
 };
 
 /// What brought a deployment about.
@@ -62,8 +63,8 @@ pub struct Deployment {
     pub hook: Option<String>,
     /// Who called.
     pub who: Who,
-    /// The branch to deploy, resolved when it was accepted.
-    pub branch: Branch,
+    /// The branch or tag to deploy, resolved when it was accepted.
+    pub branch: GitRef,
     /// The commit: asked for, or found by `clone`.
     pub commit: Option<Commit>,
     /// Whether the caller asked for exactly this commit.
@@ -72,6 +73,8 @@ pub struct Deployment {
     pub commit_subject: Option<String>,
     /// Whether to build without what was kept from earlier builds.
     pub clear_cache: bool,
+    /// Why, in the caller's words. Shown only with a credential.
+    pub note: Option<Note>,
     /// Which cache it reads and fills, in a cluster: a number that `clear_cache` raises for its service.
     pub cache_epoch: u32,
     /// The image that it pushed or, as a rollback, serves again. None for local runs.
@@ -116,9 +119,8 @@ impl Deployment {
         self.status == Status::Succeeded && self.commit.is_some() && is_kept
     }
 
-    /// Tells whether a later call asks for exactly the same: branch, commit and cache.
-    pub fn equals_request(&self, branch: &Branch, commit: Option<&Commit>, clear_cache: bool) -> bool {
-        let requested = if self.commit_requested { self.commit.as_ref() } else { None };
-        self.branch == *branch && requested == commit && self.clear_cache == clear_cache
+    /// The commit that the caller asked for.
+    pub fn requested_commit(&self) -> Option<&Commit> {
+        self.commit.as_ref().filter(|_| self.commit_requested)
     }
 }

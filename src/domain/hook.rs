@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::digits::is_base62;
 use super::entropy::{BASE62, random_digits};
 use super::token::ID_LENGTH;
-use super::{AddressRange, Branch, Invalid, ServiceId, Timestamp, Who};
+use super::{AddressRange, GitRef, Invalid, ServiceId, Timestamp, Who};
 
 /// Longest hook name, in characters.
 const MAX_NAME: usize = 58;
@@ -103,8 +103,12 @@ impl BranchPattern {
         &self.0
     }
 
-    /// Tells whether the whole name matches. Time grows with the product of both lengths, not faster.
-    pub fn matches(&self, branch: &Branch) -> bool {
+    /// Tells whether the whole name matches; a tag's is `refs/tags/<name>`, and only a pattern that begins so is for tags.
+    /// Time grows with the product of both lengths, not faster.
+    pub fn matches(&self, branch: &GitRef) -> bool {
+        if branch.tag().is_some() && !self.0.starts_with("refs/tags/") {
+            return false;
+        }
         let name: Vec<char> = branch.as_str().chars().collect();
         // `reach[i]`: the pattern read so far can match the first `i` characters of the name.
         let mut reach = vec![false; name.len() + 1];
@@ -155,7 +159,7 @@ impl HookRules {
     }
 
     /// Tells whether the hook may deploy this branch.
-    pub fn allows_branch(&self, branch: &Branch) -> bool {
+    pub fn allows_branch(&self, branch: &GitRef) -> bool {
         self.branches.is_empty() || self.branches.iter().any(|pattern| pattern.matches(branch))
     }
 
@@ -207,7 +211,7 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, branch: &str) -> bool {
-        BranchPattern::parse(pattern).unwrap().matches(&Branch::parse(branch).unwrap())
+        BranchPattern::parse(pattern).unwrap().matches(&GitRef::parse(branch).unwrap())
     }
 
     #[test]
@@ -243,8 +247,8 @@ mod tests {
             paused: None,
         };
 
-        assert!(rules.allows_branch(&Branch::parse("main").unwrap()));
-        assert!(!rules.allows_branch(&Branch::parse("dev").unwrap()));
+        assert!(rules.allows_branch(&GitRef::parse("main").unwrap()));
+        assert!(!rules.allows_branch(&GitRef::parse("dev").unwrap()));
         assert!(rules.allows_address("203.0.113.9".parse().ok()) && !rules.allows_address(None));
         assert!(rules.is_expired(Timestamp::from_millis(10)) && !rules.is_expired(Timestamp::from_millis(9)));
     }

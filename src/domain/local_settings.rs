@@ -22,26 +22,29 @@ impl TryFrom<String> for EnvName {
     type Error = Invalid;
 
     fn try_from(text: String) -> Result<Self, Invalid> {
-        Self::parse(&text)
+        Self::parse("env", &text)
     }
 }
 
 impl EnvName {
-    /// Reads a name: letters, digits and `_`, not beginning with a digit, and none of the names that steps are given.
+    /// Reads a name among those of `field`: letters, digits and `_`, not beginning with a digit, and none of the names that steps are given.
     ///
     /// # Errors
     /// Says which rule is broken.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(field: &str, text: &str) -> Result<Self, Invalid> {
         let shape = !text.is_empty()
             && text.len() <= 100
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
             && !text.as_bytes()[0].is_ascii_digit();
         if !shape {
-            return Err(Invalid::new(format!("env.{text}"), "a variable's name is letters, digits and _"));
+            return Err(Invalid::new(
+                format!("{field}.{text}"),
+                "a variable's name is letters, digits and _",
+            ));
         }
         if text.starts_with("STACKBLAZE_") || text.starts_with("GIT_") {
             return Err(Invalid::new(
-                format!("env.{text}"),
+                format!("{field}.{text}"),
                 "names that begin with STACKBLAZE_ or GIT_ are set by the server",
             ));
         }
@@ -51,6 +54,12 @@ impl EnvName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl fmt::Display for EnvName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -65,6 +74,9 @@ pub struct LocalSettings {
     pub deploy_command: String,
     /// Variables of the build and deploy commands. Values are never shown or logged again; stored in clear.
     pub env: BTreeMap<EnvName, String>,
+    /// Variables of the same commands that are no secrets: shown, and left as they are in logs. `$STACKBLAZE_CACHE_DIR`
+    /// in a value stands for the service's cache.
+    pub vars: BTreeMap<EnvName, String>,
     /// A file on the server with a token or password, used in `clone` only.
     pub git_token_file: Option<String>,
     /// A file on the server with an ssh private key, used in `clone` only.
@@ -98,14 +110,21 @@ impl LocalSettings {
                 ));
             }
         }
-        if self.env.len() > MAX_VARIABLES {
-            return Err(Invalid::new("env", format!("at most {MAX_VARIABLES} variables")));
-        }
-        for (name, value) in &self.env {
-            if value.len() > MAX_VALUE || value.contains('\0') {
-                let detail = format!("a value has at most {MAX_VALUE} bytes and no NUL");
-                return Err(Invalid::new(format!("env.{}", name.as_str()), detail));
+        for (field, variables) in [("env", &self.env), ("vars", &self.vars)] {
+            if variables.len() > MAX_VARIABLES {
+                return Err(Invalid::new(field, format!("at most {MAX_VARIABLES} variables")));
             }
+            for (name, value) in variables {
+                let field = format!("{field}.{}", name.as_str());
+                if value.len() > MAX_VALUE || value.contains('\0') {
+                    let detail = format!("a value has at most {MAX_VALUE} bytes and no NUL");
+                    return Err(Invalid::new(field, detail));
+                }
+            }
+        }
+        if let Some(name) = self.vars.keys().find(|name| self.env.contains_key(name)) {
+            let detail = "is among the variables of env too; name it once";
+            return Err(Invalid::new(format!("vars.{}", name.as_str()), detail));
         }
         for (field, path) in
             [("gitTokenFile", &self.git_token_file), ("gitSshKeyFile", &self.git_ssh_key_file)]
@@ -127,15 +146,15 @@ mod tests {
 
     #[test]
     fn names_that_the_server_sets_are_not_for_services() {
-        assert!(EnvName::parse("DATABASE_URL").is_ok());
+        assert!(EnvName::parse("env", "DATABASE_URL").is_ok());
         for wrong in ["", "1A", "A-B", "A=B", "STACKBLAZE_COMMIT", "GIT_ASKPASS"] {
-            assert!(EnvName::parse(wrong).is_err(), "{wrong}");
+            assert!(EnvName::parse("env", wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn values_of_variables_do_not_show_in_debug_output() {
-        let env = BTreeMap::from([(EnvName::parse("KEY").unwrap(), "hunter2hunter2".to_owned())]);
+        let env = BTreeMap::from([(EnvName::parse("env", "KEY").unwrap(), "hunter2hunter2".to_owned())]);
 
         let shown = format!("{:?}", LocalSettings { env, ..LocalSettings::default() });
 

@@ -5,7 +5,8 @@ use std::fmt;
 use crate::domain::digits::is_base36;
 use crate::domain::entropy::{BASE36, random_digits};
 use crate::domain::{
-    Branch, ExecutorKind, Invalid, LocalSettings, Repository, Span, TektonSettings, Timestamp, Transport,
+    Branch, CloneSettings, ExecutorKind, Invalid, LocalSettings, Repository, Span, TektonSettings, Timestamp,
+    Transport,
 };
 
 /// Characters of a service id.
@@ -112,6 +113,8 @@ pub struct Service {
     pub repository: Repository,
     /// The branch that is deployed when a call names none.
     pub default_branch: Branch,
+    /// What a run fetches of the repository.
+    pub fetch: CloneSettings,
     /// What runs its deployments.
     pub executor: ExecutorKind,
     /// What happens to a call while others are queued.

@@ -60,6 +60,8 @@ pub enum Reason {
     CloneFailed,
     /// The repository has no such branch.
     BranchNotFound,
+    /// The repository has no such tag.
+    TagNotFound,
     /// The commit is not on the branch.
     CommitNotFound,
     /// The build ended with an error.
@@ -92,12 +94,13 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Cancelled,
         Self::Superseded,
         Self::Timeout,
         Self::CloneFailed,
         Self::BranchNotFound,
+        Self::TagNotFound,
         Self::CommitNotFound,
         Self::BuildFailed,
         Self::PushFailed,
@@ -122,6 +125,7 @@ impl Reason {
             Self::Timeout => "timeout",
             Self::CloneFailed => "clone_failed",
             Self::BranchNotFound => "branch_not_found",
+            Self::TagNotFound => "tag_not_found",
             Self::CommitNotFound => "commit_not_found",
             Self::BuildFailed => "build_failed",
             Self::PushFailed => "push_failed",
@@ -152,6 +156,7 @@ impl Reason {
             Self::Timeout => "It took longer than it may",
             Self::CloneFailed => "The repository could not be fetched",
             Self::BranchNotFound => "The repository has no such branch",
+            Self::TagNotFound => "The repository has no such tag",
             Self::CommitNotFound => "The commit is not on the branch",
             Self::BuildFailed => "The build ended with an error",
             Self::PushFailed => "The image could not be pushed",

@@ -4,8 +4,10 @@
 //! leave as it is.
 #![warn(missing_docs)]
 
-mod git;
+pub mod clone;
+pub mod exit_codes;
 pub mod local;
+mod step_failure;
 pub mod tekton;
 
 use std::future::Future;
@@ -14,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    Branch, BuiltImage, Commit, Deployment, DeploymentId, ExecutorKind, Finding, ImageDigest, Reason,
+    BuiltImage, Commit, Deployment, DeploymentId, ExecutorKind, Finding, GitRef, ImageDigest, Reason,
     Service, ServiceId, Step, TektonSettings, Trigger,
 };
 
@@ -25,8 +27,8 @@ pub struct Run {
     pub deployment: DeploymentId,
     /// The settings to build and deploy by.
     pub service: Service,
-    /// The branch whose head, or whose ancestor `commit`, is deployed.
-    pub branch: Branch,
+    /// The branch whose head, or whose ancestor `commit`, is deployed; or a tag.
+    pub branch: GitRef,
     /// The exact commit, where one was asked for; it has to be reachable from the branch.
     pub commit: Option<Commit>,
     /// Whether what earlier builds left in the cache is emptied first.

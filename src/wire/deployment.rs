@@ -3,26 +3,51 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Branch, Commit, Deployment, DeploymentId, Status, StepRecord, StepStatus, Timestamp, Urls,
+    Commit, Deployment, DeploymentId, GitRef, Note, Status, StepRecord, StepStatus, Timestamp, Urls,
 };
 use crate::wire::Word;
 use crate::wire::read::{Fields, Shape};
+
+/// The words as they were sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Words<'a> {
+    /// The head of this branch.
+    pub branch: Option<&'a str>,
+    /// What this tag points to.
+    pub tag: Option<&'a str>,
+    /// Exactly this commit of the branch.
+    pub commit: Option<&'a str>,
+    /// Why.
+    pub note: Option<&'a str>,
+}
 
 /// What to deploy now.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeployBody {
     pub branch: Option<String>,
+    pub tag: Option<String>,
     pub commit: Option<String>,
     pub clear_cache: bool,
+    pub note: Option<String>,
+}
+
+impl DeployBody {
+    /// The words of what is wanted.
+    pub fn words(&self) -> Words<'_> {
+        let (branch, tag) = (self.branch.as_deref(), self.tag.as_deref());
+        Words { branch, tag, commit: self.commit.as_deref(), note: self.note.as_deref() }
+    }
 }
 
 impl Shape for DeployBody {
     fn take(fields: &mut Fields) -> Self {
         Self {
             branch: fields.change("branch", "a text").apply(None),
+            tag: fields.change("tag", "a text").apply(None),
             commit: fields.change("commit", "a text").apply(None),
             clear_cache: fields.take("clearCache", "true or false").unwrap_or_default(),
+            note: fields.change("note", "a text").apply(None),
         }
     }
 }
@@ -34,13 +59,13 @@ pub struct AcceptedJson<'a> {
     deployment_id: &'a DeploymentId,
     service: &'a str,
     status: &'a str,
-    branch: &'a Branch,
+    branch: &'a GitRef,
     dashboard_url: String,
 }
 
 impl<'a> AcceptedJson<'a> {
     /// Of a deployment that was just accepted.
-    pub fn new(urls: &Urls, id: &'a DeploymentId, service: &'a str, branch: &'a Branch) -> Self {
+    pub fn new(urls: &Urls, id: &'a DeploymentId, service: &'a str, branch: &'a GitRef) -> Self {
         let (status, dashboard_url) = (Status::Queued.as_str(), urls.deployment_page(id));
         Self { deployment_id: id, service, status, branch, dashboard_url }
     }
@@ -80,11 +105,14 @@ pub struct DeploymentJson {
     pub deployment_id: DeploymentId,
     pub service: String,
     pub status: Word,
-    pub branch: Branch,
+    pub branch: GitRef,
     pub dashboard_url: String,
     pub reason: Option<Word>,
     pub message: Option<String>,
     pub commit: Option<Commit>,
+    /// The tag's bare name; absent where a branch was deployed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
     pub clear_cache: bool,
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
@@ -112,6 +140,7 @@ pub struct StepJson {
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentDetails {
     pub commit_subject: Option<String>,
+    pub note: Option<Note>,
     pub failure: Option<FailureJson>,
     pub detail: Option<String>,
     pub image_digest: Option<String>,
@@ -148,6 +177,7 @@ impl DeploymentJson {
             deployment_id: deployment.id,
             service: deployment.service,
             status: deployment.status.as_str().into(),
+            tag: deployment.branch.tag().map(|tag| tag.name().to_owned()),
             branch: deployment.branch,
             reason: deployment.reason.map(|reason| reason.as_str().into()),
             message: deployment.message,
@@ -191,6 +221,7 @@ impl DeploymentDetails {
         });
         Self {
             commit_subject: deployment.commit_subject.clone(),
+            note: deployment.note.clone(),
             failure,
             detail: deployment.detail.clone(),
             image_digest: deployment.image.as_ref().map(|image| image.digest.to_string()),

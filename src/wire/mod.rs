@@ -10,6 +10,7 @@ pub mod operator;
 pub mod problem;
 pub mod read;
 pub mod service;
+mod service_tekton;
 pub mod token;
 
 use std::borrow::Cow;

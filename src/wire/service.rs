@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{LocalSettings, Service, TektonSettings, Timestamp, Workload};
+use crate::domain::{CloneSettings, EnvName, History, LocalSettings, Service, Timestamp};
 use crate::wire::Change;
 use crate::wire::read::{Fields, Shape};
+use crate::wire::service_tekton::PAIRS;
+pub use crate::wire::service_tekton::{Pairs, TektonFields, WorkloadBody};
 
 /// Stands for a value that is not shown.
 pub const HIDDEN: &str = "***";
 /// Fields whose values the audit never tells.
 pub const SECRET: [&str; 4] = ["env", "gitTokenFile", "gitSshKeyFile", "buildArgs"];
-
-/// Changes of names and values: null removes one, a text sets it.
-pub type Pairs = BTreeMap<String, Option<String>>;
 
 /// The writable part, all of it optional so that one shape serves POST and PATCH.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,9 +35,23 @@ pub struct ServiceBody {
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub url: Change<String>,
     #[serde(flatten)]
+    pub fetch: CloneFields,
+    #[serde(flatten)]
     pub local: LocalFields,
     #[serde(flatten)]
     pub tekton: TektonFields,
+}
+
+/// What a run fetches of the repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct CloneFields {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submodules: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lfs: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
 }
 
 /// What the executor `local` needs.
@@ -51,60 +64,12 @@ pub struct LocalFields {
     pub deploy_command: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<Pairs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vars: Option<Pairs>,
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub git_token_file: Change<String>,
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub git_ssh_key_file: Change<String>,
-}
-
-/// What the executor `tekton` needs. Null stands for a default, or for nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct TektonFields {
-    #[serde(skip_serializing_if = "Change::is_keep")]
-    pub workload: Change<WorkloadBody>,
-    #[serde(skip_serializing_if = "Change::is_keep")]
-    pub image: Change<String>,
-    #[serde(skip_serializing_if = "Change::is_keep")]
-    pub cache_repository: Change<String>,
-    #[serde(skip_serializing_if = "Change::is_keep")]
-    pub dockerfile: Change<String>,
-    #[serde(skip_serializing_if = "Change::is_keep")]
-    pub context: Change<String>,
-    #[serde(skip_serializing_if = "Change::is_keep")]
-    pub target: Change<String>,
-    #[serde(skip_serializing_if = "Change::is_keep")]
-    pub build_args: Change<Pairs>,
-    #[serde(skip_serializing_if = "Change::is_keep")]
-    pub build_secrets: Change<Pairs>,
-    #[serde(skip_serializing_if = "Change::is_keep")]
-    pub git_secret: Change<String>,
-    #[serde(skip_serializing_if = "Change::is_keep")]
-    pub registry_secret: Change<String>,
-    #[serde(skip_serializing_if = "Change::is_keep")]
-    pub rollback: Change<bool>,
-}
-
-/// What serves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkloadBody {
-    pub namespace: String,
-    pub deployment: String,
-    pub container: Option<String>,
-}
-
-impl From<Workload> for WorkloadBody {
-    fn from(workload: Workload) -> Self {
-        let Workload { namespace, deployment, container } = workload;
-        Self { namespace, deployment, container }
-    }
-}
-
-impl From<WorkloadBody> for Workload {
-    fn from(body: WorkloadBody) -> Self {
-        let WorkloadBody { namespace, deployment, container } = body;
-        Self { namespace, deployment, container }
-    }
 }
 
 impl Shape for ServiceBody {
@@ -118,8 +83,19 @@ impl Shape for ServiceBody {
             queue_policy: text(fields, "queuePolicy"),
             timeout: text(fields, "timeout"),
             url: fields.change("url", "a text"),
+            fetch: CloneFields::take(fields),
             local: LocalFields::take(fields),
             tekton: TektonFields::take(fields),
+        }
+    }
+}
+
+impl Shape for CloneFields {
+    fn take(fields: &mut Fields) -> Self {
+        Self {
+            submodules: fields.change("submodules", "true or false").apply(None),
+            lfs: fields.change("lfs", "true or false").apply(None),
+            history: fields.change("history", History::SHAPE).apply(None),
         }
     }
 }
@@ -130,45 +106,12 @@ impl Shape for LocalFields {
             build_command: text(fields, "buildCommand"),
             deploy_command: text(fields, "deployCommand"),
             env: fields.change("env", PAIRS).apply(None),
+            vars: fields.change("vars", PAIRS).apply(None),
             git_token_file: fields.change("gitTokenFile", "a text"),
             git_ssh_key_file: fields.change("gitSshKeyFile", "a text"),
         }
     }
 }
-
-impl Shape for TektonFields {
-    fn take(fields: &mut Fields) -> Self {
-        Self {
-            image: fields.change("image", "a text"),
-            cache_repository: fields.change("cacheRepository", "a text"),
-            dockerfile: fields.change("dockerfile", "a text"),
-            context: fields.change("context", "a text"),
-            target: fields.change("target", "a text"),
-            build_args: fields.change("buildArgs", PAIRS),
-            build_secrets: fields.change("buildSecrets", PAIRS),
-            git_secret: fields.change("gitSecret", "a text"),
-            registry_secret: fields.change("registrySecret", "a text"),
-            workload: fields.change_shape("workload"),
-            rollback: fields.change("rollback", "true or false"),
-        }
-    }
-}
-
-impl Shape for WorkloadBody {
-    fn take(fields: &mut Fields) -> Self {
-        let mut need = |name| {
-            let found = fields.take(name, "a text");
-            if found.is_none() && !fields.has_fault(name) {
-                fields.fault(name, "is missing");
-            }
-            found.unwrap_or_default()
-        };
-        let (namespace, deployment) = (need("namespace"), need("deployment"));
-        Self { namespace, deployment, container: fields.change("container", "a text").apply(None) }
-    }
-}
-
-const PAIRS: &str = "an object of names and texts";
 
 /// A text that null leaves as it is, as if it were missing.
 fn text(fields: &mut Fields, name: &str) -> Option<String> {
@@ -186,58 +129,33 @@ impl ServiceBody {
             queue_policy: Some(service.queue_policy.as_str().to_owned()),
             timeout: Some(service.timeout.to_string()),
             url: service.url.clone().into(),
+            fetch: CloneFields::of(&service.fetch),
             local: LocalFields::of(&service.local),
             tekton: TektonFields::of(service.tekton.as_ref()),
         }
     }
 }
 
+impl CloneFields {
+    fn of(settings: &CloneSettings) -> Self {
+        let CloneSettings { submodules, lfs, history } = settings;
+        Self { submodules: Some(*submodules), lfs: Some(*lfs), history: Some(*history) }
+    }
+}
+
 impl LocalFields {
     fn of(settings: &LocalSettings) -> Self {
-        let pairs = settings.env.iter().map(|(name, value)| (name.as_str().to_owned(), Some(value.clone())));
+        let variables = |own: &BTreeMap<EnvName, String>| {
+            own.iter().map(|(name, value)| (name.as_str().to_owned(), Some(value.clone()))).collect()
+        };
         Self {
             build_command: Some(settings.build_command.clone()),
             deploy_command: Some(settings.deploy_command.clone()),
-            env: Some(pairs.collect()),
+            env: Some(variables(&settings.env)),
+            vars: Some(variables(&settings.vars)),
             git_token_file: settings.git_token_file.clone().into(),
             git_ssh_key_file: settings.git_ssh_key_file.clone().into(),
         }
-    }
-}
-
-fn pairs<T: ToString>(own: &BTreeMap<String, T>) -> Pairs {
-    own.iter().map(|(name, value)| (name.clone(), Some(value.to_string()))).collect()
-}
-
-impl TektonFields {
-    /// Of a service without these settings all are null.
-    pub fn of(settings: Option<&TektonSettings>) -> Self {
-        let text = |of: fn(&TektonSettings) -> Option<String>| settings.and_then(of).into();
-        let arguments = settings.map(|own| pairs(&own.build_args));
-        let secrets = settings.map(|own| pairs(&own.build_secrets));
-        Self {
-            image: text(|own| Some(own.image.to_string())),
-            cache_repository: text(|own| {
-                Some(own.cache_repository.as_str().to_owned()).filter(|text| !text.is_empty())
-            }),
-            dockerfile: text(|own| Some(own.dockerfile.clone())),
-            context: text(|own| Some(own.context.clone())),
-            target: text(|own| own.target.clone()),
-            build_args: Change::from(arguments),
-            build_secrets: Change::from(secrets),
-            git_secret: text(|own| own.git_secret.clone()),
-            registry_secret: text(|own| own.registry_secret.clone()),
-            workload: Change::from(settings.map(|own| own.workload.clone().into())),
-            rollback: Change::from(settings.map(|own| own.rollback)),
-        }
-    }
-
-    /// The name of a field that is set, and to something else than in `kept`.
-    pub fn first_new(&self, kept: &Self) -> Option<String> {
-        let [new, kept] = [self, kept].map(|fields| serde_json::to_value(fields).unwrap_or_default());
-        let new =
-            new.as_object()?.iter().find(|(name, value)| !value.is_null() && kept.get(name) != Some(*value));
-        new.map(|(name, _)| name.clone())
     }
 }
 

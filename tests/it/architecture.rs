@@ -26,7 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("cli/step.rs", "executor"),
     ("cli/rollout.rs", "executor"),
-    ("cli/cluster_step.rs", "executor"),
+    ("cli/run_step.rs", "executor"),
     ("cli/manifests.rs", "executor"),
     ("cli/doctor.rs", "executor"),
     ("cli/restore.rs", "db"),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use stackblaze::domain::{
-    Branch, Commit, DeploymentId, EnvName, ExecutorKind, LocalSettings, QueuePolicy, Reason, Repository,
-    Service, ServiceId, ServiceName, Span, Step, Timestamp,
+    Branch, CloneSettings, Commit, DeploymentId, EnvName, ExecutorKind, GitRef, LocalSettings, QueuePolicy,
+    Reason, Repository, Service, ServiceId, ServiceName, Span, Step, Timestamp,
 };
 use stackblaze::executor::local::{LocalExecutor, Variables};
 use stackblaze::executor::{Event, Executor, Outcome, Plan, Run};
@@ -76,6 +76,7 @@ impl Bench {
                 name: ServiceName::parse("api").unwrap(),
                 repository: Repository::parse(&self.repo.url()).unwrap(),
                 default_branch: Branch::parse("main").unwrap(),
+                fetch: CloneSettings::default(),
                 executor: ExecutorKind::Local,
                 queue_policy: QueuePolicy::Coalesce,
                 timeout: Span::from_hours(1),
@@ -85,7 +86,7 @@ impl Bench {
                 frozen: None,
                 created_at: Timestamp::from_millis(0),
             },
-            branch: Branch::parse("main").unwrap(),
+            branch: GitRef::parse("main").unwrap(),
             commit: None,
             clear_cache: false,
             plan: Plan::Local,
@@ -136,7 +137,7 @@ async fn a_missing_branch_commit_or_repository_is_told_apart() {
     let bench = Bench::new();
     let elsewhere = bench.repo.branch("other").commit("hello", "two\n", "Elsewhere");
     let run = |branch: &str, commit: Option<&str>| Run {
-        branch: Branch::parse(branch).unwrap(),
+        branch: GitRef::parse(branch).unwrap(),
         commit: commit.map(|commit| Commit::parse(commit).unwrap()),
         ..bench.run("", "")
     };
@@ -178,7 +179,7 @@ async fn the_head_is_resolved_once_and_its_subject_is_clipped() {
         Event::Commit { subject, .. } => Some(subject.clone()),
         _ => None,
     });
-    assert_eq!(told.unwrap(), "ä".repeat(100));
+    assert_eq!(told.unwrap(), "ä".repeat(98) + "…");
 }
 
 #[tokio::test]
@@ -186,7 +187,7 @@ async fn commands_see_exactly_the_promised_variables() {
     let bench =
         Bench::with_variables(&[("USER", "mira"), ("LOGNAME", "mira"), ("DATABASE_PASSWORD", "hunter2")]);
     let mut run = bench.run("env | cut -d= -f1 | LC_ALL=C sort | tr '\\n' ' '", "echo $OWN");
-    run.service.local.env = BTreeMap::from([(EnvName::parse("OWN").unwrap(), "own value".to_owned())]);
+    run.service.local.env = BTreeMap::from([(EnvName::parse("env", "OWN").unwrap(), "own value".to_owned())]);
 
     let (events, _) = bench.end(&run).await;
 
@@ -231,7 +232,7 @@ async fn a_hostile_branch_name_never_reaches_a_shell() {
     let name = "feat/a=b,#%+@x";
     bench.repo.branch(name).commit("hello", "odd\n", "Odd");
     let run =
-        Run { branch: Branch::parse(name).unwrap(), ..bench.run("printf '%s' \"$STACKBLAZE_BRANCH\"", "") };
+        Run { branch: GitRef::parse(name).unwrap(), ..bench.run("printf '%s' \"$STACKBLAZE_BRANCH\"", "") };
 
     let (events, outcome) = bench.end(&run).await;
 

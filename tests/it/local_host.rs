@@ -152,7 +152,7 @@ async fn steps_know_that_nobody_watches_and_the_services_own_variables_win() {
     let variables =
         [("CI", "false"), ("TERM", "xterm"), ("HOME", "/srv/own"), ("XDG_CACHE_HOME", "elsewhere")];
     own.service.local.env =
-        variables.map(|(name, value)| (EnvName::parse(name).unwrap(), value.to_owned())).into();
+        variables.map(|(name, value)| (EnvName::parse("env", name).unwrap(), value.to_owned())).into();
 
     let (events, _) = bench.end(&plain).await;
     let (own_events, _) = bench.end(&own).await;

@@ -9,6 +9,7 @@ mod architecture;
 mod branches;
 mod browser;
 mod cli;
+mod clone;
 mod cluster_runs;
 mod cluster_server;
 mod crash;

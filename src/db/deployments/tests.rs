@@ -4,7 +4,7 @@ use super::*;
 use crate::db::queue::{self, Place};
 use crate::db::testing::{Bench, NO_LIMIT, T0, new};
 use crate::db::{removal, steps};
-use crate::domain::{QueuePolicy, Service, Step, StepStatus};
+use crate::domain::{GitRef, QueuePolicy, Service, Step, StepStatus};
 
 /// A deployment in each status, of a service of its own each.
 fn in_each_status(bench: &Bench) -> [DeploymentId; 5] {
@@ -198,7 +198,7 @@ fn a_page_shows_the_newest_first_and_only_what_its_filter_lets_through() {
 
     assert_eq!(page(all()), [ids[2].clone(), ids[1].clone(), ids[0].clone()]);
     assert_eq!(page(Filter { statuses: vec![Status::Failed], ..all() }), [ids[0].clone()]);
-    assert_eq!(page(Filter { branch: Branch::parse("a").ok(), ..all() }), [ids[2].clone(), ids[0].clone()]);
+    assert_eq!(page(Filter { branch: GitRef::parse("a").ok(), ..all() }), [ids[2].clone(), ids[0].clone()]);
     assert_eq!(page(Filter { before: Some(ids[2].clone()), limit: 1, ..all() }), [ids[1].clone()]);
 }
 

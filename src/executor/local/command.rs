@@ -50,46 +50,20 @@ pub(super) fn for_commands(
     service: &Service,
 ) -> Environment {
     let own = service.local.env.iter().map(|(name, value)| (name.as_str().into(), value.into()));
+    let shown = cache.to_string_lossy();
+    let vars = service.local.vars.iter().map(|(name, value)| {
+        (
+            name.as_str().into(),
+            value.replace("${STACKBLAZE_CACHE_DIR}", &shown).replace("$STACKBLAZE_CACHE_DIR", &shown).into(),
+        )
+    });
     let ours: [(OsString, OsString); 4] = [
         ("STACKBLAZE_COMMIT".into(), commit.as_str().into()),
         ("STACKBLAZE_CACHE_DIR".into(), cache.into()),
         ("XDG_CACHE_HOME".into(), cache.join("xdg").into()),
         ("npm_config_cache".into(), cache.join("npm").into()),
     ];
-    host.own.iter().cloned().chain(ours).chain(own).collect()
-}
-
-/// What a failed git command says to people: why nobody can clone from there.
-pub(super) fn why_unreachable(git_output: &str, service: &Service) -> String {
-    const REFUSALS: &[&str] = &[
-        "could not read username",
-        "could not read password",
-        "authentication failed",
-        "terminal prompts disabled",
-        "permission denied",
-        "access denied",
-        "repository not found",
-        "returned error: 401",
-        "returned error: 403",
-        "returned error: 404",
-        "not found",
-    ];
-    let lower = git_output.to_lowercase();
-    let local = &service.local;
-    let advice = if lower.contains("host key verification failed") {
-        "the host's ssh key is not the one that is known; remove its line from known_hosts in the data directory \
-         if it has changed on purpose"
-    } else if !REFUSALS.iter().any(|refusal| lower.contains(refusal)) {
-        "the repository could not be reached"
-    } else if local.git_token_file.is_some() {
-        "the repository does not exist, or the token in gitTokenFile gives no access to it"
-    } else if local.git_ssh_key_file.is_some() {
-        "the repository does not exist, or the key in gitSshKeyFile gives no access to it"
-    } else {
-        "the repository does not exist or is private; for a private one name a token file (gitTokenFile, for https) \
-         or an ssh key file (gitSshKeyFile, for ssh), or give the URL of a public one"
-    };
-    advice.to_owned()
+    host.own.iter().cloned().chain(ours).chain(vars).chain(own).collect()
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl LocalExecutor {
     async fn look(&self, service: &Service) -> Result<Finding, Error> {
         let run = Run {
             deployment: DeploymentId::generate(Clock::System.now()),
-            branch: service.default_branch.clone(),
+            branch: service.default_branch.clone().into(),
             service: service.clone(),
             commit: None,
             clear_cache: false,
@@ -138,13 +138,12 @@ impl LocalExecutor {
         if let Cloned::At { commit, subject } = &cloned {
             log.tell(Event::Commit { commit: commit.clone(), subject: subject.clone() }).await;
         }
-        if let Cloned::Failed { message, .. } = &cloned {
-            log.line(message).await;
-        }
         log.tell(Event::StepFinished { step: Step::Clone, succeeded, exit_code }).await;
         Ok(match cloned {
             Cloned::At { commit, .. } => Ok(commit),
-            Cloned::Failed { reason, message, .. } => Err(Outcome::failed(reason, message)),
+            Cloned::Failed { reason, message, detail, .. } => {
+                Err(Outcome::failed(reason, message).with_detail(detail))
+            }
             Cloned::Stopped(_) => Err(stopped()),
         })
     }

@@ -1,8 +1,8 @@
 //! The folders of a run: its workspace, in the same place for each run of a service, and the service's cache, which stays.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::domain::{BASE36, ServiceId, random_digits};
@@ -141,12 +141,9 @@ impl Workspace {
         self.root.join(TMP)
     }
 
-    /// Writes a file beside the source, for its owner alone.
-    pub(super) fn write(&self, name: &str, text: &str) -> io::Result<PathBuf> {
-        let path = self.root.join(name);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        file.write_all(text.as_bytes())?;
-        Ok(path)
+    /// A file beside the source, where nobody but the owner comes.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        self.root.join(name)
     }
 }
 

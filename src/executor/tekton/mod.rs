@@ -2,7 +2,6 @@
 
 mod api;
 pub mod client;
-pub mod exit_codes;
 pub mod install;
 mod names;
 pub mod run;

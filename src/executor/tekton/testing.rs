@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    Branch, DeploymentId, ExecutorKind, ImageRepository, LocalSettings, QueuePolicy, Repository, Service,
-    ServiceId, ServiceName, Span, TektonSettings, Timestamp, Workload,
+    Branch, CloneSettings, DeploymentId, ExecutorKind, GitRef, ImageRepository, LocalSettings, QueuePolicy,
+    Repository, Service, ServiceId, ServiceName, Span, TektonSettings, Timestamp, Workload,
 };
 use crate::executor::{ClusterRun, Plan, Run};
 
@@ -35,6 +35,7 @@ pub(super) fn run() -> Run {
             name: ServiceName::parse("api-service").unwrap(),
             repository: Repository::parse("https://git.example.com/team/api.git").unwrap(),
             default_branch: Branch::parse("main").unwrap(),
+            fetch: CloneSettings::default(),
             executor: ExecutorKind::Tekton,
             queue_policy: QueuePolicy::Coalesce,
             timeout: Span::from_hours(1),
@@ -44,7 +45,7 @@ pub(super) fn run() -> Run {
             frozen: None,
             created_at: Timestamp::from_millis(0),
         },
-        branch: Branch::parse("feat/new-ui").unwrap(),
+        branch: GitRef::parse("feat/new-ui").unwrap(),
         commit: None,
         clear_cache: false,
         plan: Plan::Tekton(Box::new(ClusterRun {

@@ -124,7 +124,7 @@ fn filter(query: &Query, limit: u32) -> Result<Filter, Invalid> {
     Ok(Filter {
         statuses: status.transpose()?.into_iter().collect(),
         text: None,
-        branch: deployments::read_branch(query.get("branch"))?,
+        branch: deployments::read_ref(query.get("branch"))?,
         before: before.transpose()?,
         limit,
     })

@@ -154,7 +154,7 @@ impl Builder {
              export STACKBLAZE_BUILD_SECRETS=/src/secrets STACKBLAZE_STORE=/store STACKBLAZE_STORE_LIMIT={limit}\n\
              for one in COMMIT DIGEST MESSAGE DETAIL; do export STACKBLAZE_${{one}}_FILE=/src/results/$one; done\n\
              {more}\n\
-             stackblaze cluster-step build; code=$?\n\
+             stackblaze run-step build; code=$?\n\
              for one in DIGEST MESSAGE DETAIL; do printf '\\n@@%s' \"$(cat /src/results/$one 2>/dev/null)\"; done\n\
              printf '\\n@@%s' $code",
             args = quoted(&json!(case.args).to_string()),

@@ -10,8 +10,8 @@ use kube::runtime::wait::await_condition;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use stackblaze::domain::{
-    Branch, DeploymentId, ExecutorKind, ImageRepository, LocalSettings, QueuePolicy, Repository, Service,
-    ServiceId, ServiceName, Span, TektonSettings, Timestamp, Workload,
+    Branch, CloneSettings, DeploymentId, ExecutorKind, GitRef, ImageRepository, LocalSettings, QueuePolicy,
+    Repository, Service, ServiceId, ServiceName, Span, TektonSettings, Timestamp, Workload,
 };
 use stackblaze::executor::Executor as _;
 use stackblaze::executor::Settled;
@@ -217,6 +217,7 @@ pub fn run() -> Run {
             name: ServiceName::parse("api-service").unwrap(),
             repository: Repository::parse("https://git.example.com/team/api.git").unwrap(),
             default_branch: Branch::parse("main").unwrap(),
+            fetch: CloneSettings::default(),
             executor: ExecutorKind::Tekton,
             queue_policy: QueuePolicy::Coalesce,
             timeout: Span::from_hours(1),
@@ -226,7 +227,7 @@ pub fn run() -> Run {
             frozen: None,
             created_at: now,
         },
-        branch: Branch::parse("feat/new-ui").unwrap(),
+        branch: GitRef::parse("feat/new-ui").unwrap(),
         commit: None,
         clear_cache: false,
         plan: Plan::Tekton(Box::new(ClusterRun {

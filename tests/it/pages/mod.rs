@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use askama::Template;
 use stackblaze::domain::{
-    Branch, Commit, Deployment, DeploymentId, ExecutorKind, HookId, Reason, ServiceId, Status, Step,
+    Commit, Deployment, DeploymentId, ExecutorKind, GitRef, HookId, Reason, ServiceId, Status, Step,
     StepRecord, StepStatus, Timestamp, Trigger, Who,
 };
 use stackblaze::web::pages::Frame;
@@ -57,11 +57,12 @@ impl Case {
             trigger: Trigger::Hook(HookId::generate()),
             hook: Some("github-actions".into()),
             who: Who::HookUrl("140.82.112.0/24, curl/8.5.0".into()),
-            branch: Branch::parse("main").unwrap(),
+            branch: GitRef::parse("main").unwrap(),
             commit: None,
             commit_requested: false,
             commit_subject: None,
             clear_cache: false,
+            note: None,
             cache_epoch: 0,
             image: None,
             run_uid: None,

@@ -6,10 +6,11 @@ use serde_json::json;
 use super::*;
 use crate::harness::Options;
 
-const FIELDS: [(&str, &str); 6] = [
+const FIELDS: [(&str, &str); 7] = [
     ("repository", "/srv/git/api.git"),
     ("defaultBranch", "main"),
     ("executor", "local"),
+    ("lfs", "true"),
     ("deployCommand", "true"),
     ("timeout", "1"),
     ("timeoutUnit", "h"),

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1 as core;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use stackblaze::domain::Span;
-use stackblaze::executor::tekton::exit_codes;
+use stackblaze::executor::exit_codes;
 
 use super::*;
 use crate::executor_contract::outline;

@@ -81,7 +81,7 @@ fn spec(run: &Run, cluster: &ClusterRun, common: &Common) -> Value {
     let mut task_runs = Vec::new();
     let mut results = Vec::new();
     if cluster.kept.is_none() {
-        tasks.push(tasks::build(&cluster.settings, common, &limit));
+        tasks.push(tasks::build(&cluster.settings, &run.service.fetch, common, &limit));
         task_runs.push(json!({
             "pipelineTaskName": BUILD_TASK,
             "serviceAccountName": BUILDER,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::{Step, TektonSettings};
+use crate::domain::{CloneSettings, Step, TektonSettings};
 use crate::executor::tekton::names::{
     BUILD_TASK, COMMIT_RESULT, DEPLOY_TASK, DETAIL_RESULT, DIGEST_RESULT, MESSAGE_RESULT,
     PREVIOUS_IMAGE_RESULT, PROGRAM, SUBJECT_RESULT, of_build, step_name,
@@ -35,7 +35,7 @@ const NOBODY: u32 = 65_532;
 const BUILD_PARAMS: &[&str] = &["repository", "branch", "commit", "image", "tag", "cache"];
 
 /// Fetches, builds and pushes.
-pub(super) fn build(settings: &TektonSettings, common: &Common, limit: &str) -> Value {
+pub(super) fn build(settings: &TektonSettings, clone: &CloneSettings, common: &Common, limit: &str) -> Value {
     json!({
         "name": BUILD_TASK,
         "timeout": limit,
@@ -44,7 +44,7 @@ pub(super) fn build(settings: &TektonSettings, common: &Common, limit: &str) -> 
             "params": declared(BUILD_PARAMS),
             "results": results(&[COMMIT_RESULT, SUBJECT_RESULT, DIGEST_RESULT, MESSAGE_RESULT, DETAIL_RESULT]),
             "volumes": volumes(settings),
-            "steps": [clone_step(settings, &common.images), build_step(settings, common)],
+            "steps": [clone_step(settings, clone, &common.images), build_step(settings, common)],
         },
     })
 }
@@ -71,22 +71,24 @@ fn volumes(settings: &TektonSettings) -> Vec<Value> {
     volumes
 }
 
-fn clone_step(settings: &TektonSettings, images: &StepImages) -> Value {
+fn clone_step(settings: &TektonSettings, clone: &CloneSettings, images: &StepImages) -> Value {
     let mut mounts = vec![mount("source", SOURCE_MOUNT), mount("clone-scratch", SCRATCH_MOUNT)];
     let mut env = vec![
         variable("REPOSITORY", "$(params.repository)"),
         variable("BRANCH", "$(params.branch)"),
         variable("COMMIT", "$(params.commit)"),
+        variable("CLONE_SETTINGS", &json!(clone).to_string()),
         variable("SOURCE", SOURCE),
         result_file("COMMIT_FILE", COMMIT_RESULT),
         result_file("SUBJECT_FILE", SUBJECT_RESULT),
         result_file("MESSAGE_FILE", MESSAGE_RESULT),
+        result_file("DETAIL_FILE", DETAIL_RESULT),
     ];
     if settings.git_secret.is_some() {
         mounts.push(mount("git-secret", GIT_MOUNT));
         env.push(variable("GIT_SECRET", GIT_MOUNT));
     }
-    step(images, Step::Clone, &["cluster-step", "clone"], &env, &mounts, &locked_down(BUILDER_USER))
+    step(images, Step::Clone, &["run-step", "clone"], &env, &mounts, &locked_down(BUILDER_USER))
 }
 
 fn build_step(settings: &TektonSettings, common: &Common) -> Value {
@@ -141,7 +143,7 @@ pub(super) fn probe(common: &Common, limit: &str) -> Value {
 
 fn builder_step(common: &Common, env: &[Value], mounts: &[Value]) -> Value {
     let rights = may_make_namespaces(&common.builder);
-    step(&common.images, Step::Build, &["cluster-step", "build"], env, mounts, &rights)
+    step(&common.images, Step::Build, &["run-step", "build"], env, mounts, &rights)
 }
 
 /// A step is our own binary with fixed arguments.

@@ -2,7 +2,7 @@
 
 use crate::domain::{Reason, Step};
 use crate::executor::Outcome;
-use crate::executor::tekton::exit_codes;
+use crate::executor::exit_codes;
 use crate::executor::tekton::names::{BUILD_TASK, DEPLOY_TASK, DETAIL_RESULT, MESSAGE_RESULT, task_of};
 use crate::executor::tekton::types::{
     Condition, StepState, TaskRun, condition_of, find_result, own_end, state_of, succeeded,

@@ -11,14 +11,12 @@ use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::executor::exit_codes::{DEPLOY_FAILED, ROLLED_BACK, ROLLOUT_FAILED, SUCCEEDED, SUPERSEDED};
 use crate::executor::tekton::client::{Refusal, RefusalKind, answer};
-use crate::executor::tekton::exit_codes::{
-    DEPLOY_FAILED, ROLLED_BACK, ROLLOUT_FAILED, SUCCEEDED, SUPERSEDED,
-};
 use crate::executor::tekton::workload_target::{Target, target};
 
-use super::process::write_result;
 use super::rollout_judge::{Next, judge};
+use crate::executor::step_failure::write_result;
 
 /// Time between two looks at the workload.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::actions;
 use crate::actions::forecast::of_call;
 use crate::actions::trigger::Call;
-use crate::domain::{Branch, Checks, Code, Commit, DeploymentId, Span, Timestamp, Verdict};
+use crate::domain::{Checks, Code, Commit, DeploymentId, GitRef, Span, Timestamp, Verdict};
 use crate::web::error::Error;
 use crate::web::problem::status_of;
 use crate::web::state::AppState;
@@ -17,7 +17,7 @@ struct DryRunJson<'a> {
     is_dry: bool,
     would_deploy: bool,
     service: &'a str,
-    branch: &'a Branch,
+    branch: &'a GitRef,
     commit: Option<&'a Commit>,
     clear_cache: bool,
     joins: Option<DeploymentId>,

@@ -9,8 +9,8 @@ use poem::http::{HeaderValue, StatusCode};
 use poem::web::Data;
 use poem::{Body, Request, Response, handler};
 
-use crate::actions::deployments::{read_branch, read_commit};
 use crate::actions::trigger::{AcceptedCall, Call, Decision, PARAMETERS, decide, over_budget, revoke_by_url};
+use crate::actions::wanted::Wanted;
 use crate::actions::{self, Context, describe_caller};
 use crate::domain::{HookToken, Invalid};
 use crate::web::api::{accepted, json_text, no_content};
@@ -19,6 +19,7 @@ use crate::web::front::discard;
 use crate::web::pages;
 use crate::web::request::{Query, address, address_text, bearer, header, prefers};
 use crate::web::state::AppState;
+use crate::wire::deployment::Words;
 
 use dry_run::dry_run;
 
@@ -120,13 +121,18 @@ fn read_call(
     token: HookToken,
 ) -> Result<(Call, bool), actions::Error> {
     let mut faults = Vec::new();
+    let words = Words {
+        branch: query.get("branch"),
+        tag: query.get("tag"),
+        commit: query.get("commit"),
+        note: query.get("note"),
+    };
     let call = Call {
         token,
         caller: caller_of(request),
         address: address(request),
         ignored: ignored(query, has_body),
-        branch: kept(&mut faults, read_branch(query.get("branch"))),
-        commit: kept(&mut faults, read_commit(query.get("commit"))),
+        wanted: Wanted::read(words, &mut faults),
         clear_cache: kept(&mut faults, query.flag("clear_cache")),
         key: kept(&mut faults, idempotency_key(request)),
         as_sent: query.canonical(&PARAMETERS),

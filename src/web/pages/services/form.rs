@@ -1,22 +1,26 @@
 //! The form of a service's settings: what is typed becomes the body that the API takes, so that its rules hold here too.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Display;
 
 use crate::actions::service_settings::DEFAULT_TIMEOUT;
 use crate::domain::{
-    EnvName, ExecutorKind, ExecutorSet, Invalid, QueuePolicy, Service, Span, Workload, read_env_lines,
+    CloneSettings, EnvName, ExecutorKind, ExecutorSet, History, Invalid, QueuePolicy, Service, Span,
+    Workload, read_env_lines,
 };
 use crate::web::pages::format;
+use crate::web::pages::services::form_lines::{lines, pairs};
 use crate::wire::Change;
-use crate::wire::service::{LocalFields, Pairs, ServiceBody, TektonFields, WorkloadBody};
+use crate::wire::service::{CloneFields, LocalFields, Pairs, ServiceBody, TektonFields, WorkloadBody};
 
 /// Fields as they are called in the form, which is as the API calls them, and as people read them.
-const LABELS: [(&str, &str); 22] = [
+const LABELS: [(&str, &str); 26] = [
     ("name", "Name"),
     ("repository", "Repository"),
     ("defaultBranch", "Default branch"),
     ("url", "Address"),
+    ("history", "History"),
+    ("submodules", "Submodules"),
+    ("lfs", "Git LFS"),
     ("executor", "Where it builds"),
     ("image", "Image"),
     ("dockerfile", "Dockerfile"),
@@ -31,6 +35,7 @@ const LABELS: [(&str, &str); 22] = [
     ("buildCommand", "Build command"),
     ("deployCommand", "Deploy command"),
     ("env", "Variables"),
+    ("vars", "Plain variables"),
     ("gitTokenFile", "Git token file"),
     ("gitSshKeyFile", "Git key file"),
     ("timeout", "Time limit"),
@@ -62,6 +67,7 @@ impl ServiceForm {
         form.set("dockerfile", "Dockerfile");
         form.set("context", ".");
         form.set("rollback", "true");
+        form.set_fetch(&CloneSettings::default());
         form.set_timeout(DEFAULT_TIMEOUT);
         form
     }
@@ -78,6 +84,8 @@ impl ServiceForm {
         form.set("queuePolicy", service.queue_policy.as_str());
         form.set("url", service.url.as_deref().unwrap_or_default());
         form.set_timeout(service.timeout);
+        form.set_fetch(&service.fetch);
+        form.set("vars", &lines(&service.local.vars));
         form.set("buildCommand", &service.local.build_command);
         form.set("deployCommand", &service.local.deploy_command);
         form.set("gitTokenFile", service.local.git_token_file.as_deref().unwrap_or_default());
@@ -105,6 +113,13 @@ impl ServiceForm {
 
     fn set(&mut self, field: &str, value: &str) {
         self.fields.insert(field.to_owned(), value.to_owned());
+    }
+
+    fn set_fetch(&mut self, clone: &CloneSettings) {
+        self.set("history", &clone.history.to_string());
+        for (field, is_on) in [("submodules", clone.submodules), ("lfs", clone.lfs)] {
+            self.set(field, if is_on { "true" } else { "" });
+        }
     }
 
     fn set_timeout(&mut self, timeout: Span) {
@@ -179,6 +194,7 @@ impl ServiceForm {
             queue_policy: Some(text("queuePolicy")).filter(|text| !text.is_empty()),
             timeout: self.timeout(),
             url: optional("url"),
+            fetch: self.fetch_fields()?,
             ..ServiceBody::default()
         };
         if executor == ExecutorKind::Tekton.as_str() {
@@ -204,6 +220,7 @@ impl ServiceForm {
                 build_command: Some(self.get("buildCommand").trim().to_owned()),
                 deploy_command: Some(self.get("deployCommand").trim().to_owned()),
                 env: Some(self.env()?),
+                vars: Some(self.vars(before)?),
                 git_token_file: optional("gitTokenFile"),
                 git_ssh_key_file: optional("gitSshKeyFile"),
             };
@@ -233,6 +250,23 @@ impl ServiceForm {
         Ok(list)
     }
 
+    fn fetch_fields(&self) -> Result<CloneFields, Invalid> {
+        let is_on = |field: &str| Some(self.get(field) == "true");
+        let history = Some(self.get("history").trim()).filter(|text| !text.is_empty());
+        let history = history.map(History::parse).transpose()?.or(Some(History::default()));
+        Ok(CloneFields { submodules: is_on("submodules"), lfs: is_on("lfs"), history })
+    }
+
+    /// Lines are the whole list here too.
+    fn vars(&self, before: Option<&Service>) -> Result<Pairs, Invalid> {
+        let known = before.into_iter().flat_map(|before| before.local.vars.keys());
+        let mut vars: Pairs = known.map(|name| (name.as_str().to_owned(), None)).collect();
+        for (name, value) in read_env_lines("vars", self.get("vars"))? {
+            vars.insert(name, Some(value));
+        }
+        Ok(vars)
+    }
+
     /// An empty value leaves a variable as it is.
     fn env(&self) -> Result<Pairs, Invalid> {
         let mut env = Pairs::new();
@@ -244,7 +278,7 @@ impl ServiceForm {
             }
         }
         for (name, value) in read_env_lines("env", self.get("env"))? {
-            EnvName::parse(&name)?;
+            EnvName::parse("env", &name)?;
             env.insert(name, Some(value));
         }
         Ok(env)
@@ -256,46 +290,9 @@ fn executors(available: ExecutorSet, own: Option<ExecutorKind>) -> Vec<ExecutorK
     ExecutorKind::ALL.into_iter().filter(|kind| available.has(*kind) || own == Some(*kind)).collect()
 }
 
-fn lines<T: Display>(pairs: &BTreeMap<String, T>) -> String {
-    let lines: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    lines.join("\n")
-}
-
-/// `NAME=value` lines.
-fn pairs(field: &str, text: &str) -> Result<Vec<(String, String)>, Invalid> {
-    let mut pairs: Vec<(String, String)> = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        if line.trim().is_empty() {
-            continue;
-        }
-        let (name, value) = line
-            .split_once('=')
-            .ok_or_else(|| Invalid::new(field, format!("line {number} has no =; write NAME=value")))?;
-        let name = name.trim().to_owned();
-        if pairs.iter().any(|(earlier, _)| *earlier == name) {
-            return Err(Invalid::new(field, format!("line {number} names {name} a second time")));
-        }
-        pairs.push((name, value.to_owned()));
-    }
-    Ok(pairs)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_names_and_values() {
-        let read = |text| pairs("env", text).map_err(|error| error.detail);
-
-        assert_eq!(
-            read("A=1\r\n\r\n B =x=y ").unwrap(),
-            [("A".into(), "1".into()), ("B".into(), "x=y ".into())]
-        );
-        assert_eq!(read("A=1\nB").unwrap_err(), "line 2 has no =; write NAME=value");
-        assert_eq!(read("A=1\nA=2").unwrap_err(), "line 2 names A a second time");
-        assert_eq!(read("").unwrap(), []);
-    }
 
     #[test]
     fn a_time_limit_is_shown_in_its_largest_whole_unit() {

@@ -1,6 +1,7 @@
 //! `/services` and `/services/{name}`: the list, the page of one, and what can be done from its head.
 
 mod form;
+mod form_lines;
 pub mod head;
 pub mod list_view;
 pub mod one_view;
@@ -79,7 +80,8 @@ async fn page(
 
 fn deploy_body(form: &HashMap<String, String>) -> DeployBody {
     let clear_cache = trimmed(form, "clear_cache") == "true";
-    DeployBody { branch: chosen(form, "branch"), commit: chosen(form, "commit"), clear_cache }
+    let [branch, tag, commit, note] = ["branch", "tag", "commit", "note"].map(|field| chosen(form, field));
+    DeployBody { branch, tag, commit, clear_cache, note }
 }
 
 /// `POST /services/{name}/deploy`: without a branch the default one.

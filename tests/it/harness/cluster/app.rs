@@ -4,8 +4,10 @@ use serde_json::Value;
 use serde_json::json;
 use stackblaze::domain::Branch;
 use stackblaze::domain::Clock;
+use stackblaze::domain::CloneSettings;
 use stackblaze::domain::DeploymentId;
 use stackblaze::domain::ExecutorKind;
+use stackblaze::domain::GitRef;
 use stackblaze::domain::ImageRepository;
 use stackblaze::domain::LocalSettings;
 use stackblaze::domain::QueuePolicy;
@@ -138,6 +140,7 @@ fn run(service: &str, branch: &str, settings: TektonSettings) -> Run {
             name: ServiceName::parse(service).unwrap(),
             repository: Repository::parse(&variable("CLUSTER_GIT_PRIVATE")).unwrap(),
             default_branch: Branch::parse("main").unwrap(),
+            fetch: CloneSettings::default(),
             executor: ExecutorKind::Tekton,
             queue_policy: QueuePolicy::Coalesce,
             timeout: Span::from_secs(600),
@@ -147,7 +150,7 @@ fn run(service: &str, branch: &str, settings: TektonSettings) -> Run {
             frozen: None,
             created_at: Timestamp::from_millis(0),
         },
-        branch: Branch::parse(branch).unwrap(),
+        branch: GitRef::parse(branch).unwrap(),
         commit: None,
         clear_cache: false,
         plan: Plan::Tekton(Box::new(ClusterRun {

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::executor::tekton::exit_codes::{BUILD_FAILED, PUSH_FAILED, of_failed_build};
-use crate::executor::tekton::steps::failure::StepFailure;
+use crate::executor::exit_codes::{BUILD_FAILED, PUSH_FAILED, of_failed_build};
+use crate::executor::step_failure::StepFailure;
 
 use super::progress::FailedStep;
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::domain::ImageDigest;
-use crate::executor::tekton::steps::failure::StepFailure;
+use crate::executor::step_failure::StepFailure;
 use crate::executor::tekton::steps::paced_output::pass_on;
 
 use super::cause::Evidence;

@@ -10,9 +10,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::executor::tekton::exit_codes::BUILD_FAILED;
+use crate::executor::exit_codes::BUILD_FAILED;
+use crate::executor::step_failure::StepFailure;
 use crate::executor::tekton::names::PROGRAM;
-use crate::executor::tekton::steps::failure::StepFailure;
 
 /// How long it may take to answer; a quarter of a second is usual.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -112,7 +112,7 @@ impl Daemon {
         let socket = run.join("buildkitd.sock");
         let verdict = settings.at("builder-ended");
         let mut command = Command::new("rootlesskit");
-        command.args([PROGRAM, "cluster-step", "builder"]);
+        command.args([PROGRAM, "run-step", "builder"]);
         command.args(["--store".into(), settings.store.clone().into_os_string()]);
         command.args(["--store-limit".to_owned(), settings.store_limit.to_string()]);
         command.args([OsString::from("--verdict-file"), verdict.clone().into()]);

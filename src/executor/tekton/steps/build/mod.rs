@@ -12,9 +12,9 @@ pub mod store;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::executor::tekton::exit_codes::{BUILD_FAILED, PUSH_FAILED, SUCCEEDED};
-use crate::executor::tekton::steps::failure::StepFailure;
-use crate::executor::tekton::steps::process::write_result;
+use crate::executor::exit_codes::{BUILD_FAILED, PUSH_FAILED, SUCCEEDED};
+use crate::executor::step_failure::StepFailure;
+use crate::executor::step_failure::write_result;
 
 use cause::Evidence;
 use client::Client;

@@ -1,8 +1,6 @@
-//! How a step of a run in a cluster fails: the exit code of the table, a sentence of ours, and the words of who knows.
+//! How a step that is a process of ours fails: the exit code of the table, a sentence of ours, and the words of who knows.
 
 use std::path::Path;
-
-use super::process::write_result;
 
 /// Most of a detail that is handed on, in bytes: Tekton keeps 4096 bytes of all results of a task.
 const MAX_DETAIL: usize = 1_000;
@@ -41,4 +39,9 @@ impl StepFailure {
         }
         self.code
     }
+}
+
+/// Writes a result of the step. A lost sentence does no harm; a lost commit or digest is an error of the step.
+pub(super) fn write_result(file: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(file, text).map_err(|error| format!("{} cannot be written: {error}", file.display()))
 }

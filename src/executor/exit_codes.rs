@@ -11,6 +11,8 @@ pub const CLONE_FAILED: u8 = 80;
 pub const BRANCH_NOT_FOUND: u8 = 81;
 /// The commit is not on the branch.
 pub const COMMIT_NOT_FOUND: u8 = 82;
+/// The repository has no such tag.
+pub const TAG_NOT_FOUND: u8 = 83;
 /// The build failed with a code that would be taken for one of this table, or without one.
 pub const BUILD_FAILED: u8 = 90;
 /// The image was built and could not be pushed.
@@ -28,6 +30,7 @@ const TABLE: &[(Step, u8, Reason)] = &[
     (Step::Clone, CLONE_FAILED, Reason::CloneFailed),
     (Step::Clone, BRANCH_NOT_FOUND, Reason::BranchNotFound),
     (Step::Clone, COMMIT_NOT_FOUND, Reason::CommitNotFound),
+    (Step::Clone, TAG_NOT_FOUND, Reason::TagNotFound),
     (Step::Build, BUILD_FAILED, Reason::BuildFailed),
     (Step::Build, PUSH_FAILED, Reason::PushFailed),
     (Step::Deploy, DEPLOY_FAILED, Reason::DeployFailed),

@@ -1,8 +1,8 @@
-//! Starts programs inside a step's container. Whatever they leave behind ends with the container.
+//! Starts programs inside of a step. Whatever they leave behind ends with the step's container or process group.
 
 use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// A program with its arguments; never a shell.
@@ -48,9 +48,4 @@ impl Program {
         }
         command
     }
-}
-
-/// Writes a result of the task. A lost sentence does no harm; a lost commit or digest is an error of the step.
-pub(super) fn write_result(file: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(file, text).map_err(|error| format!("{} cannot be written: {error}", file.display()))
 }

@@ -1,4 +1,4 @@
-//! The steps of a run in a cluster that run in the builder image.
+//! The steps of a run that are processes of ours with their values in the environment.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -6,25 +6,25 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::domain::{Branch, Commit, Invalid, Repository};
-use crate::executor::tekton::exit_codes::{BUILD_FAILED, CLONE_FAILED, SUCCEEDED};
+use crate::domain::{Commit, GitRef, Invalid, Repository};
+use crate::executor::clone::{CloneStep, HostKeys};
+use crate::executor::exit_codes::{BUILD_FAILED, CLONE_FAILED, SUCCEEDED};
 use crate::executor::tekton::steps::build::probe::write_source;
 use crate::executor::tekton::steps::build::store::Builder;
 use crate::executor::tekton::steps::build::{BuildStep, read_build_args};
-use crate::executor::tekton::steps::clone::CloneStep;
 
 /// Where a step keeps what only it needs.
 const SCRATCH: &str = "/tmp";
 
-/// A step of a run in a cluster; takes its values from the environment.
+/// A step of a run; takes its values from the environment.
 #[derive(Debug, Args)]
-pub(super) struct ClusterStepArgs {
+pub(super) struct RunStepArgs {
     #[command(subcommand)]
-    step: ClusterStep,
+    step: RunStep,
 }
 
 #[derive(Debug, Subcommand)]
-enum ClusterStep {
+enum RunStep {
     /// Fetch the commit
     Clone(Box<CloneStepArgs>),
     /// Build and push the image
@@ -41,16 +41,29 @@ struct CloneStepArgs {
     branch: String,
     #[arg(long, env = "STACKBLAZE_COMMIT", default_value = "")]
     commit: String,
+    /// As JSON
+    #[arg(long, env = "STACKBLAZE_CLONE_SETTINGS", default_value = "{}")]
+    settings: String,
+    /// Look only whether all of it could be fetched
+    #[arg(long, env = "STACKBLAZE_LOOK")]
+    look: bool,
     #[arg(long, env = "STACKBLAZE_SOURCE")]
     source: PathBuf,
+    #[arg(long, env = "STACKBLAZE_SCRATCH", default_value = SCRATCH)]
+    scratch: PathBuf,
     #[arg(long, env = "STACKBLAZE_GIT_SECRET")]
     git_secret: Option<PathBuf>,
+    /// File of the hosts that were met; without it only those of the Secret are believed
+    #[arg(long, env = "STACKBLAZE_KNOWN_HOSTS")]
+    known_hosts: Option<PathBuf>,
     #[arg(long, env = "STACKBLAZE_COMMIT_FILE")]
     commit_file: PathBuf,
     #[arg(long, env = "STACKBLAZE_SUBJECT_FILE")]
     subject_file: PathBuf,
     #[arg(long, env = "STACKBLAZE_MESSAGE_FILE")]
     message_file: PathBuf,
+    #[arg(long, env = "STACKBLAZE_DETAIL_FILE")]
+    detail_file: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -108,12 +121,12 @@ struct BuilderArgs {
     command: Vec<String>,
 }
 
-impl ClusterStepArgs {
+impl RunStepArgs {
     pub(super) fn run(self) -> ExitCode {
         let (code, read) = match self.step {
-            ClusterStep::Clone(arguments) => (CLONE_FAILED, arguments.into_step().map(|step| step.run())),
-            ClusterStep::Build(arguments) => (BUILD_FAILED, arguments.into_step().map(|step| step.run())),
-            ClusterStep::Builder(arguments) => (BUILD_FAILED, arguments.run()),
+            RunStep::Clone(arguments) => (CLONE_FAILED, arguments.into_step().map(|step| step.run())),
+            RunStep::Build(arguments) => (BUILD_FAILED, arguments.into_step().map(|step| step.run())),
+            RunStep::Builder(arguments) => (BUILD_FAILED, arguments.run()),
         };
         ExitCode::from(read.unwrap_or_else(|wrong| {
             println!("{wrong}");
@@ -131,14 +144,18 @@ impl CloneStepArgs {
         };
         Ok(CloneStep {
             repository: Repository::parse(&self.repository).map_err(|error: Invalid| error.to_string())?,
-            branch: Branch::parse(&self.branch).map_err(|error| told("branch", &error))?,
+            what: GitRef::parse(&self.branch).map_err(|error| told("branch", &error))?,
             commit,
+            settings: serde_json::from_str(&self.settings).map_err(|error| told("clone settings", &error))?,
+            is_look: self.look,
             source: self.source,
-            scratch: SCRATCH.into(),
+            scratch: self.scratch,
             secret: self.git_secret,
+            host_keys: self.known_hosts.map_or(HostKeys::Listed, HostKeys::FirstMet),
             commit_file: self.commit_file,
             subject_file: self.subject_file,
             message_file: self.message_file,
+            detail_file: self.detail_file,
         })
     }
 }

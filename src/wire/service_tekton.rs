@@ -1,0 +1,133 @@
+//! The settings of a service in a cluster as JSON.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{TektonSettings, Workload};
+use crate::wire::Change;
+use crate::wire::read::{Fields, Shape};
+
+/// What an object of names and values is.
+pub(super) const PAIRS: &str = "an object of names and texts";
+
+/// Changes of names and values: null removes one, a text sets it.
+pub type Pairs = BTreeMap<String, Option<String>>;
+
+/// What the executor `tekton` needs. Null stands for a default, or for nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct TektonFields {
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub workload: Change<WorkloadBody>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub image: Change<String>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub cache_repository: Change<String>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub dockerfile: Change<String>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub context: Change<String>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub target: Change<String>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub build_args: Change<Pairs>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub build_secrets: Change<Pairs>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub git_secret: Change<String>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub registry_secret: Change<String>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub rollback: Change<bool>,
+}
+
+/// What serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkloadBody {
+    pub namespace: String,
+    pub deployment: String,
+    pub container: Option<String>,
+}
+
+impl From<Workload> for WorkloadBody {
+    fn from(workload: Workload) -> Self {
+        let Workload { namespace, deployment, container } = workload;
+        Self { namespace, deployment, container }
+    }
+}
+
+impl From<WorkloadBody> for Workload {
+    fn from(body: WorkloadBody) -> Self {
+        let WorkloadBody { namespace, deployment, container } = body;
+        Self { namespace, deployment, container }
+    }
+}
+
+impl Shape for TektonFields {
+    fn take(fields: &mut Fields) -> Self {
+        Self {
+            image: fields.change("image", "a text"),
+            cache_repository: fields.change("cacheRepository", "a text"),
+            dockerfile: fields.change("dockerfile", "a text"),
+            context: fields.change("context", "a text"),
+            target: fields.change("target", "a text"),
+            build_args: fields.change("buildArgs", PAIRS),
+            build_secrets: fields.change("buildSecrets", PAIRS),
+            git_secret: fields.change("gitSecret", "a text"),
+            registry_secret: fields.change("registrySecret", "a text"),
+            workload: fields.change_shape("workload"),
+            rollback: fields.change("rollback", "true or false"),
+        }
+    }
+}
+
+impl Shape for WorkloadBody {
+    fn take(fields: &mut Fields) -> Self {
+        let mut need = |name| {
+            let found = fields.take(name, "a text");
+            if found.is_none() && !fields.has_fault(name) {
+                fields.fault(name, "is missing");
+            }
+            found.unwrap_or_default()
+        };
+        let (namespace, deployment) = (need("namespace"), need("deployment"));
+        Self { namespace, deployment, container: fields.change("container", "a text").apply(None) }
+    }
+}
+
+fn pairs<T: ToString>(own: &BTreeMap<String, T>) -> Pairs {
+    own.iter().map(|(name, value)| (name.clone(), Some(value.to_string()))).collect()
+}
+
+impl TektonFields {
+    /// Of a service without these settings all are null.
+    pub fn of(settings: Option<&TektonSettings>) -> Self {
+        let text = |of: fn(&TektonSettings) -> Option<String>| settings.and_then(of).into();
+        let arguments = settings.map(|own| pairs(&own.build_args));
+        let secrets = settings.map(|own| pairs(&own.build_secrets));
+        Self {
+            image: text(|own| Some(own.image.to_string())),
+            cache_repository: text(|own| {
+                Some(own.cache_repository.as_str().to_owned()).filter(|text| !text.is_empty())
+            }),
+            dockerfile: text(|own| Some(own.dockerfile.clone())),
+            context: text(|own| Some(own.context.clone())),
+            target: text(|own| own.target.clone()),
+            build_args: Change::from(arguments),
+            build_secrets: Change::from(secrets),
+            git_secret: text(|own| own.git_secret.clone()),
+            registry_secret: text(|own| own.registry_secret.clone()),
+            workload: Change::from(settings.map(|own| own.workload.clone().into())),
+            rollback: Change::from(settings.map(|own| own.rollback)),
+        }
+    }
+
+    /// The name of a field that is set, and to something else than in `kept`.
+    pub fn first_new(&self, kept: &Self) -> Option<String> {
+        let [new, kept] = [self, kept].map(|fields| serde_json::to_value(fields).unwrap_or_default());
+        let new =
+            new.as_object()?.iter().find(|(name, value)| !value.is_null() && kept.get(name) != Some(*value));
+        new.map(|(name, _)| name.clone())
+    }
+}
