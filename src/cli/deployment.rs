@@ -217,6 +217,7 @@ async fn show(session: &Session, id: &str) -> Result<ExitCode, Failure> {
         ("superseded by", shown(deployment.superseded_by.as_ref())),
         ("branch", deployment.branch.to_string()),
         ("commit", format!("{commit} {subject}").trim().to_owned()),
+        ("note", detail(|details| shown(details.note.as_ref()))),
         ("started by", detail(|details| details.caller.clone())),
         ("hook", detail(|details| shown(details.hook.as_ref()))),
         ("ignored", detail(|details| details.ignored_parameters.join(" "))),

@@ -1,5 +1,6 @@
 //! The steps of a run that are processes of ours with their values in the environment.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::domain::{Commit, GitRef, Invalid, Repository};
+use crate::executor::PROXIES;
 use crate::executor::clone::{CloneStep, HostKeys};
 use crate::executor::exit_codes::{BUILD_FAILED, CLONE_FAILED, SUCCEEDED};
 use crate::executor::tekton::steps::build::probe::write_source;
@@ -172,7 +174,7 @@ impl BuildStepArgs {
             context: self.context,
             dockerfile: self.dockerfile,
             target: Some(self.target).filter(|target| !target.is_empty()),
-            build_args: read_build_args(&self.build_args)?,
+            build_args: with_proxies(read_build_args(&self.build_args)?),
             build_secrets: self.build_secrets,
             image: self.image.map(|image| format!("{image}:{}", self.tag)),
             cache: Some(self.cache).filter(|cache| !cache.is_empty()),
@@ -187,6 +189,18 @@ impl BuildStepArgs {
             scratch: SCRATCH.into(),
         })
     }
+}
+
+/// What RUN commands need to leave the network, too. The builder knows these names and keeps them out of image and cache.
+fn with_proxies(mut arguments: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    for name in PROXIES {
+        if let Ok(value) = std::env::var(name)
+            && !value.is_empty()
+        {
+            arguments.entry(name.to_owned()).or_insert(value);
+        }
+    }
+    arguments
 }
 
 /// The builder's own client: a program that is linked to nothing.

@@ -1,6 +1,7 @@
 //! Wakes those who wait for a change, after its commit.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
@@ -9,9 +10,19 @@ use crate::domain::DeploymentId;
 /// Deployments share this many notices; a waiter reads its row again, so a foreign notice costs one read.
 const SHARDS: usize = 64;
 
+/// What a batch has changed that somebody waits for.
+#[derive(Debug, Default)]
+pub(super) struct Touched {
+    pub(super) deployments: Vec<DeploymentId>,
+    /// Whether a hook URL may open something else than before.
+    pub(super) hooks: bool,
+}
+
 /// Notices that something was committed. They only shorten a wait: state is always read from the tables.
 pub(super) struct Changes {
     any: watch::Sender<u64>,
+    /// Commits so far that changed what a hook URL opens.
+    hooks: AtomicU64,
     shards: Vec<watch::Sender<u64>>,
     hasher: RandomState,
 }
@@ -19,16 +30,24 @@ pub(super) struct Changes {
 impl Changes {
     pub(super) fn new() -> Self {
         let shards = (0..SHARDS).map(|_| watch::Sender::new(0)).collect();
-        Self { any: watch::Sender::new(0), shards, hasher: RandomState::new() }
+        Self { any: watch::Sender::new(0), hooks: AtomicU64::new(0), shards, hasher: RandomState::new() }
     }
 
-    pub(super) fn publish(&self, deployments: &[DeploymentId]) {
+    pub(super) fn publish(&self, touched: &Touched) {
+        if touched.hooks {
+            self.hooks.fetch_add(1, Ordering::SeqCst);
+        }
+        let deployments = &touched.deployments;
         for id in deployments {
             self.shard(id).send_modify(|count| *count += 1);
         }
         if !deployments.is_empty() {
             self.wake();
         }
+    }
+
+    pub(super) fn hooks(&self) -> u64 {
+        self.hooks.load(Ordering::SeqCst)
     }
 
     pub(super) fn wake(&self) {

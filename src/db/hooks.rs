@@ -61,6 +61,14 @@ pub fn verify(reader: &Reader<'_>, token: &HookToken, now: Timestamp) -> Result<
     Ok((is_open && (is_current || is_previous)).then_some(Verified { hook, generation }))
 }
 
+impl Verified {
+    /// When the secret ends, where no change of the hook is needed for it.
+    pub fn good_until(&self) -> Option<Timestamp> {
+        let grace = self.hook.previous_until.filter(|_| self.generation < self.hook.generation);
+        [grace, self.hook.rules.expires_at].into_iter().flatten().min()
+    }
+}
+
 /// Whether a hook is neither revoked, expired nor paused.
 pub fn is_live(reader: &Reader<'_>, id: &HookId, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "
@@ -116,6 +124,7 @@ pub fn insert(tx: &Tx<'_>, hook: &Hook, secret: &TokenHash) -> Result<bool, Erro
                            created_at_ms, who_way, who_name)
         VALUES (:id, :service_id, :name, :hash, :generation, :branches, :addresses, :expires_at_ms, :paused,
                 :created_at_ms, :who_way, :who_name)";
+    tx.touch_hooks();
     if find_in_service(tx, &hook.service_id, hook.name.as_str())?.is_some() {
         return Ok(false);
     }
@@ -143,6 +152,7 @@ pub fn update(tx: &Tx<'_>, hook: &Hook) -> Result<bool, Error> {
            SET name = :name, branches = :branches, addresses = :addresses, expires_at_ms = :expires_at_ms,
                paused = :paused
          WHERE id = :id";
+    tx.touch_hooks();
     let namesake = find_in_service(tx, &hook.service_id, hook.name.as_str())?;
     if namesake.is_some_and(|other| other.id != hook.id) {
         return Ok(false);
@@ -171,6 +181,7 @@ pub fn rotate(
            SET previous_hash = hash, previous_until_ms = :until, rotated_at_ms = :now, hash = :hash,
                generation = generation + 1
          WHERE id = :id";
+    tx.touch_hooks();
     tx.conn().prepare_cached(SQL)?.execute(named_params! {
         ":id": id.as_str(),
         ":hash": secret.as_bytes(),
@@ -187,6 +198,7 @@ pub fn end_grace(tx: &Tx<'_>, id: &HookId, now: Timestamp) -> Result<(), Error> 
            SET previous_until_ms = :now
          WHERE id = :id
            AND previous_until_ms > :now";
+    tx.touch_hooks();
     tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str(), ":now": now.as_millis() })?;
     Ok(())
 }
@@ -194,6 +206,7 @@ pub fn end_grace(tx: &Tx<'_>, id: &HookId, now: Timestamp) -> Result<(), Error> 
 /// Revokes a hook; no call that comes later is accepted. The row stays as a tombstone.
 pub fn revoke(tx: &Tx<'_>, id: &HookId, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "UPDATE hooks SET revoked_at_ms = :now WHERE id = :id AND revoked_at_ms IS NULL";
+    tx.touch_hooks();
     tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str(), ":now": now.as_millis() })?;
     Ok(())
 }
@@ -202,6 +215,7 @@ pub fn revoke(tx: &Tx<'_>, id: &HookId, now: Timestamp) -> Result<(), Error> {
 pub(super) fn revoke_all_of_service(tx: &Tx<'_>, service: &ServiceId, now: Timestamp) -> Result<(), Error> {
     const SQL: &str =
         "UPDATE hooks SET revoked_at_ms = :now WHERE service_id = :service_id AND revoked_at_ms IS NULL";
+    tx.touch_hooks();
     let params = named_params! { ":service_id": service.as_str(), ":now": now.as_millis() };
     tx.conn().prepare_cached(SQL)?.execute(params)?;
     Ok(())

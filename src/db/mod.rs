@@ -264,6 +264,11 @@ impl Db {
         self.core.changes.wake();
     }
 
+    /// Commits so far that changed what a hook URL opens. What was read before this number was is as old as it.
+    pub fn hook_changes(&self) -> u64 {
+        self.core.changes.hooks()
+    }
+
     /// A notice of each commit that changed a deployment.
     pub fn queue_changed(&self) -> watch::Receiver<u64> {
         self.core.changes.any()

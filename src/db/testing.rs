@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use super::changes::Touched;
 use super::deployments::NewDeployment;
 use super::queue::{self, Claims, Place};
 use super::{Role, Tx, connection, hooks, migrate, services};
@@ -23,7 +24,7 @@ pub(super) const NO_LIMIT: u32 = 1_000;
 pub(super) struct Bench {
     _dir: TempDir,
     pub(super) conn: Connection,
-    touched: RefCell<Vec<DeploymentId>>,
+    touched: RefCell<Touched>,
 }
 
 impl Bench {

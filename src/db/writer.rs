@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
-use crate::db::changes::Changes;
+use crate::db::changes::{Changes, Touched};
 use crate::db::readers::{Reader, Readers};
 use crate::db::{Error, Role};
 use crate::domain::DeploymentId;
@@ -33,7 +33,7 @@ pub(super) const LONGEST_WAIT_TO_BEGIN: Duration = Duration::from_secs(5);
 /// The argument of a writing closure: what a [`Reader`] can, and rows may be changed. No BEGIN, COMMIT or PRAGMA.
 pub struct Tx<'c> {
     reader: Reader<'c>,
-    touched: &'c RefCell<Vec<DeploymentId>>,
+    touched: &'c RefCell<Touched>,
     is_short_of_space: bool,
 }
 
@@ -46,11 +46,7 @@ impl<'c> Deref for Tx<'c> {
 }
 
 impl<'c> Tx<'c> {
-    pub(super) fn new(
-        conn: &'c Connection,
-        touched: &'c RefCell<Vec<DeploymentId>>,
-        is_short_of_space: bool,
-    ) -> Self {
+    pub(super) fn new(conn: &'c Connection, touched: &'c RefCell<Touched>, is_short_of_space: bool) -> Self {
         Self { reader: Reader::new(conn), touched, is_short_of_space }
     }
 
@@ -61,7 +57,12 @@ impl<'c> Tx<'c> {
 
     /// Tells those who wait for this deployment, once the batch is committed.
     pub(super) fn touch(&self, id: &DeploymentId) {
-        self.touched.borrow_mut().push(id.clone());
+        self.touched.borrow_mut().deployments.push(id.clone());
+    }
+
+    /// Tells those who remember what hook URLs open, once the batch is committed.
+    pub(super) fn touch_hooks(&self) {
+        self.touched.borrow_mut().hooks = true;
     }
 }
 

@@ -107,6 +107,7 @@ impl Kind {
 }
 
 /// A hook token in clear. It is shown once, when it is made; there is no `Display`, `Debug` or `Serialize`.
+#[derive(Clone)]
 pub struct HookToken {
     text: Zeroizing<String>,
     /// The service that the token names.

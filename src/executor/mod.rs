@@ -20,6 +20,18 @@ use crate::domain::{
     Service, ServiceId, Step, TektonSettings, Trigger,
 };
 
+/// Variables that name the way out of a network, in the spellings that programs know.
+pub const PROXIES: [&str; 8] = [
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+];
+
 /// What an executor is given. The service's settings are those of the moment of the claim.
 #[derive(Debug, Clone)]
 pub struct Run {

@@ -1,5 +1,6 @@
 //! Makes what runs deployments out of the settings. The one place above the executors that names them.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::Context;
@@ -8,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, BuilderFlags, ClusterAt, Config};
 use crate::dispatch::Executors;
 use crate::domain::{DeploymentId, ExecutorKind, Finding, Service, ServiceId, Step};
-use crate::executor::local::LocalExecutor;
+use crate::executor::local::{LocalExecutor, Variables};
 use crate::executor::tekton::{BuilderSettings, Common, StepImages, TektonExecutor, client};
-use crate::executor::{Error, Events, Executor, Outcome, Run, Settled};
+use crate::executor::{Error, Events, Executor, Outcome, PROXIES, Run, Settled};
 
 /// Whatever runs deployments.
 pub(super) enum AnyExecutor {
@@ -115,7 +116,7 @@ async fn tekton(config: &Config, instance: String) -> anyhow::Result<Option<Tekt
     let images =
         StepImages { clone: image(Step::Clone)?, build: image(Step::Build)?, deploy: image(Step::Deploy)? };
     let client = connect(at).await.map_err(anyhow::Error::msg)?;
-    let builder = builder(&config.builder);
+    let builder = BuilderSettings { proxies: proxies(&config::variables()), ..builder(&config.builder) };
     let namespace = config.cluster.build_namespace.clone();
     let common = Common { namespace, instance, images, builder };
     Ok(Some(TektonExecutor::new(client, common)))
@@ -127,7 +128,14 @@ pub(crate) fn builder(flags: &BuilderFlags) -> BuilderSettings {
         insecure_registries: flags.insecure_registry.clone(),
         apparmor: flags.build_apparmor.clone(),
         seccomp: flags.build_seccomp.clone(),
+        proxies: Vec::new(),
     }
+}
+
+/// The server's own way out of its network, for what its runs fetch.
+fn proxies(variables: &Variables) -> Vec<(String, String)> {
+    let set = |name: &str| variables.get(OsStr::new(name))?.to_str().filter(|value| !value.is_empty());
+    PROXIES.iter().filter_map(|&name| Some((name.to_owned(), set(name)?.to_owned()))).collect()
 }
 
 /// A connection to the cluster that the settings name.

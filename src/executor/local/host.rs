@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
+use crate::executor::PROXIES;
 use crate::executor::local::folder::make;
 
 /// Where users are described.
@@ -16,16 +17,8 @@ const PASSWD: &str = "/etc/passwd";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The language of programs, where the server itself was not told.
 const LANG: &str = "C.UTF-8";
-/// The way out of this network, and whose certificates are believed there.
-const NETWORK: &[&str] = &[
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "all_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "ALL_PROXY",
+/// Whose certificates are believed beside the machine's.
+const AUTHORITIES: &[&str] = &[
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "GIT_SSL_CAINFO",
@@ -61,7 +54,8 @@ impl HostEnvironment {
     fn of_user(variables: &Variables, user: Option<(&str, &str)>, data_dir: &Path) -> io::Result<Self> {
         let set = |name: &str| variables.get(OsStr::new(name)).filter(|value| !value.is_empty()).cloned();
         let mut shared = vec![("PATH".into(), set("PATH").unwrap_or_else(|| PATH.into()))];
-        shared.extend(NETWORK.iter().filter_map(|&name| Some((name.into(), set(name)?))));
+        let network = PROXIES.iter().chain(AUTHORITIES);
+        shared.extend(network.filter_map(|&name| Some((name.into(), set(name)?))));
         let home = set("HOME").map(PathBuf::from).or_else(|| user.map(|(_, home)| home.into()));
         let home = match home.filter(|home| can_be_written(home)) {
             Some(home) => home,

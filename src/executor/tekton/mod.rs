@@ -67,7 +67,7 @@ impl Common {
     }
 }
 
-/// What the nodes and the registries of a cluster ask of the builder.
+/// What the nodes, the registries and the network of a cluster ask of the builder.
 #[derive(Debug, Clone, Default)]
 pub struct BuilderSettings {
     /// Hosts of registries that speak http, or whose certificates nobody checks.
@@ -76,6 +76,8 @@ pub struct BuilderSettings {
     pub apparmor: Option<String>,
     /// The same for seccomp.
     pub seccomp: Option<String>,
+    /// The variables of [`PROXIES`](crate::executor::PROXIES) that the steps clone and build are given.
+    pub proxies: Vec<(String, String)>,
 }
 
 /// Runs deployments in one build namespace of one cluster. Cheap to clone.

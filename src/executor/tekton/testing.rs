@@ -21,6 +21,7 @@ pub(super) fn common() -> Common {
         },
         builder: BuilderSettings {
             insecure_registries: vec!["registry.example.com:5000".to_owned()],
+            proxies: vec![("https_proxy".to_owned(), "http://proxy.example.com:3128/$x".to_owned())],
             ..BuilderSettings::default()
         },
     }

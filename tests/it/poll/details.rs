@@ -10,8 +10,9 @@ use crate::harness::TestServer;
 use crate::harness::scripted::SUBJECT;
 
 /// Keys that the minimal object does not have.
-const DETAILS: [&str; 10] = [
+const DETAILS: [&str; 11] = [
     "commitSubject",
+    "note",
     "failure",
     "detail",
     "imageDigest",

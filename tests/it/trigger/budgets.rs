@@ -98,3 +98,36 @@ async fn each_service_has_a_queue_of_its_own() {
 
     assert_eq!((api.post("branch=b").await.status, web.post("branch=b").await.status), (429, 202));
 }
+
+/// An old URL in somebody's script must not slow the new one down, nor learn from 429 that it was genuine.
+#[tokio::test]
+async fn a_dead_url_takes_nothing_from_the_new_one_and_hears_401_however_often_it_calls() {
+    let server = TestServer::with(small_budget()).await;
+    let old = server.service("api").policy("every").create().await.hook("ci").await;
+    let new = old.rotate("0").await;
+
+    for _ in 0..10 {
+        assert_eq!(old.post("").await.refusal(), (401, "unknown_hook".to_owned()));
+    }
+
+    assert_eq!(
+        [new.post("").await.status, new.post("").await.status, new.post("").await.status],
+        [202, 202, 429]
+    );
+}
+
+#[tokio::test]
+async fn a_url_that_dies_over_its_budget_hears_it_at_once() {
+    let server = TestServer::with(small_budget()).await;
+    let hook = server.service("api").policy("every").create().await.hook("ci").await;
+    for _ in 0..2 {
+        hook.post("").await;
+    }
+    assert_eq!(hook.post("").await.status, 429);
+
+    hook.rotate("1h").await;
+    assert_eq!(hook.post("").await.status, 429, "in grace it is good");
+    server.clock.advance(std::time::Duration::from_hours(1));
+
+    assert_eq!(hook.post("").await.status, 401);
+}

@@ -197,3 +197,75 @@ async fn bytes_that_are_no_text_are_refused() {
         assert_eq!(hook.post(query).await.refusal(), (400, "invalid_parameter".to_owned()), "{query}");
     }
 }
+
+#[tokio::test]
+async fn a_tag_is_named_bare_and_shown_in_full() {
+    let server = TestServer::start().await;
+    let hook = hook(&server).await;
+
+    let answer = hook.post("tag=v1.2.3&note=the%20hotfix").await;
+
+    assert_eq!((answer.status, &answer.json()["branch"]), (202, &json!("refs/tags/v1.2.3")));
+    let shown = server.admin.get(&format!("/deployments/{}", answer.id())).await.json();
+    assert_eq!(
+        (&shown["branch"], &shown["tag"], &shown["note"]),
+        (&json!("refs/tags/v1.2.3"), &json!("v1.2.3"), &json!("the hotfix"))
+    );
+    let minimal = server.anyone().get(&format!("/deployments/{}", answer.id())).await.json();
+    assert_eq!((&minimal["tag"], &minimal["note"]), (&json!("v1.2.3"), &Value::Null));
+    let listed = server.admin.get("/api/v1/services/api/deployments?branch=refs/tags/v1.2.3").await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_tag_says_by_itself_what_is_deployed() {
+    let server = TestServer::start().await;
+    let hook = hook(&server).await;
+
+    for (query, parameter) in [
+        ("tag=", "tag"),
+        ("tag=refs/tags/v1", "tag"),
+        ("tag=a%20b", "tag"),
+        ("tag=v1&branch=main", "tag"),
+        (&format!("tag=v1&commit={HEAD}"), "tag"),
+        ("note=", "note"),
+        ("note=a%0Ab", "note"),
+        (&format!("note={}", "x".repeat(201)), "note"),
+    ] {
+        let answer = hook.post(query).await;
+
+        assert_eq!(answer.refusal(), (400, "invalid_parameter".to_owned()), "{query}");
+        assert_eq!(answer.parameter(), parameter, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn patterns_of_branches_are_for_tags_only_where_they_say_so() {
+    let server = TestServer::start().await;
+    let service = server.service("api").policy("every").create().await;
+    let cases: [(&[&str], &str, u16); 6] = [
+        (&[], "tag=v1", 202),
+        (&["**"], "tag=v1", 403),
+        (&["v*"], "tag=v1", 403),
+        (&["refs/tags/v*"], "tag=v1", 202),
+        (&["refs/tags/v*"], "tag=w1", 403),
+        (&["refs/tags/v*"], "branch=v1", 403),
+    ];
+    for (number, (patterns, query, status)) in cases.into_iter().enumerate() {
+        let hook = service.hook(&format!("hook {number}")).branches(patterns).await;
+
+        assert_eq!(hook.post(query).await.status, status, "{patterns:?} {query}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_with_another_note_joins_no_other() {
+    let server = TestServer::start().await;
+    let hook = server.service("api").policy("coalesce").create().await.hook("ci").await;
+
+    let [one, same, other] = ["note=a", "note=a", "note=b"].map(|query| hook.post(query));
+    let (one, same, other) = (one.await.id(), same.await.id(), other.await.id());
+
+    assert_eq!(one, same);
+    assert_ne!(one, other);
+}

@@ -181,6 +181,7 @@ mod tests {
             insecure_registries: vec!["10.0.0.1:5000".to_owned(), "r.example.com".to_owned()],
             apparmor: Some("builder".to_owned()),
             seccomp: None,
+            proxies: Vec::new(),
         };
 
         let text = render(&ManifestSettings { builder, ..settings() }).unwrap();

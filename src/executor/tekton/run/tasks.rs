@@ -44,7 +44,7 @@ pub(super) fn build(settings: &TektonSettings, clone: &CloneSettings, common: &C
             "params": declared(BUILD_PARAMS),
             "results": results(&[COMMIT_RESULT, SUBJECT_RESULT, DIGEST_RESULT, MESSAGE_RESULT, DETAIL_RESULT]),
             "volumes": volumes(settings),
-            "steps": [clone_step(settings, clone, &common.images), build_step(settings, common)],
+            "steps": [clone_step(settings, clone, common), build_step(settings, common)],
         },
     })
 }
@@ -71,7 +71,7 @@ fn volumes(settings: &TektonSettings) -> Vec<Value> {
     volumes
 }
 
-fn clone_step(settings: &TektonSettings, clone: &CloneSettings, images: &StepImages) -> Value {
+fn clone_step(settings: &TektonSettings, clone: &CloneSettings, common: &Common) -> Value {
     let mut mounts = vec![mount("source", SOURCE_MOUNT), mount("clone-scratch", SCRATCH_MOUNT)];
     let mut env = vec![
         variable("REPOSITORY", "$(params.repository)"),
@@ -88,7 +88,8 @@ fn clone_step(settings: &TektonSettings, clone: &CloneSettings, images: &StepIma
         mounts.push(mount("git-secret", GIT_MOUNT));
         env.push(variable("GIT_SECRET", GIT_MOUNT));
     }
-    step(images, Step::Clone, &["run-step", "clone"], &env, &mounts, &locked_down(BUILDER_USER))
+    env.extend(proxies(&common.builder));
+    step(&common.images, Step::Clone, &["run-step", "clone"], &env, &mounts, &locked_down(BUILDER_USER))
 }
 
 fn build_step(settings: &TektonSettings, common: &Common) -> Value {
@@ -143,7 +144,14 @@ pub(super) fn probe(common: &Common, limit: &str) -> Value {
 
 fn builder_step(common: &Common, env: &[Value], mounts: &[Value]) -> Value {
     let rights = may_make_namespaces(&common.builder);
-    step(&common.images, Step::Build, &["run-step", "build"], env, mounts, &rights)
+    let env: Vec<_> = env.iter().cloned().chain(proxies(&common.builder)).collect();
+    step(&common.images, Step::Build, &["run-step", "build"], &env, mounts, &rights)
+}
+
+/// `$$` is Kubernetes' and Tekton's own way to write a `$` that begins nothing.
+fn proxies(builder: &BuilderSettings) -> impl Iterator<Item = Value> {
+    let plain = |value: &str| value.replace('$', "$$");
+    builder.proxies.iter().map(move |(name, value)| json!({"name": name, "value": plain(value)}))
 }
 
 /// A step is our own binary with fixed arguments.

@@ -3,13 +3,14 @@
 //! The order of the checks is part of the contract: method, shape and MAC of the token, body, parameters, the hook's
 //! budget; then, in the one transaction that also inserts: the hook, replay, rules, freeze, queue, disk, executor.
 
+mod budget;
 mod dry_run;
 
 use poem::http::{HeaderValue, StatusCode};
 use poem::web::Data;
 use poem::{Body, Request, Response, handler};
 
-use crate::actions::trigger::{AcceptedCall, Call, Decision, PARAMETERS, decide, over_budget, revoke_by_url};
+use crate::actions::trigger::{AcceptedCall, Call, Decision, PARAMETERS, decide, revoke_by_url};
 use crate::actions::wanted::Wanted;
 use crate::actions::{self, Context, describe_caller};
 use crate::domain::{HookToken, Invalid};
@@ -47,7 +48,7 @@ pub(in crate::web) async fn trigger(
     let has_body = discard(body, BODY_MAX).await?;
     let query = Query::parse(request)?;
     let (call, is_dry) = read_call(request, &query, has_body, token)?;
-    state.budgets().spend(&call.token.hook, &call.caller).map_err(over_budget)?;
+    budget::spend(&state, &call).await?;
     let ignored = call.ignored.clone();
     if is_dry {
         let mut response = json_text(StatusCode::OK, dry_run(&state, call, &ignored).await?);

@@ -212,6 +212,7 @@ fn facts(deployment: &Deployment) -> Vec<Fact> {
         fact("Caller", deployment.who.as_caller(), false),
         fact("Build cache", if deployment.clear_cache { "cleared" } else { "kept" }.to_owned(), false),
     ];
+    facts.extend(deployment.note.as_ref().map(|note| fact("Note", note.to_string(), false)));
     if let Some(commit) = &deployment.commit {
         let name = if deployment.commit_requested { "Commit, as asked for" } else { "Commit" };
         facts.push(fact(name, commit.as_str().to_owned(), true));

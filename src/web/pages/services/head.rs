@@ -25,8 +25,12 @@ pub struct ServiceHead {
 pub struct Typed {
     /// The branch.
     pub branch: String,
+    /// The tag.
+    pub tag: String,
     /// The commit.
     pub commit: String,
+    /// Why to deploy.
+    pub note: String,
     /// Whether to build afresh.
     pub clear_cache: bool,
     /// Why to freeze.
@@ -68,11 +72,19 @@ impl ServiceHead {
         let error = self.typed.error.as_ref().filter(|error| error.field == field);
         error.map(|error| crate::web::pages::format::sentence(&error.detail))
     }
+
+    /// Whether something is wrong with the form to deploy.
+    pub fn has_deploy_error(&self) -> bool {
+        ["branch", "tag", "commit", "note"].iter().any(|field| self.error(field).is_some())
+    }
+
     /// The id of the field that was wrong.
     pub fn error_id(&self) -> Option<&'static str> {
         match self.typed.error.as_ref()?.field.as_str() {
             "branch" => Some("b"),
+            "tag" => Some("t"),
             "commit" => Some("c"),
+            "note" => Some("n"),
             "reason" => Some("why"),
             _ => None,
         }

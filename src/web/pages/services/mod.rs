@@ -81,6 +81,8 @@ async fn page(
 fn deploy_body(form: &HashMap<String, String>) -> DeployBody {
     let clear_cache = trimmed(form, "clear_cache") == "true";
     let [branch, tag, commit, note] = ["branch", "tag", "commit", "note"].map(|field| chosen(form, field));
+    // The form's branch is filled in before anybody types a tag.
+    let branch = branch.filter(|_| tag.is_none());
     DeployBody { branch, tag, commit, clear_cache, note }
 }
 
@@ -99,10 +101,11 @@ pub(in crate::web) async fn deploy(
     match started {
         Ok(started) => Ok(redirect(&Urls::page_path(&started.id))),
         Err(error) => {
-            let (branch, commit) = (trimmed(&form, "branch"), trimmed(&form, "commit"));
+            let [branch, tag, commit, note] =
+                ["branch", "tag", "commit", "note"].map(|field| trimmed(&form, field));
             let clear_cache = trimmed(&form, "clear_cache") == "true";
-            once_more(&state, name, by, Typed { branch, commit, clear_cache, ..Typed::default() }, error)
-                .await
+            let typed = Typed { branch, tag, commit, note, clear_cache, ..Typed::default() };
+            once_more(&state, name, by, typed, error).await
         }
     }
 }
