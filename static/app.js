@@ -212,7 +212,9 @@
     function append(step, line) {
       var number = line[0], parts = line[1], kind = line[2];
       highest = Math.max(highest, number);
-      if (document.getElementById("L" + number)) return;
+      var there = document.getElementById("L" + number);
+      if (there && !there.hasAttribute("data-open-line")) return;
+      if (there) there.remove(); // what it was before it ended
       var lines = place(step);
       if (!lines) return;
       if (kind === "group") {
@@ -323,6 +325,15 @@
       on("log", function (data) {
         waiting.push(data);
         if (!timer) timer = setTimeout(flush, 100); // at most 10 batches a second
+      });
+      on("line", function (data) { // not ended: shown as it stands, until it comes again
+        if (timer) { clearTimeout(timer); flush(); }
+        var number = data.lines[0][0], there = document.getElementById("L" + number);
+        if (there && !there.hasAttribute("data-open-line")) return;
+        append(data.step, data.lines[0]);
+        there = document.getElementById("L" + number);
+        if (there) there.setAttribute("data-open-line", "");
+        if (following) toEnd(); else show();
       });
       on("step", setStep);
       on("status", setStatus);

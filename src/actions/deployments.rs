@@ -6,15 +6,19 @@ use crate::db::audit::Record;
 use crate::db::deployments::{self, Cancel, Filter, NewDeployment};
 use crate::db::log_end::{self, Most};
 use crate::db::queue::{self, Place};
-use crate::db::{Reader, Tx, services, steps};
+use crate::db::{Reader, Tx, logs, services, steps};
 use crate::domain::{
     Act, Branch, Code, Commit, Deployment, DeploymentId, ExecutorKind, GitRef, Invalid, Reason, Scope,
-    Service, Status, StepRecord, Subject, Trigger, Urls,
+    Service, Status, StepRecord, Subject, Trigger, Urls, is_noise, plain_line,
 };
 use crate::wire::deployment::{AcceptedJson, DeployBody, FoundDeployment};
 
 /// Most lines of a failed step that are shown beside its deployment.
 const TAIL_LINES: usize = 20;
+/// Those of them that are its last ones, where others say more.
+const TAIL_BEHIND_CAUSES: usize = 12;
+/// Lines that are read for them, since some tell nothing.
+const TAIL_READ: u64 = 100;
 /// Bytes of the log in which these are looked for.
 const TAIL_BYTES: u64 = 1024 * 1024;
 
@@ -52,17 +56,25 @@ pub fn list(reader: &Reader<'_>, by: &By, service: &str, filter: &Filter) -> Res
     listed.into_iter().map(|deployment| complete(reader, deployment)).collect()
 }
 
-/// The last lines of one step, oldest first. Takes the log file's reader.
+/// The lines of one step that say why it failed: the first that begin like an error, a mark, and the last ones; oldest
+/// first. Lines that tell nothing do not count. Takes the log file's reader.
 ///
 /// # Errors
 /// Where the log cannot be read.
 pub fn tail(reader: &Reader<'_>, id: &DeploymentId, step: &StepRecord) -> Result<Vec<String>> {
-    let most = Most { lines: u64::try_from(TAIL_LINES).unwrap_or(0), bytes: TAIL_BYTES };
+    let most = Most { lines: TAIL_READ, bytes: TAIL_BYTES };
     let pieces = log_end::read(reader, id, most)?.pieces;
     let text: String =
         pieces.into_iter().filter(|piece| piece.step == step.step).map(|piece| piece.text).collect();
-    let lines: Vec<&str> = text.lines().collect();
-    Ok(lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(|line| (*line).to_owned()).collect())
+    let mut lines: Vec<_> = text.lines().map(plain_line).filter(|line| !is_noise(line)).collect();
+    lines.drain(..lines.len().saturating_sub(TAIL_LINES));
+    let mut causes = logs::causes(reader, id, step.step)?;
+    causes.retain(|cause| !lines.contains(cause));
+    if !causes.is_empty() {
+        lines.drain(..lines.len().saturating_sub(TAIL_BEHIND_CAUSES));
+        causes.push("…".to_owned());
+    }
+    Ok(causes.into_iter().chain(lines).collect())
 }
 
 /// Reads a parameter or field `branch`.

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actions::deployments::not_found;
 use crate::actions::{Context, Result};
-use crate::db::{self, deployments, logs};
+use crate::db::{self, OpenLine, deployments, logs};
 use crate::domain::{DeploymentId, Step, Timestamp};
 
 /// Pieces read at a time; a piece has at most 64 KiB.
@@ -25,6 +25,8 @@ pub struct LogPart {
     pub end: u64,
     /// Whether it stands for what was not kept.
     pub is_cut_mark: bool,
+    /// Whether it is the line that has not ended, as it stands: all of it, in place of what was shown of it before.
+    pub is_open_line: bool,
 }
 
 impl LogPart {
@@ -35,7 +37,12 @@ impl LogPart {
             at: Timestamp::from_millis(0),
             end,
             is_cut_mark: false,
+            is_open_line: false,
         }
+    }
+
+    fn open_line(line: OpenLine, end: u64) -> Self {
+        Self { text: line.text, step: line.step, is_open_line: true, ..Self::empty(end) }
     }
 
     fn cut_mark(log: &logs::Summary) -> Self {
@@ -47,7 +54,7 @@ impl LogPart {
     fn of(piece: &logs::Piece, from: u64) -> Self {
         let skip = usize::try_from(from.saturating_sub(piece.at_byte)).unwrap_or(0);
         let text = piece.text[piece.text.ceil_char_boundary(skip)..].to_owned();
-        Self { text, step: piece.step, at: piece.at, end: piece.end(), is_cut_mark: false }
+        Self { text, step: piece.step, at: piece.at, ..Self::empty(piece.end()) }
     }
 }
 
@@ -60,6 +67,9 @@ pub struct LogFollow {
     from: u64,
     is_followed: bool,
     has_ticks: bool,
+    /// Whether the line that has not ended is told of, and what was told last.
+    has_lines: bool,
+    line: Option<OpenLine>,
     ready: VecDeque<LogPart>,
     log_changed: watch::Receiver<u64>,
     status_changed: watch::Receiver<u64>,
@@ -77,6 +87,8 @@ impl LogFollow {
             from,
             is_followed: false,
             has_ticks: false,
+            has_lines: false,
+            line: None,
             ready: VecDeque::new(),
             log_changed,
             status_changed,
@@ -93,6 +105,12 @@ impl LogFollow {
     #[must_use]
     pub fn with_ticks(self) -> Self {
         Self { has_ticks: true, ..self }
+    }
+
+    /// Tells of the line that has not ended, too.
+    #[must_use]
+    pub fn with_open_line(self) -> Self {
+        Self { has_lines: true, ..self }
     }
 
     /// The parts.
@@ -116,6 +134,9 @@ impl LogFollow {
             if !self.ready.is_empty() {
                 continue;
             }
+            if let Some(part) = self.new_line() {
+                return Ok(Some(part));
+            }
             if has_ended || !self.is_followed || !self.wait().await {
                 return Ok(None);
             }
@@ -123,6 +144,16 @@ impl LogFollow {
                 return Ok(Some(LogPart::empty(self.from)));
             }
         }
+    }
+
+    /// The open line, where it is another than was told of.
+    fn new_line(&mut self) -> Option<LogPart> {
+        let line = self.context.db().open_line(&self.id).filter(|_| self.has_lines);
+        if line == self.line {
+            return None;
+        }
+        self.line.clone_from(&line);
+        line.map(|line| LogPart::open_line(line, self.from))
     }
 
     async fn has_ended(&self) -> Result<bool> {

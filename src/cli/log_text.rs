@@ -43,6 +43,11 @@ impl LogText {
     }
 
     fn step(&mut self, byte: u8, shown: &mut Vec<u8>) -> State {
+        // A sequence that has not ended is given up at the end of its line.
+        if byte == b'\n' {
+            self.sequence.clear();
+            return plain(byte, shown);
+        }
         match self.state {
             State::Lead if (0x80..=0x9f).contains(&byte) => State::Plain,
             State::Lead => {
@@ -114,6 +119,13 @@ mod tests {
     fn what_moves_the_cursor_sets_a_title_or_the_clipboard_never_passes() {
         let nasty = "a\x1b[2Jb\x1b]52;c;aGk=\x07c\x1b]0;title\x1b\\d\x1b(0e\u{9b}2Jf\x08\x07g";
         assert_eq!(shown(true, &[nasty]), "abcde2Jfg");
+    }
+
+    #[test]
+    fn a_sequence_that_never_ends_hides_no_other_line() {
+        for open in ["\x1b]0;title", "\x1b[31", "\x1bP+q", "\x1b"] {
+            assert_eq!(shown(true, &[&format!("a{open}\nb\n")]), "a\nb\n", "{open:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use crate::config;
 use crate::domain::{Commit, GitRef, Invalid, Repository};
 use crate::executor::PROXIES;
 use crate::executor::clone::{CloneStep, HostKeys};
@@ -193,11 +194,11 @@ impl BuildStepArgs {
 
 /// What RUN commands need to leave the network, too. The builder knows these names and keeps them out of image and cache.
 fn with_proxies(mut arguments: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let variables = config::variables();
     for name in PROXIES {
-        if let Ok(value) = std::env::var(name)
-            && !value.is_empty()
-        {
-            arguments.entry(name.to_owned()).or_insert(value);
+        let value = variables.get(OsStr::new(name)).and_then(|value| value.to_str());
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            arguments.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
     }
     arguments

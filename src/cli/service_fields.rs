@@ -33,7 +33,7 @@ pub(super) struct Fields {
     /// several lines; stored in clear, never shown again
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
-    /// Variable for both commands that is no secret: shown, and left as it is in logs; $STACKBLAZE_CACHE_DIR in it stands
+    /// Variable for both commands that is no secret: shown, and left as it is in logs; `$STACKBLAZE_CACHE_DIR` in it stands
     /// for the service's cache; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     var: Vec<String>,

@@ -50,6 +50,11 @@ impl Changes {
         self.hooks.load(Ordering::SeqCst)
     }
 
+    /// Wakes those who wait for this deployment without any commit.
+    pub(super) fn tell(&self, id: &DeploymentId) {
+        self.shard(id).send_modify(|count| *count += 1);
+    }
+
     pub(super) fn wake(&self) {
         self.any.send_modify(|count| *count += 1);
     }

@@ -4,7 +4,7 @@
 
 use rusqlite::{OptionalExtension, Row, named_params};
 
-use super::sql_types::{text, time};
+use super::sql_types::{list, read_list, text, time};
 use super::{Error, Reader, Tx};
 use crate::domain::{DeploymentId, Step, Timestamp};
 
@@ -105,6 +105,35 @@ pub fn mark(reader: &Reader<'_>, id: &DeploymentId) -> Result<Option<String>, Er
     let params = named_params! { ":deployment_id": id.as_str() };
     let found = reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0)).optional()?;
     Ok(found.flatten())
+}
+
+/// Stores which lines of a step say why it fails; to be called behind the text that they are of, in one transaction.
+pub fn set_causes(tx: &Tx<'_>, id: &DeploymentId, step: Step, lines: &[String]) -> Result<(), Error> {
+    const SQL: &str = "
+        UPDATE logs
+           SET causes = :causes, causes_step = :step
+         WHERE deployment_id = :deployment_id";
+    let causes = list(lines.iter().map(String::as_str));
+    tx.conn().prepare_cached(SQL)?.execute(named_params! {
+        ":deployment_id": id.as_str(),
+        ":causes": causes,
+        ":step": step.as_str(),
+    })?;
+    Ok(())
+}
+
+/// The lines of a step that say why it fails, as far as they are known.
+pub fn causes(reader: &Reader<'_>, id: &DeploymentId, step: Step) -> Result<Vec<String>, Error> {
+    const SQL: &str = "
+        SELECT causes
+          FROM logs
+         WHERE deployment_id = :deployment_id
+           AND causes_step = :step
+           AND causes IS NOT NULL";
+    let params = named_params! { ":deployment_id": id.as_str(), ":step": step.as_str() };
+    let read =
+        |row: &Row<'_>| text(row, TABLE, "causes", |json| read_list(json, |line| Some(line.to_owned())));
+    Ok(reader.conn().prepare_cached(SQL)?.query_row(params, read).optional()?.unwrap_or_default())
 }
 
 /// Where the next piece of `rest` ends: a piece neither outgrows its size nor straddles the end of the kept head.

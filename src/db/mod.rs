@@ -18,6 +18,7 @@ mod lock;
 pub mod log_end;
 pub mod logs;
 mod migrate;
+mod open_lines;
 pub mod operators;
 pub mod queue;
 mod readers;
@@ -28,6 +29,7 @@ pub mod services;
 pub mod sessions;
 mod sql_types;
 pub mod steps;
+mod store;
 #[cfg(test)]
 mod testing;
 pub mod tokens;
@@ -35,20 +37,19 @@ mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tokio::sync::watch;
 
 pub use facts::{executor_problem, fingerprint, instance_id, set_executor_problem, set_fingerprint};
 pub use readers::Reader;
 pub use sql_types::BadValue;
+pub use store::Store;
 pub use writer::Tx;
 
 use crate::domain::DeploymentId;
 
-use changes::Changes;
-use readers::Readers;
-use writer::{Plan, Writer};
+pub use open_lines::OpenLine;
+use open_lines::OpenLines;
 
 /// Name of the core file in the data directory.
 pub const CORE_FILE: &str = "core.db";
@@ -151,59 +152,11 @@ impl Role {
     }
 }
 
-/// One file: its writer, its readers, its notices.
-pub struct Store {
-    writer: Writer,
-    readers: Arc<Readers>,
-    changes: Arc<Changes>,
-}
-
-impl Store {
-    fn open(path: PathBuf, role: Role, min_free_bytes: u64, commit: writer::Commit) -> Result<Self, Error> {
-        let mut conn = connection::open_writer(&path, role)?;
-        migrate::run(&mut conn, &path, role)?;
-        let readers = Arc::new(Readers::new(path.clone()));
-        let changes = Arc::new(Changes::new());
-        let plan = Plan { path, role, commit, batch_time: writer::BATCH_TIME, min_free_bytes };
-        let writer = Writer::start(conn, plan, Arc::clone(&readers), Arc::clone(&changes))?;
-        Ok(Self { writer, readers, changes })
-    }
-
-    /// Reads: one consistent view, from a blocking thread.
-    pub async fn read<F, T, E>(&self, closure: F) -> Result<T, E>
-    where
-        F: FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        self.readers.read(closure).await
-    }
-
-    /// Writes; waits for a place on the list as long as it takes. Answers after the commit.
-    pub async fn write<F, T, E>(&self, closure: F) -> Result<T, E>
-    where
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        self.writer.write(closure).await
-    }
-
-    /// Writes for a caller on a socket: "unavailable" where the list is full or the wait too long.
-    pub async fn try_write<F, T, E>(&self, closure: F) -> Result<T, E>
-    where
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        self.writer.try_write(closure).await
-    }
-}
-
 /// Both files, open. One process at a time, by a lock on the data directory.
 pub struct Db {
     core: Store,
     logs: Store,
+    open_lines: OpenLines,
     min_free_bytes: u64,
     _lock: File,
 }
@@ -231,7 +184,7 @@ impl Db {
         let core = Store::open(dir.join(CORE_FILE), Role::Core, min_free_bytes, commit)?;
         let logs =
             Store::open(dir.join(LOGS_FILE), Role::Logs, 2 * min_free_bytes, Box::new(writer::commit))?;
-        Ok(Self { core, logs, min_free_bytes, _lock: lock })
+        Ok(Self { core, logs, open_lines: OpenLines::default(), min_free_bytes, _lock: lock })
     }
 
     /// What must never be lost.
@@ -282,6 +235,17 @@ impl Db {
     /// A notice of commits that may have changed this deployment's log.
     pub fn log_changed(&self, id: &DeploymentId) -> watch::Receiver<u64> {
         self.logs.changes.of(id)
+    }
+
+    /// Shows the last line of a log as it stands before it is kept, to those who follow it; none takes it away.
+    pub fn show_open_line(&self, id: &DeploymentId, line: Option<OpenLine>) {
+        self.open_lines.set(id, line);
+        self.logs.changes.tell(id);
+    }
+
+    /// The last line of a log, where one is being written.
+    pub fn open_line(&self, id: &DeploymentId) -> Option<OpenLine> {
+        self.open_lines.get(id)
     }
 
     /// Runs what waits, empties both write-ahead logs and lets the data directory go. Blocks.

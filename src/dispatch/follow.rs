@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::db::{Db, Error as DbError, Tx, deployments, logs};
 use crate::dispatch::Inner;
-use crate::dispatch::record::{Record, persist};
+use crate::dispatch::persist::persist;
+use crate::dispatch::record::Record;
 use crate::dispatch::stop::{Stop, asked_to_stop};
 use crate::domain::{Deployment, DeploymentId, ExecutorKind, Reason, Service};
 use crate::executor::{self, Events, Executor, Outcome, Run};

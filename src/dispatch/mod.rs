@@ -6,6 +6,7 @@ mod checks;
 mod executors;
 mod follow;
 mod health;
+mod persist;
 mod reconcile;
 mod record;
 mod recovery;
@@ -258,7 +259,7 @@ impl<E: Executor> Dispatcher<E> {
         if let Some(running) = self.inner.running().remove(&deployment.id) {
             running.task.abort();
         }
-        record::complete_log(&self.inner.db, &deployment.id, now).await;
+        persist::complete_log(&self.inner.db, &deployment.id, now).await;
         let (reason, message) = due_to_stop(&deployment, now)
             .unwrap_or((Reason::Internal, "its run ended without saying how".to_owned()));
         self.inner

@@ -6,11 +6,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::db::{Db, Error as DbError, Tx, deployments, logs, runs, steps};
+use crate::db::{Db, Error as DbError, OpenLine, Tx, deployments, logs, runs, steps};
 use crate::dispatch::Inner;
+use crate::dispatch::persist::{RETRY_INTERVAL, complete_log, persist};
 use crate::domain::{
-    BuiltImage, Clock, DeploymentId, ImageDigest, ImageRepository, LogLines, Redactor, Service, Step,
-    Timestamp,
+    BuiltImage, Clock, DeploymentId, ImageDigest, ImageRepository, LogCauses, LogLines, Redactor, Service,
+    Step,
 };
 use crate::executor::Event;
 
@@ -18,8 +19,12 @@ use crate::executor::Event;
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 /// Text is stored at once from this many bytes on.
 const FLUSH_BYTES: usize = 32 * 1024;
-/// Pause before a status is written again that the database did not take.
-const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+/// Most text that waits for a database which does not take it, in bytes; the oldest goes.
+const MAX_PENDING: usize = 256 * 1024;
+/// How long the last lines are tried again.
+const END_PATIENCE: Duration = Duration::from_mins(1);
+/// The line that has not ended is shown at most once in this time.
+const SHOW_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest message about what is waited for, in characters.
 const MAX_MESSAGE: usize = 500;
 
@@ -31,10 +36,14 @@ pub(super) struct Record<'a> {
     id: &'a DeploymentId,
     kept: logs::Kept,
     lines: LogLines,
+    causes: LogCauses,
     step: Step,
     pending: String,
     /// Bytes that could not be stored and are told of in the text that follows.
     lost: usize,
+    /// When the open line is shown again to those who follow, and as what it was shown last.
+    show_at: Option<Instant>,
+    shown: Option<String>,
     /// Where the log stands once what is pending is stored.
     mark: Option<String>,
     /// Where it stands within the line that has not ended; of use only if that never does.
@@ -53,9 +62,12 @@ impl<'a> Record<'a> {
             id,
             kept: inner.settings.logs,
             lines: LogLines::new(Redactor::new(secrets)),
+            causes: LogCauses::default(),
             step: Step::Clone,
             pending: String::new(),
             lost: 0,
+            show_at: None,
+            shown: None,
             mark: None,
             mark_within_line: None,
             image: service.tekton.as_ref().map(|tekton| tekton.image.clone()),
@@ -64,20 +76,54 @@ impl<'a> Record<'a> {
 
     /// Records until the executor has told everything.
     pub(super) async fn events(&mut self, mut inbox: mpsc::Receiver<Event>) {
-        let mut flush_at = Instant::now();
+        let mut flush_at = None;
         loop {
-            if self.pending.is_empty() {
-                flush_at = Instant::now() + FLUSH_INTERVAL;
-                let Some(event) = inbox.recv().await else { return };
-                self.event(event).await;
-            } else {
-                match tokio::time::timeout_at(flush_at, inbox.recv()).await {
-                    Ok(Some(event)) => self.event(event).await,
-                    Ok(None) => return,
-                    Err(_) => self.flush().await,
-                }
+            let hangs_at = self.lines.hangs_at().map(Instant::from_std);
+            let next = [flush_at, hangs_at, self.show_at].into_iter().flatten().min();
+            let event = match next {
+                None => Ok(inbox.recv().await),
+                Some(at) => tokio::time::timeout_at(at, inbox.recv()).await,
+            };
+            match event {
+                Ok(Some(event)) => self.event(event).await,
+                Ok(None) => return,
+                Err(_) => self.wake(flush_at).await,
             }
+            let pending = !self.pending.is_empty();
+            flush_at = pending.then(|| flush_at.unwrap_or_else(|| Instant::now() + FLUSH_INTERVAL));
         }
+    }
+
+    /// Does what is due.
+    async fn wake(&mut self, flush_at: Option<Instant>) {
+        let now = Instant::now();
+        let hanging = self.lines.hang(now.into_std());
+        if !hanging.is_empty() {
+            self.keep(&hanging);
+        }
+        if !hanging.is_empty() || flush_at.is_some_and(|at| at <= now) {
+            self.flush().await;
+        }
+        if self.show_at.is_some_and(|at| at <= now) {
+            self.show_at = None;
+            self.show();
+        }
+    }
+
+    /// Shows the open line to those who follow, or that there is none any more.
+    fn show(&mut self) {
+        let line = self.lines.open_line();
+        if line != self.shown {
+            let (step, own) = (self.step, line.clone());
+            self.db.show_open_line(self.id, own.map(|text| OpenLine { step, text }));
+            self.shown = line;
+        }
+    }
+
+    /// Takes text that is to be stored.
+    fn keep(&mut self, text: &str) {
+        self.causes.take(text);
+        self.pending.push_str(text);
     }
 
     async fn event(&mut self, event: Event) {
@@ -130,8 +176,12 @@ impl<'a> Record<'a> {
 
     async fn log(&mut self, step: Step, bytes: &[u8]) {
         self.turn_to(step).await;
-        let text = self.lines.push(bytes);
-        self.pending.push_str(&text);
+        let now = Instant::now();
+        let text = self.lines.push(bytes, now.into_std());
+        self.keep(&text);
+        if self.lines.hangs_at().is_some() || self.shown.is_some() {
+            self.show_at.get_or_insert(now + SHOW_INTERVAL);
+        }
         if self.pending.len() >= FLUSH_BYTES {
             self.flush().await;
         }
@@ -141,36 +191,79 @@ impl<'a> Record<'a> {
         if step != self.step {
             self.end_lines().await;
             self.step = step;
+            self.causes = LogCauses::after(self.causes_of(step).await);
         }
+    }
+
+    /// What a former process found.
+    async fn causes_of(&self, step: Step) -> Vec<String> {
+        let id = self.id.clone();
+        let found = self.db.logs().read(move |reader| logs::causes(reader, &id, step)).await;
+        found.unwrap_or_else(|error: DbError| {
+            tracing::warn!(deployment.id = %self.id, error = %error, "what a former process found in a log cannot be read");
+            Vec::new()
+        })
     }
 
     async fn end_lines(&mut self) {
-        let text = self.lines.finish();
-        self.pending.push_str(&text);
-        self.mark = self.mark_within_line.take().or_else(|| self.mark.take());
+        self.end_open_line();
         self.flush().await;
     }
 
+    fn end_open_line(&mut self) {
+        let text = self.lines.finish();
+        self.keep(&text);
+        self.causes.end_line();
+        self.mark = self.mark_within_line.take().or_else(|| self.mark.take());
+        self.show_at = None;
+        self.show();
+    }
+
     async fn flush(&mut self) {
-        if self.pending.is_empty() {
-            return;
+        if let Err(error) = self.store(false).await {
+            tracing::warn!(deployment.id = %self.id, error = %error, "some lines of a log were not stored");
         }
-        let (own, id) = (std::mem::take(&mut self.pending), self.id.clone());
-        let (step, kept, length) = (self.step, self.kept, own.len());
-        let text = if self.lost == 0 { own } else { format!("… {} bytes were lost …\n{own}", self.lost) };
-        let (now, mark) = (self.clock.now(), self.mark.take());
+    }
+
+    /// Stores what is pending; where that fails it stays, as far as there is room for it. The last lines are stored where
+    /// the disk has less space than acceptance needs, too.
+    async fn store(&mut self, is_end: bool) -> Result<(), DbError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let (step, kept, id) = (self.step, self.kept, self.id.clone());
+        let text = match self.lost {
+            0 => self.pending.clone(),
+            lost => format!("… {lost} bytes were lost …\n{}", self.pending),
+        };
+        let (now, mark, causes) = (self.clock.now(), self.mark.clone(), self.causes.changed());
+        let found = causes.clone();
         let stored = self.db.logs().write(move |tx| {
-            if tx.is_short_of_space() {
+            if tx.is_short_of_space() && !is_end {
                 return Err(DbError::Unavailable("the disk is nearly full"));
             }
             logs::append(tx, &id, step, &text, kept, now)?;
+            causes.map_or(Ok(()), |causes| logs::set_causes(tx, &id, step, &causes))?;
             mark.map_or(Ok(()), |mark| logs::set_mark(tx, &id, &mark))
         });
         match stored.await {
-            Ok(()) => self.lost = 0,
+            Ok(()) => {
+                (self.lost, self.mark) = (0, None);
+                self.pending.clear();
+                Ok(())
+            }
             Err(error) => {
-                self.lost += length;
-                tracing::warn!(deployment.id = %self.id, error = %error, "some lines of a log were not stored");
+                if let Some(found) = found {
+                    self.causes = LogCauses::again(found);
+                }
+                let surplus = self.pending.len().saturating_sub(MAX_PENDING);
+                let surplus = self.pending.ceil_char_boundary(surplus);
+                // Whole lines go, so that what stays begins where a line does.
+                let line = self.pending[surplus..].find('\n').filter(|_| surplus > 0);
+                let surplus = line.map_or(surplus, |at| surplus + at + 1);
+                self.pending.drain(..surplus);
+                self.lost += surplus;
+                Err(error)
             }
         }
     }
@@ -182,37 +275,16 @@ impl<'a> Record<'a> {
 
     /// Stores the last bytes and says that no more will come, before the status becomes final.
     pub(super) async fn end(&mut self) {
-        self.end_lines().await;
-        complete_log(self.db, self.id, self.clock.now()).await;
-    }
-}
-
-/// Writes until the database takes it: a status must not get lost because the disk was full for a while. A server that
-/// goes down tries once; the next start settles what is left.
-pub(super) async fn persist<F>(db: &Db, is_draining: &CancellationToken, write: F, id: &DeploymentId)
-where
-    F: Fn(&Tx<'_>, &DeploymentId) -> Result<(), DbError> + Clone + Send + 'static,
-{
-    loop {
-        let (write, own_id) = (write.clone(), id.clone());
-        match db.core().write(move |tx| write(tx, &own_id)).await {
-            Ok(()) => return,
-            Err(DbError::Unavailable(why)) if !is_draining.is_cancelled() => {
-                tracing::warn!(deployment.id = %id, why, "a status could not be stored; trying again");
-                tokio::time::sleep(RETRY_INTERVAL).await;
+        self.end_open_line();
+        let began = Instant::now();
+        while let Err(error) = self.store(true).await {
+            let is_given_up = self.is_draining.is_cancelled() || began.elapsed() > END_PATIENCE;
+            tracing::warn!(deployment.id = %self.id, error = %error, is_given_up, "the last lines of a log were not stored");
+            if is_given_up {
+                break;
             }
-            Err(error) => {
-                tracing::error!(deployment.id = %id, error = %error, "a status could not be stored");
-                return;
-            }
+            tokio::time::sleep(RETRY_INTERVAL).await;
         }
-    }
-}
-
-/// Says in the log file that no more text will come.
-pub(super) async fn complete_log(db: &Db, id: &DeploymentId, now: Timestamp) {
-    let own_id = id.clone();
-    if let Err(error) = db.logs().write(move |tx| logs::complete(tx, &own_id, now)).await {
-        tracing::warn!(deployment.id = %id, error = %error, "the end of a log could not be stored");
+        complete_log(self.db, self.id, self.clock.now()).await;
     }
 }

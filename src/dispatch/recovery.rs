@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use crate::db::{self, deployments, queue, services};
 use crate::dispatch::stop::asked_to_stop;
-use crate::dispatch::{Dispatcher, record};
+use crate::dispatch::{Dispatcher, persist};
 use crate::domain::{Deployment, Reason};
 use crate::executor::Executor;
 
@@ -36,7 +36,7 @@ impl<E: Executor> Dispatcher<E> {
     /// Ends a deployment whose run is gone, or that nobody can attach to any more.
     async fn end_left(&self, deployment: Deployment) -> Result<(), db::Error> {
         let now = self.inner.clock.now();
-        record::complete_log(&self.inner.db, &deployment.id, now).await;
+        persist::complete_log(&self.inner.db, &deployment.id, now).await;
         // A run that outlived the server goes on with nobody to follow it.
         let otherwise =
             if deployment.executor.survives_restart() && !self.available().has(deployment.executor) {

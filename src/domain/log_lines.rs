@@ -1,7 +1,13 @@
-//! Makes redacted text out of raw output: bytes cut anywhere go in, whole lines come out.
+//! Makes redacted text out of raw output: bytes cut anywhere go in, lines as a terminal would show them come out.
+//!
+//! A line is kept when it ends: with a line feed, at 16 KiB, or with the output. One that hangs, a prompt or dots, is kept
+//! as far as it stands after two seconds, less what may begin a secret. What was kept never changes: where it is written
+//! over it ends, and a new line begins.
+
+use std::time::{Duration, Instant};
 
 use super::Redactor;
-use super::redaction::blot;
+use super::terminal_line::TerminalLine;
 
 /// Longest line, in bytes of text; the rest of a longer one is dropped.
 const MAX_LINE: usize = 16 * 1_024;
@@ -9,102 +15,175 @@ const MAX_LINE: usize = 16 * 1_024;
 const MAX_HELD: usize = MAX_LINE + Redactor::WINDOW;
 /// Stands where a line was cut.
 const CUT_MARK: &str = " … (line cut at 16 KiB)";
+/// How long a line may hang before it is kept as far as it stands.
+const HANGING: Duration = Duration::from_secs(2);
 
-/// Splits raw output into lines and redacts them.
-///
-/// A line ends with `\n` or `\r` and is held back until then, so that no secret can hide on a border between two
-/// pieces. Control characters but tab, the two line ends and escape are dropped before secrets are looked for; what
-/// is not UTF-8 becomes `U+FFFD`.
+/// Folds raw output into lines and redacts them. What is not UTF-8 becomes `U+FFFD`.
 #[derive(Debug)]
 pub struct LogLines {
     redactor: Redactor,
-    /// The line so far; at most [`MAX_HELD`] bytes.
-    line: Vec<u8>,
+    line: TerminalLine,
+    /// The beginning of a letter whose other bytes have not come.
+    begun: Vec<u8>,
     /// Whether the line has been given out, cut, and its rest is dropped.
-    cut: bool,
+    is_cut: bool,
+    /// When the first byte came of what is not kept yet.
+    oldest: Option<Instant>,
+    /// When the last byte came.
+    newest: Option<Instant>,
+}
+
+impl Default for LogLines {
+    fn default() -> Self {
+        Self::new(Redactor::default())
+    }
 }
 
 impl LogLines {
     /// Begins with an empty line.
-    pub const fn new(redactor: Redactor) -> Self {
-        Self { redactor, line: Vec::new(), cut: false }
+    pub fn new(redactor: Redactor) -> Self {
+        Self {
+            redactor,
+            line: TerminalLine::new(),
+            begun: Vec::new(),
+            is_cut: false,
+            oldest: None,
+            newest: None,
+        }
     }
 
-    /// Takes the next bytes and gives the lines that they complete, with their ends; often nothing.
-    pub fn push(&mut self, bytes: &[u8]) -> String {
+    /// Takes the next bytes and gives the text that is kept by them, often nothing.
+    pub fn push(&mut self, bytes: &[u8], now: Instant) -> String {
         let mut out = String::new();
-        for piece in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
-            let (content, end) = match piece.split_last() {
-                Some((end @ (b'\n' | b'\r'), content)) => (content, Some(char::from(*end))),
-                _ => (piece, None),
-            };
-            self.extend(content, &mut out);
-            if let Some(end) = end {
-                self.end_line(&mut out);
-                out.push(end);
+        let bytes = [std::mem::take(&mut self.begun), bytes.to_vec()].concat();
+        let mut at = 0;
+        for chunk in bytes.utf8_chunks() {
+            self.text(chunk.valid(), &mut out);
+            at += chunk.valid().len() + chunk.invalid().len();
+            let may_go_on =
+                std::str::from_utf8(chunk.invalid()).is_err_and(|error| error.error_len().is_none());
+            if may_go_on && at == bytes.len() {
+                self.begun = chunk.invalid().to_vec();
+            } else if !chunk.invalid().is_empty() {
+                self.text("\u{fffd}", &mut out);
             }
         }
+        if self.line.has_news() && !self.is_cut {
+            self.oldest.get_or_insert(now);
+            self.newest = Some(now);
+        } else {
+            self.oldest = None;
+        }
+        out
+    }
+
+    /// When [`hang`](Self::hang) is to be called next, unless bytes come before.
+    pub fn hangs_at(&self) -> Option<Instant> {
+        let oldest = self.oldest?;
+        let since = if self.line.is_rewritten() { self.newest.unwrap_or(oldest) } else { oldest };
+        Some(since + HANGING)
+    }
+
+    /// Gives what of an open line is kept now, since it hangs.
+    pub fn hang(&mut self, now: Instant) -> String {
+        if self.hangs_at().is_none_or(|at| now < at) {
+            return String::new();
+        }
+        let (text, spans, sure) = self.looked_at();
+        let text_length = text.len();
+        let out = self.line.give(sure, &spans, Redactor::MARK);
+        // What is held back is looked at again.
+        self.oldest = (sure < text_length).then_some(now);
         out
     }
 
     /// Gives the line that has not ended; to be called when the output has.
     pub fn finish(&mut self) -> String {
         let mut out = String::new();
+        if !std::mem::take(&mut self.begun).is_empty() {
+            self.text("\u{fffd}", &mut out);
+        }
         self.end_line(&mut out);
         out
     }
 
-    /// Whether a line has begun and not ended.
-    pub const fn is_within_line(&self) -> bool {
-        !self.line.is_empty() || self.cut
+    /// The line that has not ended, as it stands, where anything of it is not kept yet.
+    pub fn open_line(&mut self) -> Option<String> {
+        if self.is_cut || !self.line.has_news() {
+            return None;
+        }
+        let (_, spans, sure) = self.looked_at();
+        Some(self.line.shown(sure.min(MAX_LINE), &spans, Redactor::MARK))
     }
 
-    fn extend(&mut self, content: &[u8], out: &mut String) {
-        if self.cut {
-            return;
+    /// Whether a line has begun and not ended.
+    pub fn is_within_line(&self) -> bool {
+        self.line.len() > 0 || self.is_cut
+    }
+
+    /// The line's text, where its secrets are, and up to which byte it can be shown while it may go on.
+    fn looked_at(&mut self) -> (String, Vec<std::ops::Range<usize>>, usize) {
+        let text = self.line.text();
+        let spans = self.redactor.peek(&text);
+        let sure = self.redactor.sure(&text).max(self.line.given());
+        (text, spans, sure)
+    }
+
+    fn text(&mut self, text: &str, out: &mut String) {
+        for byte in text.bytes() {
+            if byte == b'\n' {
+                self.end_line(out);
+                out.push('\n');
+            } else if !self.is_cut {
+                self.byte(byte, out);
+            }
         }
-        let room = MAX_HELD - self.line.len();
-        let mut kept = content.iter().copied().filter(|&byte| is_kept(byte));
-        self.line.extend(kept.by_ref().take(room));
-        if kept.next().is_some() {
-            self.give(true, out);
-            self.cut = true;
+    }
+
+    fn byte(&mut self, byte: u8, out: &mut String) {
+        if self.line.push(byte)
+            && let Some(mut old) = self.line.take_overwritten()
+        {
+            let text = old.text();
+            let spans = self.redactor.secrets(&text);
+            out.push_str(&old.give(text.len(), &spans, Redactor::MARK));
+            out.push('\n');
+            self.line.go_on_behind(&old);
+            self.oldest = None;
+        }
+        if self.line.len() > MAX_HELD {
+            self.cut(out);
         }
     }
 
     fn end_line(&mut self, out: &mut String) {
-        if !self.cut {
-            self.give(false, out);
+        if self.is_cut {
+            self.is_cut = false;
+        } else if self.line.len() > MAX_LINE {
+            self.cut(out);
+            self.is_cut = false;
+        } else {
+            let text = self.line.text();
+            let spans = self.redactor.secrets(&text);
+            out.push_str(&self.line.give(text.len(), &spans, Redactor::MARK));
         }
-        self.cut = false;
+        out.push_str(&self.line.end());
+        self.oldest = None;
     }
 
-    /// Gives the held line. `more` tells that it goes on beyond what is held, so that a secret which reaches to the
-    /// end of what is held may be there in part only.
-    fn give(&mut self, more: bool, out: &mut String) {
-        let text: String = String::from_utf8_lossy(&self.line)
-            .chars()
-            .filter(|&c| !c.is_control() || c == '\t' || c == '\u{1b}')
-            .collect();
-        self.line.clear();
+    /// Gives the line up to its longest length. It may go on beyond what is held, so that a secret which reaches to the end
+    /// of that may be there in part only; one that reaches over the cut goes as a whole, mark included.
+    fn cut(&mut self, out: &mut String) {
+        let text = self.line.text();
         let mut spans = self.redactor.secrets(&text);
-        let sure = if more { text.len().saturating_sub(Redactor::WINDOW) } else { text.len() };
-        if !more && sure <= MAX_LINE {
-            out.push_str(&blot(&text, &spans));
-            return;
-        }
+        let sure = if text.len() > MAX_HELD { text.len() - Redactor::WINDOW } else { text.len() };
         let end = text.floor_char_boundary(sure.min(MAX_LINE));
         spans.retain(|span| span.start < end);
-        // A secret that reaches over the cut goes as a whole, mark included.
         let end = spans.last().map_or(end, |last| end.max(last.end));
-        out.push_str(&blot(&text[..end], &spans));
+        out.push_str(&self.line.give(end, &spans, Redactor::MARK));
         out.push_str(CUT_MARK);
+        self.is_cut = true;
     }
-}
-
-/// Bytes of ASCII control characters go, but tab and escape; line ends do not arrive here.
-const fn is_kept(byte: u8) -> bool {
-    !byte.is_ascii_control() || matches!(byte, b'\t' | 0x1b)
 }
 
 #[cfg(test)]
@@ -194,6 +273,13 @@ mod tests {
         ("AccountKey=", "wJalrXUtnFEMIxK7MDENGxbPxRfiCYEXAMPLEKEY==", ";"),
     ];
 
+    /// Takes bytes at a time at which nothing hangs.
+    impl LogLines {
+        fn take(&mut self, bytes: &[u8]) -> String {
+            self.push(bytes, Instant::now())
+        }
+    }
+
     fn lines() -> LogLines {
         LogLines::new(Redactor::new(["known value of the service xyz".to_owned()]))
     }
@@ -219,7 +305,7 @@ mod tests {
         for (before, secret, after) in samples {
             let input = format!("{before}{secret}{after}\n");
             for at in 0..=input.len() {
-                let output = lines.push(&input.as_bytes()[..at]) + &lines.push(&input.as_bytes()[at..]);
+                let output = lines.take(&input.as_bytes()[..at]) + &lines.take(&input.as_bytes()[at..]);
                 assert_eq!(output, format!("{before}***{after}\n"), "split at {at}");
             }
         }
@@ -232,7 +318,7 @@ mod tests {
             for inside in [1, 2, secret.len() / 2, secret.len() - 1] {
                 let head = " ".repeat(MAX_LINE - inside - before.len()) + &before;
                 for tail in [String::new(), "y ".repeat(MAX_LINE)] {
-                    let output = lines.push(format!("{head}{secret}{after}{tail}\n").as_bytes());
+                    let output = lines.take(format!("{head}{secret}{after}{tail}\n").as_bytes());
 
                     assert!(
                         output == format!("{head}***{CUT_MARK}\n"),
@@ -249,7 +335,7 @@ mod tests {
         let value = "0123456789abcdef".repeat(2_000);
         let mut lines = LogLines::new(Redactor::new([value.clone()]));
 
-        let output = lines.push(format!("{}{value}\n", "x ".repeat(5_000)).as_bytes());
+        let output = lines.take(format!("{}{value}\n", "x ".repeat(5_000)).as_bytes());
 
         assert_eq!(output, format!("{}***{CUT_MARK}\n", "x ".repeat(5_000)));
     }
@@ -263,8 +349,8 @@ mod tests {
         let mut lines = lines();
 
         for at in 0..=key.len() {
-            let output = lines.push(&key.as_bytes()[..at]) + &lines.push(&key.as_bytes()[at..]);
-            assert_eq!(output, "***\r\n***\r\n***\r\n***\r\nafter\r\n");
+            let output = lines.take(&key.as_bytes()[..at]) + &lines.take(&key.as_bytes()[at..]);
+            assert_eq!(output, "***\n***\n***\n***\nafter\n");
         }
     }
 
@@ -272,11 +358,11 @@ mod tests {
     fn a_line_is_held_until_it_ends_and_the_last_one_until_the_end() {
         let mut lines = lines();
 
-        assert_eq!(lines.push(b"one"), "");
-        assert_eq!(lines.push(b" line\nand 10%\rand "), "one line\nand 10%\r");
-        assert_eq!(lines.push("\u{fc}".as_bytes().split_at(1).0), "");
-        assert_eq!(lines.push(&"\u{fc}".as_bytes()[1..]), "");
-        assert_eq!(lines.finish(), "and \u{fc}");
+        assert_eq!(lines.take(b"one"), "");
+        assert_eq!(lines.take(b" line\nand 10%\rand "), "one line\n");
+        assert_eq!(lines.take("\u{fc}".as_bytes().split_at(1).0), "");
+        assert_eq!(lines.take(&"\u{fc}".as_bytes()[1..]), "");
+        assert_eq!(lines.finish(), "and \u{fc}0%");
         assert_eq!(lines.finish(), "");
     }
 
@@ -284,14 +370,14 @@ mod tests {
     fn control_characters_go_and_cannot_hide_a_secret() {
         let token = format!("gh\0p_\u{7f}{}\u{9b}{}", "a1B2".repeat(5), "a1B2".repeat(4));
 
-        let output = lines().push(format!("\u{1b}[1m\ttext\u{8}\u{7}\u{1b}[0m {token} \n").as_bytes());
+        let output = lines().take(format!("\u{1b}[1m\ttext\u{8}\u{7}\u{1b}[0m {token} \n").as_bytes());
 
-        assert_eq!(output, "\u{1b}[1m\ttext\u{1b}[0m *** \n");
+        assert_eq!(output, "\u{1b}[1m\ttex\u{1b}[0m *** \n");
     }
 
     #[test]
     fn what_is_not_utf_8_is_shown_as_such() {
-        assert_eq!(lines().push(b"a\xffb\xc3\n"), "a\u{fffd}b\u{fffd}\n");
+        assert_eq!(lines().take(b"a\xffb\xc3\n"), "a\u{fffd}b\u{fffd}\n");
     }
 
     #[test]
@@ -300,13 +386,131 @@ mod tests {
         let mut output = String::new();
 
         for _ in 0..1_000 {
-            output += &lines.push(&[b'x'; 100]);
+            output += &lines.take(&[b'x'; 100]);
         }
-        output += &lines.push(b"\nnext\n");
+        output += &lines.take(b"\nnext\n");
 
         assert_eq!(output, format!("{}{CUT_MARK}\nnext\n", "x".repeat(MAX_LINE)));
         let exact = "x".repeat(MAX_LINE) + "\n";
-        assert_eq!(lines.push(exact.as_bytes()), exact);
+        assert_eq!(lines.take(exact.as_bytes()), exact);
+    }
+
+    /// What comes in, and what a terminal shows of it, which is what is kept.
+    #[test]
+    fn a_line_is_kept_as_a_terminal_shows_it() {
+        let colours = "\u{1b}[1m\u{1b}[32mok\u{1b}[0m plain \u{1b}[38;5;9mred\u{1b}[m end";
+        for (raw, shown) in [
+            ("plain\r\n", "plain\n"),
+            ("10 %\r50 %\r100 %\n", "100 %\n"),
+            ("long line\rshort\n", "shortline\n"),
+            ("long line\r\u{1b}[Kshort\n", "short\n"),
+            ("long line\u{1b}[2K\rshort\n", "short\n"),
+            ("long line\u{1b}[2K\u{1b}[1Gshort\n", "short\n"),
+            ("abc\u{1b}[2GX\n", "aXc\n"),
+            ("abc\u{8}\u{8}X\n", "aXc\n"),
+            ("/ \u{8}\u{8}- \u{8}\u{8}\\ \u{8}\u{8}done\n", "done\n"),
+            ("a\u{1b}[3Cb\n", "a   b\n"),
+            ("abc\u{1b}[2DX\n", "aXc\n"),
+            ("abc\r\u{1b}[1P\n", "bc\n"),
+            ("\u{1b}]0;title\u{7}visible\n", "visible\n"),
+            ("\u{1b}]0;title\u{1b}\\visible\n", "visible\n"),
+            ("\u{1b}]8;;https://a.example\u{7}link\u{1b}]8;;\u{7} text\n", "link text\n"),
+            ("\u{1b}]0;never ends\nnext\n", "\nnext\n"),
+            ("a\u{1b}[31\nnext\n", "a\nnext\n"),
+            ("\u{1b}[?25l\u{1b}[2J\u{1b}[Ha\u{1b}[1A\u{1b}[?25hb\n", "ab\n"),
+            ("\u{1b}(Ba\u{1b}=b\n", "ab\n"),
+            ("a\u{1b}P+q\u{1b}\\b\u{1b}_x\u{1b}\\c\n", "abc\n"),
+            ("\u{1b}[32mgreen\rred\u{1b}[0m\n", "\u{1b}[32mreden\u{1b}[0m\n"),
+            ("\u{1b}[31mfail\r\u{1b}[0mgood\n", "\u{1b}[0mgood\n"),
+            (colours, &colours.replace("[m", "[0m")),
+            ("größe ✓\r日本\n", "日本öße ✓\n"),
+        ] {
+            let mut own = lines();
+            let kept = own.take(raw.as_bytes()) + &own.finish();
+            assert_eq!(kept, shown, "{raw:?}");
+        }
+    }
+
+    /// A bar that is written over 90,000 times is one line.
+    #[test]
+    fn a_line_that_is_rewritten_takes_no_more_room_than_it_shows() {
+        let mut lines = lines();
+        let frames = (0..90_000).map(|frame| format!("\rframe {frame}")).collect::<Vec<_>>().concat();
+
+        assert_eq!(lines.take(frames.as_bytes()) + &lines.take(b"\ndone\n"), "frame 89999\ndone\n");
+    }
+
+    #[test]
+    fn a_line_that_hangs_is_kept_as_far_as_it_stands_and_what_follows_is_added() {
+        let (mut lines, t0) = (lines(), Instant::now());
+        let at = |seconds: u64| t0 + Duration::from_secs(seconds);
+
+        assert_eq!(lines.push(b"Overwrite? [y/N] ", at(0)), "");
+        assert_eq!(
+            (lines.hangs_at(), lines.open_line().as_deref()),
+            (Some(at(2)), Some("Overwrite? [y/N] "))
+        );
+        assert_eq!(lines.hang(at(1)), "");
+        assert_eq!(lines.hang(at(2)), "Overwrite? [y/N] ");
+        assert_eq!((lines.hangs_at(), lines.open_line()), (None, None));
+        assert_eq!(lines.push(b"y", at(9)), "");
+        assert_eq!(lines.push(b"es\nnext\n", at(10)), "yes\nnext\n");
+        for dots in 0..3 {
+            assert_eq!(lines.push(b".", at(20 + 3 * dots)), "");
+            assert_eq!(lines.hang(at(22 + 3 * dots)), ".");
+        }
+        assert_eq!(lines.push(b" done\n", at(40)), " done\n");
+    }
+
+    #[test]
+    fn what_was_kept_of_a_line_never_changes() {
+        let (mut lines, t0) = (lines(), Instant::now());
+        let at = |seconds: u64| t0 + Duration::from_secs(seconds);
+        lines.push(b"Loading 10 %", at(0));
+        assert_eq!(lines.hang(at(2)), "Loading 10 %");
+
+        assert_eq!(lines.push(b"\rLoading 50 %", at(3)), "\n");
+        // One that is written over waits for a pause, not for its first byte.
+        assert_eq!(lines.push(b"\rLoading 90 %", at(4)), "");
+        assert_eq!((lines.hangs_at(), lines.hang(at(5))), (Some(at(6)), String::new()));
+        assert_eq!(lines.hang(at(6)), "Loading 90 %");
+        assert_eq!(lines.push(b"\n", at(7)), "\n");
+    }
+
+    #[test]
+    fn what_may_begin_a_secret_is_held_back_until_it_is_known() {
+        let t0 = Instant::now();
+        let at = |seconds: u64| t0 + Duration::from_secs(seconds);
+        for (before, secret, after) in samples() {
+            let whole = format!("{before}{secret}");
+            for cut in (1..=whole.len()).rev().step_by(5) {
+                let mut lines = lines();
+                let mut shown = lines.push(&whole.as_bytes()[..cut], at(0)) + &lines.hang(at(2));
+                let open = lines.open_line().unwrap_or_default();
+                shown += &lines.push(&whole.as_bytes()[cut..], at(3));
+                shown += &lines.push(format!("{after}\n").as_bytes(), at(3));
+
+                // What tells a kind of secret is no part of it, and may have been kept before the rest came.
+                let (_, own) = secret.split_at(secret.len().min(17));
+                let leaks = |text: &str| {
+                    own.as_bytes().windows(8).any(|part| text.contains(str::from_utf8(part).unwrap()))
+                };
+                assert!(!leaks(&shown) && !leaks(&open), "{cut}: {shown:?} of {whole:?}");
+                assert!(!shown.contains(&secret[secret.len() / 2..]), "{cut}: {shown:?} of {whole:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_known_secret_is_held_back_from_its_first_letter_on() {
+        let (mut lines, t0) = (lines(), Instant::now());
+        let at = |seconds: u64| t0 + Duration::from_secs(seconds);
+        let secret = "known value of the service xyz";
+
+        let kept = lines.push(format!("token: {}", &secret[..9]).as_bytes(), at(0)) + &lines.hang(at(2));
+        assert_eq!(kept, "token: ");
+        assert_eq!(lines.hang(at(4)), "");
+        assert_eq!(lines.push(format!("{} end\n", &secret[9..]).as_bytes(), at(5)), "*** end\n");
     }
 
     proptest::proptest! {
@@ -315,8 +519,8 @@ mod tests {
             let at = at.index(bytes.len() + 1);
             let (mut whole, mut split) = (lines(), lines());
 
-            let expected = whole.push(&bytes) + &whole.finish();
-            let output = split.push(&bytes[..at]) + &split.push(&bytes[at..]) + &split.finish();
+            let expected = whole.take(&bytes) + &whole.finish();
+            let output = split.take(&bytes[..at]) + &split.take(&bytes[at..]) + &split.finish();
 
             proptest::prop_assert_eq!(output, expected);
         }

@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
 use regex::Regex;
+
+use super::secret_forms;
 
 /// What stands in a secret's place.
 const MARK: &str = "***";
-/// Shortest known value that is looked for, in characters; a shorter one would blot out ordinary words.
-const MIN_KNOWN: usize = 8;
-/// Longest piece of a known value that is looked for as one, in bytes; well below [`Redactor::WINDOW`].
-const MAX_PIECE: usize = 1_024;
+/// Bytes of the shortest line that can hold a secret.
+const SHORTEST: usize = 8;
 /// Most lines that a private key without an end line takes with it; one of 8,192 bits has about 100.
 const MAX_KEY_LINES: u32 = 120;
 
@@ -66,17 +68,54 @@ const LABELLED: &[&str] = &[
 /// A scheme and its credentials anywhere; group 1 is the secret where it looks random.
 const SCHEME: &str = r"(?i-u:bearer|basic)\s+([0-9A-Za-z._~+/=-]{8,})";
 
-/// Replaces what looks like a secret, and what is known to be one, in lines of a log.
-///
-/// Holds the known values in memory; shows none of them in its debug output.
-#[derive(Clone)]
-pub struct Redactor {
-    known: Vec<String>,
+/// What may go on as a secret that tells itself by what stands before it, or by its beginning alone.
+const BEGUN: &[&str] = &[
+    r#"[0-9A-Za-z+.-]+://([^\s/?#"'<>]*)$"#,
+    r#"(?i-u:authorization)\\?["']?\s*[:=]\s*\\?["']?(?:(?i-u:bearer|basic|token|digest|negotiate|apikey)\s+)?([^\s"'\\]*)$"#,
+    r#"(?i-u:aws_?secret_?access_?key)\\?["']?\s*[:=]\s*\\?["']?([0-9A-Za-z/+=]*)$"#,
+    r"(?:AccountKey|SharedAccessKey)=([0-9A-Za-z/+=]*)$",
+    r"(?i-u:bearer|basic)\s+([0-9A-Za-z._~+/=-]+)$",
+    r"eyJ[0-9A-Za-z_.-]*$",
+    r"SG\.[0-9A-Za-z_.-]*$",
+    r"glsa_[0-9A-Za-z_]*$",
+    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----.*$",
+];
+
+/// The tokens as far as they have come.
+fn begun_tokens() -> Regex {
+    let count = compile(r"\{[0-9]+(?:,[0-9]*)?\}");
+    let any: Vec<_> = TOKENS.iter().map(|pattern| count.replace_all(pattern, "*").into_owned()).collect();
+    compile(&format!("(?:{})$", any.join("|")))
+}
+
+/// The patterns, made once.
+struct Patterns {
     tokens: Regex,
     labelled: Vec<Regex>,
     scheme: Regex,
+    /// What may go on as a secret, to the end of the line.
+    begun: Vec<Regex>,
     key_begin: Regex,
     key_end: Regex,
+}
+
+static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| Patterns {
+    tokens: compile(&TOKENS.join("|")),
+    labelled: LABELLED.iter().map(|pattern| compile(pattern)).collect(),
+    scheme: compile(SCHEME),
+    begun: BEGUN.iter().map(|pattern| compile(pattern)).chain([begun_tokens()]).collect(),
+    key_begin: compile(KEY_BEGIN),
+    key_end: compile(KEY_END),
+});
+
+/// Replaces what looks like a secret, and what is known to be one, in lines of a log.
+///
+/// Holds the known values in memory; shows none of them in its debug output.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// Known values in all their forms, sorted.
+    known: Vec<String>,
+    search: Option<AhoCorasick>,
     /// Lines that the private key may still have; zero outside of one.
     key_lines_left: u32,
 }
@@ -87,35 +126,20 @@ impl fmt::Debug for Redactor {
     }
 }
 
-impl Default for Redactor {
-    fn default() -> Self {
-        Self::new([])
-    }
-}
-
 impl Redactor {
     /// Bytes behind a place in a line that have to be seen for a secret around that place to be recognised.
     pub(super) const WINDOW: usize = 4_096;
 
-    /// Takes the values that are known to be secret: each line of them that has at least 8 characters is looked for.
+    /// Stands in a secret's place.
+    pub(super) const MARK: &str = MARK;
+
+    /// Takes the values that are known to be secret: each line of them that has at least 8 characters is looked for, as it
+    /// is and in the forms in which tools write it.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
-        let mut known: Vec<String> = secrets
-            .into_iter()
-            .flat_map(|value| {
-                value.split(['\n', '\r']).flat_map(|line| pieces(line.trim())).collect::<Vec<_>>()
-            })
-            .collect();
+        let mut known: Vec<String> = secrets.into_iter().flat_map(|value| secret_forms::of(&value)).collect();
         known.sort_unstable();
         known.dedup();
-        Self {
-            known,
-            tokens: compile(&TOKENS.join("|")),
-            labelled: LABELLED.iter().map(|pattern| compile(pattern)).collect(),
-            scheme: compile(SCHEME),
-            key_begin: compile(KEY_BEGIN),
-            key_end: compile(KEY_END),
-            key_lines_left: 0,
-        }
+        Self { search: AhoCorasick::new(&known).ok().filter(|_| !known.is_empty()), known, key_lines_left: 0 }
     }
 
     /// Gives a line, without its end, with `***` in place of secrets. Lines have to come in their order, since a
@@ -128,24 +152,58 @@ impl Redactor {
     /// Where the secrets of a line are: ascending and apart from each other.
     pub(super) fn secrets(&mut self, line: &str) -> Vec<Range<usize>> {
         let mut spans = Vec::new();
-        let rest = self.private_key(line, &mut spans);
-        for known in &self.known {
-            spans.extend(
-                line[rest..]
-                    .match_indices(known.as_str())
-                    .map(|(at, text)| rest + at..rest + at + text.len()),
-            );
+        if line.len() < SHORTEST && self.key_lines_left == 0 {
+            return spans;
         }
-        spans.extend(self.tokens.find_iter(&line[rest..]).map(|found| shift(found.range(), rest)));
-        for pattern in &self.labelled {
+        let rest = self.private_key(line, &mut spans);
+        if let Some(search) = &self.search {
+            // One may be inside of another.
+            let found = search.find_overlapping_iter(&line[rest..]);
+            spans.extend(found.map(|found| shift(found.range(), rest)));
+        }
+        spans.extend(PATTERNS.tokens.find_iter(&line[rest..]).map(|found| shift(found.range(), rest)));
+        for pattern in &PATTERNS.labelled {
             let groups = pattern.captures_iter(&line[rest..]).filter_map(|found| found.get(1));
             spans.extend(groups.map(|group| shift(group.range(), rest)));
         }
-        let credentials = self.scheme.captures_iter(&line[rest..]).filter_map(|found| found.get(1));
+        let credentials = PATTERNS.scheme.captures_iter(&line[rest..]).filter_map(|found| found.get(1));
         spans.extend(
             credentials.filter(|group| looks_random(group.as_str())).map(|group| shift(group.range(), rest)),
         );
         merge(spans)
+    }
+
+    /// The same for a line that goes on, which is looked at again when more of it is there.
+    pub(super) fn peek(&mut self, line: &str) -> Vec<Range<usize>> {
+        let before = self.key_lines_left;
+        let spans = self.secrets(line);
+        self.key_lines_left = before;
+        spans
+    }
+
+    /// Up to which byte a line that goes on can be shown: what is behind may be the beginning of a secret.
+    pub(super) fn sure(&self, line: &str) -> usize {
+        if self.key_lines_left > 0 {
+            return 0;
+        }
+        let begun = PATTERNS.begun.iter().filter_map(|pattern| {
+            let found = pattern.captures(line)?;
+            Some(found.get(1).or_else(|| found.get(0))?.start())
+        });
+        let sure = begun.chain([line.len()]).min().unwrap_or(0);
+        self.known_begun(line).unwrap_or(line.len()).min(sure)
+    }
+
+    /// Where a known value begins that the line ends in the middle of.
+    fn known_begun(&self, line: &str) -> Option<usize> {
+        let longest = self.known.iter().map(String::len).max()?;
+        let first = line.ceil_char_boundary(line.len().saturating_sub(longest));
+        let mut places = line[first..].char_indices().map(|(at, _)| first + at);
+        places.find(|&at| {
+            let rest = &line[at..];
+            let next = self.known.partition_point(|known| known.as_str() < rest);
+            self.known.get(next).is_some_and(|known| known.starts_with(rest))
+        })
     }
 
     /// Adds the parts of the line that belong to private keys, and gives the place from which the line is ordinary
@@ -154,7 +212,7 @@ impl Redactor {
         let mut ordinary_from = 0;
         let mut at = 0;
         if self.key_lines_left > 0 {
-            let end = self.key_end.find(line).map(|found| found.end());
+            let end = PATTERNS.key_end.find(line).map(|found| found.end());
             if !line.is_empty() {
                 spans.push(0..end.unwrap_or(line.len()));
                 self.key_lines_left -= 1;
@@ -162,8 +220,8 @@ impl Redactor {
             let Some(end) = end else { return line.len() };
             (self.key_lines_left, ordinary_from, at) = (0, end, end);
         }
-        while let Some(begin) = self.key_begin.find_at(line, at) {
-            let end = self.key_end.find_at(line, begin.end()).map(|found| found.end());
+        while let Some(begin) = PATTERNS.key_begin.find_at(line, at) {
+            let end = PATTERNS.key_end.find_at(line, begin.end()).map(|found| found.end());
             spans.push(begin.start()..end.unwrap_or(line.len()));
             let Some(end) = end else {
                 self.key_lines_left = MAX_KEY_LINES;
@@ -191,22 +249,6 @@ pub(super) fn blot(text: &str, spans: &[Range<usize>]) -> String {
 #[expect(clippy::expect_used, reason = "the patterns are constants, and each test compiles all of them")]
 fn compile(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the patterns are constants")
-}
-
-/// A line of a known value in pieces that the window can hold; nothing where the line is too short to look for.
-fn pieces(line: &str) -> Vec<String> {
-    if line.chars().count() < MIN_KNOWN {
-        return Vec::new();
-    }
-    let mut pieces = Vec::new();
-    let mut rest = line;
-    while rest.len() > 2 * MAX_PIECE {
-        let (piece, tail) = rest.split_at(rest.floor_char_boundary(MAX_PIECE));
-        pieces.push(piece.to_owned());
-        rest = tail;
-    }
-    pieces.push(rest.to_owned());
-    pieces
 }
 
 /// Tells `dXNlcjpwYXNz` from `authentication`: a digit, or an upper-case letter behind a lower-case one.

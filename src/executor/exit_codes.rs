@@ -55,6 +55,20 @@ pub fn reason(step: Step, code: i32) -> Reason {
     )
 }
 
+/// What a shell's exit code says beyond its number, to be put behind it; often nothing.
+pub fn meaning(code: i32) -> &'static str {
+    match code {
+        126 => ": a file was found that cannot be run",
+        127 => ": a program was not found on PATH",
+        130 => ": it was interrupted (signal 2)",
+        134 => ": it aborted (signal 6)",
+        137 => ": it was killed (signal 9), often out of memory",
+        139 => ": it crashed (signal 11)",
+        143 => ": it was ended (signal 15)",
+        _ => "",
+    }
+}
+
 /// What the build step ends with where the builder ended with `code`: the user's own exit code stays visible, unless it
 /// would be read as something else.
 pub fn of_failed_build(code: Option<i32>) -> u8 {

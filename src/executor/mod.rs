@@ -7,6 +7,7 @@
 pub mod clone;
 pub mod exit_codes;
 pub mod local;
+mod proxies;
 mod step_failure;
 pub mod tekton;
 
@@ -20,17 +21,7 @@ use crate::domain::{
     Service, ServiceId, Step, TektonSettings, Trigger,
 };
 
-/// Variables that name the way out of a network, in the spellings that programs know.
-pub const PROXIES: [&str; 8] = [
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "all_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "ALL_PROXY",
-];
+pub use proxies::PROXIES;
 
 /// What an executor is given. The service's settings are those of the moment of the claim.
 #[derive(Debug, Clone)]

@@ -33,8 +33,17 @@ pub async fn run_to_end<E: Executor>(
     (events, outcome)
 }
 
-/// The text of a step's log.
+/// The output of a step.
 pub fn log_of(events: &[Event], wanted: Step) -> String {
+    let is_ours = |line: &&str| {
+        let is_end = line.starts_with(&format!("the {} command ", wanted.as_str()));
+        line.starts_with("$ ") || is_end
+    };
+    whole_log_of(events, wanted).split_inclusive('\n').filter(|line| !is_ours(line)).collect()
+}
+
+/// The same with the executor's own lines.
+pub fn whole_log_of(events: &[Event], wanted: Step) -> String {
     let bytes = events.iter().filter_map(|event| match event {
         Event::Log { step, bytes } if *step == wanted => Some(bytes.as_slice()),
         _ => None,
@@ -93,7 +102,7 @@ pub async fn a_stopped_run_ends_in_time<E: Executor>(executor: &E, run: &Run) ->
         let mut all = Vec::new();
         while let Some(event) = inbox.recv().await {
             // The build says so itself, so that it is stopped in the middle.
-            if matches!(&event, Event::Log { step: Step::Build, bytes } if bytes.windows(5).any(|text| text == b"ready"))
+            if matches!(&event, Event::Log { step: Step::Build, bytes } if !bytes.starts_with(b"$ ") && bytes.windows(5).any(|text| text == b"ready"))
             {
                 stopper.cancel();
             }

@@ -129,7 +129,13 @@ async fn exit_codes_and_reasons_are_those_of_the_commands() {
 
     assert!(outline(&events).contains(&"build finished false Some(101)".to_owned()));
     assert_eq!(deploy, (Reason::DeployFailed, "the deploy command ended with exit code 3".to_owned()));
-    assert_eq!(missing, (Reason::BuildFailed, "the build command ended with exit code 127".to_owned()));
+    assert_eq!(
+        missing,
+        (
+            Reason::BuildFailed,
+            "the build command ended with exit code 127: a program was not found on PATH".to_owned()
+        )
+    );
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use stackblaze::domain::{Reason, Step};
 use stackblaze::executor::Outcome;
 use tempfile::TempDir;
 
-use crate::executor_contract::{a_stopped_run_ends_in_time, log_of, outline};
+use crate::executor_contract::{a_stopped_run_ends_in_time, log_of, outline, whole_log_of};
 use crate::harness::guest::Group;
 use crate::local::{Bench, is_alive};
 
@@ -139,6 +139,25 @@ async fn what_is_stopped_has_no_time_to_leave_and_is_not_named() {
 
     assert!(!is_alive(&notes.pid("left")));
     assert!(!log_of(&events, Step::Build).contains(ENDED));
+}
+
+#[tokio::test]
+async fn a_steps_log_begins_with_its_command_and_ends_with_why_it_failed() {
+    let bench = Bench::new();
+
+    let (silent, _) = bench.end(&bench.run("true", "grep -q healthy hello 2>/dev/null\necho fine")).await;
+    let (missing, outcome) = bench.end(&bench.run("printf 'no end'; no-such-program", "true")).await;
+    let (killed, _) = bench.end(&bench.run("kill -9 $$", "true")).await;
+
+    let deploy =
+        "$ grep -q healthy hello 2>/dev/null\n$ echo fine\nthe deploy command ended with exit code 1\n";
+    assert_eq!(whole_log_of(&silent, Step::Deploy), deploy);
+    let log = whole_log_of(&missing, Step::Build);
+    let sentence = "the build command ended with exit code 127: a program was not found on PATH";
+    assert!(log.starts_with("$ printf") && log.ends_with(&format!("\n{sentence}\n")), "{log}");
+    assert!(matches!(outcome, Outcome::Failed { message, .. } if message == sentence));
+    let log = whole_log_of(&killed, Step::Build);
+    assert!(log.ends_with("exit code 137: it was killed (signal 9), often out of memory\n"), "{log}");
 }
 
 #[tokio::test]

@@ -114,7 +114,7 @@ impl Access {
             }
         };
         self.has_key = key.is_some();
-        if key.is_some_and(|key| is_locked(key)) {
+        if key.is_some_and(is_locked) {
             return Err(
                 "the private key has a passphrase, and nobody is there to type it; name a key without one"
                     .to_owned(),

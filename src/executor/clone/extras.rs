@@ -69,10 +69,10 @@ impl Steps<'_> {
         if let Some(text) = self.file(".gitmodules")? {
             write_result(&self.step.source.join(".gitmodules"), &text).map_err(failed)?;
             let paths = self.submodules("path")?;
-            if !self.step.settings.submodules {
-                notes.push(not_fetched(&paths));
-            } else {
+            if self.step.settings.submodules {
                 self.look_at_submodules()?;
+            } else {
+                notes.push(not_fetched(&paths));
             }
         }
         let has_lfs = self.file(".gitattributes")?.is_some_and(|text| text.contains(LFS_ATTRIBUTE));

@@ -49,7 +49,7 @@ pub(super) async fn clone(
     let line = command(supervisor, folders, running, &secret, false);
     let ended = supervisor.run(&line, &mut Output::Log(log), running.stop).await;
     let workspace = running.workspace;
-    Ok(match ended.map_err(not_started)? {
+    Ok(match ended.map_err(|error| not_started(&error))? {
         Ended::Stopped(code) => Cloned::Stopped(code),
         Ended::Exited(0) => {
             let commit = Commit::parse(&told(workspace, COMMIT).unwrap_or_default());
@@ -81,7 +81,10 @@ pub(super) async fn check(
         Err(message) => return Ok(Finding::bad(message, None)),
     };
     let line = command(supervisor, folders, running, &secret, true);
-    let ended = supervisor.run(&line, &mut Output::answer(), running.stop).await.map_err(not_started)?;
+    let ended = supervisor
+        .run(&line, &mut Output::answer(), running.stop)
+        .await
+        .map_err(|error| not_started(&error))?;
     let (repository, what) = (&running.run.service.repository, running.run.branch.described());
     let message = told(running.workspace, MESSAGE);
     Ok(match (ended, message) {
@@ -197,6 +200,6 @@ fn write(folder: &Path, keys: &[(&str, Vec<u8>)]) -> io::Result<()> {
     keys.iter().try_for_each(|(name, value)| std::fs::write(folder.join(name), value))
 }
 
-fn not_started(error: io::Error) -> Error {
+fn not_started(error: &io::Error) -> Error {
     Error(format!("the clone step could not be started: {error}"))
 }

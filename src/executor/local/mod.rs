@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Event, Events, Executor, Outcome, Plan, Run};
+use super::{Error, Event, Events, Executor, Outcome, Plan, Run, exit_codes};
 use crate::domain::{Clock, Commit, DeploymentId, Finding, Reason, Service, ServiceId, Step};
 
 use clone::Cloned;
@@ -164,6 +164,9 @@ impl LocalExecutor {
             log.tell(Event::StepFinished { step, succeeded: true, exit_code: Some(0) }).await;
             return Ok(Ok(()));
         }
+        for line in text.lines() {
+            log.line(&format!("$ {line}")).await;
+        }
         let words = command::shell(text);
         let directory = running.workspace.source();
         let line = CommandLine { words, environment: environment.clone(), directory };
@@ -174,18 +177,25 @@ impl LocalExecutor {
             Ended::Exited(code) => (code == 0, Some(code)),
             Ended::Stopped(code) => (false, code),
         };
-        log.tell(Event::StepFinished { step, succeeded, exit_code }).await;
-        Ok(match ended {
+        let result = match ended {
             Ended::Exited(0) => Ok(()),
-            Ended::Exited(code) => Err(failed(step, code)),
-            Ended::Stopped(_) => Err(stopped()),
-        })
+            Ended::Exited(code) => Err(format!(
+                "the {} command ended with exit code {code}{}",
+                step.as_str(),
+                exit_codes::meaning(code)
+            )),
+            Ended::Stopped(_) => Err(format!("the {} command was stopped", step.as_str())),
+        };
+        if let Err(sentence) = &result {
+            log.own_line(sentence).await;
+        }
+        log.tell(Event::StepFinished { step, succeeded, exit_code }).await;
+        Ok(result.map_err(|sentence| match ended {
+            Ended::Exited(_) if step == Step::Build => Outcome::failed(Reason::BuildFailed, sentence),
+            Ended::Exited(_) => Outcome::failed(Reason::DeployFailed, sentence),
+            Ended::Stopped(_) => stopped(),
+        }))
     }
-}
-
-fn failed(step: Step, code: i32) -> Outcome {
-    let reason = if step == Step::Build { Reason::BuildFailed } else { Reason::DeployFailed };
-    Outcome::failed(reason, format!("the {} command ended with exit code {code}", step.as_str()))
 }
 
 fn stopped() -> Outcome {

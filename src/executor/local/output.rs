@@ -24,13 +24,15 @@ pub(super) struct StepLog<'a> {
     /// Most bytes of output that are passed on.
     limit: u64,
     passed: u64,
+    /// Whether the last line of the output has not ended.
+    is_within_line: bool,
     /// Whether a reader was too slow after the stop; output is dropped then.
     given_up: bool,
 }
 
 impl<'a> StepLog<'a> {
     pub(super) const fn new(of: Step, events: &'a Events, stop: &'a CancellationToken, limit: u64) -> Self {
-        Self { step: of, events, stop, limit, passed: 0, given_up: false }
+        Self { step: of, events, stop, limit, passed: 0, is_within_line: false, given_up: false }
     }
 
     /// Tells an event in its place between the lines.
@@ -42,7 +44,16 @@ impl<'a> StepLog<'a> {
 
     /// Writes a line of our own.
     pub(super) async fn line(&mut self, text: &str) {
+        self.is_within_line = false;
         self.tell(Event::Log { step: self.step, bytes: format!("{text}\n").into_bytes() }).await;
+    }
+
+    /// The same behind output that may not have ended its last line.
+    pub(super) async fn own_line(&mut self, text: &str) {
+        if self.is_within_line {
+            self.line("").await;
+        }
+        self.line(text).await;
     }
 
     /// Takes all bytes as soon as there is room for them; those beyond the limit are dropped, with one line about it.
@@ -53,6 +64,7 @@ impl<'a> StepLog<'a> {
         if self.given_up || self.passed > self.limit {
             return bytes.clear();
         }
+        self.is_within_line = bytes.last() != Some(&b'\n');
         let Some(place) = self.place().await else { return bytes.clear() };
         let room = self.limit - self.passed;
         self.passed = self.passed.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));

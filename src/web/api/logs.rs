@@ -73,9 +73,14 @@ struct LogEvent<'a> {
 
 fn events(state: &AppState, id: DeploymentId, from: u64, place: StreamPlace) -> Response {
     let follow = LogFollow::new(state.context(), state.is_draining(), id.clone(), from).to_the_end();
+    let follow = follow.with_open_line();
     let parts = follow.into_stream();
     let log = parts.filter_map(|part| async move {
         let part = part.ok()?;
+        if part.is_open_line {
+            // Not a byte of the log yet, so no place to resume at.
+            return Some(Event::message(part.text).event_type("line"));
+        }
         let data = LogEvent {
             step: (!part.is_cut_mark).then(|| part.step.as_str()),
             at: (!part.is_cut_mark).then_some(part.at),

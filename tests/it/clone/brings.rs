@@ -59,7 +59,7 @@ fn what_a_tag_points_to_and_the_tag() {
             clone(&repo.url()).on_host().with("BRANCH", &format!("refs/tags/{tag}")).run().succeeded();
 
         assert_eq!(ended.told("commit"), first);
-        assert_eq!(ended.git(&["describe", "--tags", "--exact-match"]).is_empty(), false, "{tag}");
+        assert!(!ended.git(&["describe", "--tags", "--exact-match"]).is_empty(), "{tag}");
         assert_eq!(ended.git(&["tag"]), tag);
     }
 }

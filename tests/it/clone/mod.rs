@@ -47,7 +47,7 @@ fn clone(repository: &str) -> Step {
         let path = step.folder.path().join(file).display().to_string();
         step = step.with(name, &path);
     }
-    let path = std::env::var("PATH").unwrap();
+    let path = option_env!("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin").to_owned() + ":/usr/sbin";
     step.with("REPOSITORY", repository).with("BRANCH", "main").variable("PATH", &path)
 }
 

@@ -136,3 +136,51 @@ async fn the_log_of_no_deployment_is_not_found() {
         assert_eq!(server.admin.get(&format!("/deployments/{id}/logs")).await.status, 404);
     }
 }
+
+/// A prompt that nobody answers: what hangs is what has to be seen.
+#[tokio::test]
+async fn a_line_that_hangs_is_kept_and_one_that_is_rewritten_is_shown_without_being_kept() {
+    let server = TestServer::start().await;
+    let script = Script::default().step(Step::Clone, b"").begins(Step::Build);
+    let script =
+        script.says(Step::Build, b"10 %\r20 %\rOverwrite? [y/N] ").hangs().says(Step::Build, b"yes\n");
+    server.executor.next(script.ends(Step::Build, 0).step(Step::Deploy, b""));
+    let id = server.service("api").create().await.deploy(json!({})).await;
+    server.tick().await;
+    server.executor.hangs(1).await;
+
+    let request = server.admin.request(Method::GET, &format!("/deployments/{id}/logs"));
+    let mut stream = soon(request.header("accept", "text/event-stream").send()).await.unwrap();
+    let mut events = String::new();
+    while !events.contains("\"text\":\"Overwrite? [y/N] \"") {
+        events.push_str(std::str::from_utf8(&soon(stream.chunk()).await.unwrap().unwrap()).unwrap());
+    }
+    let path = format!("/deployments/{id}/logs");
+    assert_eq!(server.admin.get(&path).await.text(), "Overwrite? [y/N] ");
+    server.executor.go_on();
+    server.idle().await;
+
+    let line = "event: line\ndata: Overwrite? [y/N] \n\n";
+    assert!(events.replace("event:line\ndata:", "event: line\ndata: ").contains(line), "{events}");
+    assert_eq!(server.admin.get(&path).await.text(), "Overwrite? [y/N] yes\n");
+    server.idle().await;
+}
+
+#[tokio::test]
+async fn a_secret_is_blotted_out_in_every_form() {
+    let server = TestServer::start().await;
+    let secret = "correct horse/battery";
+    let said = "correct horse/battery\nY29ycmVjdCBob3JzZS9iYXR0ZXJ5Cg==\ncorrect%20horse%2Fbattery\ncorrect+horse%2fbattery\n";
+    server.executor.next(
+        Script::default().step(Step::Clone, b"").step(Step::Build, said.as_bytes()).step(Step::Deploy, b""),
+    );
+    let service = server.service("api").env("KEY", secret).create().await;
+
+    let id = service.deploy(json!({})).await;
+    server.run_all().await;
+
+    let log = server.admin.get(&format!("/deployments/{id}/logs")).await.text();
+    // The last digits are those of the line feed that was encoded with it.
+    assert_eq!(log, "***\n***Cg==\n***\n***\n");
+    server.idle().await;
+}

@@ -116,3 +116,26 @@ async fn a_hook_token_sees_nothing_of_what_an_operator_deployed() {
 
     assert!(details(&shown).is_empty(), "{shown}");
 }
+
+/// npm writes the cause, and then a hundred lines of its usage.
+#[tokio::test]
+async fn the_lines_of_a_failure_have_the_cause_wherever_it_stands() {
+    let server = TestServer::start().await;
+    let usage = (0..100).map(|line| format!("usage {line}\n\n")).collect::<Vec<_>>().concat();
+    let said = format!(
+        "ok\n\u{1b}[31mnpm error\u{1b}[0m Missing: is-odd@3.0.1\nnpm notice\n{usage}npm notice end\n"
+    );
+    let script = Script::default().step(Step::Clone, b"").begins(Step::Build);
+    server
+        .executor
+        .next(script.says(Step::Build, said.as_bytes()).ends(Step::Build, 1).fails(Reason::BuildFailed));
+    let id = server.service("api").create().await.deploy(json!({})).await;
+    server.run_all().await;
+
+    let shown = server.admin.get(&format!("/deployments/{id}")).await.json();
+
+    let mut expected = vec![json!("npm error Missing: is-odd@3.0.1"), json!("…")];
+    expected.extend((88..100).map(|line| json!(format!("usage {line}"))));
+    assert_eq!(shown["failure"]["logTail"], Value::Array(expected));
+    server.idle().await;
+}

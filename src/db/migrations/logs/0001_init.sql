@@ -8,7 +8,9 @@ CREATE TABLE logs (
   cut_to        INTEGER NOT NULL,
   is_complete   INTEGER NOT NULL CHECK (is_complete IN (0, 1)),
   changed_at_ms INTEGER NOT NULL,
-  mark          TEXT
+  mark          TEXT,
+  causes        TEXT CHECK (json_valid(causes)),
+  causes_step   TEXT
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX logs_by_age ON logs (changed_at_ms);

@@ -12,7 +12,7 @@ use crate::actions::deployments::find;
 use crate::actions::log_follow::{LogFollow, LogPart};
 use crate::actions::{self, By};
 use crate::db::{Reader, logs};
-use crate::domain::{DeploymentId, Scope, Status};
+use crate::domain::{DeploymentId, Scope, Status, Step};
 use crate::web::deployment::{load, read_id};
 use crate::web::error::Error;
 use crate::web::limits::streams::{self, KEEP_ALIVE};
@@ -73,7 +73,7 @@ struct Live {
 impl Live {
     fn new(state: &AppState, id: DeploymentId, from: u64, line: u64) -> Self {
         let follow = LogFollow::new(state.context(), state.is_draining(), id.clone(), from);
-        let parts = Box::pin(follow.to_the_end().with_ticks().into_stream());
+        let parts = Box::pin(follow.to_the_end().with_ticks().with_open_line().into_stream());
         let (state, log) = (state.clone(), LiveLog::new(line));
         Self { parts, state, id, log, told: None, ready: VecDeque::new(), has_ended: false }
     }
@@ -97,6 +97,10 @@ impl Live {
     }
 
     async fn tell(&mut self, part: &LogPart) {
+        if part.is_open_line {
+            self.tell_open_line(part.step, Some(&part.text));
+            return;
+        }
         let mut batches = Vec::new();
         if part.is_cut_mark {
             batches.extend(self.log.finish());
@@ -108,7 +112,18 @@ impl Live {
             let data = serde_json::to_string(&batch).unwrap_or_default();
             self.ready.push_back(Event::message(data).event_type("log").id(id.to_string()));
         }
+        if !part.text.is_empty() {
+            self.tell_open_line(part.step, None);
+        }
         self.tell_state().await;
+    }
+
+    /// Tells of a line that has not ended. It has no place to go on from.
+    fn tell_open_line(&mut self, step: Step, text: Option<&str>) {
+        if let Some(batch) = self.log.open_line(step, text) {
+            let data = serde_json::to_string(&batch).unwrap_or_default();
+            self.ready.push_back(Event::message(data).event_type("line"));
+        }
     }
 
     /// Tells steps and status where they differ from what was told last; the status, where it could be read.

@@ -160,7 +160,7 @@ fn close((step, number, text): (Step, u64, Cow<'_, str>)) -> Raw<'_> {
 }
 
 /// Reads raw lines one after the other; the style starts anew with each step.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Reader {
     step: Option<Step>,
     style: Style,
@@ -230,6 +230,17 @@ impl LiveLog {
     /// back with it begins at the start of a line.
     pub fn held_back(&self) -> usize {
         self.open.as_ref().map_or(0, |(_, text)| text.len())
+    }
+
+    /// The line that has not ended: as it stands by `text`, or as far as it was taken. Its number comes again when it ends.
+    pub fn open_line(&self, step: Step, text: Option<&str>) -> Option<Batch> {
+        let (step, text) = match (text, &self.open) {
+            (Some(text), _) => (step, text),
+            (None, Some((step, text))) => (*step, text.as_str()),
+            (None, None) => return None,
+        };
+        let line = self.reader.clone().read(step, self.next_line, text);
+        Some(Batch { step: step.as_str(), lines: vec![line] })
     }
 
     fn line(&mut self, step: Step, text: &str) -> Line {

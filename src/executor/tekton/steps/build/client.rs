@@ -21,6 +21,8 @@ use super::{BuildStep, Places, failed};
 
 /// How long a line that has not ended is held.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Pauses after which a line that has not ended ends as it stands.
+const HANGING: u64 = 2;
 /// Pauses after which the log says that the build goes on: what an instruction leaves running holds its end up.
 const SILENCE: u64 = 60;
 /// Lines that may wait to be read.
@@ -71,7 +73,8 @@ impl Client<'_> {
             match line {
                 Some(line) => progress.take(&line),
                 None if silent == SILENCE => progress.silence(SILENCE),
-                None => progress.pause(),
+                None if silent == HANGING => progress.pause(),
+                None => {}
             }
             log.write_all(progress.log().as_bytes())?;
         }
