@@ -10,9 +10,8 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, FromArgMatches};
-use ipnet::IpNet;
 
-use crate::domain::{Span, Step};
+use crate::domain::{AddressRange, Span, Step};
 
 pub(crate) use values::base_url;
 pub use values::{Bytes, StepImage};
@@ -95,9 +94,9 @@ pub struct Config {
     /// What builds in the cluster may need.
     #[command(flatten)]
     pub builder: BuilderFlags,
-    /// Network of a reverse proxy whose X-Forwarded-For is believed; repeatable
-    #[arg(long, env = "STACKBLAZE_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',')]
-    pub trusted_proxy: Vec<IpNet>,
+    /// Address or network of a reverse proxy whose X-Forwarded-For is believed; repeatable
+    #[arg(long, env = "STACKBLAZE_TRUSTED_PROXY", value_name = "ADDR|CIDR", value_delimiter = ',')]
+    pub trusted_proxy: Vec<AddressRange>,
     /// Most deployments that run at a time
     #[arg(long, env = "STACKBLAZE_CONCURRENCY", value_name = "N", default_value = "4")]
     pub concurrency: NonZeroU32,
@@ -146,6 +145,9 @@ pub struct Config {
     /// Most TCP connections of one address; trusted proxies are exempt
     #[arg(long, env = "STACKBLAZE_CONNECTIONS_PER_PEER", value_name = "N", default_value = "256")]
     pub connections_per_peer: NonZeroU32,
+    /// An idle connection is kept this long; trusted proxies have at least five minutes
+    #[arg(long, env = "STACKBLAZE_KEEP_ALIVE", value_name = "DURATION", default_value = "75s")]
+    pub keep_alive: Span,
     /// After SIGTERM connections are still accepted this long, while readiness is already red
     #[arg(long, env = "STACKBLAZE_DRAIN_DELAY", value_name = "DURATION", default_value = "5s")]
     pub drain_delay: Span,

@@ -246,8 +246,8 @@ fn start(
 pub fn cancel(tx: &Tx<'_>, by: &By, id: &DeploymentId) -> Result<()> {
     let deployment = deployments::find(tx, id)?.ok_or_else(not_found)?;
     by.require(Scope::Deploy, Some(&deployment.service_id))?;
-    let message = format!("cancelled by {}", by.who());
-    match deployments::cancel(tx, &deployment, Reason::Cancelled, &message, by.at)? {
+    let detail = format!("cancelled by {}", by.who());
+    match deployments::cancel(tx, &deployment, Reason::Cancelled, ("cancelled", Some(&detail)), by.at)? {
         Cancel::AlreadyFinal => {
             let detail = format!("{id} has ended as {} already", deployment.status.as_str());
             Err(Error::new(Code::AlreadyFinal, detail))

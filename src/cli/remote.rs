@@ -10,6 +10,7 @@ use crate::cli::client::Client;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::config::{DataDir, base_url};
+use crate::domain::is_this_machine;
 
 /// Which server, and how it is asked.
 #[derive(Debug, Args)]
@@ -71,11 +72,6 @@ impl Remote {
         }
         flags
     }
-}
-
-fn is_this_machine(server: &str) -> bool {
-    let rest = server.trim_start_matches("http://");
-    ["localhost", "127.", "[::1]"].iter().any(|host| rest.starts_with(host))
 }
 
 fn read_token(path: &Path) -> Result<String, Failure> {

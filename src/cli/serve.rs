@@ -44,6 +44,7 @@ impl Serve {
 #[tokio::main]
 async fn serve(config: &Config, data_dir: &DataDir, log: &ServerLog) -> Result<()> {
     forbid_core_dumps();
+    open_more_files();
     for name in unknown_variables(&super::Cli::command()) {
         tracing::warn!(name, "this environment variable is not known; is it misspelt?");
     }
@@ -92,15 +93,21 @@ fn banner(config: &Config, dir: &str, server: &Server, log: &ServerLog) {
     }
 }
 
-/// SIGTERM or the first Ctrl-C; a second one ends the process at once.
+/// SIGTERM, SIGHUP of a terminal that closes, or the first Ctrl-C; a second one ends the process at once.
 pub(super) fn stop_signal(log: &ServerLog) -> Result<impl Future<Output = ()> + use<>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     let log = log.clone();
     Ok(async move {
-        either(&mut terminate, &mut interrupt).await;
+        tokio::select! {
+            () = either(&mut terminate, &mut interrupt) => {}
+            _ = hang_up.recv() => {}
+        }
         tracing::info!("stopping; once more ends it at once");
         tokio::spawn(async move {
+            // A terminal that closes says so more than once.
+            let _still_heard = hang_up;
             either(&mut terminate, &mut interrupt).await;
             tracing::warn!("ended at once; what ran is recorded as interrupted at the next start");
             log.flush();
@@ -113,6 +120,23 @@ async fn either(one: &mut Signal, other: &mut Signal) {
     tokio::select! {
         _ = one.recv() => {}
         _ = other.recv() => {}
+    }
+}
+
+/// As many open files as are enough. Builds inherit the limit, and some programs try all numbers below it.
+const MOST_FILES: u64 = 65_536;
+
+/// Each caller takes an open file, and the usual limit is a small one that a process may raise by itself.
+fn open_more_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.unwrap_or(MOST_FILES).min(MOST_FILES);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    match setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }) {
+        Ok(()) => tracing::info!(from = limit.current, to = wanted, "the limit of open files was raised"),
+        Err(error) => tracing::warn!(error = %error, "the limit of open files could not be raised"),
     }
 }
 

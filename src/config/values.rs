@@ -58,11 +58,14 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Reads the base of URLs: scheme, host and port without a path.
+/// Reads the base of URLs: scheme, host and port without a path. Given as its origin in ASCII, as browsers say it.
 pub(crate) fn base_url(text: &str) -> Result<String, Invalid> {
     let wrong =
         || Invalid::new("url", format!("\"{text}\" must be like https://deploy.example.com, without a path"));
-    let url = url::Url::parse(text).map_err(|_| wrong())?;
+    // A parser for browsers takes all of these, and means something by them.
+    let is_plain =
+        !text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') && text.contains("://");
+    let url = url::Url::parse(text).ok().filter(|_| is_plain).ok_or_else(wrong)?;
     let is_base = matches!(url.scheme(), "http" | "https")
         && url.host().is_some()
         && url.path() == "/"
@@ -70,7 +73,7 @@ pub(crate) fn base_url(text: &str) -> Result<String, Invalid> {
         && url.fragment().is_none()
         && url.username().is_empty()
         && url.password().is_none();
-    if is_base { Ok(text.trim_end_matches('/').to_owned()) } else { Err(wrong()) }
+    if is_base { Ok(url.origin().ascii_serialization()) } else { Err(wrong()) }
 }
 
 #[cfg(test)]
@@ -102,6 +105,16 @@ mod tests {
     #[test]
     fn a_base_url_has_no_path() {
         assert_eq!(base_url("https://deploy.example.com/").unwrap(), "https://deploy.example.com");
+        for (given, origin) in [
+            ("HTTPS://deploy.test:8443", "https://deploy.test:8443"),
+            ("https://Deploy.Test:443/", "https://deploy.test"),
+            ("https://b\u{fc}cher.test", "https://xn--bcher-kva.test"),
+        ] {
+            assert_eq!(base_url(given).unwrap(), origin);
+        }
+        for wrong in [" https://x", "https://x\n", "https:deploy.test", "https:\\\\x", "https://a\\b"] {
+            assert!(base_url(wrong).is_err(), "{wrong:?}");
+        }
         for wrong in ["deploy.example.com", "ftp://x", "https://x/path", "https://x/?a", "https://u:p@x", ""]
         {
             assert!(base_url(wrong).is_err(), "{wrong}");

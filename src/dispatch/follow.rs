@@ -104,8 +104,10 @@ async fn conclude<E>(inner: &Inner<E>, id: &DeploymentId, outcome: Outcome) {
         }
         Outcome::Failed { reason, message, detail } => {
             let asked = deployments::find(tx, id)?.as_ref().and_then(asked_to_stop);
+            // Whose words are kept is who asked for the end.
+            let detail = detail.as_deref().filter(|_| asked.is_none());
             let (reason, message) = asked.unwrap_or((*reason, message.clone()));
-            deployments::fail(tx, id, reason, &message, detail.as_deref(), now).map(drop)
+            deployments::fail(tx, id, reason, &message, detail, now).map(drop)
         }
     };
     persist(&inner.db, &inner.is_draining, write, id).await;

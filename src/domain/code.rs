@@ -24,6 +24,8 @@ pub enum Class {
     TooLarge,
     /// The address is too long.
     TargetTooLong,
+    /// The head of the request is too large.
+    HeadTooLarge,
     /// A position behind the end.
     Range,
     /// It contradicts what was sent before.
@@ -62,6 +64,8 @@ pub enum Code {
     RequestTarget,
     PathEncoding,
     UriTooLong,
+    HeadTooLarge,
+    NotATextProtocol,
     NotFound,
     MethodNotAllowed,
     NameTaken,
@@ -91,7 +95,7 @@ pub enum Code {
 }
 
 /// Each code with its word and its class, in the order of the variants.
-const TABLE: [(Code, &str, Class); 42] = [
+const TABLE: [(Code, &str, Class); 44] = [
     (Code::UnknownHook, "unknown_hook", Class::Credential),
     (Code::Unauthenticated, "unauthenticated", Class::Credential),
     (Code::Scope, "scope", Class::Forbidden),
@@ -108,6 +112,8 @@ const TABLE: [(Code, &str, Class); 42] = [
     (Code::RequestTarget, "request_target", Class::Invalid),
     (Code::PathEncoding, "path_encoding", Class::Invalid),
     (Code::UriTooLong, "uri_too_long", Class::TargetTooLong),
+    (Code::HeadTooLarge, "head_too_large", Class::HeadTooLarge),
+    (Code::NotATextProtocol, "not_http", Class::Invalid),
     (Code::NotFound, "not_found", Class::NotFound),
     (Code::MethodNotAllowed, "method_not_allowed", Class::Method),
     (Code::NameTaken, "name_taken", Class::Conflict),
@@ -137,7 +143,7 @@ const TABLE: [(Code, &str, Class); 42] = [
 ];
 
 /// What each code means and what to do, in the same order.
-const MEANINGS: [(Code, &str); 42] = [
+const MEANINGS: [(Code, &str); 44] = [
     (
         Code::UnknownHook,
         "The hook URL is unknown, cut, revoked or expired. Ask an operator for a new one; nothing was looked up or started.",
@@ -165,7 +171,9 @@ const MEANINGS: [(Code, &str); 42] = [
     (Code::RepeatedHeader, "Authorization and Idempotency-Key may be sent once each."),
     (Code::RequestTarget, "The request's target is not a path."),
     (Code::PathEncoding, "The path has a percent code that is no UTF-8 text, or a control character."),
-    (Code::UriTooLong, "Path and query together must not be longer than 2048 bytes."),
+    (Code::UriTooLong, "Path and query together must not be longer than 8192 bytes."),
+    (Code::HeadTooLarge, "The head of a request has at most 32 KiB and 64 header lines."),
+    (Code::NotATextProtocol, "Plain HTTP is spoken here, and TLS was sent: a proxy in front ends TLS."),
     (Code::NotFound, "There is nothing by that name, or not any more."),
     (Code::MethodNotAllowed, "The Allow header lists the methods of this address."),
     (Code::NameTaken, "Something alive has that name already."),

@@ -72,7 +72,7 @@ pub use status::{Reason, Status};
 pub use step::{Step, StepRecord, StepStatus};
 pub use tekton_settings::{CacheRepository, TektonSettings};
 pub use token::{ApiToken, HookToken, Scope, TokenHash, TokenKey, TokenKeyError};
-pub use urls::Urls;
+pub use urls::{Urls, is_this_machine};
 pub use who::Who;
 pub use workload::Workload;
 

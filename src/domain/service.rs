@@ -159,9 +159,16 @@ impl Service {
         }
         if let Some(url) = &self.url {
             let web = url::Url::parse(url)
-                .is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
-            if !web || url.len() > 1_000 {
+                .ok()
+                .filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
+            let Some(web) = web.filter(|_| url.len() <= 1_000) else {
                 return Err(Invalid::new("url", "must be an http or https URL"));
+            };
+            if web.password().is_some() || !web.username().is_empty() {
+                return Err(Invalid::new(
+                    "url",
+                    "must not carry a user name or password: everybody reads it",
+                ));
             }
         }
         match &self.tekton {

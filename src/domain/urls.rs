@@ -28,6 +28,11 @@ impl Urls {
         &self.dashboard
     }
 
+    /// Whether nobody but this machine reaches hook URLs: the host is loopback, or no address at all.
+    pub fn is_public_loopback(&self) -> bool {
+        is_this_machine(&self.public)
+    }
+
     /// Whether browsers reach the pages by https.
     pub fn is_https(&self) -> bool {
         self.dashboard.starts_with("https://")
@@ -61,5 +66,40 @@ impl Urls {
     /// The one-time setup link: a secret, to be shown once.
     pub fn setup_link(&self, token: &LinkToken) -> String {
         format!("{}/setup?once={}", self.dashboard, token.reveal())
+    }
+}
+
+/// Whether an address leads to the machine that it is read on.
+pub fn is_this_machine(address: &str) -> bool {
+    let Ok(url) = url::Url::parse(address) else { return false };
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
+        Some(url::Host::Ipv6(ip)) => {
+            let mapped = ip.to_ipv4_mapped();
+            ip.is_loopback() || ip.is_unspecified() || mapped.is_some_and(|ip| ip.is_loopback())
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_says_whether_an_address_is_this_machines() {
+        for own in [
+            "http://localhost:80",
+            "http://127.3.2.1",
+            "http://[::1]:9",
+            "http://0.0.0.0:8080",
+            "http://[::]",
+        ] {
+            assert!(is_this_machine(own), "{own}");
+        }
+        for other in ["https://localhost.example.com", "https://127.example.com", "http://10.0.0.1", ""] {
+            assert!(!is_this_machine(other), "{other}");
+        }
     }
 }

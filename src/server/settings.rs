@@ -9,7 +9,7 @@ use crate::actions;
 use crate::config::Config;
 use crate::db::{logs, retention};
 use crate::dispatch;
-use crate::domain::{ExecutorSet, Urls};
+use crate::domain::{AddressRange, ExecutorSet, Urls};
 use crate::web::{self, front};
 
 pub(super) fn urls(config: &Config, address: SocketAddr) -> Urls {
@@ -47,9 +47,10 @@ pub(super) fn front(
         limits: front::Limits {
             connections: size(config.connections),
             per_peer: size(config.connections_per_peer),
+            keep_alive: config.keep_alive.duration(),
             ..limits
         },
-        trusted_proxies: config.trusted_proxy.clone(),
+        trusted_proxies: config.trusted_proxy.iter().map(AddressRange::network).collect(),
         https: urls.is_https(),
         is_draining,
     }

@@ -16,6 +16,8 @@ use crate::web::request::{address, bearer, header};
 const SECURE_COOKIE: &str = "__Host-stackblaze";
 /// Name of it over plain http, where browsers refuse the prefix.
 const PLAIN_COOKIE: &str = "stackblaze";
+/// Digits of the server key's fingerprint that tell the cookies of two servers apart.
+const COOKIE_DIGITS: usize = 8;
 
 /// Finds out who calls; none without a credential.
 ///
@@ -81,8 +83,8 @@ async fn from_token(context: &Context, text: &str, from: Option<IpAddr>) -> Resu
 }
 
 async fn from_session(context: &Context, request: &Request) -> Result<Option<Caller>, Error> {
-    let Some(secret) = cookie(request, cookie_name(context)) else { return Ok(None) };
-    let (hash, now) = (TokenHash::of(secret), context.clock().now());
+    let Some(secret) = cookie(request, &cookie_name(context)) else { return Ok(None) };
+    let (hash, now) = (TokenHash::of(&secret), context.clock().now());
     let session = *hash.as_bytes();
     let wanted = hash.clone();
     let Some(found) = context.db().core().read(move |reader| sessions::find(reader, &wanted, now)).await?
@@ -103,17 +105,20 @@ fn noted(stored: Result<(), db::Error>) {
     }
 }
 
-fn cookie_name(context: &Context) -> &'static str {
-    if context.urls().is_https() { SECURE_COOKIE } else { PLAIN_COOKIE }
+/// A browser knows hosts and no ports, so that two servers on one host need two names.
+fn cookie_name(context: &Context) -> String {
+    let name = if context.urls().is_https() { SECURE_COOKIE } else { PLAIN_COOKIE };
+    let own: String = context.key().fingerprint().chars().take(COOKIE_DIGITS).collect();
+    format!("{name}-{own}")
 }
 
-fn cookie<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
-    let cookies = header(request.headers(), "cookie")?;
-    cookies
-        .split(';')
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(own, _)| *own == name)
-        .map(|(_, value)| value)
+/// The value of a cookie. Read as bytes over all lines: what neighbours on the same host have set may be anything.
+fn cookie(request: &Request, name: &str) -> Option<String> {
+    let lines = request.headers().get_all("cookie").into_iter();
+    let mut pairs =
+        lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
+    let value = pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    String::from_utf8(value.to_vec()).ok()
 }
 
 /// The `Set-Cookie` that begins a session, or ends it where there is no secret.
@@ -137,6 +142,11 @@ fn is_safe(method: &Method) -> bool {
 /// # Errors
 /// 403.
 pub(super) fn check_origin(context: &Context, request: &Request) -> Result<(), Error> {
+    let is_plain = header(request.headers(), "origin").is_some_and(|origin| origin.starts_with("http://"));
+    if is_plain && context.urls().is_https() {
+        let detail = "this page came by http, where the browser keeps no session; open it by the dashboard's https address";
+        return Err(Error::new(Code::ForeignOrigin, detail));
+    }
     let is_ours = match (header(request.headers(), "sec-fetch-site"), header(request.headers(), "origin")) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => is_our_origin(context, request, origin),

@@ -5,11 +5,12 @@ use poem::http::StatusCode;
 use crate::domain::{Class, Code, Invalid};
 use crate::wire::problem::Problem;
 
-/// A refusal as `application/problem+json`.
+/// A refusal as `application/problem+json`, with a line feed at its end, so that a CI log shows its last line.
 pub(super) fn problem(code: Code, detail: &str, parameter: Option<&str>, faults: &[Invalid]) -> String {
     let status = status_of(code.class());
     let title = (status.as_u16(), status.canonical_reason().unwrap_or("Error"));
-    serde_json::to_string(&Problem::new(code, title, detail).of(parameter, faults)).unwrap_or_default()
+    let body = serde_json::to_string(&Problem::new(code, title, detail).of(parameter, faults));
+    body.unwrap_or_default() + "\n"
 }
 
 /// The status of each class of refusals.
@@ -25,6 +26,7 @@ pub(super) const fn status_of(class: Class) -> StatusCode {
         Class::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Class::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Class::TargetTooLong => StatusCode::URI_TOO_LONG,
+        Class::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Class::Range => StatusCode::RANGE_NOT_SATISFIABLE,
         Class::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
         Class::Locked => StatusCode::LOCKED,

@@ -108,7 +108,7 @@ fn every_change_that_is_shown_makes_a_new_version() {
         &|tx| set_commit(tx, &id, &commit, "subject").unwrap(),
         &|tx| steps::start(tx, &id, Step::Clone, T0).unwrap(),
         &|tx| steps::finish(tx, &id, Step::Clone, true, Some(0), T0).unwrap(),
-        &|tx| drop(cancel(tx, &bench.find(&id), Reason::Cancelled, "stop", T0)),
+        &|tx| drop(cancel(tx, &bench.find(&id), Reason::Cancelled, ("stop", None), T0)),
         &|tx| drop(begin_deploying(tx, &id)),
         &|tx| drop(succeed(tx, &id, T0)),
     ];
@@ -149,8 +149,9 @@ fn a_queued_one_is_cancelled_at_once_and_a_running_one_is_asked() {
     let bench = Bench::core();
     let ids = in_each_status(&bench);
 
-    let met =
-        ids.each_ref().map(|id| cancel(&bench.tx(), &bench.find(id), Reason::Cancelled, "stop", T0).unwrap());
+    let met = ids
+        .each_ref()
+        .map(|id| cancel(&bench.tx(), &bench.find(id), Reason::Cancelled, ("stop", None), T0).unwrap());
 
     let wanted = [Cancel::Ended, Cancel::Asked, Cancel::Asked, Cancel::AlreadyFinal, Cancel::AlreadyFinal];
     assert_eq!(met, wanted);
@@ -163,8 +164,8 @@ fn the_first_reason_to_cancel_stays() {
     let bench = Bench::core();
     let deployment = claimed(&bench, &bench.service("api"));
 
-    cancel(&bench.tx(), &deployment, Reason::Cancelled, "first", T0).unwrap();
-    cancel(&bench.tx(), &deployment, Reason::ServiceDeleted, "second", T0).unwrap();
+    cancel(&bench.tx(), &deployment, Reason::Cancelled, ("first", None), T0).unwrap();
+    cancel(&bench.tx(), &deployment, Reason::ServiceDeleted, ("second", None), T0).unwrap();
 
     let read = bench.find(&deployment.id);
     assert_eq!((read.cancel_reason, read.message.as_deref()), (Some(Reason::Cancelled), Some("first")));

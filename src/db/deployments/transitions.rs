@@ -18,7 +18,8 @@ pub fn fail(
 ) -> Result<bool, Error> {
     const SQL: &str = "
         UPDATE deployments
-           SET status = 'failed', reason = :reason, message = :message, detail = :detail, finished_at_ms = :now,
+           SET status = 'failed', reason = :reason, message = :message, detail = coalesce(:detail, detail),
+               finished_at_ms = :now,
                version = version + 1
          WHERE id = :id
            AND status IN ('queued', 'building', 'deploying')";
@@ -80,17 +81,18 @@ pub enum Cancel {
     AlreadyFinal,
 }
 
-/// Cancels a deployment: ends it where it is queued, asks its run to stop where it runs.
+/// Cancels a deployment: ends it where it is queued, asks its run to stop where it runs. What is said has a sentence for
+/// everybody and words for who may see them.
 pub fn cancel(
     tx: &Tx<'_>,
     deployment: &Deployment,
     reason: Reason,
-    message: &str,
+    (message, detail): (&str, Option<&str>),
     now: Timestamp,
 ) -> Result<Cancel, Error> {
     const SQL: &str = "
         UPDATE deployments
-           SET cancel_reason = :reason, message = :message, version = version + 1
+           SET cancel_reason = :reason, message = :message, detail = :detail, version = version + 1
          WHERE id = :id
            AND status IN ('building', 'deploying')
            AND cancel_reason IS NULL";
@@ -98,11 +100,15 @@ pub fn cancel(
         return Ok(Cancel::AlreadyFinal);
     }
     if deployment.status == Status::Queued {
-        fail(tx, &deployment.id, reason, message, None, now)?;
+        fail(tx, &deployment.id, reason, message, detail, now)?;
         return Ok(Cancel::Ended);
     }
-    let params =
-        named_params! { ":id": deployment.id.as_str(), ":reason": reason.as_str(), ":message": message };
+    let params = named_params! {
+        ":id": deployment.id.as_str(),
+        ":reason": reason.as_str(),
+        ":message": message,
+        ":detail": detail,
+    };
     tx.conn().prepare_cached(SQL)?.execute(params)?;
     tx.touch(&deployment.id);
     Ok(Cancel::Asked)
@@ -115,7 +121,7 @@ pub(in crate::db) fn end_all_of_service(
     now: Timestamp,
 ) -> Result<(), Error> {
     for deployment in unfinished_of_service(tx, service)? {
-        cancel(tx, &deployment, Reason::ServiceDeleted, Reason::ServiceDeleted.sentence(), now)?;
+        cancel(tx, &deployment, Reason::ServiceDeleted, (Reason::ServiceDeleted.sentence(), None), now)?;
     }
     Ok(())
 }

@@ -105,7 +105,7 @@ async fn respond(request: &Request, state: &AppState, found: FoundDeployment) ->
     let place = found.queue_position.unwrap_or(0);
     let etag = format!("W/\"{}-{place}{}\"", found.deployment.version, if may_see { "d" } else { "" });
     if header(request.headers(), "if-none-match")
-        .is_some_and(|known| known.split(',').any(|tag| tag.trim() == etag))
+        .is_some_and(|known| known.split(',').map(str::trim).any(|tag| tag == "*" || is_same(tag, &etag)))
     {
         return Ok(with_tag(Response::builder().status(StatusCode::NOT_MODIFIED).finish(), &etag));
     }
@@ -126,6 +126,12 @@ fn with_tag(mut response: Response, etag: &str) -> Response {
     response.headers_mut().insert("cache-control", HeaderValue::from_static("private, no-cache"));
     response.headers_mut().append("vary", HeaderValue::from_static("accept, authorization, cookie"));
     response
+}
+
+/// Whether two tags are the same by the weak comparison, which is that of `If-None-Match` (RFC 9110, 8.8.3.2).
+fn is_same(one: &str, other: &str) -> bool {
+    let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
+    opaque(one) == opaque(other)
 }
 
 async fn seen(state: &AppState, found: &FoundDeployment, may_see: bool) -> Result<Seen, Error> {

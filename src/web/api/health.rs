@@ -20,7 +20,9 @@ pub(in crate::web) fn healthz() -> Response {
 /// A cluster that does not answer is said and does not turn it red: calls are still accepted and kept.
 #[handler]
 pub(in crate::web) async fn readyz(request: &Request, state: Data<&AppState>) -> Response {
-    let (is_writable, is_draining) = (state.db().is_ready(), state.is_draining().is_cancelled());
+    // With less space than acceptance needs each call would be refused.
+    let is_writable = state.db().is_ready() && !state.db().is_short_of_space();
+    let is_draining = state.is_draining().is_cancelled();
     let is_ready = is_writable && !is_draining;
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if !Query::parse(request).is_ok_and(|query| query.get("verbose").is_some()) {

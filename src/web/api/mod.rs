@@ -25,8 +25,9 @@ fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
     json_text(status, serde_json::to_string(body).unwrap_or_default())
 }
 
-/// The same with a body that is JSON already.
+/// The same with a body that is JSON already. It ends with a line feed, so that a shell and a CI log show all of it.
 fn json_text(status: StatusCode, body: String) -> Response {
+    let body = body + "\n";
     Response::builder()
         .status(status)
         .header("content-type", "application/json")

@@ -18,14 +18,13 @@ use poem::http::StatusCode;
 
 use crate::domain::random_digits;
 use crate::web::front::Peer;
-use crate::web::front::headers::is_hook_path;
 
 /// Length of an id that a caller may choose, in bytes.
 const REQUEST_ID_MAX: usize = 64;
 /// Digits of an id that we make.
 const REQUEST_ID_DIGITS: usize = 12;
 const ID_ALPHABET: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-/// A peer's refused hook calls make at most one line in this time.
+/// Refusals of one kind to one peer make at most one line in this time.
 const REFUSED_WINDOW: Duration = Duration::from_secs(10);
 /// Peers remembered at once; calls of further ones in the same window are refused without a line.
 const REFUSED_PEERS: usize = 4096;
@@ -59,21 +58,14 @@ fn is_harmless(id: &str) -> bool {
 pub(super) struct Entry {
     pub(super) id: Arc<str>,
     pub(super) method: Method,
-    pub(super) is_hook: bool,
     pub(super) client: Peer,
     pub(super) started: Instant,
 }
 
 impl Entry {
     /// Notes what must be known after the request has gone to its handler.
-    pub(super) fn new(id: String, method: &Method, path: &str, client: Peer) -> Self {
-        Self {
-            id: id.into(),
-            method: method.clone(),
-            is_hook: is_hook_path(path),
-            client,
-            started: Instant::now(),
-        }
+    pub(super) fn new(id: String, method: &Method, client: Peer) -> Self {
+        Self { id: id.into(), method: method.clone(), client, started: Instant::now() }
     }
 
     /// The method; one that the caller made up is not worth a place in the log.
@@ -95,27 +87,44 @@ impl Entry {
 pub(super) fn record(refused: &Refused, entry: &Entry, response: &Response) {
     let status = response.status();
     let mut count = 1;
-    if entry.is_hook && status == StatusCode::UNAUTHORIZED {
-        let Some(calls) = refused.count(entry.client, entry.started) else { return };
+    if status.is_client_error() && is_flood(entry, status) {
+        let Some(calls) = refused.count(entry.client, status, entry.started) else { return };
         count = calls;
     }
     let route = response.data::<PathPattern>().map_or("-", |pattern| &pattern.0);
     let (method, id, client, status_code) = (entry.method(), &*entry.id, entry.client, status.as_u16());
     let duration_us = u64::try_from(entry.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    if status.is_success() && entry.method == Method::GET {
+    let is_look = matches!(entry.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if status.is_success() && is_look {
         tracing::debug!(method, route, status = status_code, duration_us, request.id = id, %client, "request");
     } else {
         tracing::info!(method, route, status = status_code, duration_us, request.id = id, %client, count, "request");
     }
 }
 
-/// Refused hook calls by peer, so that a flood cannot fill the log.
+/// Whether a refusal is of a kind that strangers can send without end.
+fn is_flood(entry: &Entry, status: StatusCode) -> bool {
+    let is_anybodys = matches!(
+        status,
+        StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::BAD_REQUEST
+            | StatusCode::UNAUTHORIZED
+            | StatusCode::URI_TOO_LONG
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            | StatusCode::TOO_MANY_REQUESTS
+    );
+    is_anybodys && entry.client != Peer::Socket
+}
+
+/// Refusals by peer and status, so that a flood cannot fill the log.
 #[derive(Default)]
 pub(super) struct Refused(Mutex<Windows>);
 
 #[derive(Default)]
 struct Windows {
-    of_peer: HashMap<Peer, Window>,
+    of_peer: HashMap<(Peer, StatusCode), Window>,
     /// When the windows that have passed were last thrown away.
     swept: Option<Instant>,
 }
@@ -127,9 +136,9 @@ struct Window {
 
 impl Refused {
     /// Counts a call; gives the calls to report since the last line, or nothing while a line is too recent.
-    fn count(&self, peer: Peer, now: Instant) -> Option<u64> {
+    fn count(&self, peer: Peer, status: StatusCode, now: Instant) -> Option<u64> {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let peer = peer.network();
+        let peer = (peer.network(), status);
         if let Some(window) = windows.of_peer.get_mut(&peer) {
             if is_open(window.since, now) {
                 window.silent += 1;
@@ -158,7 +167,7 @@ impl Windows {
         self.of_peer.retain(|client, window| {
             let is_kept = is_open(window.since, now);
             if !is_kept && window.silent > 0 {
-                tracing::info!(%client, count = window.silent, "refused hook calls");
+                tracing::info!(client = %client.0, status = client.1.as_u16(), count = window.silent, "refused calls");
             }
             is_kept
         });
@@ -208,12 +217,12 @@ mod tests {
         let refused = Refused::default();
         let start = Instant::now();
 
-        assert_eq!(refused.count(peer(1), start), Some(1));
+        assert_eq!(refused.count(peer(1), StatusCode::UNAUTHORIZED, start), Some(1));
         for _ in 0..999 {
-            assert_eq!(refused.count(peer(1), start), None);
+            assert_eq!(refused.count(peer(1), StatusCode::UNAUTHORIZED, start), None);
         }
-        assert_eq!(refused.count(peer(2), start), Some(1));
-        assert_eq!(refused.count(peer(1), start + REFUSED_WINDOW), Some(1000));
+        assert_eq!(refused.count(peer(2), StatusCode::UNAUTHORIZED, start), Some(1));
+        assert_eq!(refused.count(peer(1), StatusCode::UNAUTHORIZED, start + REFUSED_WINDOW), Some(1000));
     }
 
     #[test]
@@ -221,10 +230,12 @@ mod tests {
         let refused = Refused::default();
         let start = Instant::now();
 
-        let lines = (0..10_000).filter(|&number| refused.count(peer(number), start).is_some()).count();
+        let lines = (0..10_000)
+            .filter(|&number| refused.count(peer(number), StatusCode::UNAUTHORIZED, start).is_some())
+            .count();
 
         assert_eq!(lines, REFUSED_PEERS);
-        assert_eq!(refused.count(peer(20_000), start + REFUSED_WINDOW), Some(1));
+        assert_eq!(refused.count(peer(20_000), StatusCode::UNAUTHORIZED, start + REFUSED_WINDOW), Some(1));
         assert_eq!(refused.0.lock().unwrap().of_peer.len(), 1);
     }
 
@@ -232,7 +243,7 @@ mod tests {
     fn a_method_made_up_by_the_caller_is_not_repeated() {
         let made_up = Method::from_bytes(b"JUMP").unwrap();
 
-        assert_eq!(Entry::new(String::new(), &made_up, "/", Peer::Socket).method(), "other");
-        assert_eq!(Entry::new(String::new(), &Method::POST, "/", Peer::Socket).method(), "POST");
+        assert_eq!(Entry::new(String::new(), &made_up, Peer::Socket).method(), "other");
+        assert_eq!(Entry::new(String::new(), &Method::POST, Peer::Socket).method(), "POST");
     }
 }

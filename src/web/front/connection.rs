@@ -12,6 +12,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWrite;
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 use tokio::time::sleep;
 use tokio::time::timeout;
@@ -21,12 +22,12 @@ use tokio_util::sync::CancellationToken;
 use crate::web::front::Front;
 use crate::web::front::Limits;
 use crate::web::front::Peer;
+use crate::web::front::stream::HEAD_MAX;
 use crate::web::front::stream::Stream;
 
-/// Longest request head, in bytes; also the size of hyper's buffers. More is answered 431.
-const HEAD_MAX: usize = 16 * 1024;
-/// Most header lines of a request. More is answered 431.
-const HEADERS_MAX: usize = 64;
+/// Size of hyper's buffers and most header lines for it, in bytes: above our own limits, which answer before.
+const HYPER_HEAD_MAX: usize = 2 * HEAD_MAX;
+const HYPER_HEADERS_MAX: usize = 100;
 /// At the end of service, time for a head that has begun to become a request.
 const HALF_OPEN_GRACE: Duration = Duration::from_millis(250);
 /// Bytes of a caller that sends on after its last answer, before it is cut off.
@@ -50,9 +51,18 @@ where
 {
     let limits = front.limits;
     let Some(mut stream) = first_byte(inner, &limits, &stop).await else { return };
-    let end = converse(&mut stream, peer, front, &stop).await;
+    let head = stream.head();
+    let mut end = converse(&mut stream, peer, Arc::clone(&front), &stop).await;
+    let mut inner = stream.into_inner();
+    if let Some(unreadable) = head.unreadable() {
+        let answer = front.refuse(unreadable, peer);
+        let written = timeout(limits.write, inner.write_all(answer.as_bytes())).await;
+        end = if matches!(written, Ok(Ok(()))) { End::Answered } else { End::Cut };
+        // The caller reads to the end of the answer, not to a reset.
+        drop(inner.shutdown().await);
+    }
     if end == End::Answered {
-        linger(stream.into_inner(), &limits, &stop).await;
+        linger(inner, &limits, &stop).await;
     }
 }
 
@@ -62,7 +72,7 @@ where
 {
     tokio::select! {
         biased;
-        opened = timeout(limits.first_byte, Stream::open(inner, limits.write)) => opened.ok()?,
+        opened = timeout(limits.first_byte, Stream::open(inner, limits.header, limits.write)) => opened.ok()?,
         () = stop.cancelled() => None,
     }
 }
@@ -78,11 +88,22 @@ where
         let head = Arc::clone(&head);
         async move { Ok::<_, Infallible>(front.answer(request, peer, &head).await) }
     });
-    let mut connection = pin!(protocol(&limits).serve_connection(TokioIo::new(stream), service));
+    let idle = front.idle_limit(peer);
+    let mut connection = pin!(protocol(idle).serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         biased;
         ended = connection.as_mut() => return end_of(ended),
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        // Others wait for a place: an idle connection ends, and one at work after its answer.
+        () = front.pressure.notified() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                biased;
+                // Its place is wanted now.
+                _ = connection.as_mut() => return End::Cut,
+                () = stop.cancelled() => {}
+            }
+        }
     }
     let cut = Instant::now() + limits.drain;
     if let Ok(ended) = timeout(HALF_OPEN_GRACE.min(limits.drain), connection.as_mut()).await {
@@ -94,14 +115,17 @@ where
     timeout_at(cut, connection).await.map_or(End::Cut, end_of)
 }
 
-fn protocol(limits: &Limits) -> http1::Builder {
+fn protocol(idle: Duration) -> http1::Builder {
     let mut protocol = http1::Builder::new();
     protocol
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header)
-        .max_buf_size(HEAD_MAX)
-        .max_header_size(HEAD_MAX)
-        .max_headers(HEADERS_MAX);
+        // A head that has begun has a limit of its own.
+        .header_read_timeout(idle)
+        // Who has sent everything may say so, and still gets its answer.
+        .half_close(true)
+        .max_buf_size(HYPER_HEAD_MAX)
+        .max_header_size(HYPER_HEAD_MAX)
+        .max_headers(HYPER_HEADERS_MAX);
     protocol
 }
 

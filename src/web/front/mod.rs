@@ -32,7 +32,9 @@ use poem::Request;
 use poem::RequestParts;
 use poem::Response;
 use poem::endpoint::BoxEndpoint;
+use poem::http::HeaderMap;
 use poem::http::HeaderValue;
+use poem::http::Method;
 use poem::http::Version;
 use poem::http::header;
 use poem::http::request::Parts;
@@ -43,9 +45,11 @@ use rustix::process::Resource;
 use rustix::process::getrlimit;
 use tokio::net::TcpListener;
 use tokio::net::UnixListener;
+use tokio::sync::Notify;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -55,6 +59,7 @@ use crate::web::front::access::Refused;
 use crate::web::front::listen::Listen;
 use crate::web::front::peer_caps::PeerCaps;
 use crate::web::front::stream::Head;
+use crate::web::front::stream::Unreadable;
 use crate::web::front::upload::Upload;
 use crate::web::problem::problem;
 use crate::web::problem::status_of;
@@ -65,6 +70,10 @@ pub use body::discard;
 pub use body::read_limited;
 pub use peer::Peer;
 
+/// Shortest time that a trusted proxy may keep an idle connection.
+const PROXY_KEEP_ALIVE: Duration = Duration::from_mins(5);
+/// A caller that waits for a place asks idle connections for theirs this often.
+const PRESSURE_INTERVAL: Duration = Duration::from_millis(50);
 /// Pause after a failed accept, so that a full table of open files does not make the loop spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections through the Unix socket; their own, so that the command line works under a flood.
@@ -81,8 +90,11 @@ pub struct Limits {
     pub per_peer: usize,
     /// From the accept to the first byte.
     pub first_byte: Duration,
-    /// From the first byte to the end of a head; also from an answer to the end of the next head.
+    /// From the first byte to the end of a head.
     pub header: Duration,
+    /// From an answer to the first byte of the next head. Peers that are trusted proxies have at least
+    /// five minutes, since they hand a connection to whoever comes next.
+    pub keep_alive: Duration,
     /// A body is given up when nothing of it came for this time, and so is a caller that sends on after its last answer.
     pub body_silence: Duration,
     /// The same, however steadily it comes, after this time in all.
@@ -100,6 +112,7 @@ impl Default for Limits {
             per_peer: 256,
             first_byte: Duration::from_secs(5),
             header: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(75),
             body_silence: Duration::from_secs(5),
             body: Duration::from_secs(30),
             write: Duration::from_secs(30),
@@ -130,6 +143,8 @@ pub struct Front {
     is_draining: CancellationToken,
     peers: Arc<PeerCaps>,
     refused: Refused,
+    /// Told when a caller waits for a place.
+    pressure: Notify,
 }
 
 impl Front {
@@ -143,7 +158,16 @@ impl Front {
         let endpoint = endpoint.into_endpoint().map_to_response().boxed();
         let peers = PeerCaps::new(limits.per_peer, trusted_proxies.clone());
         let refused = Refused::default();
-        Arc::new(Self { endpoint, limits, trusted_proxies, https, is_draining, peers, refused })
+        Arc::new(Self {
+            endpoint,
+            limits,
+            trusted_proxies,
+            https,
+            is_draining,
+            peers,
+            refused,
+            pressure: Notify::new(),
+        })
     }
 
     /// Serves TCP until `stop` is cancelled and every connection has ended.
@@ -164,7 +188,9 @@ impl Front {
     async fn serve<L: Listen>(self: Arc<Self>, listener: L, places: usize, stop: CancellationToken) {
         let places = Arc::new(Semaphore::new(places));
         let connections = TaskTracker::new();
-        while let Some((stream, peer, place)) = next_connection(&listener, &places, &stop).await {
+        while let Some((stream, peer, place)) =
+            next_connection(&listener, &places, &self.pressure, &stop).await
+        {
             let Some(peer_place) = self.peers.enter(peer) else {
                 tracing::debug!(%peer, "connection refused: the peer has too many");
                 continue;
@@ -191,7 +217,7 @@ impl Front {
         let version = parts.version;
         let client = peer::client(peer, &parts.headers, &self.trusted_proxies);
         let path = parts.uri.path().to_owned();
-        let entry = Entry::new(access::request_id(&parts.headers), &parts.method, &path, client);
+        let entry = Entry::new(access::request_id(&parts.headers), &parts.method, client);
         let (mut response, is_kept) = match guard::check(&mut parts, head.has_length()) {
             Ok(()) => {
                 parts.extensions.insert(client);
@@ -205,6 +231,11 @@ impl Front {
         head.restart();
         if !is_kept || self.is_draining.is_cancelled() {
             say_close(&mut response, version);
+        } else if version == Version::HTTP_11 {
+            let seconds = self.idle_limit(peer).as_secs();
+            if let Ok(value) = HeaderValue::from_str(&format!("timeout={seconds}")) {
+                response.headers_mut().insert("keep-alive", value);
+            }
         }
         headers::protect(&mut response, &path, self.https);
         if let Ok(id) = HeaderValue::from_str(&entry.id) {
@@ -212,6 +243,43 @@ impl Front {
         }
         access::record(&self.refused, &entry, &response);
         response.into()
+    }
+
+    /// How long a connection of this peer may be idle.
+    fn idle_limit(&self, peer: Peer) -> Duration {
+        let is_proxy = |address| self.trusted_proxies.iter().any(|network| network.contains(&address));
+        match peer {
+            Peer::Tcp(address) if is_proxy(address) => self.limits.keep_alive.max(PROXY_KEEP_ALIVE),
+            _ => self.limits.keep_alive,
+        }
+    }
+
+    /// The answer to a head that is not handed on, as it goes over the wire.
+    fn refuse(&self, unreadable: Unreadable, peer: Peer) -> String {
+        let (code, detail) = match unreadable {
+            Unreadable::Http2 => (Code::HttpVersion, "HTTP/2 is not spoken here; ask for HTTP/1.1"),
+            Unreadable::Tls => (
+                Code::NotATextProtocol,
+                "TLS was sent to a port of plain HTTP; say http://, or ask the proxy that ends TLS",
+            ),
+            Unreadable::TargetTooLong => {
+                (Code::UriTooLong, "path and query together must not be longer than 8192 bytes")
+            }
+            Unreadable::TooLarge => {
+                (Code::HeadTooLarge, "a request has at most 32 KiB of head and 64 header lines")
+            }
+        };
+        let entry = Entry::new(access::request_id(&HeaderMap::new()), &Method::GET, peer);
+        let (status, body) = (status_of(code.class()), problem(code, detail, None, &[]));
+        access::record(&self.refused, &entry, &Response::builder().status(status).finish());
+        let reason = status.canonical_reason().unwrap_or_default();
+        format!(
+            "HTTP/1.1 {} {reason}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\n\
+             X-Request-Id: {}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n{body}",
+            status.as_u16(),
+            body.len(),
+            entry.id,
+        )
     }
 
     async fn call(&self, parts: Parts, upload: Upload, entry: &Entry) -> Response {
@@ -242,16 +310,22 @@ fn places_within_open_files() -> usize {
     files.map_or(usize::MAX, |files| files.saturating_sub(SOCKET_CONNECTIONS + FILES_KEPT).max(1))
 }
 
-/// Waits for a place and then for a connection; none once `stop` is cancelled.
+/// Waits for a connection and then for a place for it; none once `stop` is cancelled.
 async fn next_connection<L: Listen>(
     listener: &L,
     places: &Arc<Semaphore>,
+    pressure: &Notify,
     stop: &CancellationToken,
 ) -> Option<(L::Stream, Peer, OwnedSemaphorePermit)> {
     let accept = async {
-        let place = Arc::clone(places).acquire_owned().await.ok()?;
         let (stream, peer) = accept(listener).await;
-        Some((stream, peer, place))
+        loop {
+            let place = Arc::clone(places).acquire_owned();
+            match timeout(PRESSURE_INTERVAL, place).await {
+                Ok(place) => return Some((stream, peer, place.ok()?)),
+                Err(_) => pressure.notify_waiters(),
+            }
+        }
     };
     tokio::select! {
         biased;
@@ -336,19 +410,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_accepted_without_a_place_nor_after_the_stop() {
+    async fn one_connection_waits_for_a_place_and_none_is_taken_after_the_stop() {
         let listener = Failing::new(Vec::new());
         let places = Arc::new(Semaphore::new(1));
         let stop = CancellationToken::new();
-        let held = next_connection(&listener, &places, &stop).await;
+        let held = next_connection(&listener, &places, &Notify::new(), &stop).await;
 
-        let waiting = timeout(Duration::from_millis(20), next_connection(&listener, &places, &stop)).await;
-        assert!(waiting.is_err() && listener.asked.load(Ordering::SeqCst) == 1);
+        let waiting =
+            timeout(Duration::from_millis(20), next_connection(&listener, &places, &Notify::new(), &stop))
+                .await;
+        assert!(waiting.is_err() && listener.asked.load(Ordering::SeqCst) == 2);
 
         drop(held);
-        assert!(next_connection(&listener, &places, &stop).await.is_some());
+        assert!(next_connection(&listener, &places, &Notify::new(), &stop).await.is_some());
         stop.cancel();
-        assert!(next_connection(&listener, &places, &stop).await.is_none());
+        assert!(next_connection(&listener, &places, &Notify::new(), &stop).await.is_none());
     }
 
     #[test]

@@ -62,12 +62,12 @@ pub(super) fn client(peer: Peer, headers: &HeaderMap, trusted: &[IpNet]) -> Peer
 
 fn hops(headers: &HeaderMap) -> Vec<&str> {
     if headers.contains_key("x-forwarded-for") {
-        return entries(headers, "x-forwarded-for").collect();
+        return entries(headers, "x-forwarded-for").filter(|entry| !entry.is_empty()).collect();
     }
     entries(headers, header::FORWARDED.as_str()).map(forwarded_for).collect()
 }
 
-/// The comma-separated entries of all lines of a header, in order; an unreadable line is one empty entry.
+/// The comma-separated entries of all lines of a header, in order; of an unreadable line nothing is left.
 fn entries<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h str> {
     let lines = headers.get_all(name).into_iter();
     lines.flat_map(|line| line.to_str().unwrap_or_default().split(',')).map(str::trim)
@@ -124,6 +124,8 @@ mod tests {
             ("::ffff:192.0.2.9", "192.0.2.9"),
             ("[2001:db8::1]:443, fd00::2", "2001:db8::1"),
             ("10.9.9.9, 10.2.3.4", "10.9.9.9"),
+            ("192.0.2.9,", "192.0.2.9"),
+            ("192.0.2.9, , 10.1.1.1", "192.0.2.9"),
             ("6.6.6.6, unknown", "10.0.0.1"),
             ("6.6.6.6, unknown, 10.2.3.4", "10.2.3.4"),
             ("", "10.0.0.1"),

@@ -17,6 +17,8 @@ use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 use tokio::time::sleep;
 
+use crate::web::front::guard::TARGET_MAX;
+
 const LENGTH_NAME: &[u8] = b"content-length";
 
 /// What the bytes of the present request head show.
@@ -27,6 +29,26 @@ const LENGTH_NAME: &[u8] = b"content-length";
 #[derive(Default)]
 pub(super) struct Head(Mutex<Scan>);
 
+/// Most bytes of a head.
+pub(super) const HEAD_MAX: usize = 32 * 1024;
+/// Most header lines of a head.
+const LINES_MAX: usize = 64;
+/// Bytes of the first line beside its target: the longest method that is served, blanks and version.
+const FIRST_LINE_REST: usize = 32;
+/// What begins a connection of HTTP/2.
+const HTTP_2: &[u8] = b"PRI * HTTP/2.0";
+/// First byte of a TLS handshake.
+const TLS: u8 = 0x16;
+
+/// Why a head is not handed on to hyper, whose own answers would say nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    Http2,
+    Tls,
+    TargetTooLong,
+    TooLarge,
+}
+
 impl Head {
     /// True where a Content-Length line has been seen in the present head.
     pub(super) fn has_length(&self) -> bool {
@@ -36,6 +58,11 @@ impl Head {
     /// True where a head has begun and not ended.
     pub(super) fn is_half_open(&self) -> bool {
         self.scan().stage == Stage::Within
+    }
+
+    /// Why the present head goes no further.
+    pub(super) fn unreadable(&self) -> Option<Unreadable> {
+        self.scan().unreadable
     }
 
     /// Says that the request has its answer, so that the next byte belongs to a new head.
@@ -64,13 +91,25 @@ struct Scan {
     column: usize,
     /// The present line, as far as it has come, is not a Content-Length.
     differs: bool,
+    /// Bytes and lines of the head.
+    bytes: usize,
+    lines: usize,
+    /// The present line is HTTP/2's first, as far as it has come.
+    is_other_protocol: bool,
+    unreadable: Option<Unreadable>,
 }
 
 impl Scan {
     fn feed(&mut self, bytes: &[u8]) {
         for &byte in bytes {
+            if self.stage == Stage::Past || self.unreadable.is_some() {
+                return;
+            }
+            self.bytes += 1;
+            if self.bytes > HEAD_MAX {
+                self.unreadable = Some(Unreadable::TooLarge);
+            }
             match byte {
-                _ if self.stage == Stage::Past => return,
                 b'\r' => {}
                 b'\n' => self.end_line(),
                 _ => self.advance(byte),
@@ -81,13 +120,32 @@ impl Scan {
     fn end_line(&mut self) {
         if self.stage == Stage::Within && self.column == 0 {
             self.stage = Stage::Past;
+        } else if self.stage == Stage::Within {
+            self.lines += 1;
+            // The first line is no header.
+            if self.lines > LINES_MAX + 1 {
+                self.unreadable = Some(Unreadable::TooLarge);
+            }
         }
         self.column = 0;
         self.differs = false;
     }
 
     fn advance(&mut self, byte: u8) {
-        self.stage = Stage::Within;
+        if self.stage == Stage::Before {
+            (self.stage, self.is_other_protocol) = (Stage::Within, true);
+            if byte == TLS {
+                self.unreadable = Some(Unreadable::Tls);
+            }
+        }
+        if self.lines == 0 {
+            self.is_other_protocol &= HTTP_2.get(self.column) == Some(&byte);
+            if self.is_other_protocol && self.column + 1 == HTTP_2.len() {
+                self.unreadable = Some(Unreadable::Http2);
+            } else if self.column > TARGET_MAX + FIRST_LINE_REST {
+                self.unreadable = Some(Unreadable::TargetTooLong);
+            }
+        }
         if !self.differs {
             let expected = LENGTH_NAME.get(self.column);
             self.has_length |= expected.is_none() && byte == b':';
@@ -107,15 +165,30 @@ pub(super) struct Stream<S> {
     head: Arc<Head>,
     write_limit: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// From the first byte of a head to its end.
+    head_limit: Duration,
+    slow: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
     /// Waits for the first byte; none where the caller leaves without one.
     ///
     /// Reading it is the one sure sign: right after the accept a socket counts as readable in any case.
-    pub(super) async fn open(mut inner: S, write_limit: Duration) -> Option<Self> {
-        let first = inner.read_u8().await.ok()?;
-        Some(Self { inner, first: Some(first), head: Arc::default(), write_limit, stalled: None })
+    pub(super) async fn open(mut inner: S, head_limit: Duration, write_limit: Duration) -> Option<Self> {
+        let first = Some(inner.read_u8().await.ok()?);
+        let head = Arc::default();
+        Some(Self { inner, first, head, write_limit, stalled: None, head_limit, slow: None })
+    }
+
+    /// A head that has begun may not take longer than its limit. An idle connection has no such head.
+    fn limit_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.head.is_half_open() {
+            self.slow = None;
+            return Poll::Pending;
+        }
+        let limit = self.head_limit;
+        let slow = self.slow.get_or_insert_with(|| Box::pin(sleep(limit)));
+        slow.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// What has been seen of the present head; valid as long as the connection.
@@ -143,7 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -157,7 +230,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
         }
         let read = Pin::new(&mut this.inner).poll_read(context, buffer);
         this.head.scan().feed(&buffer.filled()[old..]);
-        if is_first { Poll::Ready(Ok(())) } else { read }
+        if this.head.unreadable().is_some() {
+            buffer.set_filled(old);
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        let slow = this.limit_head(context);
+        if is_first {
+            Poll::Ready(Ok(()))
+        } else if read.is_pending() {
+            slow
+        } else {
+            read
+        }
     }
 }
 
@@ -187,7 +271,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(context)
+        let this = self.get_mut();
+        // There is an answer of ours to come.
+        if this.head.unreadable().is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut this.inner).poll_shutdown(context)
     }
 }
 
@@ -252,7 +341,7 @@ mod tests {
         caller.write_all(b"hello").await.unwrap();
         caller.shutdown().await.unwrap();
 
-        let mut stream = Stream::open(server, Duration::from_secs(1)).await.unwrap();
+        let mut stream = Stream::open(server, Duration::from_secs(1), Duration::from_secs(1)).await.unwrap();
 
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await.unwrap();
@@ -264,7 +353,7 @@ mod tests {
         let (mut caller, server) = duplex(64);
         caller.write_all(b"h").await.unwrap();
 
-        let mut stream = Stream::open(server, Duration::from_secs(1)).await.unwrap();
+        let mut stream = Stream::open(server, Duration::from_secs(1), Duration::from_secs(1)).await.unwrap();
 
         assert_eq!(timeout(PATIENCE, stream.read(&mut [0; 8])).await.unwrap().unwrap(), 1);
     }
@@ -273,7 +362,8 @@ mod tests {
     async fn a_caller_that_takes_nothing_is_cut_off() {
         let (mut caller, server) = duplex(8);
         caller.write_all(b"h").await.unwrap();
-        let mut stream = Stream::open(server, Duration::from_millis(20)).await.unwrap();
+        let mut stream =
+            Stream::open(server, Duration::from_secs(1), Duration::from_millis(20)).await.unwrap();
 
         let error = timeout(PATIENCE, stream.write_all(&[0; 64])).await.unwrap().unwrap_err();
 

@@ -54,7 +54,10 @@ async fn a_cancelled_running_deployment_is_told_to_stop_and_ends() {
 
     assert_eq!((answer.status, answer.json()["status"].as_str()), (202, Some("building")));
     assert_eq!(server.end_of(&id).await, "failed/cancelled");
-    assert!(server.deployment(&id).await["message"].as_str().unwrap().contains("token admin"));
+    let seen = server.admin.get(&format!("/deployments/{id}")).await.json();
+    let told = server.deployment(&id).await;
+    assert_eq!((&told["message"], &told["detail"]), (&json!("cancelled"), &json!(null)));
+    assert!(seen["detail"].as_str().unwrap().starts_with("cancelled by token admin"), "{seen}");
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ async fn a_header_that_trickles_is_closed_in_spite_of_its_bytes() {
 
 #[tokio::test]
 async fn a_connection_kept_alive_is_closed_when_idle() {
-    let server = Server::limited(short_header()).await;
+    let server = Server::limited(Limits { keep_alive: SHORT, ..unlimited() }).await;
     let mut caller = server.call().await;
     let start = Instant::now();
     caller.send(HELLO).await;
@@ -73,15 +73,18 @@ async fn a_caller_that_takes_no_answer_is_cut_off() {
 }
 
 #[tokio::test]
-async fn more_than_16_kib_of_headers_are_431() {
+async fn more_than_32_kib_of_headers_are_431() {
     let server = Server::start().await;
     let request =
         |bytes: usize| format!("GET /hello HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "a".repeat(bytes));
     let rest = request(0).len();
 
-    assert_eq!(server.answer_to(&request(16 * 1024 - rest)).await.status(), 200);
-    assert_eq!(server.answer_to(&request(16 * 1024 - rest + 1)).await.status(), 431);
-    assert_eq!(server.answer_to(&request(17 * 1024)).await.status(), 431);
+    assert_eq!(server.answer_to(&request(32 * 1024 - rest)).await.status(), 200);
+    for bytes in [32 * 1024 - rest + 1, 200 * 1024] {
+        let answer = server.answer_to(&request(bytes)).await;
+        assert_eq!((answer.status(), answer.code().as_str()), (431, "head_too_large"));
+        assert!(answer.header("x-request-id").is_some() && answer.header("connection") == Some("close"));
+    }
 }
 
 #[tokio::test]
@@ -91,7 +94,63 @@ async fn more_than_64_headers_are_431() {
         |count: usize| format!("GET /hello HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(count - 1));
 
     assert_eq!(server.answer_to(&request(64)).await.status(), 200);
-    assert_eq!(server.answer_to(&request(65)).await.status(), 431);
+    let answer = server.answer_to(&request(65)).await;
+    assert_eq!((answer.status(), answer.code().as_str()), (431, "head_too_large"));
+}
+
+#[tokio::test]
+async fn a_target_beyond_8_kib_is_414() {
+    let server = Server::start().await;
+    for bytes in [9 * 1024, 100 * 1024] {
+        let answer =
+            server.answer_to(&format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(bytes))).await;
+        assert_eq!((answer.status(), answer.code().as_str()), (414, "uri_too_long"));
+    }
+}
+
+#[tokio::test]
+async fn another_protocol_is_told_at_once_which_one_is_spoken() {
+    let server = Server::start().await;
+
+    let http2 = server.answer_to("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    let tls = server.answer_to("\u{16}\u{3}\u{1}\u{2}").await;
+
+    assert_eq!((http2.status(), http2.code().as_str()), (505, "http_version"));
+    assert_eq!((tls.status(), tls.code().as_str()), (400, "not_http"));
+}
+
+/// Who has sent everything may close its half.
+#[tokio::test]
+async fn a_caller_that_has_closed_its_half_is_answered() {
+    let server = Server::start().await;
+    for _ in 0..20 {
+        let mut caller = server.call().await;
+        caller.send(HELLO).await;
+        caller.0.shutdown().await.unwrap();
+        assert_eq!(caller.answer().await.body, "hello");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_says_how_long_its_connection_is_kept() {
+    let server = Server::start().await;
+
+    let answer = server.answer_to(HELLO).await;
+
+    assert_eq!(answer.header("keep-alive"), Some("timeout=75"));
+}
+
+#[tokio::test]
+async fn an_idle_connection_gives_its_place_to_who_waits_for_one() {
+    let server = Server::limited(Limits { connections: 1, ..unlimited() }).await;
+    let mut idle = server.call().await;
+    idle.send(HELLO).await;
+    idle.answer().await;
+
+    let answer = server.answer_to(HELLO).await;
+
+    assert_eq!(answer.body, "hello");
+    assert_eq!(idle.closed().await, b"");
 }
 
 #[tokio::test]
@@ -108,7 +167,7 @@ async fn the_cap_on_connections_pauses_accepts_and_recovers() {
     waiting.send(HELLO).await;
     assert!(timeout(SHORT, waiting.0.readable()).await.is_err(), "the third waits");
 
-    drop(held.pop());
+    server.gate.open.add_permits(1);
 
     assert_eq!(waiting.answer().await.body, "hello");
 }

@@ -99,7 +99,7 @@ async fn a_path_that_is_no_text_is_refused() {
 #[tokio::test]
 async fn a_long_target_is_refused() {
     let server = Server::start().await;
-    let query = "a".repeat(2048 - "/hello?".len());
+    let query = "a".repeat(8192 - "/hello?".len());
 
     let answer = server.answer_to(&format!("GET /hello?{query} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
 

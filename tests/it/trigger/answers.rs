@@ -17,7 +17,7 @@ async fn the_body_has_the_five_keys_in_their_order_and_nothing_else() {
     let id = answer.id();
     let expected = format!(
         "{{\"deploymentId\":\"{id}\",\"service\":\"api\",\"status\":\"queued\",\"branch\":\"dev\",\
-         \"dashboardUrl\":\"http://dashboard.test/deploys/{id}\"}}"
+         \"dashboardUrl\":\"http://dashboard.test/deploys/{id}\"}}\n"
     );
     assert_eq!(answer.text(), expected);
 }

@@ -12,7 +12,7 @@ async fn a_dry_run_says_what_would_be_deployed() {
     let answer = hook.post("dry_run=true&branch=dev&clear_cache").await;
 
     let expected = "{\"dryRun\":true,\"wouldDeploy\":true,\"service\":\"api\",\"branch\":\"dev\",\"commit\":null,\
-                    \"clearCache\":true,\"joins\":null,\"failed\":[]}";
+                    \"clearCache\":true,\"joins\":null,\"failed\":[]}\n";
     assert_eq!((answer.status, answer.text().as_str()), (200, expected));
 }
 

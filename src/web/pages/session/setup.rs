@@ -73,9 +73,7 @@ fn checks(state: &AppState) -> Vec<Check> {
     } else {
         check(false, "Database cannot be written.", "Look at the server’s log.".to_owned())
     }];
-    let host = public.split_once("://").map_or(public, |(_, host)| host);
-    let is_loopback = ["127.", "localhost", "[::1]"].iter().any(|own| host.starts_with(own));
-    all.push(if is_loopback {
+    all.push(if state.urls().is_public_loopback() {
         let detail = format!("CI cannot reach {public}. Start the server with --public-url.");
         check(false, "Public URL is a loopback address.", detail)
     } else {
