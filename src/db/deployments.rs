@@ -185,10 +185,10 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result
     const SQL: &str = "
         INSERT INTO deployments (id, service_id, trigger, hook_id, hook_generation, origin_id, who_way, who_name, branch,
                                  commit_id, commit_requested, clear_cache, note, cache_epoch, image, ignored_parameters,
-                                 executor, status, created_at_ms)
+                                 executor, status, created_at_ms, waits_since_ms)
         VALUES (:id, :service_id, :trigger, :hook_id, :hook_generation, :origin_id, :who_way, :who_name, :branch,
                 :commit_id, :commit_requested, :clear_cache, :note, :cache_epoch, :image, :ignored_parameters,
-                :executor, 'queued', :created_at_ms)";
+                :executor, 'queued', :created_at_ms, :created_at_ms)";
     let cache_epoch = cache_epoch(tx, &new.service_id, new.clear_cache)?;
     let id = DeploymentId::generate(now);
     tx.conn().prepare_cached(SQL)?.execute(named_params! {

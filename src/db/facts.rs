@@ -41,14 +41,14 @@ pub fn instance_id(tx: &Tx<'_>) -> Result<String, Error> {
     Ok(id)
 }
 
-fn find(reader: &Reader<'_>, name: &str) -> Result<Option<String>, Error> {
+pub(super) fn find(reader: &Reader<'_>, name: &str) -> Result<Option<String>, Error> {
     const SQL: &str = "SELECT value FROM facts WHERE name = :name";
     let value =
         reader.conn().prepare_cached(SQL)?.query_row(named_params! { ":name": name }, |row| row.get(0));
     Ok(value.optional()?)
 }
 
-fn set(tx: &Tx<'_>, name: &str, value: &str) -> Result<(), Error> {
+pub(super) fn set(tx: &Tx<'_>, name: &str, value: &str) -> Result<(), Error> {
     const SQL: &str = "
         INSERT INTO facts (name, value)
         VALUES (:name, :value)

@@ -33,6 +33,7 @@ mod store;
 #[cfg(test)]
 mod testing;
 pub mod tokens;
+pub mod waiting;
 mod writer;
 
 use std::fs::File;

@@ -183,7 +183,7 @@ pub fn running(reader: &Reader<'_>) -> Result<Vec<Deployment>, Error> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// At most 100 queued deployments that cannot run any more: accepted before `before`, or for an executor that this
+/// At most 100 queued deployments that cannot run any more: waiting since before `before`, or for an executor that this
 /// server lacks.
 pub fn overdue(
     reader: &Reader<'_>,
@@ -193,7 +193,7 @@ pub fn overdue(
     let sql = format!(
         "{SELECT}
           WHERE d.status = 'queued'
-            AND (d.created_at_ms < :before
+            AND (d.waits_since_ms < :before
                  OR d.executor NOT IN (SELECT value FROM json_each(:available)))
           ORDER BY d.sequence
           LIMIT 100"

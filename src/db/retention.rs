@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use rusqlite::named_params;
 
-use super::{Error, Tx, idempotency};
+use super::{Error, Reader, Tx, idempotency};
 use crate::domain::{DeploymentId, Timestamp};
 
 /// Most rows of one table in one closure.
 const ROWS: u32 = 100;
 /// Calls of a hook that are kept beside the accepted ones.
 const CALLS_PER_HOOK: u32 = 50;
+
+/// Deployments of which a fifth is many.
+const ENOUGH_TO_TELL: u32 = 20;
 
 /// What is kept.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +26,18 @@ pub struct Limits {
     pub logs: Duration,
     /// Of all logs together at most so many bytes; the oldest go first.
     pub logs_bytes: u64,
+}
+
+/// Whether more than a fifth of all ended deployments are older than what is kept, and there are enough to tell.
+pub fn is_much_due(reader: &Reader<'_>, limits: &Limits, now: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "
+        SELECT count(*) >= :enough
+               AND 5 * count(*) FILTER (WHERE created_at_ms < :oldest) > count(*)
+          FROM deployments
+         WHERE status IN ('succeeded', 'failed')";
+    let oldest = now.minus(limits.deployments.max(idempotency::KEPT)).as_millis();
+    let params = named_params! { ":enough": ENOUGH_TO_TELL, ":oldest": oldest };
+    Ok(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
 }
 
 /// Deletes some deployments that are old, final, not among the last of their service and not what it serves; none

@@ -74,6 +74,7 @@ CREATE TABLE deployments (
   superseded_by      TEXT,
   cancel_reason      TEXT,
   created_at_ms      INTEGER NOT NULL,
+  waits_since_ms     INTEGER NOT NULL,
   started_at_ms      INTEGER,
   stop_at_ms         INTEGER,
   finished_at_ms     INTEGER,

@@ -6,6 +6,7 @@ mod checks;
 mod executors;
 mod follow;
 mod health;
+mod limits;
 mod persist;
 mod reconcile;
 mod record;
@@ -30,6 +31,7 @@ use crate::executor::Executor;
 pub use executors::Executors;
 
 use health::Health;
+use limits::Limits;
 use stop::{Stop, due_to_stop};
 
 /// Longest time between two looks at the tables.
@@ -72,6 +74,7 @@ struct Inner<E> {
     settings: Settings,
     executors: Executors<E>,
     health: Health,
+    limits: Limits,
     /// Told when a run in a cluster has ended, as far as this process knows.
     has_ended: Notify,
     running: Mutex<HashMap<DeploymentId, Running>>,
@@ -95,6 +98,7 @@ impl<E: Executor> Dispatcher<E> {
                 settings,
                 executors,
                 health: Health::default(),
+                limits: Limits::default(),
                 has_ended: Notify::new(),
                 running: Mutex::new(HashMap::new()),
                 tasks: TaskTracker::new(),
@@ -154,6 +158,7 @@ impl<E: Executor> Dispatcher<E> {
     /// # Errors
     /// Where the database does not answer; the next tick tries again.
     pub async fn tick(&self) -> Result<(), db::Error> {
+        self.inner.limits.keep(&self.inner.db, &self.inner.clock).await?;
         self.end_overdue().await?;
         self.stop_runs().await?;
         while !self.inner.is_draining.is_cancelled() {

@@ -16,6 +16,7 @@ impl<E: Executor> Dispatcher<E> {
     /// # Errors
     /// Where the database does not answer; what is settled by then stays so.
     pub async fn recover(&self) -> Result<(), db::Error> {
+        self.inner.limits.begin(&self.inner.db, &self.inner.clock).await?;
         for deployment in self.inner.db.core().read(queue::running).await? {
             // The database did not answer in the middle of this, and it is done again.
             if self.inner.running().contains_key(&deployment.id) {

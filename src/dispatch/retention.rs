@@ -5,18 +5,37 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::db::retention::{Limits, delete_deployments, delete_oldest_log, delete_small_rows, forget_logs};
+use crate::db::retention::{
+    Limits, delete_deployments, delete_oldest_log, delete_small_rows, forget_logs, is_much_due,
+};
 use crate::db::{Db, Error};
-use crate::domain::Clock;
+use crate::domain::{Clock, Timestamp};
 
 /// Time between two sweeps.
 const INTERVAL: Duration = Duration::from_mins(10);
+/// How long the clock has to be right before much is deleted, and by how much it may be wrong.
+const TRUSTED_AFTER: Duration = Duration::from_hours(1);
+const MAX_DRIFT: Duration = Duration::from_mins(1);
 /// Pause where something waits for the database.
 const YIELD_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Sweeps now and then until `stop`.
 pub async fn run(db: Arc<Db>, clock: Clock, limits: Limits, stop: CancellationToken) {
+    let began = (clock.now(), clock.steady());
     loop {
+        let is_to_wait = is_to_wait(&db, &clock, &limits, began).await.unwrap_or_else(|error| {
+            tracing::warn!(error = %error, "what is no longer kept could not be counted");
+            true
+        });
+        if is_to_wait {
+            tracing::warn!(
+                "much would be deleted as old; waiting until the clock has been right for an hour"
+            );
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => continue,
+                () = stop.cancelled() => return,
+            }
+        }
         // What one closure deletes is whole, so that the sweep may end between any two of them.
         let swept = tokio::select! {
             swept = sweep(&db, &clock, &limits) => swept,
@@ -30,6 +49,22 @@ pub async fn run(db: Arc<Db>, clock: Clock, limits: Limits, stop: CancellationTo
             () = stop.cancelled() => return,
         }
     }
+}
+
+/// Whether so much would go at once that the clock may be wrong: it has to agree with the steady one for an hour first.
+async fn is_to_wait(
+    db: &Db,
+    clock: &Clock,
+    limits: &Limits,
+    (wall, steady): (Timestamp, Duration),
+) -> Result<bool, Error> {
+    let (now, passed) = (clock.now(), clock.steady().saturating_sub(steady));
+    let drift = now.as_millis().abs_diff(wall.plus(passed).as_millis());
+    if passed >= TRUSTED_AFTER && u128::from(drift) <= MAX_DRIFT.as_millis() {
+        return Ok(false);
+    }
+    let limits = *limits;
+    db.core().read(move |reader| is_much_due(reader, &limits, now)).await
 }
 
 /// Deletes all that is due, a few rows at a time.

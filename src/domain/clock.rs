@@ -1,9 +1,9 @@
-//! Wall-clock time as the product stores and shows it.
+//! Wall-clock time as the product stores and shows it, and the steady time by which limits run.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Invalid;
 
@@ -100,31 +100,58 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
 /// Where the time comes from: the machine, or a value that a test moves.
 #[derive(Debug, Clone, Default)]
 pub enum Clock {
-    /// The machine's wall clock.
+    /// The machine's clocks.
     #[default]
     System,
-    /// Stands still until `advance` is called; clones share the value.
-    Fixed(Arc<AtomicI64>),
+    /// Stands still until `advance` is called; clones share the values.
+    Fixed(Arc<Moved>),
+}
+
+/// The times of a clock that a test moves, in milliseconds.
+#[derive(Debug)]
+pub struct Moved {
+    wall: AtomicI64,
+    steady: AtomicI64,
 }
 
 impl Clock {
     /// A clock that stands at `at`.
     pub fn fixed(at: Timestamp) -> Self {
-        Self::Fixed(Arc::new(AtomicI64::new(at.0)))
+        Self::Fixed(Arc::new(Moved { wall: AtomicI64::new(at.0), steady: AtomicI64::new(0) }))
     }
 
-    /// The present moment.
+    /// The present moment by the wall clock, which somebody may set.
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => Timestamp(system_millis()),
-            Self::Fixed(ms) => Timestamp(ms.load(Ordering::SeqCst)),
+            Self::Fixed(moved) => Timestamp(moved.wall.load(Ordering::SeqCst)),
         }
     }
 
-    /// Moves a fixed clock forward; does nothing to the machine's.
+    /// Time since this process first asked, which nobody sets.
+    pub fn steady(&self) -> Duration {
+        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        match self {
+            Self::System => BEGAN.elapsed(),
+            Self::Fixed(moved) => {
+                Duration::from_millis(u64::try_from(moved.steady.load(Ordering::SeqCst)).unwrap_or(0))
+            }
+        }
+    }
+
+    /// Lets time pass on a fixed clock; does nothing to the machine's.
     pub fn advance(&self, span: Duration) {
-        if let Self::Fixed(ms) = self {
-            ms.fetch_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        if let Self::Fixed(moved) = self {
+            let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+            moved.wall.fetch_add(span, Ordering::SeqCst);
+            moved.steady.fetch_add(span, Ordering::SeqCst);
+        }
+    }
+
+    /// Sets a fixed wall clock forward or back, in milliseconds, without any time passing.
+    pub fn set_by(&self, millis: i64) {
+        if let Self::Fixed(moved) = self {
+            moved.wall.fetch_add(millis, Ordering::SeqCst);
         }
     }
 }

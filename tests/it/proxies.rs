@@ -41,7 +41,7 @@ impl Proxy {
         let mut command = Command::new(program);
         command.args(arguments).arg(&file).current_dir(folder.path()).stdin(Stdio::null());
         command.stdout(said.try_clone().unwrap()).stderr(said);
-        if Command::new(program).arg("-v").output().is_err() {
+        if Command::new(program).arg("version").output().is_err() {
             eprintln!("LEFT OUT, since {program} is missing: strangers and callers behind it");
             return None;
         }
@@ -85,51 +85,65 @@ impl Proxy {
     }
 }
 
-/// One process that keeps up to 16 connections.
+/// The block for a proxy in the documentation.
+fn block(proxy: &str) -> &'static str {
+    let text = include_str!("../../docs/PROXIES.md");
+    let (_, rest) = text.split_once(&format!("```{proxy}\n")).unwrap();
+    rest.split_once("```").unwrap().0
+}
+
+/// The block with the places of the test in it, each of which it has to have.
+fn placed(proxy: &str, places: &[(&str, String)]) -> String {
+    let mut text = block(proxy).to_owned();
+    for (place, own) in places {
+        assert!(text.contains(place), "{proxy}: {place}");
+        text = text.replace(place, own);
+    }
+    text
+}
+
 fn nginx(folder: &Path, server: SocketAddr) -> String {
     let folder = folder.display();
     let bodies = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let bodies: String = bodies.map(|kind| format!("{kind}_temp_path {folder}/{kind};\n")).concat();
+    let own = placed(
+        "nginx",
+        &[
+            ("127.0.0.1:8080", server.to_string()),
+            ("listen 443 ssl", format!("listen unix:{folder}/socket")),
+            ("ssl_certificate /etc/ssl/deploy.example.com.pem;", String::new()),
+            ("ssl_certificate_key /etc/ssl/deploy.example.com.key;", String::new()),
+        ],
+    );
     format!(
-        "daemon off;
-        master_process off;
-        pid {folder}/pid;
+        "daemon off; master_process off; pid {folder}/pid;
         events {{ worker_connections 256; }}
-        http {{
-            access_log off;
-            {bodies}
-            upstream hooks {{ server {server}; keepalive 16; }}
-            server {{
-                listen unix:{folder}/socket;
-                location / {{
-                    proxy_pass http://hooks;
-                    proxy_read_timeout 5m;
-                    proxy_http_version 1.1;
-                    proxy_set_header Connection \"\";
-                    proxy_request_buffering off;
-                }}
-            }}
-        }}"
+        http {{ {bodies} {own} }}"
     )
 }
 
 fn haproxy(folder: &Path, server: SocketAddr) -> String {
-    format!(
-        "global
-            nbthread 1
-        defaults
-            mode http
-            timeout connect 5m
-            timeout client 5m
-            timeout server 5m
-            http-reuse always
-        frontend callers
-            bind unix@{}
-            default_backend hooks
-        backend hooks
-            server one {server}\n",
-        folder.join("socket").display()
-    )
+    let socket = folder.join("socket");
+    let own = placed(
+        "haproxy",
+        &[
+            ("127.0.0.1:8080", server.to_string()),
+            ("bind :443 ssl crt /etc/ssl/deploy.example.com.pem", format!("bind unix@{}", socket.display())),
+        ],
+    );
+    format!("global\n    nbthread 1\ndefaults\n    http-reuse always\n{own}")
+}
+
+fn caddy(folder: &Path, server: SocketAddr) -> String {
+    let socket = folder.join("socket");
+    let own = placed(
+        "caddy",
+        &[
+            ("127.0.0.1:8080", server.to_string()),
+            ("deploy.example.com {", format!("http:// {{\n    bind unix/{}", socket.display())),
+        ],
+    );
+    format!("{{\n    admin off\n}}\n{own}")
 }
 
 /// Callers with a good token among strangers with a wrong one; each gets the server's own answer, every time.
@@ -169,6 +183,17 @@ async fn a_strangers_body_costs_no_caller_behind_haproxy_an_answer() {
     let arguments = ["-db", "-f"];
     let Some(proxy) = Proxy::start("haproxy", &arguments, |folder| haproxy(folder, server.address)).await
     else {
+        return;
+    };
+
+    nobody_is_lost(&server, &proxy).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_strangers_body_costs_no_caller_behind_caddy_an_answer() {
+    let server = TestServer::with(Options::roomy()).await;
+    let arguments = ["run", "--adapter", "caddyfile", "--config"];
+    let Some(proxy) = Proxy::start("caddy", &arguments, |folder| caddy(folder, server.address)).await else {
         return;
     };
 

@@ -121,8 +121,6 @@ fn protocol(idle: Duration) -> http1::Builder {
         .timer(TokioTimer::new())
         // A head that has begun has a limit of its own.
         .header_read_timeout(idle)
-        // Who has sent everything may say so, and still gets its answer.
-        .half_close(true)
         .max_buf_size(HYPER_HEAD_MAX)
         .max_header_size(HYPER_HEAD_MAX)
         .max_headers(HYPER_HEADERS_MAX);

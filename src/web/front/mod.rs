@@ -9,10 +9,12 @@ mod body;
 mod connection;
 mod guard;
 mod headers;
+mod limits;
 mod listen;
 mod peer;
 mod peer_caps;
 mod stream;
+mod unreadable;
 mod upload;
 
 use std::any::Any;
@@ -32,9 +34,7 @@ use poem::Request;
 use poem::RequestParts;
 use poem::Response;
 use poem::endpoint::BoxEndpoint;
-use poem::http::HeaderMap;
 use poem::http::HeaderValue;
-use poem::http::Method;
 use poem::http::Version;
 use poem::http::header;
 use poem::http::request::Parts;
@@ -59,7 +59,6 @@ use crate::web::front::access::Refused;
 use crate::web::front::listen::Listen;
 use crate::web::front::peer_caps::PeerCaps;
 use crate::web::front::stream::Head;
-use crate::web::front::stream::Unreadable;
 use crate::web::front::upload::Upload;
 use crate::web::problem::problem;
 use crate::web::problem::status_of;
@@ -68,6 +67,7 @@ pub(super) use access::RequestId;
 pub use body::BodyError;
 pub use body::discard;
 pub use body::read_limited;
+pub use limits::Limits;
 pub use peer::Peer;
 
 /// Shortest time that a trusted proxy may keep an idle connection.
@@ -80,46 +80,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const SOCKET_CONNECTIONS: usize = 64;
 /// Open files kept for the database, logs and builds, beside the socket's connections.
 const FILES_KEPT: usize = 64;
-
-/// Bounds of what callers may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// TCP connections in all; less where the limit of open files is near.
-    pub connections: usize,
-    /// TCP connections of one address, or of one IPv6 /64; trusted proxies are exempt.
-    pub per_peer: usize,
-    /// From the accept to the first byte.
-    pub first_byte: Duration,
-    /// From the first byte to the end of a head.
-    pub header: Duration,
-    /// From an answer to the first byte of the next head. Peers that are trusted proxies have at least
-    /// five minutes, since they hand a connection to whoever comes next.
-    pub keep_alive: Duration,
-    /// A body is given up when nothing of it came for this time, and so is a caller that sends on after its last answer.
-    pub body_silence: Duration,
-    /// The same, however steadily it comes, after this time in all.
-    pub body: Duration,
-    /// A caller that takes nothing of its answer is cut off after this time.
-    pub write: Duration,
-    /// At the end of service, for requests in progress.
-    pub drain: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 10_000,
-            per_peer: 256,
-            first_byte: Duration::from_secs(5),
-            header: Duration::from_secs(5),
-            keep_alive: Duration::from_secs(75),
-            body_silence: Duration::from_secs(5),
-            body: Duration::from_secs(30),
-            write: Duration::from_secs(30),
-            drain: Duration::from_secs(10),
-        }
-    }
-}
 
 /// What an operator may set.
 #[derive(Debug, Clone, Default)]
@@ -252,34 +212,6 @@ impl Front {
             Peer::Tcp(address) if is_proxy(address) => self.limits.keep_alive.max(PROXY_KEEP_ALIVE),
             _ => self.limits.keep_alive,
         }
-    }
-
-    /// The answer to a head that is not handed on, as it goes over the wire.
-    fn refuse(&self, unreadable: Unreadable, peer: Peer) -> String {
-        let (code, detail) = match unreadable {
-            Unreadable::Http2 => (Code::HttpVersion, "HTTP/2 is not spoken here; ask for HTTP/1.1"),
-            Unreadable::Tls => (
-                Code::NotATextProtocol,
-                "TLS was sent to a port of plain HTTP; say http://, or ask the proxy that ends TLS",
-            ),
-            Unreadable::TargetTooLong => {
-                (Code::UriTooLong, "path and query together must not be longer than 8192 bytes")
-            }
-            Unreadable::TooLarge => {
-                (Code::HeadTooLarge, "a request has at most 32 KiB of head and 64 header lines")
-            }
-        };
-        let entry = Entry::new(access::request_id(&HeaderMap::new()), &Method::GET, peer);
-        let (status, body) = (status_of(code.class()), problem(code, detail, None, &[]));
-        access::record(&self.refused, &entry, &Response::builder().status(status).finish());
-        let reason = status.canonical_reason().unwrap_or_default();
-        format!(
-            "HTTP/1.1 {} {reason}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\n\
-             X-Request-Id: {}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n{body}",
-            status.as_u16(),
-            body.len(),
-            entry.id,
-        )
     }
 
     async fn call(&self, parts: Parts, upload: Upload, entry: &Entry) -> Response {

@@ -65,6 +65,11 @@ impl Head {
         self.scan().unreadable
     }
 
+    /// True where a head has ended whose request has no answer yet.
+    fn is_being_answered(&self) -> bool {
+        self.scan().stage == Stage::Past
+    }
+
     /// Says that the request has its answer, so that the next byte belongs to a new head.
     pub(super) fn restart(&self) {
         *self.scan() = Scan::default();
@@ -233,6 +238,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
         if this.head.unreadable().is_some() {
             buffer.set_filled(old);
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        // Who has sent everything may close its half and still gets its answer. The end is read again behind that, so that
+        // a log that nobody takes any more ends.
+        let is_end = matches!(read, Poll::Ready(Ok(()))) && buffer.filled().len() == old;
+        if is_end && buffer.remaining() > 0 && this.head.is_being_answered() {
+            return Poll::Pending;
         }
         let slow = this.limit_head(context);
         if is_first {

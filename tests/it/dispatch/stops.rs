@@ -264,3 +264,32 @@ async fn rollback_needs_a_deployment_that_served_and_works_while_frozen() {
     assert_eq!(redeploy.refusal(), (423, "service_frozen".to_owned()));
     server.run_all().await;
 }
+
+/// Somebody sets the clock of the machine, two days forward and three hours back, while one runs and one waits.
+#[tokio::test]
+async fn setting_the_clock_ends_nothing_and_extends_nothing() {
+    let server =
+        TestServer::with(Options { queue_timeout: Duration::from_hours(2), ..Options::default() }).await;
+    server.executor.next(hanging());
+    let service = server.service("api").policy("every").timeout("1h").create().await;
+    let (running, queued) = (service.deploy(json!({})).await, service.deploy(json!({})).await);
+    server.tick().await;
+    server.executor.hangs(1).await;
+
+    for hours in [48, -3, -48] {
+        server.clock.set_by(hours * 3_600_000);
+        server.tick().await;
+        assert_eq!(
+            (server.end_of(&running).await.as_str(), server.end_of(&queued).await.as_str()),
+            ("building", "queued")
+        );
+    }
+    server.clock.advance(Duration::from_mins(59));
+    server.tick().await;
+    assert_eq!(server.end_of(&running).await, "building");
+    server.clock.advance(Duration::from_mins(2));
+    server.tick().await;
+    server.idle().await;
+
+    assert_eq!(server.end_of(&running).await, "failed/timeout");
+}
