@@ -238,3 +238,17 @@ async fn the_audit_goes_newest_first_in_pages() {
     assert_eq!(subjects, [json!("service c"), json!("service b"), json!("service a")]);
     assert_eq!(second.json()["next"], Value::Null);
 }
+
+#[tokio::test]
+async fn a_token_for_one_service_does_not_learn_which_others_there_are() {
+    let server = TestServer::start().await;
+    server.service("api").create().await;
+    server.service("web").create().await;
+    let own = server.holder(&server.token("own", "admin", Some("api")).await);
+
+    let [there, missing] = ["web", "nothing"].map(|name| format!("/api/v1/services/{name}"));
+    let (there, missing) = (own.get(&there).await, own.get(&missing).await);
+
+    assert_eq!((there.status, there.text()), (403, missing.text()));
+    assert!(there.text().contains("is for service api only"), "{}", there.text());
+}
