@@ -71,6 +71,10 @@ pub(super) fn change(
     if body.name.as_deref().is_some_and(|name| name != service.name.as_str()) {
         return Err(Invalid::new("name", "cannot be changed; add a service with the new name"));
     }
+    if !body.frozen.is_keep() && body.frozen.value() != service.frozen.as_ref() {
+        let path = format!("/api/v1/services/{}/freeze", service.name);
+        return Err(Invalid::new("frozen", format!("is changed by PUT and DELETE of {path}")));
+    }
     let before = service.executor;
     if let Some(text) = body.repository {
         service.repository = Repository::parse(&text)?;

@@ -119,6 +119,7 @@ impl Fields {
             queue_policy: self.queue_policy.clone(),
             timeout: self.timeout.clone(),
             url: Change::given(self.url.clone()),
+            frozen: Change::Keep,
             fetch: CloneFields { submodules: self.submodules, lfs: self.lfs, history: self.history },
             local: LocalFields {
                 build_command: self.build.clone(),

@@ -19,8 +19,8 @@ use crate::cli::remote::Session;
 use crate::domain::{Span, Status, Timestamp};
 use crate::wire::deployment::DeploymentJson;
 
-/// Seconds that the server holds a call while nothing changes.
-const HOLD_SECONDS: u32 = 50;
+/// Seconds that the server holds a call while nothing changes; proxies cut at 30.
+const HOLD_SECONDS: u32 = 25;
 /// Time between two tries while the server is away, and the least between two looks at one status.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A server that is away for longer is given up.

@@ -4,14 +4,40 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::Error;
 
 /// Name of the lock file; it stays, only the lock on it goes.
 const LOCK_FILE: &str = "lock";
 
-/// Makes the directory (0700) where it is missing and takes its lock; the lock lasts as long as the file is open.
-pub(super) fn take(dir: &Path) -> Result<File, Error> {
+/// How long a lock is tried for: what a killed server held is let go of a moment after it.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Time between two tries.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The lock on a directory; it lasts as long as this value. The directory itself is locked too, so that a lock file which
+/// somebody removes lets no second server in.
+pub(super) struct Lock {
+    _file: File,
+    _dir: File,
+}
+
+/// Locks a file that is open, for a second at most; false where somebody else holds it.
+fn lock(file: &File) -> Result<bool, std::io::Error> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+}
+
+/// Makes the directory (0700) where it is missing and takes its lock.
+pub(super) fn take(dir: &Path) -> Result<Lock, Error> {
     let io = |source| Error::Io { path: dir.to_owned(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
     let path = dir.join(LOCK_FILE);
@@ -23,16 +49,15 @@ pub(super) fn take(dir: &Path) -> Result<File, Error> {
         .mode(0o600)
         .open(&path)
         .map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(Error::Locked { path, holder: holder(&mut file) }),
-        Err(TryLockError::Error(source)) => return Err(Error::Io { path, source }),
+    let whole = File::open(dir).map_err(io)?;
+    if !(lock(&whole).map_err(io)? && lock(&file).map_err(io)?) {
+        return Err(Error::Locked { path, holder: holder(&mut file) });
     }
     file.set_len(0)
         .and_then(|()| file.rewind())
         .and_then(|()| write!(file, "{}", std::process::id()))
         .map_err(io)?;
-    Ok(file)
+    Ok(Lock { _file: file, _dir: whole })
 }
 
 /// Whether a server holds the lock of that directory.
@@ -60,11 +85,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let _held = take(dir.path()).unwrap();
 
-        let refused = take(dir.path()).unwrap_err();
+        let refused = take(dir.path()).err().unwrap();
 
         let wanted = format!(" (process {})", std::process::id());
         assert!(matches!(refused, Error::Locked { holder, .. } if holder == wanted));
         assert!(is_held(dir.path()));
+    }
+
+    #[test]
+    fn a_lock_file_that_is_removed_lets_no_second_holder_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let _held = take(dir.path()).unwrap();
+
+        std::fs::remove_file(dir.path().join(LOCK_FILE)).unwrap();
+
+        assert!(matches!(take(dir.path()), Err(Error::Locked { .. })));
     }
 
     #[test]

@@ -36,7 +36,6 @@ pub mod tokens;
 pub mod waiting;
 mod writer;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
@@ -159,7 +158,7 @@ pub struct Db {
     logs: Store,
     open_lines: OpenLines,
     min_free_bytes: u64,
-    _lock: File,
+    _lock: lock::Lock,
 }
 
 impl Db {

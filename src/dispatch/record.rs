@@ -11,7 +11,7 @@ use crate::dispatch::Inner;
 use crate::dispatch::persist::{RETRY_INTERVAL, complete_log, persist};
 use crate::domain::{
     BuiltImage, Clock, DeploymentId, ImageDigest, ImageRepository, LogCauses, LogLines, Redactor, Service,
-    Step,
+    Step, plain_text,
 };
 use crate::executor::Event;
 
@@ -36,6 +36,7 @@ pub(super) struct Record<'a> {
     id: &'a DeploymentId,
     kept: logs::Kept,
     lines: LogLines,
+    redactor: Redactor,
     causes: LogCauses,
     step: Step,
     pending: String,
@@ -55,13 +56,15 @@ pub(super) struct Record<'a> {
 impl<'a> Record<'a> {
     pub(super) fn new<E>(inner: &'a Inner<E>, id: &'a DeploymentId, service: &Service) -> Self {
         let secrets = service.local.env.values().cloned().collect::<Vec<_>>();
+        let redactor = Redactor::new(secrets);
         Self {
             db: &inner.db,
             clock: &inner.clock,
             is_draining: &inner.is_draining,
             id,
             kept: inner.settings.logs,
-            lines: LogLines::new(Redactor::new(secrets)),
+            lines: LogLines::new(redactor.clone()),
+            redactor,
             causes: LogCauses::default(),
             step: Step::Clone,
             pending: String::new(),
@@ -160,6 +163,7 @@ impl<'a> Record<'a> {
                 persist(self.db, self.is_draining, write, self.id).await;
             }
             Event::Commit { commit, subject } => {
+                let subject = self.redactor.redact_line(&plain_text(&subject));
                 let write =
                     move |tx: &Tx<'_>, id: &DeploymentId| deployments::set_commit(tx, id, &commit, &subject);
                 persist(self.db, self.is_draining, write, self.id).await;

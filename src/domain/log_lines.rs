@@ -33,6 +33,15 @@ pub struct LogLines {
     newest: Option<Instant>,
 }
 
+/// A text as one line that a terminal shows: without sequences and control characters, a tab as a blank.
+pub fn plain_text(text: &str) -> String {
+    let mut line = TerminalLine::new();
+    for byte in text.bytes().filter(|byte| *byte != b'\n') {
+        line.push(byte);
+    }
+    line.text().replace('\t', " ")
+}
+
 impl Default for LogLines {
     fn default() -> Self {
         Self::new(Redactor::default())

@@ -60,7 +60,7 @@ pub use image::{BuiltImage, ImageDigest, ImageRepository};
 pub use link::{LinkToken, SessionToken};
 pub use local_settings::{EnvName, LocalSettings};
 pub use log_causes::{LogCauses, is_noise, plain_line};
-pub use log_lines::LogLines;
+pub use log_lines::{LogLines, plain_text};
 pub use note::Note;
 pub use password::{PASSWORD_MIN, Password, PasswordHash};
 pub use redaction::Redactor;

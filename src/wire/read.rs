@@ -109,6 +109,11 @@ impl Fields {
         }
     }
 
+    /// A field that an answer has and a change has not: what was sent back of it. One who declares has no answer.
+    pub fn sent_back<T: DeserializeOwned>(&mut self, name: &str, shape: &str) -> Change<T> {
+        if self.is_declared { Change::Keep } else { self.change(name, shape) }
+    }
+
     /// Fields that only an answer has; sent back they are ignored.
     pub fn ignore(&mut self, names: &[&str]) {
         if self.is_declared {

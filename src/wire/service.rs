@@ -34,6 +34,9 @@ pub struct ServiceBody {
     pub timeout: Option<String>,
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub url: Change<String>,
+    /// As an answer shows it. It is changed elsewhere, and sent back only as it is.
+    #[serde(skip)]
+    pub frozen: Change<String>,
     #[serde(flatten)]
     pub fetch: CloneFields,
     #[serde(flatten)]
@@ -74,7 +77,7 @@ pub struct LocalFields {
 
 impl Shape for ServiceBody {
     fn take(fields: &mut Fields) -> Self {
-        fields.ignore(&["id", "frozen", "createdAt"]);
+        fields.ignore(&["id", "createdAt"]);
         Self {
             name: text(fields, "name"),
             repository: text(fields, "repository"),
@@ -83,6 +86,7 @@ impl Shape for ServiceBody {
             queue_policy: text(fields, "queuePolicy"),
             timeout: text(fields, "timeout"),
             url: fields.change("url", "a text"),
+            frozen: fields.sent_back("frozen", "a text"),
             fetch: CloneFields::take(fields),
             local: LocalFields::take(fields),
             tekton: TektonFields::take(fields),
@@ -129,6 +133,7 @@ impl ServiceBody {
             queue_policy: Some(service.queue_policy.as_str().to_owned()),
             timeout: Some(service.timeout.to_string()),
             url: service.url.clone().into(),
+            frozen: Change::Keep,
             fetch: CloneFields::of(&service.fetch),
             local: LocalFields::of(&service.local),
             tekton: TektonFields::of(service.tekton.as_ref()),

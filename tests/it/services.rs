@@ -351,3 +351,23 @@ async fn every_act_is_in_the_audit_and_says_what_changed() {
     );
     assert!(!audit.join("\n").contains("value"), "{audit:?}");
 }
+
+/// Who sends back what an answer showed changes nothing; who means to freeze is told how.
+#[tokio::test]
+async fn a_freeze_is_no_field_of_a_change() {
+    let server = TestServer::start().await;
+    server.service("api").create().await;
+
+    let asked = server.admin.patch(ONE, json!({ "frozen": "migration" })).await;
+    let same = server.admin.patch(ONE, json!({ "frozen": null, "timeout": "2h" })).await;
+    server.admin.put(&format!("{ONE}/freeze"), json!({ "reason": "migration" })).await;
+    let back = server.admin.patch(ONE, json!({ "frozen": "migration", "timeout": "3h" })).await;
+    let lifted = server.admin.patch(ONE, json!({ "frozen": null })).await;
+
+    assert_eq!(
+        (asked.status, asked.parameter(), same.status, back.status),
+        (400, "frozen".to_owned(), 200, 200)
+    );
+    assert!(asked.text().contains("PUT and DELETE of /api/v1/services/api/freeze"), "{}", asked.text());
+    assert_eq!(lifted.status, 400);
+}

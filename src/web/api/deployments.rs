@@ -19,7 +19,7 @@ use crate::web::state::AppState;
 use crate::wire::deployment::{DeploymentJson, FoundDeployment, Seen};
 
 /// Longest time that a call is held.
-const HOLD: Duration = Duration::from_secs(50);
+const HOLD: Duration = Duration::from_secs(25);
 
 /// `GET /deployments/{id}`: the status, for whoever knows the id.
 #[handler]

@@ -18,19 +18,19 @@ VALUES ('HOOKaaaaa1', 'svcaaaaaaaaa', 'ci', x'ababababababababababababababababab
 
 INSERT INTO deployments (id, service_id, trigger, hook_id, hook_generation, origin_id, who_way, who_name, branch, commit_id,
                          commit_requested, commit_subject, clear_cache, ignored_parameters, executor, status, reason,
-                         message, superseded_by, cancel_reason, created_at_ms, started_at_ms, stop_at_ms,
+                         message, superseded_by, cancel_reason, created_at_ms, waits_since_ms, started_at_ms, stop_at_ms,
                          finished_at_ms, version)
 VALUES ('dep_loz4ae00aaaaaaaaaaaa', 'svcaaaaaaaaa', 'hook', 'HOOKaaaaa1', 1, NULL, 'hook_url', '203.0.113.0/24, curl', 'main',
         '0123456789012345678901234567890123456789', 0, 'A subject', 0, '["brach"]', 'local', 'succeeded', NULL, NULL,
-        NULL, NULL, 1700000000001, 1700000000002, 1700003600002, 1700000000003, 7),
+        NULL, NULL, 1700000000001, 1700000000001, 1700000000002, 1700003600002, 1700000000003, 7),
        ('dep_loz4ae00bbbbbbbbbbbb', 'svcaaaaaaaaa', 'deploy', NULL, NULL, NULL, 'operator', 'mira', 'feat/new-ui', NULL,
         0, NULL, 1, '[]', 'local', 'failed', 'superseded', 'a message', 'dep_loz4ae00cccccccccccc', NULL,
-        1700000000004, NULL, NULL, 1700000000005, 2),
+        1700000000004, 1700000000004, NULL, NULL, 1700000000005, 2),
        ('dep_loz4ae00cccccccccccc', 'svcaaaaaaaaa', 'redeploy', NULL, NULL, 'dep_loz4ae00aaaaaaaaaaaa', 'token', 'ci',
         'main', '0123456789012345678901234567890123456789', 1, NULL, 0, '[]', 'local', 'building', NULL, 'a message',
-        NULL, 'cancelled', 1700000000006, 1700000000007, 1700003600007, NULL, 3),
+        NULL, 'cancelled', 1700000000006, 1700000000006, 1700000000007, 1700003600007, NULL, 3),
        ('dep_loz4ae00dddddddddddd', 'svcaaaaaaaaa', 'rollback', NULL, NULL, 'dep_loz4ae00aaaaaaaaaaaa', 'token', 'ci',
-        'main', NULL, 0, NULL, 0, '[]', 'local', 'queued', NULL, NULL, NULL, NULL, 1700000000008, NULL, NULL, NULL, 1);
+        'main', NULL, 0, NULL, 0, '[]', 'local', 'queued', NULL, NULL, NULL, NULL, 1700000000008, 1700000000008, NULL, NULL, NULL, 1);
 
 INSERT INTO steps (deployment_id, name, status, started_at_ms, finished_at_ms, exit_code)
 VALUES ('dep_loz4ae00aaaaaaaaaaaa', 'clone', 'succeeded', 1700000000002, 1700000000002, 0),
@@ -70,10 +70,10 @@ VALUES ('svcccccccccc', 'shop', 'https://example.com/shop.git', 'main', 'tekton'
         '"build_args":{},"git_secret":null,"registry_secret":"registry","workload":"apps/shop","rollback":true}', 3);
 
 INSERT INTO deployments (id, service_id, trigger, who_way, who_name, branch, commit_id, commit_requested, clear_cache,
-                         ignored_parameters, executor, status, created_at_ms, started_at_ms, finished_at_ms,
+                         ignored_parameters, executor, status, created_at_ms, waits_since_ms, started_at_ms, finished_at_ms,
                          cache_epoch, image, run_uid, run_state)
 VALUES ('dep_loz4ae00eeeeeeeeeeee', 'svcccccccccc', 'deploy', 'operator', 'mira', 'main',
-        '0123456789012345678901234567890123456789', 0, 1, '[]', 'tekton', 'succeeded', 1700000000010, 1700000000011,
+        '0123456789012345678901234567890123456789', 0, 1, '[]', 'tekton', 'succeeded', 1700000000010, 1700000000010, 1700000000011,
         1700000000012, 3,
         'registry.example.com/shop:dep-loz4ae00eeeeeeeeeeee@sha256:' ||
         '0123456789012345678901234567890123456789012345678901234567890123',
