@@ -109,7 +109,7 @@ async fn the_next_server_goes_on_where_the_last_one_died() {
     assert_eq!(outcome, Outcome::Succeeded);
     let whole = [before, after].concat();
     let clone = log_of(&whole, Step::Clone);
-    assert_eq!(clone.matches("fetching main of").count(), 1, "{clone}");
+    assert_eq!(clone.matches("Cloning ").count(), 1, "{clone}");
     assert_eq!(clone.matches("main is at").count(), 1, "{clone}");
     assert_eq!(log_of(&whole, Step::Build).matches("\npushed ").count(), 1);
     app.remove().await;
