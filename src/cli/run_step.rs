@@ -9,9 +9,9 @@ use clap::{Args, Subcommand};
 
 use crate::config;
 use crate::domain::{Commit, GitRef, Invalid, Repository};
-use crate::executor::PROXIES;
 use crate::executor::clone::{CloneStep, HostKeys};
 use crate::executor::exit_codes::{BUILD_FAILED, CLONE_FAILED, SUCCEEDED};
+use crate::executor::proxies;
 use crate::executor::tekton::steps::build::probe::write_source;
 use crate::executor::tekton::steps::build::store::Builder;
 use crate::executor::tekton::steps::build::{BuildStep, read_build_args};
@@ -194,12 +194,8 @@ impl BuildStepArgs {
 
 /// What RUN commands need to leave the network, too. The builder knows these names and keeps them out of image and cache.
 fn with_proxies(mut arguments: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let variables = config::variables();
-    for name in PROXIES {
-        let value = variables.get(OsStr::new(name)).and_then(|value| value.to_str());
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            arguments.entry(name.to_owned()).or_insert_with(|| value.to_owned());
-        }
+    for (name, value) in proxies(&config::variables()) {
+        arguments.entry(name).or_insert(value);
     }
     arguments
 }

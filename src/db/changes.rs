@@ -39,7 +39,7 @@ impl Changes {
         }
         let deployments = &touched.deployments;
         for id in deployments {
-            self.shard(id).send_modify(|count| *count += 1);
+            self.tell(id);
         }
         if !deployments.is_empty() {
             self.wake();

@@ -31,18 +31,15 @@ pub async fn run(db: Arc<Db>, clock: Clock, limits: Limits, stop: CancellationTo
             tracing::warn!(
                 "much would be deleted as old; waiting until the clock has been right for an hour"
             );
-            tokio::select! {
-                () = tokio::time::sleep(INTERVAL) => continue,
+        } else {
+            // What one closure deletes is whole, so that the sweep may end between any two of them.
+            let swept = tokio::select! {
+                swept = sweep(&db, &clock, &limits) => swept,
                 () = stop.cancelled() => return,
+            };
+            if let Err(error) = swept {
+                tracing::warn!(error = %error, "what is no longer kept could not be deleted; trying again later");
             }
-        }
-        // What one closure deletes is whole, so that the sweep may end between any two of them.
-        let swept = tokio::select! {
-            swept = sweep(&db, &clock, &limits) => swept,
-            () = stop.cancelled() => return,
-        };
-        if let Err(error) = swept {
-            tracing::warn!(error = %error, "what is no longer kept could not be deleted; trying again later");
         }
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}

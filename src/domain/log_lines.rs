@@ -4,6 +4,7 @@
 //! as far as it stands after two seconds, less what may begin a secret. What was kept never changes: where it is written
 //! over it ends, and a new line begins.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use super::Redactor;
@@ -64,7 +65,11 @@ impl LogLines {
     /// Takes the next bytes and gives the text that is kept by them, often nothing.
     pub fn push(&mut self, bytes: &[u8], now: Instant) -> String {
         let mut out = String::new();
-        let bytes = [std::mem::take(&mut self.begun), bytes.to_vec()].concat();
+        // Most output is not cut inside of a letter, and is read where it is.
+        let bytes = match std::mem::take(&mut self.begun) {
+            begun if begun.is_empty() => Cow::Borrowed(bytes),
+            begun => Cow::Owned([&begun, bytes].concat()),
+        };
         let mut at = 0;
         for chunk in bytes.utf8_chunks() {
             self.text(chunk.valid(), &mut out);

@@ -21,7 +21,7 @@ use crate::domain::{
     Service, ServiceId, Step, TektonSettings, Trigger,
 };
 
-pub use proxies::PROXIES;
+pub use proxies::{PROXIES, Variables, proxies};
 
 /// What an executor is given. The service's settings are those of the moment of the claim.
 #[derive(Debug, Clone)]

@@ -24,8 +24,7 @@ impl StepFailure {
     #[must_use]
     pub(super) fn with_detail(mut self, detail: impl Into<String>) -> Self {
         let mut detail: String = detail.into();
-        let end = (0..=MAX_DETAIL.min(detail.len())).rev().find(|at| detail.is_char_boundary(*at));
-        detail.truncate(end.unwrap_or(0));
+        detail.truncate(detail.floor_char_boundary(MAX_DETAIL));
         self.detail = Some(detail).filter(|detail| !detail.is_empty());
         self
     }

@@ -1,6 +1,5 @@
 //! Makes what runs deployments out of the settings. The one place above the executors that names them.
 
-use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::Context;
@@ -9,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, BuilderFlags, ClusterAt, Config};
 use crate::dispatch::Executors;
 use crate::domain::{DeploymentId, ExecutorKind, Finding, Service, ServiceId, Step};
-use crate::executor::local::{LocalExecutor, Variables};
+use crate::executor::local::LocalExecutor;
 use crate::executor::tekton::{BuilderSettings, Common, StepImages, TektonExecutor, client};
-use crate::executor::{Error, Events, Executor, Outcome, PROXIES, Run, Settled};
+use crate::executor::{Error, Events, Executor, Outcome, Run, Settled, proxies};
 
 /// Whatever runs deployments.
 pub(super) enum AnyExecutor {
@@ -130,12 +129,6 @@ pub(crate) fn builder(flags: &BuilderFlags) -> BuilderSettings {
         seccomp: flags.build_seccomp.clone(),
         proxies: Vec::new(),
     }
-}
-
-/// The server's own way out of its network, for what its runs fetch.
-fn proxies(variables: &Variables) -> Vec<(String, String)> {
-    let set = |name: &str| variables.get(OsStr::new(name))?.to_str().filter(|value| !value.is_empty());
-    PROXIES.iter().filter_map(|&name| Some((name.to_owned(), set(name)?.to_owned()))).collect()
 }
 
 /// A connection to the cluster that the settings name.

@@ -56,24 +56,18 @@ impl Steps<'_> {
         {
             return Err(self.no_commit(commit));
         }
-        match self.step.commit.as_ref() {
-            Some(commit) if *commit != head.commit && history != History::All => {
-                self.fetch_one(commit, history, head.is_plain)
-            }
-            wanted => {
-                self.fetch_head(head, history)?;
-                match wanted {
-                    // The branch may have moved on, or may hold the commit further back.
-                    Some(commit) if !self.holds(&self.git.contains(commit))? => {
-                        if history == History::All {
-                            Err(self.no_commit(commit))
-                        } else {
-                            self.fetch_one(commit, history, head.is_plain)
-                        }
-                    }
-                    _ => Ok(()),
-                }
-            }
+        let wanted = self.step.commit.as_ref();
+        if let Some(commit) = wanted.filter(|commit| **commit != head.commit && history != History::All) {
+            return self.fetch_one(commit, history, head.is_plain);
+        }
+        self.fetch_head(head, history)?;
+        match wanted {
+            Some(commit) if !self.holds(&self.git.contains(commit))? => match history {
+                History::All => Err(self.no_commit(commit)),
+                // The branch has moved on.
+                History::Commits(_) => self.fetch_one(commit, history, head.is_plain),
+            },
+            _ => Ok(()),
         }
     }
 

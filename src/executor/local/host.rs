@@ -1,15 +1,14 @@
 //! What steps find of the server's own environment: what makes programs work as they do for the server's user, and
 //! nothing else of it.
 
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
-use crate::executor::PROXIES;
 use crate::executor::local::folder::make;
+use crate::executor::{PROXIES, Variables};
 
 /// Where users are described.
 const PASSWD: &str = "/etc/passwd";
@@ -29,9 +28,6 @@ const AUTHORITIES: &[&str] = &[
 
 /// Names and values of variables; a later one wins.
 pub(super) type Environment = Vec<(OsString, OsString)>;
-
-/// Names and values of a process's variables.
-pub type Variables = HashMap<OsString, OsString>;
 
 /// The variables of the server that steps are given.
 #[derive(Clone)]

@@ -27,7 +27,7 @@ use output::{Output, StepLog};
 use process::{Ended, Supervisor};
 use workspace::{Folders, Workspace};
 
-pub use host::Variables;
+pub use super::Variables;
 pub use supervise::supervise;
 
 /// Most output of one step that is passed on, in bytes: 256 MiB.

@@ -130,8 +130,8 @@ fn with_tag(mut response: Response, etag: &str) -> Response {
 
 /// Whether two tags are the same by the weak comparison, which is that of `If-None-Match` (RFC 9110, 8.8.3.2).
 fn is_same(one: &str, other: &str) -> bool {
-    let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
-    opaque(one) == opaque(other)
+    let [one, other] = [one, other].map(|tag| tag.strip_prefix("W/").unwrap_or(tag));
+    one == other
 }
 
 async fn seen(state: &AppState, found: &FoundDeployment, may_see: bool) -> Result<Seen, Error> {

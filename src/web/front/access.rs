@@ -87,7 +87,7 @@ impl Entry {
 pub(super) fn record(refused: &Refused, entry: &Entry, response: &Response) {
     let status = response.status();
     let mut count = 1;
-    if status.is_client_error() && is_flood(entry, status) {
+    if is_flood(entry, status) {
         let Some(calls) = refused.count(entry.client, status, entry.started) else { return };
         count = calls;
     }
