@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 
 use rustix::process::{Pid, Signal, kill_process};
-use stackblaze::domain::{Reason, Step};
+use stackblaze::domain::{EnvName, Reason, Step};
 use stackblaze::executor::Outcome;
 use tempfile::TempDir;
 
@@ -173,4 +173,41 @@ async fn a_failing_line_ends_the_step_unless_the_command_takes_that_back() {
     assert_eq!(log_of(&events, Step::Build), "one\n");
     assert_eq!(succeeded, Outcome::Succeeded);
     assert_eq!(log_of(&taken_back, Step::Build), "went on\n");
+}
+
+#[tokio::test]
+async fn a_command_that_kills_its_supervisor_leaves_nothing_that_goes_on() {
+    let (bench, notes) = (Bench::new(), Notes::new());
+    let places = notes.places(&["left"]);
+    let build = format!("{places}sleep 600 & echo $! > \"$left\"; kill -9 $PPID; wait");
+
+    let (reason, message) = bench.failure(&bench.run(&build, "true")).await;
+
+    assert_eq!(reason, Reason::BuildFailed, "{message}");
+    assert!(!is_alive(&notes.read("left")));
+}
+
+#[tokio::test]
+async fn a_stopped_supervisor_does_not_keep_a_stopped_run_from_ending() {
+    let (bench, notes) = (Bench::new(), Notes::new());
+    let places = notes.places(&["left"]);
+    let build = format!("{places}sleep 600 & echo $! > \"$left\"; kill -STOP $PPID; echo ready; wait");
+
+    a_stopped_run_ends_in_time(&bench.executor, &bench.run(&build, "true")).await;
+
+    assert!(!is_alive(&notes.read("left")));
+}
+
+#[tokio::test]
+async fn variables_of_a_service_have_no_hold_on_our_own_program() {
+    let bench = Bench::new();
+    let mut run = bench.run(":", "true");
+    run.service.local.vars =
+        [(EnvName::parse("vars", "LD_PRELOAD").unwrap(), "/no/such/library.so".to_owned())].into();
+
+    let (events, outcome) = bench.end(&run).await;
+
+    assert_eq!(outcome, Outcome::Succeeded);
+    // The loader says so for each program that it starts with it.
+    assert_eq!(log_of(&events, Step::Build).matches("cannot be preloaded").count(), 1);
 }

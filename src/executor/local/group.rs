@@ -1,8 +1,9 @@
-//! The process group of a step, as the supervisor sees it.
+//! The process group of a step, as its supervisor sees it, and the session, as the server does.
 
 use std::fmt;
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
@@ -10,6 +11,11 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 /// cannot name another group.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Group(pub(super) Pid);
+
+/// Time between two looks at what is left of a session.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// Most of these looks: only a process that hangs in the kernel outlives them.
+const LOOKS: u32 = 100;
 
 /// A process of a group.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,19 +53,12 @@ impl Group {
 
     /// The processes in it that have not ended. None are known where there is no `/proc`.
     pub(super) fn members(self) -> Vec<Member> {
-        let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
-        let stats = processes.flatten().filter_map(|process| fs::read(process.path().join("stat")).ok());
-        stats.filter_map(|stat| self.member(&String::from_utf8_lossy(&stat))).collect()
+        processes(|stat| self.member(stat))
     }
 
-    /// Reads one process's `stat`. The name in it may hold blanks and brackets.
     fn member(self, stat: &str) -> Option<Member> {
-        let (number_and_name, rest) = stat.rsplit_once(") ")?;
-        let (pid, name) = number_and_name.split_once(" (")?;
-        let mut fields = rest.split(' ');
-        let (state, _parent, group) = (fields.next()?, fields.next()?, fields.next()?);
-        let is_here = group.parse() == Ok(self.0.as_raw_pid()) && !matches!(state, "Z" | "X");
-        is_here.then(|| Some(Member::new(pid.parse().ok()?, name))).flatten()
+        let process = Process::read(stat)?;
+        (process.group == self.0.as_raw_pid()).then_some(process.member)
     }
 
     pub(super) fn signal(self, signal: Signal) {
@@ -71,6 +70,72 @@ impl Group {
     pub(super) fn wait(self) {
         while rustix::process::waitid(WaitId::Pgid(Some(self.0)), WaitIdOptions::EXITED).is_ok() {}
     }
+}
+
+/// The session that a supervisor leads and that its command is part of, unless that has left it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Session(Option<i32>);
+
+impl Session {
+    /// That of a supervisor that was just started.
+    pub(super) fn of(supervisor: &tokio::process::Child) -> Self {
+        Self(supervisor.id().and_then(|id| i32::try_from(id).ok()))
+    }
+
+    /// Ends what is left in it. For a supervisor that was killed, by its own command maybe: nobody else would, and what
+    /// went on would meet the next run.
+    pub(super) async fn end(self) {
+        let mut left = Vec::new();
+        for _ in 0..LOOKS {
+            left = self.members();
+            if left.is_empty() {
+                return;
+            }
+            for pid in left.iter().filter_map(|member| Pid::from_raw(i32::try_from(member.pid).ok()?)) {
+                // An error means that it has just ended.
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        tracing::warn!(
+            processes = left.len(),
+            "a step whose supervisor was killed goes on beside the next run"
+        );
+    }
+
+    fn members(self) -> Vec<Member> {
+        processes(|stat| {
+            let process = Process::read(stat)?;
+            (Some(process.session) == self.0).then_some(process.member)
+        })
+    }
+}
+
+/// A process that has not ended, as its `stat` says.
+struct Process {
+    member: Member,
+    group: i32,
+    session: i32,
+}
+
+impl Process {
+    /// Reads one process's `stat`. The name in it may hold blanks and brackets.
+    fn read(stat: &str) -> Option<Self> {
+        let (number_and_name, rest) = stat.rsplit_once(") ")?;
+        let (pid, name) = number_and_name.split_once(" (")?;
+        let mut fields = rest.split(' ');
+        let (state, _parent) = (fields.next()?, fields.next()?);
+        let (group, session) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        let member = Member::new(pid.parse().ok()?, name);
+        (!matches!(state, "Z" | "X")).then_some(Self { member, group, session })
+    }
+}
+
+/// The processes of this machine that are wanted. None are known where there is no `/proc`.
+fn processes(wanted: impl Fn(&str) -> Option<Member>) -> Vec<Member> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let stats = processes.flatten().filter_map(|process| fs::read(process.path().join("stat")).ok());
+    stats.filter_map(|stat| wanted(&String::from_utf8_lossy(&stat))).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod clone;
 mod command;
 mod folder;
 mod group;
+mod handed;
 mod host;
 mod output;
 mod process;

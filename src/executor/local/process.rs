@@ -3,7 +3,7 @@
 //! It starts each command through a supervisor, which is our own binary: `<program> step -- <command>`. The supervisor
 //! makes a process group for the command and ends what is left of the group when the command's first process has ended,
 //! when it is told to, or when the pipe from the server closes. So neither a killed server nor a dropped future leaves
-//! a build behind. See `supervise.rs`.
+//! a build behind. See `supervise.rs`. A supervisor that was killed itself is stood in for by the server.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -21,6 +21,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::command::CommandLine;
+use super::group::Session;
+use super::handed;
 use super::output::Output;
 
 /// Tells the supervisor to ask the group to end (SIGTERM).
@@ -71,12 +73,21 @@ impl Supervisor {
         if stop.is_cancelled() {
             return Ok(Ended::Stopped(None));
         }
-        let (child, orders, out) = self.start(command)?;
-        let mut running = Running { child, orders, grace: self.grace };
+        let (child, mut orders, out) = self.start(command)?;
+        let session = Session::of(&child);
+        // An error means that the supervisor has ended, and its exit code says why.
+        drop(orders.write_all(&handed::encode(&command.environment)).await);
+        let mut running = Running { child, orders, grace: self.grace, session };
         let mut source = Source::new(out)?;
         let ended = tokio::select! {
             biased;
-            status = running.child.wait() => Ended::Exited(exit_code(status?)),
+            status = running.child.wait() => {
+                let status = status?;
+                if status.signal().is_some() {
+                    session.end().await;
+                }
+                Ended::Exited(exit_code(status))
+            }
             () = stop.cancelled() => tokio::select! {
                 biased;
                 code = running.stop() => Ended::Stopped(code?),
@@ -92,7 +103,7 @@ impl Supervisor {
         let (reader, writer) = io::pipe()?;
         let mut supervisor = tokio::process::Command::new(&self.program);
         supervisor.arg("step").arg("--").args(&command.words);
-        supervisor.env_clear().envs(command.environment.iter().map(|(name, value)| (name, value)));
+        supervisor.env_clear();
         supervisor.current_dir(&command.directory);
         supervisor.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer);
         // Killing the supervisor would orphan the group; closing its standard input ends both.
@@ -109,6 +120,7 @@ struct Running {
     child: Child,
     orders: ChildStdin,
     grace: Duration,
+    session: Session,
 }
 
 impl Running {
@@ -123,8 +135,12 @@ impl Running {
         if let Ok(status) = timeout(KILL_PATIENCE, self.child.wait()).await {
             return Ok(Some(exit_code(status?)));
         }
-        tracing::warn!(supervisor.pid = self.child.id(), "a killed step does not end; going on without it");
-        self.child.start_kill()?;
+        tracing::warn!(
+            supervisor.pid = self.child.id(),
+            "a killed step does not end; ending it without its supervisor"
+        );
+        self.child.kill().await?;
+        self.session.end().await;
         Ok(None)
     }
 }

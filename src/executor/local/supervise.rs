@@ -12,6 +12,8 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::group::{Group, Member};
+use super::handed;
+use super::host::Environment;
 use super::process::{KILL, TERM, exit_code};
 
 /// Exit codes of a shell for a program that cannot be run, and for one that does not exist.
@@ -29,13 +31,15 @@ const MAX_NAMED: usize = 20;
 /// The main function of the supervisor, which the hidden subcommand `step` is: runs the command until it ends or the
 /// pipe at standard input says otherwise, and gives the command's exit code as a shell does.
 ///
-/// Has to be called outside of a runtime, and before anything reads the environment, which is the command's own.
+/// The command's variables come first through that pipe; see `handed.rs`. Has to be called outside of a runtime.
 pub fn supervise(command: Vec<OsString>) -> ExitCode {
     // Without a controlling terminal nothing can ask there for a password, and Ctrl-C there reaches the server only.
     // It fails for the leader of a group, which is a supervisor that somebody has started by hand.
     let _ = rustix::process::setsid();
+    // Without them the server is gone, and nobody wants the command any more.
+    let Ok(environment) = handed::decode(io::stdin().lock()) else { return ExitCode::from(CANNOT_RUN) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.and_then(|runtime| runtime.block_on(supervise_command(command))) {
+    match runtime.and_then(|runtime| runtime.block_on(supervise_command(command, environment))) {
         Ok(status) => ExitCode::from(u8::try_from(exit_code(status)).unwrap_or(u8::MAX)),
         Err(error) => {
             eprintln!("cannot start the command: {error}");
@@ -44,11 +48,11 @@ pub fn supervise(command: Vec<OsString>) -> ExitCode {
     }
 }
 
-async fn supervise_command(command: Vec<OsString>) -> io::Result<ExitStatus> {
+async fn supervise_command(command: Vec<OsString>, environment: Environment) -> io::Result<ExitStatus> {
     let mut children = signal(SignalKind::child())?;
     let mut orders = Orders::listen()?;
     adopt_orphans()?;
-    let mut child = start_group(command)?;
+    let mut child = start_group(command, environment)?;
     let group = Group(Pid::from_child(&child));
     let mut is_stopped = false;
     while !group.first_has_ended()? {
@@ -162,11 +166,12 @@ fn read_orders() -> mpsc::UnboundedReceiver<u8> {
     receiver
 }
 
-fn start_group(command: Vec<OsString>) -> io::Result<Child> {
+fn start_group(command: Vec<OsString>, environment: Environment) -> io::Result<Child> {
     let mut words = command.into_iter();
     let program = words.next().ok_or_else(|| io::Error::other("there is no command"))?;
-    let started = Command::new(&program).args(words).stdin(Stdio::null()).process_group(0).spawn();
-    started.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))
+    let mut started = Command::new(&program);
+    started.args(words).env_clear().envs(environment).stdin(Stdio::null()).process_group(0);
+    started.spawn().map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))
 }
 
 /// Makes this process the parent of the group's orphans, so that it can wait for them.
@@ -192,7 +197,8 @@ mod tests {
 
     /// A shell that has ended, in its group.
     fn ended(command: &str) -> (Child, Group) {
-        let child = start_group(["sh", "-c", command].map(OsString::from).into()).unwrap();
+        let child =
+            start_group(["sh", "-c", command].map(OsString::from).into(), Environment::new()).unwrap();
         let group = Group(Pid::from_child(&child));
         while !group.first_has_ended().unwrap() {
             std::thread::yield_now();
