@@ -262,6 +262,11 @@ async fn retain(
 }
 
 async fn keep_house(state: AppState, data_dir: PathBuf, stop: CancellationToken) -> Result<(), db::Error> {
+    tokio::join!(state.db().examine(stop.cancelled()), look_after(&state, &data_dir, &stop));
+    Ok(())
+}
+
+async fn look_after(state: &AppState, data_dir: &Path, stop: &CancellationToken) {
     while !stop.is_cancelled() {
         tokio::select! {
             () = tokio::time::sleep(HOUSEKEEPING) => {}
@@ -270,9 +275,8 @@ async fn keep_house(state: AppState, data_dir: PathBuf, stop: CancellationToken)
         if let Err(error) = state.flush_over_budget().await {
             tracing::warn!(error = %error, "calls over budget could not be counted");
         }
-        setup::forget_used(&state, &data_dir).await;
+        setup::forget_used(state, data_dir).await;
     }
-    Ok(())
 }
 
 /// Exit codes of BSD's sysexits for what keeps a server from starting.

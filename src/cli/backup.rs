@@ -42,7 +42,7 @@ impl Backup {
         let mut name = self.file.clone().into_os_string();
         name.push(".partial");
         let partial = PathBuf::from(name);
-        let written = write(&session.client, &partial).await.and_then(|bytes| {
+        let written = write(&session.client, &partial, &self.file).await.and_then(|bytes| {
             refuse_existing(&self.file)?;
             std::fs::rename(&partial, &self.file).with_context(|| format!("cannot write {shown}"))?;
             Ok(bytes)
@@ -68,12 +68,12 @@ fn refuse_existing(file: &Path) -> Result<(), Failure> {
 }
 
 /// Writes the copy, to the disk; its size in bytes.
-async fn write(client: &Client, partial: &Path) -> Result<u64, Failure> {
-    let cannot = || format!("cannot write {}", partial.display());
+async fn write(client: &Client, partial: &Path, file: &Path) -> Result<u64, Failure> {
+    let cannot = || format!("cannot write {}", file.display());
     let mut stream = client.stream(Verb::Post, "/api/v1/backup", "*/*").await?;
     // What an attempt that was killed left.
     drop(std::fs::remove_file(partial));
-    let mut file: File = std::fs::OpenOptions::new()
+    let mut into: File = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
@@ -84,12 +84,12 @@ async fn write(client: &Client, partial: &Path) -> Result<u64, Failure> {
         if head.len() < MAGIC.len() {
             head.extend_from_slice(&piece);
         }
-        file.write_all(&piece).with_context(cannot)?;
+        into.write_all(&piece).with_context(cannot)?;
         bytes += u64::try_from(piece.len()).unwrap_or(0);
     }
     if !head.starts_with(MAGIC) || stream.length.is_some_and(|length| length != bytes) {
         return Err(Failure::new(FAILED, "the copy broke off; nothing was kept"));
     }
-    file.sync_all().map_err(|error| anyhow!("{}: {error}", cannot()))?;
+    into.sync_all().map_err(|error| anyhow!("{}: {error}", cannot()))?;
     Ok(bytes)
 }

@@ -13,7 +13,7 @@ use crate::cli::client::Client;
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::output::{Output, Style, has_colour, text};
 use crate::config::{BuilderFlags, ClusterAt, ClusterFlags, DataDir, KEY_FILE, StepImage};
-use crate::db::backup::{self, Health};
+use crate::db::health::{self, Health};
 use crate::domain::{Finding, Step};
 use crate::executor::tekton::Common;
 use crate::executor::tekton::install::preflight;
@@ -58,7 +58,7 @@ impl Doctor {
         let is_pod = self.cluster.at() == Some(ClusterAt::OwnPod);
         let mut checks = vec![if is_pod { volume(&dir) } else { folder(&dir) }];
         if dir.is_dir() {
-            let health = backup::health(&dir);
+            let health = health::health(&dir);
             let key = self.secret_key_file.clone().unwrap_or_else(|| dir.join(KEY_FILE));
             checks.push(disk(&health));
             checks.extend(database(&dir, &health));

@@ -4,10 +4,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::config::{DataDir, KEY_FILE};
-use crate::db::{self, backup};
+use crate::db::restore::{Restored, Right, restore};
+use crate::db::{self, health};
 use crate::domain::{Clock, TokenKey};
 
 use super::failure::{AUTH, CONFLICT, FAILED, Failure};
@@ -20,11 +21,15 @@ use super::output::Output;
   stackblaze restore core.db --data-dir /var/lib/stackblaze --yes
 
 Deployments that were unfinished in the copy end as failed, reason
-interrupted: nothing of a copy is ever run. The database that was
-there stays beside it as core.db.replaced-TIME.")]
+interrupted: nothing of a copy is ever run. What was revoked or frozen after
+the copy was made works again, and is listed. The database that was there
+stays beside it as core.db.replaced-TIME.")]
 pub(super) struct Restore {
     /// File that `stackblaze backup` wrote
     file: PathBuf,
+    /// Revoke every hook URL and API token of the copy
+    #[arg(long)]
+    revoke_all: bool,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -39,23 +44,38 @@ impl Restore {
         if dir.join(db::CORE_FILE).exists() {
             out.confirm(&format!("Replace the database in {}?", dir.display()), self.yes)?;
         }
-        let restored = backup::restore(&dir, &self.file, &Clock::System).map_err(failure)?;
+        let restored = restore(&dir, &self.file, self.revoke_all, &Clock::System).map_err(failure)?;
         let counts = format!(
             "{} deployments, {} of them unfinished and ended as interrupted",
             restored.deployments, restored.interrupted
         );
-        out.result(
-            &json!({ "deployments": restored.deployments, "interrupted": restored.interrupted }),
-            &format!("restored into {}: {counts}", dir.display()),
-        );
+        out.result(&to_json(&restored), &format!("restored into {}: {counts}", dir.display()));
+        self.say_what_works_again(&restored);
         self.check_key(&dir);
         out.next(&format!("stackblaze serve --data-dir {}", dir.display()));
         Ok(())
     }
 
+    fn say_what_works_again(&self, restored: &Restored) {
+        if self.revoke_all {
+            self.output.note(&format!("{} hook URLs and API tokens were revoked.", restored.revoked));
+        }
+        match &restored.revived {
+            Some(revived) if revived.is_empty() => {}
+            Some(revived) => {
+                let all: Vec<_> = revived.iter().map(words).collect();
+                self.output.warn(&format!("ended after the copy was made, and back now: {}", all.join(", ")));
+            }
+            None if self.revoke_all => {}
+            None => self.output.warn(
+                "what was revoked or frozen after the copy was made works again; with --revoke-all no hook URL and no API token does",
+            ),
+        }
+    }
+
     /// A copy comes without its key; said now, since the server would refuse to start.
     fn check_key(&self, dir: &Path) {
-        let Some(wanted) = backup::health(dir).fingerprint else { return };
+        let Some(wanted) = health::health(dir).fingerprint else { return };
         let file = dir.join(KEY_FILE);
         let key = std::fs::read_to_string(&file).ok().and_then(|text| TokenKey::parse(&text).ok());
         if key.is_none_or(|key| key.fingerprint() != wanted) {
@@ -64,6 +84,30 @@ impl Restore {
                 file.display()
             ));
         }
+    }
+}
+
+fn to_json(restored: &Restored) -> Value {
+    let right = |right: &Right| match right {
+        Right::Hook(service, name) => json!({ "kind": "hook", "service": service, "name": name }),
+        Right::Token(name) => json!({ "kind": "token", "name": name }),
+        Right::Operator(name) => json!({ "kind": "operator", "name": name }),
+        Right::Calls(name) => json!({ "kind": "unfrozen", "service": name }),
+    };
+    json!({
+        "deployments": restored.deployments,
+        "interrupted": restored.interrupted,
+        "revoked": restored.revoked,
+        "revived": restored.revived.as_ref().map(|all| all.iter().map(right).collect::<Vec<_>>()),
+    })
+}
+
+fn words(right: &Right) -> String {
+    match right {
+        Right::Hook(service, name) => format!("hook URL {name} of service {service}"),
+        Right::Token(name) => format!("API token {name}"),
+        Right::Operator(name) => format!("operator {name} as in the copy"),
+        Right::Calls(name) => format!("calls of service {name}, which had been frozen"),
     }
 }
 

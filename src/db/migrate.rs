@@ -1,5 +1,6 @@
 //! Brings a file to the newest schema; refuses one that is newer than this program, or somebody else's.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -69,6 +70,47 @@ fn apply(conn: &mut Connection, path: &Path, role: Role, steps: &[&str]) -> Resu
         tx.commit()?;
     }
     Ok(())
+}
+
+/// Compares what a file holds, whatever its rows, with what the first `version` steps make.
+///
+/// # Errors
+/// Names the first object that differs or is too much.
+pub(super) fn compare_schema(
+    conn: &Connection,
+    path: &Path,
+    role: Role,
+    version: usize,
+) -> Result<(), Error> {
+    let own = Connection::open_in_memory()?;
+    for step in role.migrations().iter().take(version) {
+        own.execute_batch(step)?;
+    }
+    let own = objects(&own)?;
+    match objects(conn)?.symmetric_difference(&own).next() {
+        None => Ok(()),
+        Some(Object { kind, name, .. }) => {
+            Err(Error::Altered { path: path.to_owned(), object: format!("{kind} {}", name.escape_debug()) })
+        }
+    }
+}
+
+/// A table, an index, a trigger or a view.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Object {
+    kind: String,
+    name: String,
+    sql: Option<String>,
+}
+
+/// All of them but SQLite's own.
+fn objects(conn: &Connection) -> Result<BTreeSet<Object>, Error> {
+    const SQL: &str =
+        "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    let mut statement = conn.prepare(SQL)?;
+    let rows = statement
+        .query_map([], |row| Ok(Object { kind: row.get(0)?, name: row.get(1)?, sql: row.get(2)? }))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn copy_before(conn: &Connection, path: &Path, version: usize) -> Result<(), Error> {

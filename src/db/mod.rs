@@ -11,6 +11,7 @@ pub mod checks;
 mod connection;
 pub mod deployments;
 mod facts;
+pub mod health;
 pub mod hook_calls;
 pub mod hooks;
 pub mod idempotency;
@@ -23,6 +24,7 @@ pub mod operators;
 pub mod queue;
 mod readers;
 pub mod removal;
+pub mod restore;
 pub mod retention;
 pub mod runs;
 pub mod services;
@@ -37,6 +39,7 @@ pub mod waiting;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::watch;
 
@@ -46,7 +49,7 @@ pub use sql_types::BadValue;
 pub use store::Store;
 pub use writer::Tx;
 
-use crate::domain::DeploymentId;
+use crate::domain::{Clock, DeploymentId};
 
 pub use open_lines::OpenLine;
 use open_lines::OpenLines;
@@ -96,6 +99,17 @@ pub enum Error {
     /// The file belongs to another program.
     #[error("{0} is a database of another program")]
     Foreign(PathBuf),
+    /// The file cannot be read as a database any more.
+    #[error("{0} is damaged; put a backup in its place: stackblaze restore FILE")]
+    Damaged(PathBuf),
+    /// What a copy holds is not what this program made.
+    #[error("{path} was changed by somebody: its schema has {object}, which StackBlaze did not make so")]
+    Altered {
+        /// The copy.
+        path: PathBuf,
+        /// Such as `trigger x`.
+        object: String,
+    },
     /// The file system refused.
     #[error("{path}: {source}")]
     Io {
@@ -158,6 +172,8 @@ pub struct Db {
     logs: Store,
     open_lines: OpenLines,
     min_free_bytes: u64,
+    /// Set once the core file was found damaged.
+    is_damaged: AtomicBool,
     _lock: lock::Lock,
 }
 
@@ -175,16 +191,32 @@ impl Db {
             return Err(Error::OldSqlite(rusqlite::version_number()));
         }
         let lock = lock::take(dir)?;
+        backup::sweep(dir)?;
+        health::set_damaged_logs_aside(dir, Clock::System.now().as_millis())?;
         for (name, role) in [(CORE_FILE, Role::Core), (LOGS_FILE, Role::Logs)] {
             let path = dir.join(name);
             if path.exists() {
-                migrate::check(&connection::open_unchanged(&path)?, &path, role)?;
+                let looked =
+                    connection::open_unchanged(&path).and_then(|conn| migrate::check(&conn, &path, role));
+                looked
+                    .map_err(|error| if health::is_damage(&error) { Error::Damaged(path) } else { error })?;
             }
         }
         let core = Store::open(dir.join(CORE_FILE), Role::Core, min_free_bytes, commit)?;
-        let logs =
-            Store::open(dir.join(LOGS_FILE), Role::Logs, 2 * min_free_bytes, Box::new(writer::commit))?;
-        Ok(Self { core, logs, open_lines: OpenLines::default(), min_free_bytes, _lock: lock })
+        let logs = Store::open(
+            dir.join(LOGS_FILE),
+            Role::Logs,
+            min_free_bytes.saturating_mul(2),
+            Box::new(writer::commit),
+        )?;
+        Ok(Self {
+            core,
+            logs,
+            open_lines: OpenLines::default(),
+            min_free_bytes,
+            is_damaged: AtomicBool::new(false),
+            _lock: lock,
+        })
     }
 
     /// What must never be lost.

@@ -21,7 +21,7 @@ CREATE TABLE services (
   frozen           TEXT,
   created_at_ms    INTEGER NOT NULL,
   deleted_at_ms    INTEGER,
-  tekton           TEXT CHECK (json_valid(tekton)),
+  tekton           TEXT    CHECK (tekton IS NULL OR json_valid(tekton)),
   cache_epoch      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 

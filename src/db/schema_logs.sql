@@ -11,7 +11,7 @@ CREATE TABLE logs (
   is_complete   INTEGER NOT NULL CHECK (is_complete IN (0, 1)),
   changed_at_ms INTEGER NOT NULL,
   mark          TEXT,
-  causes        TEXT CHECK (json_valid(causes)),
+  causes        TEXT    CHECK (causes IS NULL OR json_valid(causes)),
   causes_step   TEXT
 ) STRICT, WITHOUT ROWID;
 

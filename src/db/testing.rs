@@ -1,6 +1,8 @@
 //! What the tests of this layer share: a file with all tables, and rows to begin with.
 
 use std::cell::RefCell;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -8,17 +10,73 @@ use tempfile::TempDir;
 use super::changes::Touched;
 use super::deployments::NewDeployment;
 use super::queue::{self, Claims, Place};
-use super::{Role, Tx, connection, hooks, migrate, services};
+use super::{Db, Error, Role, Tx, connection, hooks, migrate, services};
 use crate::domain::{
     Branch, CloneSettings, Deployment, DeploymentId, ExecutorKind, GitRef, Hook, HookId, HookName, HookRules,
-    HookToken, LocalSettings, QueuePolicy, Repository, Service, ServiceId, ServiceName, Span, Timestamp,
-    TokenKey, Trigger, Who,
+    HookToken, LocalSettings, QueuePolicy, Reason, Repository, Service, ServiceId, ServiceName, Span,
+    Timestamp, TokenKey, Trigger, Who,
 };
 
 /// The moment at which the tests begin.
 pub(super) const T0: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 /// A limit of the queue that no test meets unless it wants to.
 pub(super) const NO_LIMIT: u32 = 1_000;
+
+/// Bytes of a page of our files.
+pub(super) const PAGE: usize = 4_096;
+
+/// A data directory with one deployment of each kind: queued, running, ended.
+pub(super) async fn filled() -> (TempDir, Db, [DeploymentId; 3]) {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(dir.path(), 0).unwrap();
+    let ids = db
+        .core()
+        .write(|tx| {
+            let service = service("api");
+            services::insert(tx, &service)?;
+            let mut ids = Vec::new();
+            for _ in 0..3 {
+                match queue::enqueue(tx, &new(&service, "main"), QueuePolicy::Every, NO_LIMIT, T0)? {
+                    Place::New(id) => ids.push(id),
+                    other => panic!("{other:?}"),
+                }
+            }
+            let ready = [ExecutorKind::Local].into_iter().collect();
+            queue::claim_next(tx, Claims { ready, concurrency: 1 }, T0)?;
+            super::deployments::fail(tx, &ids[2], Reason::Cancelled, "", None, T0)?;
+            Ok::<_, Error>(ids)
+        })
+        .await
+        .unwrap();
+    (dir, db, ids.try_into().unwrap())
+}
+
+pub(super) fn copy_of(db: &Db, dir: &TempDir) -> PathBuf {
+    let mut bytes = Vec::new();
+    db.backup("test").unwrap().read_to_end(&mut bytes).unwrap();
+    let path = dir.path().join("copy");
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+pub(super) async fn add_service(db: &Db, name: &'static str) {
+    db.core().write(move |tx| services::insert(tx, &service(name))).await.unwrap();
+}
+
+/// The page that a table begins with, counted from 1.
+pub(super) fn root_page_of(table: &str, path: &Path) -> usize {
+    let conn = connection::open_unchanged(path).unwrap();
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+    conn.query_row(sql, [table], |row| row.get::<_, u32>(0)).unwrap().try_into().unwrap()
+}
+
+pub(super) fn names(dir: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(dir).unwrap();
+    let mut names: Vec<_> =
+        files.map(|file| file.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
 
 /// A file in a temporary directory, open for writing.
 pub(super) struct Bench {

@@ -51,5 +51,9 @@ pub(super) fn write_secret(path: &Path, text: &str) -> Result<()> {
     let mut file = options().with_context(|| format!("cannot write {}", path.display()))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    Ok(())
+    // The name too: hooks that were handed out must not outlive the key that made them in a power cut.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .with_context(|| format!("cannot write {}", path.display()))
 }

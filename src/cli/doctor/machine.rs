@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::cli::demo::git_version;
 use crate::cli::doctor::check::Check;
-use crate::db::backup::Health;
+use crate::db::health::Health;
 use crate::domain::{Clock, Timestamp, TokenKey};
 
 /// With less free space builds and logs are in danger, in bytes.

@@ -21,7 +21,7 @@ pub(in crate::web) fn healthz() -> Response {
 #[handler]
 pub(in crate::web) async fn readyz(request: &Request, state: Data<&AppState>) -> Response {
     // With less space than acceptance needs each call would be refused.
-    let is_writable = state.db().is_ready() && !state.db().is_short_of_space();
+    let is_writable = state.db().is_ready() && !state.db().is_short_of_space() && !state.db().is_damaged();
     let is_draining = state.is_draining().is_cancelled();
     let is_ready = is_writable && !is_draining;
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -43,6 +43,7 @@ pub(in crate::web) async fn readyz(request: &Request, state: Data<&AppState>) ->
         &json!({
             "ready": is_ready,
             "databaseWritable": is_writable,
+            "databaseDamaged": state.db().is_damaged(),
             "diskNearlyFull": state.db().is_short_of_space(),
             "draining": is_draining,
             "executors": executors,

@@ -2,10 +2,13 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use super::binary::{RunningServer, cli};
+use crate::harness::process::wait_until;
 
 fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -138,4 +141,78 @@ fn a_server_that_was_killed_leaves_a_socket_that_nobody_answers() {
 
     assert!(ran.stderr.contains("no server runs on the data folder"), "{}", ran.stderr);
     server.cli(&["service", "list"]).ok();
+}
+
+#[test]
+fn a_restore_lists_what_was_ended_after_the_copy_was_made() {
+    let mut server = RunningServer::start();
+    let file = server.file("copy.db");
+    let name = file.to_str().unwrap().to_owned();
+    server.cli(&["service", "add", "api", "--repo", "/x", "--deploy", "true"]).ok();
+    server.cli(&["hook", "create", "api", "--name", "leaked"]).ok();
+    server.cli(&["backup", &name]).ok();
+    server.cli(&["hook", "revoke", "api", "leaked", "--yes"]).ok();
+    server.stop();
+
+    let restored = server.cli(&["restore", &name, "--yes"]).ok();
+    let revoked = server.cli(&["restore", &name, "--yes", "--revoke-all", "--json"]).ok();
+    server.start_again();
+
+    assert!(
+        restored
+            .stderr
+            .contains("warning: ended after the copy was made, and back now: hook URL leaked of service api"),
+        "{}",
+        restored.stderr
+    );
+    assert_eq!(revoked.json()["revoked"], 1);
+    assert!(server.cli(&["hook", "list", "api"]).ok().stdout.contains("revoked"));
+}
+
+#[test]
+fn a_database_that_was_damaged_turns_readiness_red_or_keeps_the_server_from_starting() {
+    let mut server = RunningServer::start();
+    server.stop();
+    let path = server.dir().join("core.db");
+    let good = std::fs::read(&path).unwrap();
+    // The last pages belong to tables that nobody reads at the start.
+    let mut bad = good.clone();
+    let from = good.len() - 4_096;
+    bad[from..].fill(0xff);
+    std::fs::write(&path, bad).unwrap();
+    server.start_again();
+
+    wait_until("readiness to turn red", || {
+        let asked = Command::new("curl")
+            .args(["-s", "-m", "5"])
+            .arg(format!("{}/readyz?verbose", server.url))
+            .output();
+        let ready: Value = serde_json::from_slice(&asked.unwrap().stdout).unwrap_or_default();
+        ready["databaseDamaged"] == true && ready["ready"] == false
+    });
+
+    server.stop();
+    std::fs::write(&path, "no database at all, and long enough ".repeat(300)).unwrap();
+    let refused = server.cli(&["serve", "--listen", "127.0.0.1:0"]).code(65);
+    assert!(
+        refused.stderr.contains("core.db is damaged") && refused.stderr.contains("stackblaze restore"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn another_programs_look_at_the_files_finds_them_sound() {
+    let mut server = RunningServer::start();
+    server.cli(&["service", "add", "api", "--repo", "/x", "--deploy", "true"]).ok();
+    server.cli(&["deploy", "api"]).ok();
+    server.stop();
+    for name in ["core.db", "logs.db"] {
+        let path = server.dir().join(name);
+        let Ok(looked) = Command::new("sqlite3").arg(&path).arg("PRAGMA integrity_check").output() else {
+            eprintln!("LEFT OUT, since this takes sqlite3: another program's look at the files");
+            return;
+        };
+        assert_eq!(String::from_utf8_lossy(&looked.stdout).trim(), "ok", "{name}");
+    }
 }
