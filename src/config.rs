@@ -1,6 +1,7 @@
 //! Every setting once: flag, environment name, default, unit, check.
 #![warn(missing_docs)]
 
+mod keep;
 mod values;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use clap::{Args, FromArgMatches};
 
 use crate::domain::{AddressRange, Span, Step};
 
+pub use keep::KeepFlags;
 pub(crate) use values::base_url;
 pub use values::{Bytes, StepImage};
 
@@ -106,36 +108,21 @@ pub struct Config {
     /// Calls that one hook may make at once
     #[arg(long, env = "STACKBLAZE_HOOK_BURST", value_name = "N", default_value = "30")]
     pub hook_burst: NonZeroU32,
+    /// Changes a minute that one API token may ask for in the long run
+    #[arg(long, env = "STACKBLAZE_TOKEN_RATE", value_name = "N", default_value = "600")]
+    pub token_rate: NonZeroU32,
+    /// Changes that one API token may ask for at once
+    #[arg(long, env = "STACKBLAZE_TOKEN_BURST", value_name = "N", default_value = "300")]
+    pub token_burst: NonZeroU32,
     /// Most queued deployments of one service
     #[arg(long, env = "STACKBLAZE_QUEUE_LIMIT", value_name = "N", default_value = "200")]
     pub queue_limit: NonZeroU32,
     /// A deployment queued for longer ends as failed, reason timeout
     #[arg(long, env = "STACKBLAZE_QUEUE_TIMEOUT", value_name = "DURATION", default_value = "24h")]
     pub queue_timeout: Span,
-    /// Deployments are kept this long
-    #[arg(long, env = "STACKBLAZE_KEEP_DEPLOYMENTS", value_name = "DURATION", default_value = "365d")]
-    pub keep_deployments: Span,
-    /// Of each service at least so many deployments are kept, however old
-    #[arg(long, env = "STACKBLAZE_KEEP_LAST", value_name = "N", default_value = "100")]
-    pub keep_last: u32,
-    /// Ended runs are kept in the cluster this long, once their log is stored
-    #[arg(long, env = "STACKBLAZE_KEEP_RUNS", value_name = "DURATION", default_value = "7d")]
-    pub keep_runs: Span,
-    /// Of each service at most so many ended runs are kept in the cluster
-    #[arg(long, env = "STACKBLAZE_KEEP_LAST_RUNS", value_name = "N", default_value = "20")]
-    pub keep_last_runs: u32,
-    /// Logs are kept this long
-    #[arg(long, env = "STACKBLAZE_KEEP_LOGS", value_name = "DURATION", default_value = "30d")]
-    pub keep_logs: Span,
-    /// Of one log so much is kept from its start
-    #[arg(long, env = "STACKBLAZE_KEEP_LOG_HEAD", value_name = "SIZE", default_value = "1MiB")]
-    pub keep_log_head: Bytes,
-    /// Of one log so much is kept from its end
-    #[arg(long, env = "STACKBLAZE_KEEP_LOG_TAIL", value_name = "SIZE", default_value = "4MiB")]
-    pub keep_log_tail: Bytes,
-    /// All logs together; the oldest go first
-    #[arg(long, env = "STACKBLAZE_KEEP_LOGS_TOTAL", value_name = "SIZE", default_value = "1GiB")]
-    pub keep_logs_total: Bytes,
+    /// What is kept, and how long.
+    #[command(flatten)]
+    pub keep: KeepFlags,
     /// With less free space on the disk calls are refused with 503
     #[arg(long, env = "STACKBLAZE_MIN_FREE", value_name = "SIZE", default_value = "32MiB")]
     pub min_free: Bytes,

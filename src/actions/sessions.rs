@@ -66,6 +66,10 @@ pub fn set_up(
     let Some(operator) = operators::insert(tx, name, new.at)? else { return Ok(false) };
     operators::set_password(tx, &operator, Some(password))?;
     sessions::delete_link(tx, link)?;
+    let actor = Actor { who: Who::Operator(operator.name.clone()), address: new.client.address.clone() };
+    let made = Record::new(Act::OperatorCreate, Subject::Operator(operator.name.clone()))
+        .with("the first, by setup link");
+    audit::record(tx, &actor, &made, new.at)?;
     new.begin(tx, &operator, "by setup link")?;
     Ok(true)
 }
@@ -79,13 +83,28 @@ pub fn confirm(tx: &Tx<'_>, by: &By) -> Result<()> {
     Ok(sessions::confirm(tx, &session, by.at)?)
 }
 
+/// Stands in the audit for a name that no operator has: what was typed there may have been a password.
+const NOBODY: &str = "a name that nobody has";
+
+/// Writes down that a wrong password was given.
+///
+/// # Errors
+/// Where the database does not take it.
+pub fn refuse(tx: &Tx<'_>, actor: &Actor, name: &str, at: Timestamp) -> Result<()> {
+    let name = operators::find(tx, name)?.map_or_else(|| NOBODY.to_owned(), |operator| operator.name);
+    Ok(audit::record(tx, actor, &Record::new(Act::SessionRefuse, Subject::Operator(name)), at)?)
+}
+
 /// Ends this session; nothing happens for a caller who has none.
 ///
 /// # Errors
 /// Where the database does not take it.
 pub fn end(tx: &Tx<'_>, by: &By) -> Result<()> {
     match by.caller.own_session() {
-        Ok((_, session)) => Ok(sessions::delete(tx, &session)?),
+        Ok((operator, session)) => {
+            sessions::delete(tx, &session)?;
+            by.record(tx, &Record::new(Act::SessionRevoke, Subject::Operator(operator.name)))
+        }
         Err(_) => Ok(()),
     }
 }

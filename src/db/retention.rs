@@ -26,18 +26,36 @@ pub struct Limits {
     pub logs: Duration,
     /// Of all logs together at most so many bytes; the oldest go first.
     pub logs_bytes: u64,
+    /// Acts of the audit are kept this long.
+    pub audit: Duration,
+    /// Of the audit at most so many acts; the oldest go first.
+    pub audit_acts: u32,
 }
 
-/// Whether more than a fifth of all ended deployments are older than what is kept, and there are enough to tell.
+/// Whether more than a fifth of all ended deployments, or of all acts, are older than what is kept, and there are enough
+/// to tell.
 pub fn is_much_due(reader: &Reader<'_>, limits: &Limits, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "
         SELECT count(*) >= :enough
                AND 5 * count(*) FILTER (WHERE created_at_ms < :oldest) > count(*)
           FROM deployments
          WHERE status IN ('succeeded', 'failed')";
-    let oldest = now.minus(limits.deployments.max(idempotency::KEPT)).as_millis();
-    let params = named_params! { ":enough": ENOUGH_TO_TELL, ":oldest": oldest };
-    Ok(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
+    // Acts are numbered as they come, so that the one a fifth from the first is found at once.
+    const ACTS: &str = "
+        SELECT ifnull((SELECT at_ms < :oldest
+                         FROM audit
+                        WHERE sequence >= first + (last - first) / 5
+                        ORDER BY sequence
+                        LIMIT 1), 0)
+               AND last - first >= :enough
+          FROM (SELECT (SELECT min(sequence) FROM audit) AS first, (SELECT max(sequence) FROM audit) AS last)";
+    let is_due = |sql: &str, oldest: Timestamp| {
+        let params = named_params! { ":enough": ENOUGH_TO_TELL, ":oldest": oldest.as_millis() };
+        let due: Option<bool> = reader.conn().prepare_cached(sql)?.query_row(params, |row| row.get(0))?;
+        Ok::<_, Error>(due == Some(true))
+    };
+    Ok(is_due(SQL, now.minus(limits.deployments.max(idempotency::KEPT)))?
+        || is_due(ACTS, now.minus(limits.audit))?)
 }
 
 /// Deletes some deployments that are old, final, not among the last of their service and not what it serves; none
@@ -73,9 +91,9 @@ pub fn delete_deployments(tx: &Tx<'_>, limits: &Limits, now: Timestamp) -> Resul
     Ok(ids.iter().filter_map(|id| DeploymentId::parse(id)).collect())
 }
 
-/// Deletes old first answers, expired sessions and links, and calls beyond the last of each hook; true where more may
-/// be left.
-pub fn delete_small_rows(tx: &Tx<'_>, now: Timestamp) -> Result<bool, Error> {
+/// Deletes old first answers, expired sessions and links, calls beyond the last of each hook, and old acts; true where
+/// more may be left.
+pub fn delete_small_rows(tx: &Tx<'_>, limits: &Limits, now: Timestamp) -> Result<bool, Error> {
     const KEYS: &str = "
         DELETE FROM idempotency_keys
          WHERE (hook_id, key) IN (SELECT hook_id, key
@@ -93,6 +111,13 @@ pub fn delete_small_rows(tx: &Tx<'_>, now: Timestamp) -> Result<bool, Error> {
                          FROM hook_calls)
                 WHERE place > :kept
                 LIMIT :rows)";
+    // Only the oldest are looked at: the others are younger.
+    const ACTS: &str = "
+        DELETE FROM audit
+         WHERE sequence IN (SELECT sequence
+                              FROM (SELECT sequence, at_ms FROM audit ORDER BY sequence LIMIT :rows)
+                             WHERE at_ms < :oldest
+                                OR sequence <= (SELECT max(sequence) FROM audit) - :kept)";
     let conn = tx.conn();
     let keys = conn.prepare_cached(KEYS)?.execute(named_params! {
         ":oldest": now.minus(idempotency::KEPT).as_millis(),
@@ -102,7 +127,12 @@ pub fn delete_small_rows(tx: &Tx<'_>, now: Timestamp) -> Result<bool, Error> {
     conn.prepare_cached(LINKS)?.execute(named_params! { ":now": now.as_millis() })?;
     let calls =
         conn.prepare_cached(CALLS)?.execute(named_params! { ":kept": CALLS_PER_HOOK, ":rows": ROWS })?;
-    Ok(keys.max(calls) >= usize::try_from(ROWS).unwrap_or(usize::MAX))
+    let acts = conn.prepare_cached(ACTS)?.execute(named_params! {
+        ":oldest": now.minus(limits.audit).as_millis(),
+        ":kept": limits.audit_acts,
+        ":rows": ROWS,
+    })?;
+    Ok(keys.max(calls).max(acts) >= usize::try_from(ROWS).unwrap_or(usize::MAX))
 }
 
 /// Deletes the text of one log, the oldest that is complete and too old or too much; false where none is. What it

@@ -53,6 +53,18 @@ pub fn find(reader: &Reader<'_>, hash: &TokenHash, now: Timestamp) -> Result<Opt
     Ok(found.optional()?)
 }
 
+/// Where the present sessions of an operator were begun.
+pub fn addresses_of(reader: &Reader<'_>, operator: &str) -> Result<Vec<String>, Error> {
+    const SQL: &str = "
+        SELECT DISTINCT s.address
+          FROM sessions AS s
+          JOIN operators AS o ON o.id = s.operator_id
+         WHERE o.name = :operator";
+    let mut statement = reader.conn().prepare_cached(SQL)?;
+    let rows = statement.query_map(named_params! { ":operator": operator }, |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// Where a session was begun.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Client {

@@ -81,7 +81,7 @@ pub async fn sweep(db: &Db, clock: &Clock, limits: &Limits) -> Result<(), Error>
     }
     loop {
         give_way(db).await;
-        if !db.core().write(move |tx| delete_small_rows(tx, now)).await? {
+        if !db.core().write(move |tx| delete_small_rows(tx, &limits, now)).await? {
             break;
         }
     }

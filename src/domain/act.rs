@@ -66,12 +66,13 @@ pub enum Act {
     OperatorPassword,
     SessionCreate,
     SessionRevoke,
+    SessionRefuse,
     ServerBackup,
 }
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::ServiceCreate,
         Self::ServiceUpdate,
         Self::ServiceDelete,
@@ -95,6 +96,7 @@ impl Act {
         Self::OperatorPassword,
         Self::SessionCreate,
         Self::SessionRevoke,
+        Self::SessionRefuse,
         Self::ServerBackup,
     ];
 
@@ -125,6 +127,7 @@ impl Act {
             Self::OperatorPassword => ("operator.password", SignIns, "gave a new password"),
             Self::SessionCreate => ("session.create", SignIns, "signed in"),
             Self::SessionRevoke => ("session.revoke", SignIns, "signed out"),
+            Self::SessionRefuse => ("session.refuse", SignIns, "gave a wrong password for"),
             Self::ServerBackup => ("server.backup", Server, "took a backup"),
         }
     }

@@ -85,6 +85,7 @@ pub enum Code {
     ServiceFrozen,
     HookPaused,
     HookBudget,
+    TokenBudget,
     TooManyStreams,
     NoStreamLeft,
     QueueFull,
@@ -95,7 +96,7 @@ pub enum Code {
 }
 
 /// Each code with its word and its class, in the order of the variants.
-const TABLE: [(Code, &str, Class); 44] = [
+const TABLE: [(Code, &str, Class); 45] = [
     (Code::UnknownHook, "unknown_hook", Class::Credential),
     (Code::Unauthenticated, "unauthenticated", Class::Credential),
     (Code::Scope, "scope", Class::Forbidden),
@@ -133,6 +134,7 @@ const TABLE: [(Code, &str, Class); 44] = [
     (Code::ServiceFrozen, "service_frozen", Class::Locked),
     (Code::HookPaused, "hook_paused", Class::Locked),
     (Code::HookBudget, "hook_budget", Class::TooMany),
+    (Code::TokenBudget, "token_budget", Class::TooMany),
     (Code::TooManyStreams, "too_many_streams", Class::TooMany),
     (Code::NoStreamLeft, "no_stream_left", Class::Unavailable),
     (Code::QueueFull, "queue_full", Class::TooMany),
@@ -143,7 +145,7 @@ const TABLE: [(Code, &str, Class); 44] = [
 ];
 
 /// What each code means and what to do, in the same order.
-const MEANINGS: [(Code, &str); 44] = [
+const MEANINGS: [(Code, &str); 45] = [
     (
         Code::UnknownHook,
         "The hook URL is unknown, cut, revoked or expired. Ask an operator for a new one; nothing was looked up or started.",
@@ -202,6 +204,10 @@ const MEANINGS: [(Code, &str); 44] = [
     (Code::ServiceFrozen, "An operator has frozen the service; the detail says why."),
     (Code::HookPaused, "An operator has paused the hook; the detail says why."),
     (Code::HookBudget, "The hook is called more often than it may; Retry-After says when to come back."),
+    (
+        Code::TokenBudget,
+        "The API token asks for changes more often than it may; Retry-After says when to come back.",
+    ),
     (
         Code::TooManyStreams,
         "The credential has as many open log streams as it may; close one or come back later.",

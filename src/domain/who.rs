@@ -13,6 +13,8 @@ pub enum Who {
     Socket,
     /// Whoever holds a hook URL: network and program of the caller, as `140.82.112.0/24, curl/8.5.0`.
     HookUrl(String),
+    /// Somebody who has shown nothing.
+    Stranger,
 }
 
 impl Who {
@@ -23,14 +25,15 @@ impl Who {
             Self::Token(_) => "token",
             Self::Socket => "socket",
             Self::HookUrl(_) => "hook_url",
+            Self::Stranger => "stranger",
         }
     }
 
-    /// What tells one from another that came the same way; empty for the socket.
+    /// What tells one from another that came the same way; empty for the socket and for strangers.
     pub fn name(&self) -> &str {
         match self {
             Self::Operator(name) | Self::Token(name) | Self::HookUrl(name) => name,
-            Self::Socket => "",
+            Self::Socket | Self::Stranger => "",
         }
     }
 
@@ -41,6 +44,7 @@ impl Who {
             "token" => Self::Token(name.to_owned()),
             "socket" => Self::Socket,
             "hook_url" => Self::HookUrl(name.to_owned()),
+            "stranger" => Self::Stranger,
             _ => return None,
         })
     }
@@ -69,6 +73,7 @@ impl fmt::Display for Who {
             Self::Token(name) => write!(f, "token {name}"),
             Self::Socket => f.write_str("operator on the server"),
             Self::HookUrl(_) => f.write_str("whoever holds the hook URL"),
+            Self::Stranger => f.write_str("somebody who is not signed in"),
         }
     }
 }
@@ -80,7 +85,8 @@ mod tests {
     #[test]
     fn whoever_did_it_is_read_back_from_two_columns() {
         let named = |of: fn(String) -> Who| of("mira, with / and blanks".to_owned());
-        for who in [named(Who::Operator), named(Who::Token), named(Who::HookUrl), Who::Socket] {
+        for who in [named(Who::Operator), named(Who::Token), named(Who::HookUrl), Who::Socket, Who::Stranger]
+        {
             assert_eq!(Who::from_parts(who.way(), who.name()), Some(who));
         }
         assert_eq!(Who::from_parts("a newer way", "mira"), None);

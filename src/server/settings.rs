@@ -22,8 +22,8 @@ pub(super) fn dispatch(config: &Config, urls: Urls) -> dispatch::Settings {
     dispatch::Settings {
         concurrency: config.concurrency.get(),
         queue_timeout: config.queue_timeout.duration(),
-        logs: logs::Kept { head: config.keep_log_head.0, tail: config.keep_log_tail.0 },
-        runs: (config.keep_runs.duration(), config.keep_last_runs),
+        logs: logs::Kept { head: config.keep.log_head.0, tail: config.keep.log_tail.0 },
+        runs: (config.keep.runs.duration(), config.keep.last_runs),
         page_of: Arc::new(move |id| urls.deployment_page(id)),
     }
 }
@@ -33,7 +33,10 @@ pub(super) fn actions(config: &Config, available: ExecutorSet) -> actions::Setti
 }
 
 pub(super) fn web(config: &Config) -> web::Settings {
-    web::Settings { hook_rate: config.hook_rate, hook_burst: config.hook_burst }
+    web::Settings {
+        hook_calls: (config.hook_rate, config.hook_burst),
+        token_changes: (config.token_rate, config.token_burst),
+    }
 }
 
 pub(super) fn front(
@@ -58,9 +61,11 @@ pub(super) fn front(
 
 pub(super) fn retention(config: &Config) -> retention::Limits {
     retention::Limits {
-        deployments: config.keep_deployments.duration(),
-        deployments_per_service: config.keep_last,
-        logs: config.keep_logs.duration(),
-        logs_bytes: config.keep_logs_total.0,
+        deployments: config.keep.deployments.duration(),
+        deployments_per_service: config.keep.last,
+        logs: config.keep.logs.duration(),
+        logs_bytes: config.keep.logs_total.0,
+        audit: config.keep.audit.duration(),
+        audit_acts: config.keep.audit_acts,
     }
 }

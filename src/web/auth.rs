@@ -132,7 +132,7 @@ pub(super) fn set_cookie(context: &Context, secret: Option<&str>) -> String {
     )
 }
 
-fn is_safe(method: &Method) -> bool {
+pub(super) fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 

@@ -1,5 +1,6 @@
 //! What every handler may use.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -9,16 +10,17 @@ use crate::db::{self, Db, Tx};
 use crate::domain::{Clock, Urls};
 use crate::web::error::Error;
 use crate::web::limits::budgets::Budgets;
+use crate::web::limits::rate::Rate;
 use crate::web::limits::sign_ins::SignIns;
 use crate::web::limits::streams::Streams;
 
 /// What an operator may set of HTTP alone.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// Calls a minute that one hook may make in the long run.
-    pub hook_rate: std::num::NonZeroU32,
-    /// Calls that one hook may make at once.
-    pub hook_burst: std::num::NonZeroU32,
+    /// Calls that one hook URL may make: a minute in the long run, and at once.
+    pub hook_calls: (NonZeroU32, NonZeroU32),
+    /// Changes that one API token may ask for: a minute in the long run, and at once.
+    pub token_changes: (NonZeroU32, NonZeroU32),
 }
 
 /// Shared by all handlers; cheap to clone.
@@ -28,6 +30,7 @@ pub struct AppState(Arc<Inner>);
 struct Inner {
     context: Context,
     budgets: Budgets,
+    token_changes: Rate<String>,
     sign_ins: SignIns,
     streams: Arc<Streams>,
     is_draining: CancellationToken,
@@ -36,9 +39,10 @@ struct Inner {
 impl AppState {
     /// Puts together what handlers need. `is_draining` makes held calls answer as they stand.
     pub fn new(context: Context, settings: Settings, is_draining: CancellationToken) -> Self {
-        let budgets = Budgets::new(settings.hook_rate, settings.hook_burst);
+        let budgets = Budgets::new(settings.hook_calls);
+        let token_changes = Rate::new(settings.token_changes);
         let (sign_ins, streams) = (SignIns::new(), Arc::new(Streams::new()));
-        Self(Arc::new(Inner { context, budgets, sign_ins, streams, is_draining }))
+        Self(Arc::new(Inner { context, budgets, token_changes, sign_ins, streams, is_draining }))
     }
 
     /// What operations need.
@@ -69,6 +73,11 @@ impl AppState {
     /// Calls that each hook has left.
     pub(super) fn budgets(&self) -> &Budgets {
         &self.0.budgets
+    }
+
+    /// Changes that each API token has left.
+    pub(super) fn token_changes(&self) -> &Rate<String> {
+        &self.0.token_changes
     }
 
     /// Tries of passwords, and their hashing.
@@ -131,6 +140,7 @@ impl AppState {
     /// # Errors
     /// Where the database does not take them; they are dropped then.
     pub async fn flush_over_budget(&self) -> Result<(), db::Error> {
+        self.0.token_changes.forget_whole();
         self.0.budgets.flush(self.db(), self.clock().now()).await
     }
 }

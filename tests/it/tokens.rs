@@ -6,8 +6,8 @@ use reqwest::Method;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::harness::TestServer;
 use crate::harness::http::Send as _;
+use crate::harness::{Options, TestServer};
 
 const ALL: &str = "/api/v1/tokens";
 
@@ -251,4 +251,23 @@ async fn a_token_for_one_service_does_not_learn_which_others_there_are() {
 
     assert_eq!((there.status, there.text()), (403, missing.text()));
     assert!(there.text().contains("is for service api only"), "{}", there.text());
+}
+
+#[tokio::test]
+async fn a_loop_with_a_token_is_told_when_to_come_back_and_takes_nothing_from_others() {
+    let server = TestServer::start().await;
+    server.service("api").create().await;
+    let (looping, other) =
+        (server.token("looping", "deploy", None).await, server.token("other", "deploy", None).await);
+    let server = server.restart_with(Options { token_burst: 2, ..Options::default() }).await;
+    let deploy =
+        async |token: &str| server.holder(token).post("/api/v1/services/api/deployments", json!({})).await;
+
+    let [one, two, three] = [deploy(&looping).await, deploy(&looping).await, deploy(&looping).await];
+
+    assert_eq!([one.status, two.status, three.status], [202, 202, 429]);
+    assert!(three.header("retry-after").is_some_and(|seconds| seconds != "0"));
+    assert_eq!(deploy(&looping).await.json()["code"], "token_budget");
+    assert_eq!(deploy(&other).await.status, 202);
+    assert_eq!(server.holder(&looping).get("/api/v1/services").await.status, 200);
 }

@@ -1,11 +1,18 @@
 use super::*;
+use crate::db::audit::{Actor, Record};
 use crate::db::testing::{Bench, T0};
-use crate::db::{deployments, hook_calls, logs, operators, sessions};
-use crate::domain::{LinkToken, Reason, Service, SessionToken, Step};
+use crate::db::{audit, deployments, hook_calls, logs, operators, sessions};
+use crate::domain::{Act, LinkToken, Reason, Service, SessionToken, Step, Subject, Who};
 
 const DAY: Duration = Duration::from_hours(24);
-const LIMITS: Limits =
-    Limits { deployments: DAY, deployments_per_service: 0, logs: DAY, logs_bytes: u64::MAX };
+const LIMITS: Limits = Limits {
+    deployments: DAY,
+    deployments_per_service: 0,
+    logs: DAY,
+    logs_bytes: u64::MAX,
+    audit: DAY,
+    audit_acts: u32::MAX,
+};
 
 /// Later than all that is kept by time.
 fn later() -> Timestamp {
@@ -126,7 +133,7 @@ fn first_answers_go_after_a_day() {
         idempotency::insert(&bench.tx(), &hook.id, key, "", &id, "{}", at).unwrap();
     }
 
-    let more = delete_small_rows(&bench.tx(), T0.plus(DAY)).unwrap();
+    let more = delete_small_rows(&bench.tx(), &LIMITS, T0.plus(DAY)).unwrap();
 
     assert!(!more && bench.count("idempotency_keys") == 1);
 }
@@ -141,7 +148,7 @@ fn first_answers_go_five_hundred_at_a_time() {
         idempotency::insert(&bench.tx(), &hook.id, &key.to_string(), "", &id, "{}", T0).unwrap();
     }
 
-    let more = [(); 2].map(|()| delete_small_rows(&bench.tx(), later()).unwrap());
+    let more = [(); 2].map(|()| delete_small_rows(&bench.tx(), &LIMITS, later()).unwrap());
 
     assert_eq!((more, bench.count("idempotency_keys")), ([true, false], 0));
 }
@@ -155,9 +162,9 @@ fn ended_sessions_and_links_go() {
     let end = T0.plus(DAY);
     sessions::insert_link(&tx, &LinkToken::mint().hash(), Some(&mira), T0, end).unwrap();
 
-    delete_small_rows(&tx, end.minus(Duration::from_millis(1))).unwrap();
+    delete_small_rows(&tx, &LIMITS, end.minus(Duration::from_millis(1))).unwrap();
     let before = (bench.count("sessions"), bench.count("login_links"));
-    delete_small_rows(&tx, T0.plus(30 * DAY)).unwrap();
+    delete_small_rows(&tx, &LIMITS, T0.plus(30 * DAY)).unwrap();
 
     assert_eq!(before, (1, 1));
     assert_eq!((bench.count("sessions"), bench.count("login_links")), (0, 0));
@@ -174,7 +181,7 @@ fn the_last_fifty_calls_of_each_hook_stay() {
     }
     hook_calls::count(&bench.tx(), &other.id, "replayed", "", "", 1, T0).unwrap();
 
-    delete_small_rows(&bench.tx(), T0).unwrap();
+    delete_small_rows(&bench.tx(), &LIMITS, T0).unwrap();
 
     let calls = hook_calls::last(&bench.tx(), &hook.id, 100).unwrap();
     assert_eq!((calls.len(), calls[49].at), (50, T0.plus(Duration::from_secs(10))));
@@ -234,4 +241,41 @@ fn the_log_of_a_deleted_deployment_is_forgotten() {
 
     assert_eq!((bench.count("logs"), bench.count("log_pieces")), (1, 1));
     assert_eq!(logs::summary(&bench.tx(), &stays).unwrap().bytes, 10);
+}
+
+/// Writes acts down, one a minute.
+fn acts(bench: &Bench, count: u32) {
+    let actor = Actor { who: Who::Socket, address: String::new() };
+    for minute in 0..count {
+        let record = Record::new(Act::ServerBackup, Subject::Database);
+        audit::record(&bench.tx(), &actor, &record, T0.plus(Duration::from_mins(minute.into()))).unwrap();
+    }
+}
+
+#[test]
+fn acts_are_kept_for_their_time_and_up_to_their_number() {
+    let bench = Bench::core();
+    acts(&bench, 250);
+    let delete = |limits: &Limits, now| while delete_small_rows(&bench.tx(), limits, now).unwrap() {};
+
+    delete(&LIMITS, T0.plus(DAY));
+    let young = bench.count("audit");
+    delete(&LIMITS, T0.plus(DAY).plus(Duration::from_mins(120)));
+    let of_time = bench.count("audit");
+    delete(&Limits { audit_acts: 30, ..LIMITS }, T0);
+
+    assert_eq!((young, of_time, bench.count("audit")), (250, 130, 30));
+}
+
+#[test]
+fn a_clock_that_makes_a_fifth_of_the_acts_old_is_not_believed_at_once() {
+    let bench = Bench::core();
+    let is_much = |minutes| {
+        let now = T0.plus(DAY).plus(Duration::from_mins(minutes));
+        is_much_due(&bench.tx(), &LIMITS, now).unwrap()
+    };
+    assert!(!is_much(10_000));
+    acts(&bench, 100);
+
+    assert_eq!([10, 19, 20, 90].map(is_much), [false, false, true, true]);
 }

@@ -7,11 +7,9 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-
 use crate::db::{self, Db, Tx, hook_calls};
 use crate::domain::{Code, HookId, Timestamp};
+use crate::web::limits::rate::Rate;
 
 /// The SHA-256 of a token.
 type Key = [u8; 32];
@@ -46,26 +44,21 @@ type Place = Arc<tokio::sync::Mutex<Option<Known>>>;
 
 /// The budgets of all hook URLs.
 pub(in crate::web) struct Budgets {
-    left: DefaultKeyedRateLimiter<Key>,
+    left: Rate<Key>,
     known: Mutex<HashMap<Key, Place>>,
     /// Calls that were over budget and are not stored yet: the last caller, and how many.
     over: Mutex<HashMap<HookId, (String, i64)>>,
 }
 
 impl Budgets {
-    /// `rate` calls a minute in the long run, `burst` at once.
-    pub(in crate::web) fn new(rate: NonZeroU32, burst: NonZeroU32) -> Self {
-        let quota = Quota::per_minute(rate).allow_burst(burst);
-        Self { left: RateLimiter::keyed(quota), known: Mutex::default(), over: Mutex::default() }
+    /// So many calls a minute in the long run, and so many at once.
+    pub(in crate::web) fn new(calls: (NonZeroU32, NonZeroU32)) -> Self {
+        Self { left: Rate::new(calls), known: Mutex::default(), over: Mutex::default() }
     }
 
     /// Takes one call; where nothing is left, gives the time until there is.
     pub(in crate::web) fn spend(&self, key: &Key) -> Result<(), Duration> {
-        // Whole seconds, as the header has them, and never too early.
-        let wait = |until: governor::NotUntil<_>| {
-            Duration::from_secs(until.wait_time_from(DefaultClock::default().now()).as_secs() + 1)
-        };
-        self.left.check_key(key).map_err(wait)
+        self.left.spend(key)
     }
 
     /// The standing of a URL as it is remembered, or as `ask` gives it: one caller asks, and the others of that URL wait
@@ -113,7 +106,7 @@ impl Budgets {
     /// # Errors
     /// Where the database does not take them; they are dropped then.
     pub(in crate::web) async fn flush(&self, db: &Db, now: Timestamp) -> Result<(), db::Error> {
-        self.left.retain_recent();
+        self.left.forget_whole();
         let over = std::mem::take(&mut *self.over.lock().unwrap_or_else(PoisonError::into_inner));
         if over.is_empty() {
             return Ok(());

@@ -1,15 +1,16 @@
 //! Passwords at the door: how often they may be tried, and how many are hashed at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::actions::Context;
-use crate::db::operators;
-use crate::domain::{Password, PasswordHash, Timestamp};
+use crate::actions::{self, Context};
+use crate::db::audit::Actor;
+use crate::db::{self, operators, sessions};
+use crate::domain::{Password, PasswordHash, Timestamp, Who};
 use crate::web::error::Error;
 
 /// Wrong passwords are counted for so long from the first one on.
@@ -24,6 +25,8 @@ const IN_ALL: u32 = 30;
 const HASHES_AT_ONCE: usize = 2;
 /// Longest name that is remembered, in characters; no operator has a longer one.
 const NAME_MAX: usize = 58;
+/// Most pairs of name and address that are remembered; all are forgotten beyond.
+const MAX_KNOWN: usize = 1_000;
 /// Counts that are kept before those that have passed are thrown away.
 const SWEEP_AT: usize = 100;
 
@@ -59,6 +62,16 @@ impl Tries {
     }
 }
 
+/// Who tries a password, and for whom.
+pub(in crate::web) struct Try<'a> {
+    /// The name of the operator.
+    pub(in crate::web) name: &'a str,
+    /// Where the request came from.
+    pub(in crate::web) address: Option<IpAddr>,
+    /// Who is signed in there, for the audit; a stranger at the sign-in page.
+    pub(in crate::web) who: Who,
+}
+
 /// What a try showed.
 pub(in crate::web) enum Tried {
     /// It is the password; this is the hash that it was compared with.
@@ -72,12 +85,18 @@ pub(in crate::web) enum Tried {
 /// Shared by all requests.
 pub(in crate::web) struct SignIns {
     tries: Mutex<HashMap<Key, Tries>>,
+    /// Who has signed in from where since the process began.
+    known: Mutex<HashSet<(String, IpAddr)>>,
     hashes: Arc<Semaphore>,
 }
 
 impl SignIns {
     pub(in crate::web) fn new() -> Self {
-        Self { tries: Mutex::default(), hashes: Arc::new(Semaphore::new(HASHES_AT_ONCE)) }
+        Self {
+            tries: Mutex::default(),
+            known: Mutex::default(),
+            hashes: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
+        }
     }
 
     /// Counts a try before it is looked at, so that tries at the same time count too; gives how many are left.
@@ -102,6 +121,29 @@ impl SignIns {
             tries.insert(key.clone(), Tries { count: own.count + 1, ..own });
         }
         Ok(left)
+    }
+
+    /// What a try counts for. Guesses of others keep nobody out of where they have signed in from before: there the
+    /// address alone counts.
+    fn keys(&self, name: &str, address: Option<IpAddr>, begun_from: &[String]) -> Vec<Key> {
+        let of_address = address.map(network);
+        let is_known = of_address.is_some_and(|own| {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let sessions = begun_from.iter().filter_map(|from| from.parse().ok());
+            known.contains(&(name.to_owned(), own)) || sessions.map(network).any(|from| from == own)
+        });
+        let mut keys = if is_known { Vec::new() } else { vec![Key::All, Key::Name(name.to_owned())] };
+        keys.extend(of_address.map(Key::Address));
+        keys
+    }
+
+    fn remember(&self, name: &str, address: Option<IpAddr>) {
+        let Some(address) = address else { return };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert((name.to_owned(), network(address)));
     }
 
     /// A right password takes its try back, and forgets the wrong ones before it of the same name and address.
@@ -147,13 +189,16 @@ impl SignIns {
 pub(in crate::web) async fn try_password(
     sign_ins: &SignIns,
     context: &Context,
-    address: Option<IpAddr>,
-    name: &str,
+    Try { name, address, who }: Try<'_>,
     password: Password,
 ) -> Result<Tried, Error> {
     let name: String = name.chars().take(NAME_MAX).collect();
-    let mut keys = vec![Key::All, Key::Name(name.clone())];
-    keys.extend(address.map(|address| Key::Address(network(address))));
+    let own = name.clone();
+    let found = context.db().core().read(move |reader| {
+        Ok::<_, db::Error>((operators::password(reader, &own)?, sessions::addresses_of(reader, &own)?))
+    });
+    let (hash, begun_from) = found.await?;
+    let keys = sign_ins.keys(&name, address, &begun_from);
     let left = match sign_ins.count(&keys, context.clock().now()) {
         Ok(left) => left,
         Err(wait) => {
@@ -161,13 +206,18 @@ pub(in crate::web) async fn try_password(
             return Ok(Tried::TooMany(wait));
         }
     };
-    let hash = context.db().core().read(move |reader| operators::password(reader, &name)).await?;
     let found = sign_ins.in_turn(move || password.is(hash.as_ref()).then_some(hash).flatten()).await?;
     let Some(hash) = found else {
         tracing::info!(left, "a name or password was wrong");
+        let from = address.map_or_else(|| "socket".to_owned(), |address| address.to_string());
+        let actor = Actor { who, address: from };
+        context
+            .run(move |tx, context| actions::sessions::refuse(tx, &actor, &name, context.clock().now()))
+            .await?;
         return Ok(Tried::Wrong { left });
     };
     sign_ins.forgive(&keys);
+    sign_ins.remember(&name, address);
     Ok(Tried::Right(hash))
 }
 
@@ -235,6 +285,17 @@ mod tests {
             assert_eq!(sign_ins.count(&own, T0), Ok(4));
             sign_ins.forgive(&own);
         }
+    }
+
+    #[test]
+    fn guesses_of_others_keep_nobody_out_of_where_they_have_signed_in_from() {
+        let sign_ins = SignIns::new();
+        let at = |text: &str| Some(text.parse().unwrap());
+        sign_ins.remember("mira", at("2001:db8::1"));
+        let keys = |name: &str, from: &str| sign_ins.keys(name, at(from), &["198.51.100.7".to_owned()]).len();
+
+        assert_eq!([keys("mira", "2001:db8::9"), keys("mira", "198.51.100.7")], [1, 1]);
+        assert_eq!([keys("mira", "192.0.2.1"), keys("theo", "2001:db8::1")], [3, 3]);
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! One address: its methods, who may use it, and for whom its refusals are written. What follows from these is derived
 //! here and written nowhere by hand: `Allow`, HEAD, OPTIONS, the guard, and whether a refusal is a page.
 
+use std::time::Duration;
+
 use poem::http::{Method, StatusCode, header};
 use poem::{Endpoint, IntoEndpoint, Request, Response, RouteMethod};
 
-use crate::domain::Invalid;
+use crate::actions::{self, Caller};
+use crate::domain::{Code, Invalid};
 use crate::web::auth;
 use crate::web::error::Error;
 use crate::web::pages::RefusedRequest;
@@ -147,6 +150,12 @@ struct Served {
 }
 
 impl Served {
+    /// What an API token changes is counted, so that a loop with one neither fills the disk nor keeps others waiting.
+    fn spend(&self, caller: &Caller, method: &Method) -> Result<(), Error> {
+        let (Caller::Token { id, .. }, false) = (caller, auth::is_safe(method)) else { return Ok(()) };
+        self.state.token_changes().spend(id).map_err(|wait| too_often(wait).into())
+    }
+
     async fn answer(&self, mut request: Request) -> poem::Result<Response> {
         let resource = &self.resource;
         if request.method() == Method::OPTIONS {
@@ -160,6 +169,7 @@ impl Served {
             return Ok((resource.other_method)(&request, resource.allow())?);
         }
         if let Some(caller) = &caller {
+            self.spend(caller, request.method())?;
             request.set_data(caller.clone());
         }
         resource.handlers.call(request).await.map_err(|mut error| {
@@ -184,6 +194,12 @@ impl Endpoint for Served {
             (Err(error), None) => problem_of(error),
         })
     }
+}
+
+/// An API token asks for changes more often than it may; the time until it may ask again.
+fn too_often(wait: Duration) -> actions::Error {
+    let detail = "this API token asks for changes more often than it may";
+    actions::Error::new(Code::TokenBudget, detail).after(wait)
 }
 
 fn options(allow: &str) -> Response {

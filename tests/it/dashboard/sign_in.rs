@@ -238,3 +238,55 @@ async fn the_sign_in_page_keeps_next_and_the_typed_name_as_text() {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
 }
+
+#[tokio::test]
+async fn guesses_from_everywhere_keep_nobody_out_of_where_they_have_signed_in_from() {
+    let options = Options { trusted_proxies: vec!["127.0.0.1/32"], ..Options::default() };
+    let server = TestServer::with(options).await;
+    Browser::with_password(&server, "mira").await;
+    let sign_in = async |from: String, name: &str, password: &str| {
+        let request = form(&server.anyone(), "/login", &[("name", name), ("password", password)]);
+        request.header("x-forwarded-for", from).answer().await.status
+    };
+    let at_home = || "203.0.113.5".to_owned();
+    assert_eq!(sign_in(at_home(), "mira", PASSWORD).await, 303);
+    for guess in 0..40 {
+        let name = if guess < 10 { "mira".to_owned() } else { format!("name {guess}") };
+        sign_in(format!("192.0.2.{guess}"), &name, "not the password").await;
+    }
+
+    let elsewhere = sign_in("198.51.100.1".to_owned(), "mira", PASSWORD).await;
+
+    assert_eq!(elsewhere, 429);
+    assert_eq!(sign_in(at_home(), "mira", PASSWORD).await, 303);
+    let server = server.restart().await;
+    let request = form(&server.anyone(), "/login", &[("name", "mira"), ("password", "not the password")]);
+    assert_eq!(request.header("x-forwarded-for", at_home()).answer().await.status, 403);
+}
+
+#[tokio::test]
+async fn setup_wrong_passwords_and_the_end_of_a_session_are_in_the_audit() {
+    let server = TestServer::start().await;
+    let once = setup_link(&server).await;
+    set_up(&server, &once, "mira", PASSWORD).await;
+    Browser::sign_in(&server, "mira", "not the password").await;
+    Browser::sign_in(&server, "typed into the wrong field", PASSWORD).await;
+    let mira = Browser::from(&server, &Browser::sign_in(&server, "mira", PASSWORD).await);
+    mira.post("/logout", &[]).await;
+    let reader = Browser::from(&server, &Browser::sign_in(&server, "mira", PASSWORD).await);
+
+    let text = reader.get("/audit?kind=sign-ins").await.text();
+    let acts = server.admin.get("/api/v1/audit").await.text();
+
+    for part in [
+        "added operator <strong>mira</strong>: the first, by setup link",
+        "gave a wrong password for <strong>mira</strong>",
+        "gave a wrong password for <strong>a name that nobody has</strong>",
+        "sign-in page <span class=\"sub\">127.0.0.0/24</span>",
+        ">signed out<",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(!text.contains("typed into") && !acts.contains("typed into"));
+    assert!(acts.contains("session.refuse"), "{acts}");
+}

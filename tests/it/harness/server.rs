@@ -35,6 +35,8 @@ pub const BEGINNING: Timestamp = Timestamp::from_millis(1_795_530_649_120);
 pub struct Options {
     pub hook_rate: u32,
     pub hook_burst: u32,
+    /// Changes that an API token may ask for at once; hardly any more a minute.
+    pub token_burst: u32,
     pub queue_limit: u32,
     pub concurrency: u32,
     pub queue_timeout: Duration,
@@ -52,6 +54,7 @@ impl Default for Options {
         Self {
             hook_rate: 60,
             hook_burst: 30,
+            token_burst: 1_000_000,
             queue_limit: 200,
             concurrency: 4,
             queue_timeout: Duration::from_hours(24),
@@ -337,12 +340,14 @@ fn config(options: &Options) -> Config {
     config.concurrency = number(options.concurrency);
     config.hook_rate = number(options.hook_rate);
     config.hook_burst = number(options.hook_burst);
+    config.token_rate = number(1);
+    config.token_burst = number(options.token_burst);
     config.queue_limit = number(options.queue_limit);
     config.queue_timeout = Span::from_secs(options.queue_timeout.as_secs());
-    config.keep_runs = Span::from_hours(24);
-    config.keep_last_runs = 2;
-    config.keep_log_head = Bytes(options.kept.head);
-    config.keep_log_tail = Bytes(options.kept.tail);
+    config.keep.runs = Span::from_hours(24);
+    config.keep.last_runs = 2;
+    config.keep.log_head = Bytes(options.kept.head);
+    config.keep.log_tail = Bytes(options.kept.tail);
     config.min_free = Bytes(options.min_free_bytes);
     config.connections_per_peer = number(10_000);
     config

@@ -13,10 +13,10 @@ use crate::actions::operators::set_own_password;
 use crate::actions::{By, Context, sessions};
 use crate::db::operators::Operator;
 use crate::db::{self, Reader};
-use crate::domain::Password;
+use crate::domain::{Password, Who};
 use crate::web::error::Error;
 use crate::web::extract::Form;
-use crate::web::limits::sign_ins::{Tried, try_password};
+use crate::web::limits::sign_ins::{Tried, Try, try_password};
 use crate::web::pages::account::view::{AccountPage, OperatorRow, PasswordError, SessionRow};
 use crate::web::pages::session::view::{Refusal, Refused};
 use crate::web::pages::session::{refuse, signed_out};
@@ -113,8 +113,9 @@ async fn check_present(
     operator: &Operator,
     present: Password,
 ) -> Result<Option<Refused>, Error> {
-    let address = address(request);
-    Ok(match try_password(state.sign_ins(), state.context(), address, &operator.name, present).await? {
+    let who = Who::Operator(operator.name.clone());
+    let asked = Try { name: &operator.name, address: address(request), who };
+    Ok(match try_password(state.sign_ins(), state.context(), asked, present).await? {
         Tried::Right(_) => None,
         Tried::Wrong { left } => Some(Refused::Wrong { left }),
         Tried::TooMany(wait) => Some(Refused::TooMany { until: state.clock().now().plus(wait) }),

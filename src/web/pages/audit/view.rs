@@ -96,6 +96,7 @@ impl Row {
         };
         let (way, who, from) = match &entry.actor.who {
             Who::Socket => ("shell", "on the server".to_owned(), String::new()),
+            Who::Stranger => ("sign-in page", "somebody".to_owned(), network()),
             Who::Operator(name) => ("dashboard", name.clone(), network()),
             Who::Token(name) => ("API token", name.clone(), network()),
             Who::HookUrl(caller) => {

@@ -10,7 +10,7 @@ use crate::actions::{By, sessions};
 use crate::domain::Password;
 use crate::web::error::Error;
 use crate::web::extract::Form;
-use crate::web::limits::sign_ins::{Tried, try_password};
+use crate::web::limits::sign_ins::{Tried, Try, try_password};
 use crate::web::pages::session::refuse;
 use crate::web::pages::session::view::{Refusal, Refused, is_local};
 use crate::web::pages::{Frame, Page, field, redirect};
@@ -55,8 +55,9 @@ pub(in crate::web) async fn create(
 ) -> Result<Response, Error> {
     let (operator, _) = by.caller.own_session()?;
     let next = local(&field(&form, "next")).to_owned();
-    let (password, address) = (Password::typed(&field(&form, "password")), address(request));
-    let tried = try_password(state.sign_ins(), state.context(), address, &operator.name, password).await?;
+    let password = Password::typed(&field(&form, "password"));
+    let asked = Try { name: &operator.name, address: address(request), who: by.who() };
+    let tried = try_password(state.sign_ins(), state.context(), asked, password).await?;
     let refused = match tried {
         Tried::Right(_) => {
             state.act(by, |tx, _, by| sessions::confirm(tx, by)).await?;

@@ -16,11 +16,11 @@ use crate::actions::sessions::{self, NewSession};
 use crate::actions::{By, Caller};
 use crate::db;
 use crate::db::sessions::{Client, Link};
-use crate::domain::{Password, SessionToken, Timestamp, TokenHash};
+use crate::domain::{Password, SessionToken, Timestamp, TokenHash, Who};
 use crate::web::auth;
 use crate::web::error::Error;
 use crate::web::extract::Form;
-use crate::web::limits::sign_ins::{Tried, try_password};
+use crate::web::limits::sign_ins::{Tried, Try, try_password};
 use crate::web::pages::errors::ErrorPage;
 use crate::web::pages::session::view::{LinkPage, Refusal, Refused, SignInPage, is_local};
 use crate::web::pages::{Page, field, redirect, trimmed};
@@ -62,7 +62,8 @@ pub(in crate::web) async fn create(
         return by_link(request, &state, &field(&form, "once")).await;
     }
     let (name, password) = (trimmed(&form, "name"), Password::typed(&field(&form, "password")));
-    let tried = try_password(state.sign_ins(), state.context(), address(request), &name, password).await?;
+    let asked = Try { name: &name, address: address(request), who: Who::Stranger };
+    let tried = try_password(state.sign_ins(), state.context(), asked, password).await?;
     let refused = match tried {
         Tried::Right(hash) => {
             let session = SessionToken::mint();
