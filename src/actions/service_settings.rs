@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::domain::{
     Branch, CacheRepository, CloneSettings, EnvName, ExecutorKind, ExecutorSet, ImageRepository, Invalid,
-    LocalSettings, QueuePolicy, Repository, SecretKey, Service, ServiceId, ServiceName, Span, TektonSettings,
-    Timestamp, Workload,
+    LocalSettings, QueuePolicy, Repository, SecretKey, Service, ServiceId, ServiceName, Span, StepResources,
+    TektonSettings, Timestamp, Workload,
 };
 use crate::wire::Change;
 use crate::wire::service::{CloneFields, HIDDEN, LocalFields, Pairs, ServiceBody, TektonFields};
@@ -210,6 +210,7 @@ fn change_tekton(
     let build_secrets = merged(before.build_secrets, fields.build_secrets, |name, value| {
         SecretKey::parse(&format!("buildSecrets.{name}"), &value)
     })?;
+    let resources = merged(before.resources.named().clone(), fields.resources, |_, amount| Ok(amount))?;
     Ok(Some(TektonSettings {
         cache_repository: cache.apply(Some(before.cache_repository)).unwrap_or_default(),
         dockerfile: fields.dockerfile.apply(Some(before.dockerfile)).unwrap_or(default.dockerfile),
@@ -217,6 +218,7 @@ fn change_tekton(
         target: fields.target.apply(before.target),
         build_args,
         build_secrets,
+        resources: StepResources::parse(resources)?,
         git_secret: fields.git_secret.apply(before.git_secret),
         registry_secret: fields.registry_secret.apply(before.registry_secret),
         rollback: fields.rollback.apply(Some(before.rollback)).unwrap_or(default.rollback),

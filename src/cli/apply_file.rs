@@ -15,7 +15,7 @@ use crate::domain::Workload;
 use crate::wire::Change;
 use crate::wire::hook::HookBody;
 use crate::wire::read::{self, Shape};
-use crate::wire::service::{Pairs, ServiceBody, WorkloadBody};
+use crate::wire::service::{Pairs, ServiceBody, TektonFields, WorkloadBody};
 
 /// A service as the file declares it.
 #[derive(Debug)]
@@ -78,7 +78,8 @@ impl DeclaringFile<'_> {
         env.extend(body.local.env.take().unwrap_or_default());
         body.local.env = Some(env).filter(|env| !env.is_empty());
         body.tekton.workload = Change::given(workload);
-        for pairs in [&mut body.tekton.build_args, &mut body.tekton.build_secrets] {
+        let TektonFields { build_args, build_secrets, resources, .. } = &mut body.tekton;
+        for pairs in [build_args, build_secrets, resources] {
             if pairs.value().is_some_and(Pairs::is_empty) {
                 *pairs = Change::Keep;
             }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::config::{BuilderFlags, base_url};
-use crate::domain::{Invalid, Workload};
+use crate::domain::{AddressRange, Invalid, Workload};
 use crate::executor::tekton::install::manifests::{ManifestSettings, render};
 use crate::server;
 
@@ -44,6 +44,12 @@ pub(super) struct ManifestsArgs {
         default_value = "stackblaze-builds"
     )]
     build_namespace: String,
+    /// Secret, in both namespaces, by which the cluster may fetch the two images
+    #[arg(long, value_name = "NAME")]
+    image_pull_secret: Option<String>,
+    /// Address or network of the API server, which builds do not reach then and the deploy step alone does; repeatable
+    #[arg(long = "api-server", value_name = "ADDR|CIDR", value_delimiter = ',')]
+    api_servers: Vec<AddressRange>,
     #[command(flatten)]
     builder: BuilderFlags,
 }
@@ -58,10 +64,16 @@ impl ManifestsArgs {
             build_namespace: self.build_namespace,
             builder: server::executors::builder(&self.builder),
             workloads: self.workloads,
+            image_pull_secret: self.image_pull_secret,
+            api_servers: self.api_servers,
         };
         match render(&settings) {
             Ok(text) => {
                 print!("{text}");
+                eprintln!(
+                    "rights of an earlier, longer list of workloads stay until: {}",
+                    settings.prune_command()
+                );
                 ExitCode::SUCCESS
             }
             Err(invalid) => {

@@ -96,6 +96,10 @@ pub(super) struct ClusterFields {
     /// Key of a Secret in the build namespace, for RUN --mount=type=secret,id=ID; repeatable
     #[arg(long, value_name = "ID=SECRET/KEY")]
     build_secret: Vec<String>,
+    /// CPU, memory or disk of a step as Kubernetes has them, such as build.limits.memory=4Gi; repeatable [default: the
+    /// `LimitRange` of the build namespace]
+    #[arg(long, value_name = "STEP.requests|limits.RESOURCE=AMOUNT")]
+    resource: Vec<String>,
     /// Secret in the build namespace with the repository's credentials, for the clone step
     #[arg(long, value_name = "NAME")]
     git_secret: Option<String>,
@@ -192,6 +196,7 @@ impl ClusterFields {
             target: Change::given(self.target.clone()),
             build_args: pairs("--build-arg", "NAME=VALUE", &self.build_arg)?,
             build_secrets: pairs("--build-secret", "ID=SECRET/KEY", &self.build_secret)?,
+            resources: pairs("--resource", "STEP.limits.RESOURCE=AMOUNT", &self.resource)?,
             git_secret: Change::given(self.git_secret.clone()),
             registry_secret: Change::given(self.registry_secret.clone()),
             workload: Change::given(workload.map(Into::into)),
@@ -228,8 +233,10 @@ pub(super) fn empty(body: &mut ServiceBody, setting: &str) -> Result<(), Failure
             return Ok(());
         }
     }
-    let TektonFields { build_args, build_secrets, .. } = &mut body.tekton;
-    for (prefix, pairs) in [("build-arg.", build_args), ("build-secret.", build_secrets)] {
+    let TektonFields { build_args, build_secrets, resources, .. } = &mut body.tekton;
+    for (prefix, pairs) in
+        [("build-arg.", build_args), ("build-secret.", build_secrets), ("resource.", resources)]
+    {
         if let Some(name) = setting.strip_prefix(prefix) {
             let mut all = std::mem::take(pairs).apply(None).unwrap_or_default();
             all.insert(name.to_owned(), None);
@@ -240,7 +247,7 @@ pub(super) fn empty(body: &mut ServiceBody, setting: &str) -> Result<(), Failure
     let known = emptiable(body);
     let names = known.each_ref().map(|(name, _)| *name).join(", ");
     let Some((_, field)) = known.into_iter().find(|(name, _)| *name == setting) else {
-        let known = format!("{names}, env.NAME, var.NAME, build-arg.NAME or build-secret.ID");
+        let known = format!("{names}, env.NAME, var.NAME, build-arg.NAME, build-secret.ID or resource.NAME");
         return Err(Failure::usage(format!("--unset: \"{setting}\" cannot be emptied; say {known}")));
     };
     if field.is_set() {

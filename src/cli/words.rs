@@ -9,6 +9,7 @@ pub(super) fn word(field: &str) -> String {
         "deployCommand" => "deploy",
         "buildArgs" => "build-arg",
         "buildSecrets" => "build-secret",
+        "resources" => "resource",
         "expiresIn" => "expires",
         "addresses" => "from",
         "paused" => "reason",

@@ -1,12 +1,14 @@
 //! Copies of the core file, made while it is used.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{CORE_FILE, Db, Error, connection};
 
 /// Between the name of the core file and the suffix of a copy that is being made.
 const IN_PROGRESS: &str = ".backup-";
+/// Behind the name of the core file while a copy is put back.
+pub(super) const PUT_BACK: &str = ".restoring";
 
 impl Db {
     /// Makes a copy of the core file and opens it; the file has no name any more and goes when it is closed. Every
@@ -17,7 +19,7 @@ impl Db {
     /// Where the disk refuses, or would have less free space than acceptance needs once the copy is on it.
     pub fn backup(&self, suffix: &str) -> Result<File, Error> {
         let source = self.core.readers.path();
-        let most = size(source) + size(&beside(source, "-wal"));
+        let most = size(source) + size(&connection::beside(source, "-wal"));
         if connection::free_bytes(source) < most.saturating_add(self.min_free_bytes) {
             return Err(Error::Unavailable(
                 "the disk of the data directory has no room for a copy of the database beside it",
@@ -39,7 +41,7 @@ pub(super) fn sweep(dir: &Path) -> Result<(), Error> {
         let entry = entry.map_err(io)?;
         let name = entry.file_name();
         let rest = name.to_str().and_then(|name| name.strip_prefix(CORE_FILE));
-        if rest.is_some_and(|rest| rest.starts_with(IN_PROGRESS) || rest == super::restore::IN_PROGRESS) {
+        if rest.is_some_and(|rest| rest.starts_with(IN_PROGRESS) || rest == PUT_BACK) {
             std::fs::remove_file(entry.path()).map_err(|source| Error::Io { path: entry.path(), source })?;
         }
     }
@@ -49,13 +51,6 @@ pub(super) fn sweep(dir: &Path) -> Result<(), Error> {
 /// Bytes of a file; none where it is not there.
 fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |meta| meta.len())
-}
-
-/// A file beside another, whose name goes on.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 #[cfg(test)]

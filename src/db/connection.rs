@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -49,6 +49,13 @@ pub(super) fn copy_into(conn: &Connection, target: &Path) -> Result<(), Error> {
     copied.map(drop).inspect_err(|_| drop(std::fs::remove_file(target))).map_err(Error::from)
 }
 
+/// A file beside another, whose name goes on.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 /// Opens a connection that cannot write.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -61,9 +68,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
 /// Opens a connection for a look at a file that nobody uses. Beside a file without a log even the best-meant reader
 /// makes `-wal` and `-shm` files, so that one is opened as if it could not change.
 pub(super) fn open_unchanged(path: &Path) -> Result<Connection, Error> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+    if std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
         return open_reader(path);
     }
     let flags =

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::Connection;
 
-use super::backup::beside;
+use super::connection::beside;
 use super::{CORE_FILE, Db, Error, LOGS_FILE, Reader, Role, connection, lock, migrate};
 
 /// Beside the log file: that it was found damaged, so that the next start sets it aside.

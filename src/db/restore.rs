@@ -7,12 +7,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, named_params};
 
+use super::backup::PUT_BACK;
 use super::health::{is_damage, is_sound};
 use super::{CORE_FILE, Error, Role, connection, lock, migrate, steps};
 use crate::domain::{Clock, Reason, Timestamp};
-
-/// Behind the name of the core file while it is put back.
-pub(super) const IN_PROGRESS: &str = ".restoring";
 
 /// What `restore` did.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +45,7 @@ pub enum Right {
 /// Where a server holds the directory, or the copy is no sound database of this program, as this program made it.
 pub fn restore(dir: &Path, copy: &Path, revoke_all: bool, clock: &Clock) -> Result<Restored, Error> {
     let _lock = lock::take(dir)?;
-    let (target, fresh) = (dir.join(CORE_FILE), dir.join(format!("{CORE_FILE}{IN_PROGRESS}")));
+    let (target, fresh) = (dir.join(CORE_FILE), dir.join(format!("{CORE_FILE}{PUT_BACK}")));
     let before = rights_of(&target);
     read_into(copy, &fresh)?;
     let prepared = prepare(&fresh, copy, revoke_all, clock.now()).and_then(|(restored, rights)| {

@@ -50,17 +50,22 @@ pub fn set_image(tx: &Tx<'_>, id: &DeploymentId, image: &BuiltImage) -> Result<(
     Ok(())
 }
 
-/// Stores what an unfinished deployment waits for, or that it waits for nothing any more. A reason to stop, which is in
-/// the same place, stays.
-pub fn set_waiting(tx: &Tx<'_>, id: &DeploymentId, message: Option<&str>) -> Result<(), Error> {
+/// Stores what an unfinished deployment waits for and what the cluster says of it, or that it waits for nothing any more.
+/// A reason to stop, which is in the same place, stays.
+pub fn set_waiting(
+    tx: &Tx<'_>,
+    id: &DeploymentId,
+    message: Option<&str>,
+    detail: Option<&str>,
+) -> Result<(), Error> {
     const SQL: &str = "
         UPDATE deployments
-           SET message = :message, version = version + 1
+           SET message = :message, detail = :detail, version = version + 1
          WHERE id = :id
            AND status IN ('building', 'deploying')
            AND cancel_reason IS NULL
-           AND message IS NOT :message";
-    let params = named_params! { ":id": id.as_str(), ":message": message };
+           AND (message IS NOT :message OR detail IS NOT :detail)";
+    let params = named_params! { ":id": id.as_str(), ":message": message, ":detail": detail };
     if tx.conn().prepare_cached(SQL)?.execute(params)? == 1 {
         tx.touch(id);
     }

@@ -157,9 +157,14 @@ impl<'a> Record<'a> {
                 persist(self.db, self.is_draining, write, self.id).await;
             }
             Event::Image(digest) => self.image(digest).await,
-            Event::Waiting(text) => {
-                let text = text.map(|text| text.chars().take(MAX_MESSAGE).collect::<String>());
-                let write = move |tx: &Tx<'_>, id: &DeploymentId| runs::set_waiting(tx, id, text.as_deref());
+            Event::Waiting(wait) => {
+                let cut = |text: String| text.chars().take(MAX_MESSAGE).collect::<String>();
+                let (message, detail) = wait.map(|wait| (wait.message, wait.detail)).unzip();
+                let (message, detail) = (message.map(cut), detail.flatten().map(cut));
+                let detail = detail.map(|detail| self.redactor.redact_line(&plain_text(&detail)));
+                let write = move |tx: &Tx<'_>, id: &DeploymentId| {
+                    runs::set_waiting(tx, id, message.as_deref(), detail.as_deref())
+                };
                 persist(self.db, self.is_draining, write, self.id).await;
             }
             Event::Commit { commit, subject } => {

@@ -14,6 +14,6 @@ pub(super) fn is_label(text: &str) -> bool {
 }
 
 /// Tells whether a text is a DNS subdomain: labels with dots between them.
-pub(super) fn is_subdomain(text: &str) -> bool {
+pub(crate) fn is_subdomain(text: &str) -> bool {
     text.len() <= MAX_SUBDOMAIN && text.split('.').all(is_label)
 }

@@ -11,6 +11,7 @@ use super::Invalid;
 use super::image::ImageRepository;
 use super::names::is_subdomain;
 use super::secret_key::SecretKey;
+use super::step_resources::StepResources;
 use super::workload::Workload;
 
 /// Longest path inside a repository, in bytes.
@@ -97,6 +98,9 @@ pub struct TektonSettings {
     pub build_secrets: BTreeMap<String, SecretKey>,
     /// Arguments of the build. They end in the image's history: no place for secrets.
     pub build_args: BTreeMap<String, String>,
+    /// What the steps ask for and may take.
+    #[serde(default)]
+    pub resources: StepResources,
     /// Secret in the build namespace, type `kubernetes.io/basic-auth` or `kubernetes.io/ssh-auth`; used in `clone` only.
     pub git_secret: Option<String>,
     /// Secret in the build namespace, type `kubernetes.io/dockerconfigjson`; used in `build` only.
@@ -118,6 +122,7 @@ impl TektonSettings {
             target: None,
             build_secrets: BTreeMap::new(),
             build_args: BTreeMap::new(),
+            resources: StepResources::default(),
             git_secret: None,
             registry_secret: None,
             workload,

@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod clone;
+mod event;
 pub mod exit_codes;
 pub mod local;
 mod proxies;
@@ -17,10 +18,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    BuiltImage, Commit, Deployment, DeploymentId, ExecutorKind, Finding, GitRef, ImageDigest, Reason,
-    Service, ServiceId, Step, TektonSettings, Trigger,
+    BuiltImage, Commit, Deployment, DeploymentId, ExecutorKind, Finding, GitRef, Reason, Service, ServiceId,
+    TektonSettings, Trigger,
 };
 
+pub use event::{Event, Wait};
 pub use proxies::{PROXIES, Variables, proxies};
 
 /// What an executor is given. The service's settings are those of the moment of the claim.
@@ -136,48 +138,6 @@ pub struct KeptImage {
     pub image: BuiltImage,
     /// What it was built from.
     pub commit: Commit,
-}
-
-/// What happens while a run goes on, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A step begins; `deploy` moves the deployment to `deploying`.
-    StepStarted(Step),
-    /// A step has ended; exit code as a shell gives it (128 + signal), none where its process never ran.
-    StepFinished {
-        /// Which one.
-        step: Step,
-        /// Whether it ended well.
-        succeeded: bool,
-        /// What its first process ended with.
-        exit_code: Option<i32>,
-    },
-    /// Raw output of a step, cut anywhere.
-    Log {
-        /// Whose output.
-        step: Step,
-        /// The bytes as the process wrote them.
-        bytes: Vec<u8>,
-    },
-    /// The branch is resolved; said once, before `build` begins.
-    Commit {
-        /// What gets built.
-        commit: Commit,
-        /// First line of its message, at most 200 bytes.
-        subject: String,
-    },
-    /// The run's object exists in the cluster, under this uid. From here on it is never created again.
-    Created {
-        /// The cluster's id of the object.
-        uid: String,
-    },
-    /// The image was pushed.
-    Image(ImageDigest),
-    /// Where the log stands after what was sent. Stored together with what is before it, it lets the next server go on
-    /// there.
-    LogMark(String),
-    /// What the run waits for, for people; none where it waits for nothing any more.
-    Waiting(Option<String>),
 }
 
 /// How a run ended.

@@ -35,6 +35,8 @@ pub struct TektonFields {
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub build_secrets: Change<Pairs>,
     #[serde(skip_serializing_if = "Change::is_keep")]
+    pub resources: Change<Pairs>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
     pub git_secret: Change<String>,
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub registry_secret: Change<String>,
@@ -74,6 +76,7 @@ impl Shape for TektonFields {
             target: fields.change("target", "a text"),
             build_args: fields.change("buildArgs", PAIRS),
             build_secrets: fields.change("buildSecrets", PAIRS),
+            resources: fields.change("resources", PAIRS),
             git_secret: fields.change("gitSecret", "a text"),
             registry_secret: fields.change("registrySecret", "a text"),
             workload: fields.change_shape("workload"),
@@ -106,6 +109,7 @@ impl TektonFields {
         let text = |of: fn(&TektonSettings) -> Option<String>| settings.and_then(of).into();
         let arguments = settings.map(|own| pairs(&own.build_args));
         let secrets = settings.map(|own| pairs(&own.build_secrets));
+        let resources = settings.map(|own| pairs(own.resources.named()));
         Self {
             image: text(|own| Some(own.image.to_string())),
             cache_repository: text(|own| {
@@ -116,6 +120,7 @@ impl TektonFields {
             target: text(|own| own.target.clone()),
             build_args: Change::from(arguments),
             build_secrets: Change::from(secrets),
+            resources: Change::from(resources),
             git_secret: text(|own| own.git_secret.clone()),
             registry_secret: text(|own| own.registry_secret.clone()),
             workload: Change::from(settings.map(|own| own.workload.clone().into())),

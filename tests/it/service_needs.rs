@@ -39,6 +39,7 @@ fn of_a_cluster() -> Vec<(&'static str, Value)> {
         ("target", json!("release")),
         ("buildArgs", json!({ "MODE": "fast" })),
         ("buildSecrets", json!({ "npm": "npm-token/token" })),
+        ("resources", json!({ "build.limits.memory": "4Gi" })),
         ("gitSecret", json!("git")),
         ("registrySecret", json!("registry")),
         ("rollback", json!(true)),

@@ -236,6 +236,6 @@ async fn errors_name_the_file_that_was_given() {
 
     for path in [elsewhere.path(), &text, &missing] {
         let refused = restore(dir.path(), path, false, &Clock::fixed(T0)).unwrap_err().to_string();
-        assert!(refused.contains(path.to_str().unwrap()) && !refused.contains(IN_PROGRESS), "{refused}");
+        assert!(refused.contains(path.to_str().unwrap()) && !refused.contains(PUT_BACK), "{refused}");
     }
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::db;
 use crate::domain::ExecutorKind;
+use crate::web::auth;
 use crate::web::request::Query;
 use crate::web::state::AppState;
 
@@ -34,10 +35,14 @@ pub(in crate::web) async fn readyz(request: &Request, state: Data<&AppState>) ->
     let problems = move |reader: &db::Reader<'_>| {
         available.iter().find_map(|kind| db::executor_problem(reader, kind).transpose()).transpose()
     };
-    let problem = match state.db().core().read(problems).await {
+    let mut problem = match state.db().core().read(problems).await {
         Ok(problem) => problem,
         Err(error) => Some(format!("not known: {error}")),
     };
+    // The words of the cluster or of the system are for whoever runs the server.
+    if problem.is_some() && auth::find(state.context(), request).await.ok().flatten().is_none() {
+        problem = Some("the cluster does not answer; with a credential this says more".to_owned());
+    }
     super::json(
         status,
         &json!({

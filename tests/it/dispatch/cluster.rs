@@ -13,6 +13,7 @@ use stackblaze::domain::Reason;
 use stackblaze::domain::Step;
 use stackblaze::executor::Event;
 use stackblaze::executor::Run;
+use stackblaze::executor::Wait;
 
 use crate::harness::Options;
 use crate::harness::Script;
@@ -99,8 +100,11 @@ async fn nothing_is_begun_while_the_cluster_does_not_answer() {
     let id = hook.post("").await.id();
     server.tick().await;
 
-    let ready = server.anyone().get("/readyz?verbose").await;
-    assert_eq!((ready.status, &ready.json()["clusterProblem"]), (200, &json!("connection refused")));
+    let (ready, told) =
+        (server.anyone().get("/readyz?verbose").await, server.admin.get("/readyz?verbose").await);
+    assert!(ready.status == 200 && ready.text().contains("the cluster does not answer"), "{}", ready.text());
+    assert!(!ready.text().contains("refused"));
+    assert_eq!((told.status, &told.json()["clusterProblem"]), (200, &json!("connection refused")));
     assert_eq!((server.end_of(&id).await.as_str(), server.cluster.runs().len()), ("queued", 0));
     server.cluster.cluster().problem = None;
     server.probe().await;
@@ -113,7 +117,7 @@ async fn nothing_is_begun_while_the_cluster_does_not_answer() {
 async fn what_a_run_waits_for_is_said_until_it_waits_no_more() {
     let server = server().await;
     let hook = service(&server, "api").await.hook("ci").await;
-    let wait = |text: Option<&str>| Event::Waiting(text.map(str::to_owned));
+    let wait = |text: Option<&str>| Event::Waiting(text.map(Wait::of));
     let script = Script::default().tells(wait(Some("no node has room"))).hangs().tells(wait(None));
     server.cluster.next(script.begins(Step::Clone).hangs().fails(Reason::CloneFailed));
     let id = hook.post("").await.id();
@@ -132,7 +136,7 @@ async fn what_a_run_waits_for_is_said_until_it_waits_no_more() {
 async fn why_it_was_cancelled_is_not_talked_over() {
     let server = server().await;
     let hook = service(&server, "api").await.hook("ci").await;
-    let script = Script::default().hangs().tells(Event::Waiting(Some("no node has room".to_owned())));
+    let script = Script::default().hangs().tells(Event::Waiting(Some(Wait::of("no node has room"))));
     server.cluster.next(script.begins(Step::Clone).hangs());
     let id = hook.post("").await.id();
     server.tick().await;

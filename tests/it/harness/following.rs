@@ -73,7 +73,9 @@ impl Following {
     /// Waits for a hint that holds all of these; all of it.
     pub async fn waits_for_all(&mut self, texts: &[&str]) -> String {
         self.until(|event| match event {
-            Event::Waiting(Some(hint)) if texts.iter().all(|text| hint.contains(text)) => Some(hint.clone()),
+            Event::Waiting(Some(wait)) => {
+                Some(wait.to_string()).filter(|hint| texts.iter().all(|text| hint.contains(text)))
+            }
             _ => None,
         })
         .await

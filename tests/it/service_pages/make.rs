@@ -108,6 +108,7 @@ async fn a_service_of_a_cluster_is_made_as_typed() {
         ("buildArgs", "MODE=fast\r\nLEVEL=2"),
         ("target", "release"),
         ("buildSecrets", "npm=npm-token/token"),
+        ("resources", "build.limits.memory=4Gi\nclone.requests.cpu=500m"),
         ("gitSecret", "acme-git"),
         ("cacheRepository", "none"),
         ("buildCommand", "this belongs to the other executor"),
@@ -119,6 +120,7 @@ async fn a_service_of_a_cluster_is_made_as_typed() {
     assert_eq!(shown["workload"], json!({ "namespace": "shop", "deployment": "api", "container": "web" }));
     assert_eq!(shown["buildArgs"], json!({ "MODE": "fast", "LEVEL": "2" }));
     assert_eq!(shown["buildSecrets"], json!({ "npm": "npm-token/token" }));
+    assert_eq!(shown["resources"], json!({ "build.limits.memory": "4Gi", "clone.requests.cpu": "500m" }));
     assert_eq!(shown["target"], "release");
     assert_eq!((&shown["gitSecret"], &shown["registrySecret"]), (&json!("acme-git"), &json!(null)));
     assert_eq!((&shown["cacheRepository"], &shown["rollback"]), (&json!("none"), &json!(false)));
@@ -127,7 +129,7 @@ async fn a_service_of_a_cluster_is_made_as_typed() {
 
 /// The form, the field that is wrong, what stands in it, and what is said about it.
 type Wrong = (&'static [(&'static str, &'static str)], &'static str, &'static str, &'static str);
-const WRONG: [Wrong; 32] = [
+const WRONG: [Wrong; 33] = [
     (&LOCAL, "name", "API", "Name: A service"),
     (&LOCAL, "name", "new", "Name: &#34;new&#34; is the address"),
     (&LOCAL, "repository", "", "Repository: "),
@@ -155,6 +157,7 @@ const WRONG: [Wrong; 32] = [
     (&TEKTON, "context", "/x", "Folder: "),
     (&TEKTON, "buildArgs", "A-B=1", "Build arguments: A-B: "),
     (&TEKTON, "buildSecrets", "npm=token", "Build secrets: npm: "),
+    (&TEKTON, "resources", "build.limits.memory=lots", "Resources of steps: build.limits.memory: "),
     (&TEKTON, "target", "a b", "Stage: "),
     (&TEKTON, "gitSecret", "A b", "Git secret: "),
     (&TEKTON, "registrySecret", "A b", "Registry secret: "),

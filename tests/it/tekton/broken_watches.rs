@@ -141,7 +141,7 @@ async fn an_object_that_cannot_be_read_harms_its_run_only_until_its_next_change(
     });
     stage.proxy.inject(Calls::to("GET", TASK_LIST).first(1), Fault::Body(list.to_string()));
     let mut run = stage.begin();
-    run.waits_for("poison cannot be read: ").await;
+    run.waits_for("cannot be read: poison: ").await;
 
     succeeds(&stage.kubelet()).await;
     assert_eq!(run.ends().await.1, Outcome::Succeeded);

@@ -96,7 +96,7 @@ async fn an_answer_that_will_not_change_is_not_asked_for_again() {
 
     let (events, outcome) = stage.begin().ends().await;
 
-    assert_eq!(failure(&outcome), (Reason::InvalidPipeline, "refused by the test (422)"));
+    assert_eq!(detail(&outcome), (Reason::InvalidPipeline, "refused by the test (422)"));
     assert_eq!((creations(&stage), events), (1, vec![]));
 }
 

@@ -141,8 +141,8 @@ async fn an_evicted_build_fails_and_an_evicted_deploy_may_have_changed_something
     clones(&kubelet).await;
     kubelet.evicts("build", "The node was low on resource: memory.").await;
     let (_, outcome) = run.ends().await;
-    let told = "the pod was evicted during build: The node was low on resource: memory";
-    assert_eq!(failure(&outcome), (Reason::BuildFailed, told));
+    assert_eq!(failure(&outcome), (Reason::BuildFailed, "the pod was evicted during build"));
+    assert_eq!(detail(&outcome).1, "The node was low on resource: memory.");
 
     stage.another();
     let (run, kubelet) = (stage.begin(), stage.kubelet());
@@ -196,7 +196,7 @@ async fn an_image_that_cannot_be_fetched_fails_the_step_that_needs_it() {
     let (events, outcome) = run.ends().await;
     let (reason, message) = failure(&outcome);
     assert_eq!(reason, Reason::CloneFailed);
-    assert!(message.starts_with("the image of clone cannot be fetched: "), "{message}");
+    assert!(message.starts_with("the image of clone cannot be fetched"), "{message}");
     assert_eq!(outline(&events), ["created", "clone started", "clone finished false None"]);
 
     stage.another();
@@ -221,27 +221,27 @@ async fn a_container_that_cannot_be_made_fails_the_run() {
 
 #[tokio::test]
 #[ignore = "needs the test cluster, L1"]
-async fn a_pod_that_pod_security_refuses_is_an_invalid_pipeline() {
+async fn a_pod_that_pod_security_refuses_is_refused_by_the_cluster() {
     let stage = Stage::at_level("restricted").await;
 
     let (_, outcome) = stage.begin().ends().await;
 
-    let (reason, message) = failure(&outcome);
-    assert_eq!(reason, Reason::InvalidPipeline);
+    let (reason, message) = detail(&outcome);
+    assert_eq!(reason, Reason::ClusterRefused);
     assert!(message.contains("violates PodSecurity \"restricted:latest\""), "{message}");
 }
 
 #[tokio::test]
 #[ignore = "needs the test cluster, L1"]
-async fn a_missing_account_is_an_invalid_pipeline() {
+async fn a_missing_account_is_a_pod_that_the_cluster_refuses() {
     let stage = Stage::new().await;
     let accounts = Api::<core::ServiceAccount>::namespaced(stage.admin.clone(), &stage.namespace);
     accounts.delete("builder", &DeleteParams::default()).await.unwrap();
 
     let (_, outcome) = stage.begin().ends().await;
 
-    let (reason, message) = failure(&outcome);
-    assert_eq!(reason, Reason::InvalidPipeline);
+    let (reason, message) = detail(&outcome);
+    assert_eq!(reason, Reason::ClusterRefused);
     assert!(message.contains("\"builder\" not found"), "{message}");
 }
 

@@ -4,6 +4,7 @@ mod broken_cluster;
 mod broken_watches;
 mod creation;
 mod ends;
+mod manifests;
 mod probe;
 mod restarts;
 mod rights;
@@ -55,9 +56,19 @@ fn failure(outcome: &Outcome) -> (Reason, &str) {
     }
 }
 
+/// Reason and the cluster's own words of a failure.
+fn detail(outcome: &Outcome) -> (Reason, &str) {
+    match outcome {
+        Outcome::Failed { reason, detail, .. } => (*reason, detail.as_deref().unwrap_or_default()),
+        Outcome::Succeeded => panic!("it succeeded"),
+    }
+}
+
 /// The hints, in order.
 fn hints(events: &[Event]) -> Vec<String> {
-    let hint = |event: &Event| if let Event::Waiting(hint) = event { hint.clone() } else { None };
+    let hint = |event: &Event| {
+        if let Event::Waiting(hint) = event { hint.as_ref().map(ToString::to_string) } else { None }
+    };
     events.iter().filter_map(hint).collect()
 }
 

@@ -32,12 +32,14 @@ async fn install(stage: &Stage) -> String {
         build_namespace: stage.namespace.clone(),
         builder: BuilderSettings::default(),
         workloads: vec![Workload::parse("apps/api").unwrap()],
+        image_pull_secret: None,
+        api_servers: Vec::new(),
     };
     apply(&render(&settings).unwrap()).await;
     stage.token_of(&settings.namespace, "stackblaze").await
 }
 
-async fn apply(text: &str) {
+pub(super) async fn apply(text: &str) {
     let arguments = ["apply", "--server-side", "--force-conflicts", "--filename", "-"];
     let mut kubectl = Command::new("kubectl");
     kubectl.args(arguments);
@@ -45,7 +47,7 @@ async fn apply(text: &str) {
 }
 
 /// Waits until the admission policy refuses what it should.
-async fn policy_is_in_force(stage: &Stage, token: &str) {
+pub(super) async fn policy_is_in_force(stage: &Stage, token: &str) {
     let runs = runs_of(through(&stage.proxy, Some(token)).await, &stage.namespace);
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     let wrong = json!({
@@ -96,9 +98,10 @@ async fn the_rights_of_our_manifests_are_enough_and_their_policy_keeps_others_ou
     elsewhere.images.deploy = "registry.example.com/other:1".to_owned();
     let other = TektonExecutor::new(through(&stage.proxy, Some(&token)).await, elsewhere);
     let (_, outcome) = Following::begin(other, stage.run.clone()).ends().await;
-    let (reason, message) = failure(&outcome);
+    let Outcome::Failed { reason, detail, .. } = outcome else { panic!("it succeeded") };
     assert_eq!(reason, Reason::InvalidPipeline);
-    assert!(message.contains("runs stackblaze rollout in StackBlaze's own image"), "{message}");
+    let detail = detail.unwrap();
+    assert!(detail.contains("runs stackblaze rollout in StackBlaze's own image"), "{detail}");
 
     whoever_wants_more_is_refused(&stage, &token).await;
 }

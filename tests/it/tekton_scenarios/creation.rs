@@ -71,7 +71,7 @@ async fn a_right_that_stays_missing_ends_the_deployment_after_five_minutes() {
 
     let (reason, message) = failure(&outcome);
     assert_eq!(reason, Reason::ClusterRefused);
-    assert_eq!(message, "no right to create (403); apply stackblaze manifests");
+    assert_eq!(message, "the cluster refuses this server to make runs; apply stackblaze manifests");
     assert!((300..420).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     assert!(hints(&events).iter().all(|hint| hint.ends_with("no right to create (403)")));
 }

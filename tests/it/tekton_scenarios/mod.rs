@@ -70,9 +70,9 @@ fn failure(outcome: &Outcome) -> (Reason, &str) {
 }
 
 /// The hints, in order.
-fn hints(events: &[Event]) -> Vec<&str> {
+fn hints(events: &[Event]) -> Vec<String> {
     let hints = events.iter().filter_map(|event| match event {
-        Event::Waiting(Some(hint)) => Some(hint.as_str()),
+        Event::Waiting(Some(hint)) => Some(hint.to_string()),
         _ => None,
     });
     hints.collect()

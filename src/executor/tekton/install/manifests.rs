@@ -2,13 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Invalid, Workload};
+use sha2::{Digest, Sha256};
+
+use crate::domain::{AddressRange, Invalid, Workload, is_subdomain};
 use crate::executor::tekton::BuilderSettings;
 
 const BASE: &str = include_str!("manifests/base.yaml");
 const WORKLOADS: &str = include_str!("manifests/workloads.yaml");
 /// Longest image, in bytes, with tag and digest.
 const MAX_IMAGE: usize = 500;
+/// Bytes of the name of a list of workloads.
+const LIST_BYTES: usize = 6;
+/// Where API servers listen: managed ones, kubeadm and k3s, minikube and kind, `MicroK8s`.
+const API_PORTS: [u16; 4] = [443, 6443, 8443, 16443];
 
 /// What the manifests are made from.
 #[derive(Debug, Clone)]
@@ -27,6 +33,31 @@ pub struct ManifestSettings {
     pub builder: BuilderSettings,
     /// What may be deployed to; rights name exactly these.
     pub workloads: Vec<Workload>,
+    /// A Secret, in both namespaces, by which the cluster may fetch our own images.
+    pub image_pull_secret: Option<String>,
+    /// Where the API server is; none where that is not known.
+    pub api_servers: Vec<AddressRange>,
+}
+
+impl ManifestSettings {
+    /// The command that deletes the rights of an earlier list of workloads.
+    pub fn prune_command(&self) -> String {
+        let (namespace, list) = (&self.namespace, self.list());
+        format!(
+            "kubectl delete role,rolebinding -A -l 'app.kubernetes.io/instance={namespace},\
+             stackblaze.dev/workloads,stackblaze.dev/workloads!={list}'"
+        )
+    }
+
+    /// A name for this list of workloads, as a label takes it.
+    fn list(&self) -> String {
+        let all: BTreeSet<_> = self.workloads.iter().map(|own| (&own.namespace, &own.deployment)).collect();
+        let mut hash = Sha256::new();
+        for (namespace, deployment) in all {
+            hash.update(format!("{namespace}/{deployment}\n"));
+        }
+        hash.finalize().iter().take(LIST_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// The manifests as YAML, several documents.
@@ -42,6 +73,9 @@ pub fn render(settings: &ManifestSettings) -> Result<String, Invalid> {
         Workload::parse(&format!("{name}/x"))
             .map_err(|_| Invalid::new(field, "is 1 to 63 of a-z, 0-9 and -"))?;
     }
+    if let Some(secret) = &settings.image_pull_secret {
+        check_secret(secret)?;
+    }
     let public_url = match &settings.public_url {
         Some(url) => url.clone(),
         None => format!("http://stackblaze.{}.svc", settings.namespace),
@@ -53,11 +87,31 @@ pub fn render(settings: &ManifestSettings) -> Result<String, Invalid> {
     for workload in &settings.workloads {
         by_namespace.entry(&workload.namespace).or_default().insert(&workload.deployment);
     }
-    let builder_env = builder_env(&settings.builder);
-    let mut text = fill(BASE, settings, &[("public_url", &public_url), ("builder_env", &builder_env)]);
+    let of_family = |is_v4: bool| -> String {
+        let own = settings.api_servers.iter().filter(|range| range.network().addr().is_ipv4() == is_v4);
+        own.map(|range| format!(", {range}")).collect()
+    };
+    let mut text = fill(
+        BASE,
+        settings,
+        &[
+            ("public_url", &public_url),
+            ("builder_env", &builder_env(&settings.builder)),
+            ("pull_secret", &pull_secret(settings.image_pull_secret.as_deref())),
+            ("api_servers_4", &of_family(true)),
+            ("api_servers_6", &of_family(false)),
+            ("to_api_servers", &to_api_servers(&settings.api_servers)),
+            ("prune", &settings.prune_command()),
+        ],
+    );
+    let list = settings.list();
     for (app, deployments) in by_namespace {
         let deployments = deployments.into_iter().collect::<Vec<_>>().join(", ");
-        text.push_str(&fill(WORKLOADS, settings, &[("app", app), ("deployments", &deployments)]));
+        text.push_str(&fill(
+            WORKLOADS,
+            settings,
+            &[("app", app), ("deployments", &deployments), ("list", &list)],
+        ));
     }
     Ok(text)
 }
@@ -73,6 +127,31 @@ fn builder_env(builder: &BuilderSettings) -> String {
     set.fold(String::new(), |text, (name, value)| {
         text + &format!("        - name: STACKBLAZE_{name}\n          value: \"{value}\"\n")
     })
+}
+
+/// The field of an account; pods that run as it have it too.
+fn pull_secret(name: Option<&str>) -> String {
+    name.map(|name| format!("imagePullSecrets:\n- name: {name}\n")).unwrap_or_default()
+}
+
+/// The rule that lets pods ask the API server, with the template's indentation.
+fn to_api_servers(ranges: &[AddressRange]) -> String {
+    if ranges.is_empty() {
+        let ports = API_PORTS.map(|port| format!("    - port: {port}\n"));
+        return format!("  - ports:\n{}", ports.concat());
+    }
+    let blocks: String =
+        ranges.iter().map(|range| format!("    - ipBlock:\n        cidr: {range}\n")).collect();
+    format!("  - to:\n{blocks}")
+}
+
+fn check_secret(name: &str) -> Result<(), Invalid> {
+    let is_name = is_subdomain(name);
+    if is_name {
+        Ok(())
+    } else {
+        Err(Invalid::new("imagePullSecret", "is the name of a Secret: a-z, 0-9, - and ."))
+    }
 }
 
 fn fill(template: &str, settings: &ManifestSettings, more: &[(&str, &str)]) -> String {
@@ -120,6 +199,8 @@ mod tests {
             workloads: ["apps/api", "apps/web", "shop/cart"]
                 .map(|text| Workload::parse(text).unwrap())
                 .to_vec(),
+            image_pull_secret: None,
+            api_servers: Vec::new(),
         }
     }
 
@@ -145,16 +226,17 @@ mod tests {
         assert_eq!(
             granted(&text),
             [
-                "stackblaze-builds/stackblaze [tekton.dev] resources: [pipelineruns] verbs: [create, get, list, watch, patch, delete]",
-                "stackblaze-builds/stackblaze [tekton.dev] resources: [taskruns] verbs: [list, watch]",
-                "stackblaze-builds/stackblaze [\"\"] resources: [pods/log] verbs: [get]",
-                "stackblaze-builds/stackblaze [\"\"] resources: [events] verbs: [list]",
+                "stackblaze-builds/stackblaze-server [tekton.dev] resources: [pipelineruns] verbs: [create, get, list, watch, patch, delete]",
+                "stackblaze-builds/stackblaze-server [tekton.dev] resources: [taskruns] verbs: [list, watch]",
+                "stackblaze-builds/stackblaze-server [\"\"] resources: [pods/log] verbs: [get]",
+                "stackblaze-builds/stackblaze-server [\"\"] resources: [events, resourcequotas, limitranges] verbs: [list] # Its own namespace alone: the level of Pod Security is a label of it.",
+                "stackblaze-builds/stackblaze-server [\"\"] resources: [namespaces] resourceNames: [stackblaze-builds] verbs: [get]",
                 "apps/stackblaze-deployer [apps] resources: [deployments] resourceNames: [api, web] verbs: [get, patch]",
                 "apps/stackblaze-deployer [\"\"] resources: [pods] verbs: [list]",
-                "apps/stackblaze [apps] resources: [deployments] resourceNames: [api, web] verbs: [get]",
+                "apps/stackblaze-server [apps] resources: [deployments] resourceNames: [api, web] verbs: [get]",
                 "shop/stackblaze-deployer [apps] resources: [deployments] resourceNames: [cart] verbs: [get, patch]",
                 "shop/stackblaze-deployer [\"\"] resources: [pods] verbs: [list]",
-                "shop/stackblaze [apps] resources: [deployments] resourceNames: [cart] verbs: [get]",
+                "shop/stackblaze-server [apps] resources: [deployments] resourceNames: [cart] verbs: [get]",
             ]
         );
         assert!(
@@ -193,6 +275,72 @@ mod tests {
             text.contains("- name: STACKBLAZE_BUILD_APPARMOR\n          value: \"builder\"\n        ports:")
         );
         assert!(!text.contains("BUILD_SECCOMP") && !render(&settings()).unwrap().contains("BUILD_APPARMOR"));
+    }
+
+    #[test]
+    fn every_object_outside_of_its_own_namespaces_is_named_after_the_installation() {
+        let settings = ManifestSettings {
+            namespace: "sb2".to_owned(),
+            build_namespace: "sb2-builds".to_owned(),
+            ..settings()
+        };
+        let text = render(&settings).unwrap();
+
+        for document in text.split("\n---\n").filter(|document| document.contains("\nmetadata:\n")) {
+            let field = |name: &str| document.lines().find_map(|line| line.strip_prefix(name));
+            let is_own = field("  namespace: ").is_some_and(|namespace| namespace.starts_with("sb2"));
+            let name = field("  name: ").unwrap();
+            assert!(is_own || name.starts_with("sb2"), "{document}");
+        }
+    }
+
+    #[test]
+    fn a_shorter_list_of_workloads_has_another_name_and_the_command_spares_it() {
+        let all = settings();
+        let mut fewer = settings();
+        fewer.workloads.truncate(1);
+        let mut turned = settings();
+        turned.workloads.reverse();
+
+        assert!(all.list() != fewer.list() && all.list() == turned.list());
+        let text = render(&fewer).unwrap();
+        assert!(text.contains(&format!("#   {}\n", fewer.prune_command())));
+        assert_eq!(text.matches(&format!("stackblaze.dev/workloads: {}\n", fewer.list())).count(), 4);
+    }
+
+    #[test]
+    fn every_account_may_fetch_our_images_by_the_secret_that_was_named() {
+        let named = ManifestSettings { image_pull_secret: Some("pull".to_owned()), ..settings() };
+        let wrong = ManifestSettings { image_pull_secret: Some("a b".to_owned()), ..settings() };
+
+        let text = render(&named).unwrap();
+
+        let accounts = text.split("\n---\n").filter(|document| document.contains("\nkind: ServiceAccount\n"));
+        assert!(accounts.clone().count() == 3);
+        assert!(accounts.into_iter().all(|account| account.contains("imagePullSecrets:\n- name: pull")));
+        assert_eq!(render(&wrong).unwrap_err().field, "imagePullSecret");
+        assert!(!render(&settings()).unwrap().contains("imagePullSecrets"));
+    }
+
+    #[test]
+    fn builds_do_not_reach_the_api_server_and_deploys_nothing_else() {
+        let of = |text: &str, name: &str| {
+            let name = format!("  name: {name}\n");
+            let mut documents = text.split("\n---\n").filter(|own| own.contains("kind: NetworkPolicy"));
+            documents.find(|own| own.contains(&name)).unwrap().to_owned()
+        };
+        let api_servers = ["10.96.0.1", "fd00::1/128"].map(|range| range.parse().unwrap()).to_vec();
+        let known = render(&ManifestSettings { api_servers, ..settings() }).unwrap();
+        let unknown = render(&settings()).unwrap();
+
+        let builds = of(&known, "stackblaze-builds");
+        assert!(builds.contains("except: [169.254.0.0/16, 168.63.129.16/32, 10.96.0.1/32]"), "{builds}");
+        assert!(builds.contains("fd00:ec2::254/128, fd00::1/128]") && builds.contains("endPort: 6442"));
+        let deploys = of(&known, "stackblaze-deploys");
+        assert!(deploys.contains("cidr: 10.96.0.1/32") && deploys.contains("cidr: fd00::1/128"));
+        assert!(!deploys.contains("port: 443") && !deploys.contains("0.0.0.0/0"));
+        let deploys = of(&unknown, "stackblaze-deploys");
+        assert!(deploys.contains("port: 6443") && !deploys.contains("ipBlock"), "{deploys}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What an operator installs in a cluster, and the look at whether it is there.
 
+mod build_namespace;
 pub mod manifests;
 pub mod preflight;
 pub mod probe_build;

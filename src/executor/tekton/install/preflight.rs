@@ -11,6 +11,7 @@ use kube::api::{Api, ListParams, PostParams};
 use crate::domain::{Finding, TektonSettings, Workload};
 use crate::executor::tekton::api::pipeline_runs;
 use crate::executor::tekton::client::{RefusalKind, answer};
+use crate::executor::tekton::install::build_namespace;
 use crate::executor::tekton::install::probe_build::last_probe;
 use crate::executor::tekton::names::DEPLOYER;
 use crate::executor::tekton::workload_target::target;
@@ -26,6 +27,8 @@ const RIGHTS: &[(&str, &str, &str, &[&str])] = &[
     ("tekton.dev", "taskruns", "", &["list", "watch"]),
     ("", "pods", "log", &["get"]),
     ("", "events", "", &["list"]),
+    ("", "resourcequotas", "", &["list"]),
+    ("", "limitranges", "", &["list"]),
 ];
 
 /// Looks at version, Tekton, rights and settings of a cluster.
@@ -47,6 +50,7 @@ pub async fn cluster(client: &Client, build_namespace: &str) -> Vec<Finding> {
         Ok(_) => Finding::good("Tekton's PipelineRuns can be listed"),
     });
     findings.extend(rights(client, build_namespace).await);
+    findings.extend(build_namespace::look(client, build_namespace).await);
     findings.extend(flags(client).await);
     findings
 }
@@ -60,6 +64,7 @@ pub async fn service(client: &Client, build_namespace: &str, settings: &TektonSe
     for name in secrets.collect::<BTreeSet<_>>() {
         findings.extend(secret(client, build_namespace, name).await);
     }
+    findings.extend(build_namespace::look(client, build_namespace).await);
     findings.extend(last_probe(client, build_namespace).await);
     findings
 }

@@ -14,7 +14,7 @@ use crate::domain::Reason;
 use crate::executor::tekton::api::{pipeline_runs, url};
 use crate::executor::tekton::client::{Refusal, RefusalKind, answer};
 use crate::executor::tekton::names::{DEPLOYMENT, INSTANCE};
-use crate::executor::{Event, Events, Outcome};
+use crate::executor::{Event, Events, Outcome, Wait};
 
 /// Pause before the second try; each further one is twice as long.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
@@ -57,32 +57,33 @@ pub(super) async fn create_or_adopt(
                 return failed(
                     Reason::InvalidPipeline,
                     "a run of this name exists that this server did not make",
+                    None,
                 );
             }
             CreateAttempt::Refused(refusal) => refusal,
         };
         may_exist |= matches!(refusal.kind, RefusalKind::Busy(_));
         if is_stopped {
-            return failed(Reason::Cancelled, stopped(may_exist));
+            return failed(Reason::Cancelled, stopped(may_exist), None);
         }
         match refusal.kind {
-            RefusalKind::Invalid => return failed(Reason::InvalidPipeline, &refusal.text),
+            RefusalKind::Invalid => {
+                let said = "the cluster takes no run of this shape";
+                return failed(Reason::InvalidPipeline, said, Some(&refusal.text));
+            }
             RefusalKind::Missing | RefusalKind::Forbidden => {
                 let since = *refused_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= REFUSED_LIMIT {
-                    return failed(Reason::ClusterRefused, &refused(&refusal));
+                    return failed(Reason::ClusterRefused, refused(&refusal), Some(&refusal.text));
                 }
             }
             RefusalKind::Conflict | RefusalKind::Busy(_) => refused_since = None,
         }
         let wait = spread(asked_pause(&refusal).unwrap_or(pause), object);
-        let text = format!(
-            "the run could not be created, trying again in {} s: {}",
-            wait.as_secs().max(1),
-            refusal.text
-        );
+        let seconds = wait.as_secs().max(1);
+        let said = Wait::of(format!("the run could not be created, trying again in {seconds} s"));
         tracing::warn!(cause = refusal.text, "a run could not be created; trying again");
-        drop(events.send(Event::Waiting(Some(text))).await);
+        drop(events.send(Event::Waiting(Some(said.with_detail(&refusal.text)))).await);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = stop.cancelled() => {}
@@ -164,12 +165,13 @@ pub(super) fn is_made_by(found: &DynamicObject, instance: &str, deployment: &str
         && found.annotations().get(DEPLOYMENT).is_some_and(|own| own == deployment)
 }
 
-fn refused(refusal: &Refusal) -> String {
-    let hint = match refusal.kind {
-        RefusalKind::Missing => "is Tekton installed, and the build namespace made?",
-        _ => "apply stackblaze manifests",
-    };
-    format!("{}; {hint}", refusal.text)
+const fn refused(refusal: &Refusal) -> &'static str {
+    match refusal.kind {
+        RefusalKind::Missing => {
+            "the cluster knows no runs there: is Tekton installed, and the build namespace made?"
+        }
+        _ => "the cluster refuses this server to make runs; apply stackblaze manifests",
+    }
 }
 
 const fn stopped(may_exist: bool) -> &'static str {
@@ -196,6 +198,6 @@ fn spread(pause: Duration, object: &Value) -> Duration {
     pause.min(LONGEST_PAUSE) * (100 + share) / 100
 }
 
-fn failed(reason: Reason, message: &str) -> Creation {
-    Creation::Ended(Outcome::failed(reason, message))
+fn failed(reason: Reason, message: &str, detail: Option<&str>) -> Creation {
+    Creation::Ended(Outcome::failed(reason, message).with_detail(detail.map(str::to_owned)))
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{Reason, Step};
 use crate::executor::tekton::api::pipeline_runs;
 use crate::executor::tekton::client::{RefusalKind, answer};
-use crate::executor::{Event, Events, Outcome};
+use crate::executor::{Event, Events, Outcome, Wait};
 
 use super::log_position::Position;
 use super::logs::{StepLog, StepLogFollower};
@@ -39,7 +39,7 @@ struct ToldEvents {
     step: Option<Step>,
     commit: bool,
     image: bool,
-    waiting: Option<String>,
+    waiting: Option<Wait>,
 }
 
 impl RunFollower<'_> {

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::Step;
+use crate::executor::Wait;
 use crate::executor::tekton::api::{pipeline_runs, task_runs};
 use crate::executor::tekton::client::{Refusal, RefusalKind, answer};
 use crate::executor::tekton::names::{BUILD_TASK, DEPLOY_TASK, OF_PIPELINE_RUN, OF_PIPELINE_TASK};
@@ -39,7 +40,7 @@ pub(super) struct Moment {
     /// Whether the object was deleted.
     pub(super) is_gone: bool,
     /// Why nothing newer is known, where that is so.
-    pub(super) problem: Option<String>,
+    pub(super) problem: Option<Wait>,
 }
 
 /// What is watched.
@@ -60,7 +61,7 @@ struct KnownState {
     is_gone: bool,
     /// Whether the run has ended and its TaskRuns were read after that. Nothing changes any more.
     is_final: bool,
-    problem: Option<String>,
+    problem: Option<Wait>,
 }
 
 impl Moment {
@@ -103,11 +104,14 @@ impl KnownState {
     /// Only this object's run suffers, and only until its next change.
     fn unreadable(&mut self, object: &DynamicObject, why: &str) {
         tracing::warn!(object = %object.name_any(), why, "an object of the cluster cannot be read");
-        self.problem = Some(format!("{} cannot be read: {why}", object.name_any()));
+        self.problem = Some(
+            Wait::of("an object of the run cannot be read")
+                .with_detail(format!("{}: {why}", object.name_any())),
+        );
     }
 
     fn refused(&mut self, refusal: &Refusal) {
-        self.problem = Some(format!("the cluster does not tell: {}", refusal.text));
+        self.problem = Some(Wait::of("the cluster does not tell").with_detail(&refusal.text));
     }
 }
 

@@ -139,7 +139,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::domain::{BuiltImage, DeploymentId, ImageDigest, Repository, SecretKey};
+    use crate::domain::{BuiltImage, DeploymentId, ImageDigest, Repository, SecretKey, StepResources};
     use crate::executor::tekton::testing::{common, run};
 
     const GOLDEN: &str = include_str!("../../../../tests/data/tekton/pipeline_run.json");
@@ -157,6 +157,8 @@ mod tests {
         cluster.settings.target = Some("release".to_owned());
         let key = SecretKey::parse("buildSecrets", "npm-token/token").unwrap();
         cluster.settings.build_secrets = BTreeMap::from([("npm".to_owned(), key)]);
+        let memory = ("build.limits.memory".to_owned(), "4Gi".to_owned());
+        cluster.settings.resources = StepResources::parse(BTreeMap::from([memory])).unwrap();
         cluster.settings.build_args = BTreeMap::from([("MODE".to_owned(), "$(params.image)".to_owned())]);
         cluster.hook = Some("ci".to_owned());
         cluster.page = Some("https://deploy.example.com/deploys/dep_00000001000000000000".to_owned());

@@ -1,5 +1,7 @@
 //! The two tasks of a PipelineRun and their steps. Pure.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::domain::{CloneSettings, Step, TektonSettings};
@@ -89,7 +91,9 @@ fn clone_step(settings: &TektonSettings, clone: &CloneSettings, common: &Common)
         env.push(variable("GIT_SECRET", GIT_MOUNT));
     }
     env.extend(proxies(&common.builder));
-    step(&common.images, Step::Clone, &["run-step", "clone"], &env, &mounts, &locked_down(BUILDER_USER))
+    let rights = locked_down(BUILDER_USER);
+    let resources = resources(settings, Step::Clone);
+    step(&common.images, Step::Clone, &["run-step", "clone"], &env, &mounts, &rights, &resources)
 }
 
 fn build_step(settings: &TektonSettings, common: &Common) -> Value {
@@ -119,7 +123,7 @@ fn build_step(settings: &TektonSettings, common: &Common) -> Value {
         mounts.push(mount("build-secrets", BUILD_SECRETS_MOUNT));
         env.push(variable("BUILD_SECRETS", BUILD_SECRETS_MOUNT));
     }
-    builder_step(common, &env, &mounts)
+    builder_step(common, &env, &mounts, &resources(settings, Step::Build))
 }
 
 /// Builds something tiny and pushes nothing.
@@ -137,15 +141,15 @@ pub(super) fn probe(common: &Common, limit: &str) -> Value {
         "taskSpec": {
             "results": results(&[MESSAGE_RESULT, DETAIL_RESULT]),
             "volumes": [json!({"name": "store", "emptyDir": {"sizeLimit": format!("{STORE_LIMIT}Gi")}})],
-            "steps": [builder_step(common, &env, &[mount("store", STORE_MOUNT)])],
+            "steps": [builder_step(common, &env, &[mount("store", STORE_MOUNT)], &json!({}))],
         },
     })
 }
 
-fn builder_step(common: &Common, env: &[Value], mounts: &[Value]) -> Value {
+fn builder_step(common: &Common, env: &[Value], mounts: &[Value], resources: &Value) -> Value {
     let rights = may_make_namespaces(&common.builder);
     let env: Vec<_> = env.iter().cloned().chain(proxies(&common.builder)).collect();
-    step(&common.images, Step::Build, &["run-step", "build"], &env, mounts, &rights)
+    step(&common.images, Step::Build, &["run-step", "build"], &env, mounts, &rights, resources)
 }
 
 /// `$$` is Kubernetes' and Tekton's own way to write a `$` that begins nothing.
@@ -162,6 +166,7 @@ fn step(
     env: &[Value],
     mounts: &[Value],
     rights: &Value,
+    resources: &Value,
 ) -> Value {
     let command = [&[PROGRAM], arguments].concat();
     json!({
@@ -170,9 +175,18 @@ fn step(
         "command": command,
         "env": env,
         "volumeMounts": mounts,
-        "computeResources": {},
+        "computeResources": resources,
         "securityContext": rights,
     })
+}
+
+/// What the service asks for a step, by kind.
+fn resources(settings: &TektonSettings, step: Step) -> Value {
+    let mut kinds = BTreeMap::<&str, BTreeMap<&str, &str>>::new();
+    for (kind, resource, amount) in settings.resources.of(step) {
+        kinds.entry(kind).or_default().insert(resource, amount);
+    }
+    json!(kinds)
 }
 
 /// What rootless BuildKit needs to make itself a user namespace and to mount in it. The admission policy lets this one
@@ -216,7 +230,7 @@ pub(super) fn deploy(run: &Run, cluster: &ClusterRun, images: &StepImages, limit
         "taskSpec": {
             "params": declared(&["image", "tag", "digest", "commit"]),
             "results": results(&[PREVIOUS_IMAGE_RESULT, MESSAGE_RESULT]),
-            "steps": [step(images, Step::Deploy, &["rollout"], &env, &[], &locked_down(NOBODY))],
+            "steps": [step(images, Step::Deploy, &["rollout"], &env, &[], &locked_down(NOBODY), &resources(settings, Step::Deploy))],
         },
     })
 }

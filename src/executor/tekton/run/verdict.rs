@@ -12,6 +12,8 @@ use super::snapshot::RunSnapshot;
 
 /// Longest message about a failure, in characters; Tekton's own can be pages.
 const MAX_MESSAGE: usize = 500;
+/// Longest text of Tekton's that is kept beside it, in characters.
+const MAX_SAID: usize = 1_000;
 /// What Tekton puts before what the author of a pipeline did wrong.
 const USER_ERROR: &str = "[User error]";
 /// Reasons of a PipelineRun that refuse the run itself.
@@ -31,10 +33,10 @@ const INVALID: &[&str] = &[
     "ResourceVerificationFailed",
     "CELEvaluationFailed",
 ];
-/// Reasons of a TaskRun that refuse its pod, so that no step ever ran.
-const REFUSED_POD: &[&str] = &[
-    "PodCreationFailed",
-    "PodAdmissionFailed",
+/// Reasons of a TaskRun whose pod the cluster would not have: a quota, Pod Security, an admission webhook.
+const REFUSED_POD: &[&str] = &["PodCreationFailed", "PodAdmissionFailed"];
+/// Reasons of a TaskRun that refuse it, so that no step ever ran.
+const INVALID_TASK: &[&str] = &[
     "TaskRunValidationFailed",
     "TaskValidationFailed",
     "TaskRunResolutionFailed",
@@ -73,10 +75,10 @@ fn bad_end(snapshot: &RunSnapshot, condition: &Condition) -> Outcome {
             failed(Reason::Cancelled, "the run was cancelled")
         }
         "PipelineRunTimeout" => failed(Reason::Timeout, "it ran for longer than the service's timeout"),
-        reason if INVALID.contains(&reason) => failed(Reason::InvalidPipeline, &said(condition)),
+        reason if INVALID.contains(&reason) => invalid(condition),
         _ => match failed_task(snapshot) {
             Some((name, task)) => of_task(name, task),
-            None => failed(Reason::InvalidPipeline, &said(condition)),
+            None => invalid(condition),
         },
     }
 }
@@ -95,7 +97,12 @@ fn of_task(name: &str, task: &TaskRun) -> Outcome {
     match condition.reason.as_str() {
         "TaskRunTimeout" => return failed(Reason::Timeout, "it ran for longer than the service's timeout"),
         "TaskRunCancelled" => return failed(Reason::Cancelled, "the run was cancelled"),
-        reason if REFUSED_POD.contains(&reason) => return failed(Reason::InvalidPipeline, &said(condition)),
+        reason if REFUSED_POD.contains(&reason) => {
+            let text =
+                "the cluster refused the pod: a quota, Pod Security or a webhook; service check says more";
+            return failed(Reason::ClusterRefused, text).with_detail(Some(said(condition)));
+        }
+        reason if INVALID_TASK.contains(&reason) => return invalid(condition),
         _ => {}
     }
     let (step, state) = failed_step(name, task);
@@ -108,7 +115,13 @@ fn of_task(name: &str, task: &TaskRun) -> Outcome {
         None => exit_codes::reason(step, -1),
     };
     let detail = find_result(task, step, DETAIL_RESULT).filter(|detail| !detail.is_empty());
-    failed(reason, &message(task, step, state, condition)).with_detail(detail)
+    let (message, said) = message(task, step, state, condition);
+    failed(reason, &message).with_detail(detail.or(said))
+}
+
+/// Tekton takes the run for a mistake of its author.
+fn invalid(condition: &Condition) -> Outcome {
+    failed(Reason::InvalidPipeline, "Tekton refused the run").with_detail(Some(said(condition)))
 }
 
 /// The step that ended badly, else the first one that has not ended well.
@@ -125,40 +138,43 @@ fn failed_step<'a>(task_name: &str, task: &'a TaskRun) -> (Step, Option<&'a Step
     })
 }
 
-/// What our step said about itself, else what is known of how it ended.
-fn message(task: &TaskRun, step: Step, state: Option<&StepState>, condition: &Condition) -> String {
+/// What our step said about itself, else what is known of how it ended; beside it what Tekton says.
+fn message(
+    task: &TaskRun,
+    step: Step,
+    state: Option<&StepState>,
+    condition: &Condition,
+) -> (String, Option<String>) {
     if let Some(own) = find_result(task, step, MESSAGE_RESULT).filter(|own| !own.is_empty()) {
-        return own;
+        return (own, None);
     }
     let ended = state.and_then(own_end);
     let name = step.as_str();
     if ended.is_some_and(|ended| ended.reason.as_deref() == Some("OOMKilled"))
         || condition.reason == "StepOOM"
     {
-        return format!("{name} needed more memory than there was and was killed");
+        return (format!("{name} needed more memory than there was and was killed"), None);
     }
-    let detail = || said(condition);
-    match condition.reason.as_str() {
-        "TaskRunImagePullFailed" => format!("the image of {name} cannot be fetched: {}", detail()),
-        "CreateContainerConfigError" => format!("the container of {name} cannot be made: {}", detail()),
-        "InitContainerFailed" | "InitContainerOOM" => {
-            format!("Tekton could not prepare the pod: {}", detail())
-        }
-        "PodEvicted" => format!("the pod was evicted during {name}: {}", detail()),
+    let text = match condition.reason.as_str() {
+        "TaskRunImagePullFailed" => format!("the image of {name} cannot be fetched"),
+        "CreateContainerConfigError" => format!("the container of {name} cannot be made"),
+        "InitContainerFailed" | "InitContainerOOM" => "Tekton could not prepare the pod".to_owned(),
+        "PodEvicted" => format!("the pod was evicted during {name}"),
         "TaskRunResultLargerThanAllowedLimit" => format!("{name} left more than 4096 bytes of results"),
         _ => match ended {
-            Some(ended) => format!("{name} ended with exit code {}", ended.exit_code),
-            None => detail(),
+            Some(ended) => return (format!("{name} ended with exit code {}", ended.exit_code), None),
+            None => format!("{name} did not come to its end"),
         },
-    }
+    };
+    (text, Some(said(condition)))
 }
 
 fn said(condition: &Condition) -> String {
-    let message = condition.message.trim();
+    let message: String = condition.message.trim().chars().take(MAX_SAID).collect();
     match message.strip_prefix(USER_ERROR) {
         Some(rest) => format!("configuration error: {}", rest.trim()),
         None if message.is_empty() => format!("Tekton says {}", condition.reason),
-        None => message.to_owned(),
+        None => message,
     }
 }
 

@@ -4,11 +4,11 @@
 //! step's exit code names the reason. A reason that is not known here changes the text only, never the verdict.
 
 use crate::domain::{Commit, ImageDigest, Step};
-use crate::executor::Outcome;
 use crate::executor::tekton::names::{COMMIT_RESULT, DIGEST_RESULT, SUBJECT_RESULT, task_of};
 use crate::executor::tekton::types::{
     Condition, StepState, TaskRun, condition_of, find_result, own_end, state_of, succeeded,
 };
+use crate::executor::{Outcome, Wait};
 
 use super::snapshot::RunSnapshot;
 use super::verdict;
@@ -30,7 +30,7 @@ pub struct View {
     /// Clone, build and deploy.
     pub steps: [StepView; 3],
     /// What is waited for, for people; none while a step works.
-    pub waiting: Option<String>,
+    pub waiting: Option<Wait>,
     /// What gets built and the first line of its message, known as soon as `clone` has ended.
     pub commit: Option<(Commit, String)>,
     /// The pushed image, known as soon as `build` has ended.
@@ -121,30 +121,33 @@ fn commit(snapshot: &RunSnapshot) -> Option<(Commit, String)> {
 }
 
 /// A sentence about what is waited for: the most telling thing that is known.
-fn waiting(snapshot: &RunSnapshot) -> String {
+fn waiting(snapshot: &RunSnapshot) -> Wait {
     let task = snapshot.deploy.as_ref().or(snapshot.build.as_ref());
     let condition = match task {
         Some(task) => condition_of(task),
         None => snapshot.run.as_ref().and_then(|run| succeeded(&run.status.as_ref()?.conditions)),
     };
-    let text = match (&snapshot.run, condition) {
-        (None, _) => "waiting until the cluster shows the run".to_owned(),
-        (Some(_), None) if task.is_some() => "waiting for the pod".to_owned(),
-        (Some(_), None) => "waiting until Tekton takes up the run".to_owned(),
+    let mut wait = match (&snapshot.run, condition) {
+        (None, _) => Wait::of("waiting until the cluster shows the run"),
+        (Some(_), None) if task.is_some() => Wait::of("waiting for the pod"),
+        (Some(_), None) => Wait::of("waiting until Tekton takes up the run"),
         (Some(_), Some(condition)) => waiting_for(condition),
     };
     let attempt = task.and_then(|task| task.status.as_ref()).map_or(0, |status| status.retries_status.len());
-    let text = if attempt == 0 { text } else { format!("attempt {}: {text}", attempt + 1) };
-    match &snapshot.warning {
-        Some(warning) => format!("{text}; the cluster warns: {warning}"),
-        None => text,
+    if attempt > 0 {
+        wait.message = format!("attempt {}: {}", attempt + 1, wait.message);
     }
+    if let Some(warning) = &snapshot.warning {
+        wait.message.push_str("; the cluster warns");
+        wait.detail = Some(warning.clone());
+    }
+    wait
 }
 
-fn waiting_for(condition: &Condition) -> String {
+fn waiting_for(condition: &Condition) -> Wait {
     match condition.status.as_str() {
-        "False" => return "Tekton ends the run".to_owned(),
-        "True" => return "Tekton goes on".to_owned(),
+        "False" => return Wait::of("Tekton ends the run"),
+        "True" => return Wait::of("Tekton goes on"),
         _ => {}
     }
     let what = match condition.reason.as_str() {
@@ -158,7 +161,8 @@ fn waiting_for(condition: &Condition) -> String {
         _ => "waiting for the pod",
     };
     let tells_more = !condition.message.is_empty() && condition.message != condition.reason;
-    if tells_more { format!("{what}: {}", condition.message) } else { what.to_owned() }
+    let wait = Wait::of(what);
+    if tells_more { wait.with_detail(&condition.message) } else { wait }
 }
 
 #[cfg(test)]

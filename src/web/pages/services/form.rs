@@ -13,7 +13,7 @@ use crate::wire::Change;
 use crate::wire::service::{CloneFields, LocalFields, Pairs, ServiceBody, TektonFields, WorkloadBody};
 
 /// Fields as they are called in the form, which is as the API calls them, and as people read them.
-const LABELS: [(&str, &str); 26] = [
+const LABELS: [(&str, &str); 27] = [
     ("name", "Name"),
     ("repository", "Repository"),
     ("defaultBranch", "Default branch"),
@@ -29,6 +29,7 @@ const LABELS: [(&str, &str); 26] = [
     ("target", "Stage"),
     ("buildArgs", "Build arguments"),
     ("buildSecrets", "Build secrets"),
+    ("resources", "Resources of steps"),
     ("gitSecret", "Git secret"),
     ("registrySecret", "Registry secret"),
     ("workload", "Workload"),
@@ -93,6 +94,7 @@ impl ServiceForm {
         if let Some(tekton) = &service.tekton {
             form.set("buildArgs", &lines(&tekton.build_args));
             form.set("buildSecrets", &lines(&tekton.build_secrets));
+            form.set("resources", &lines(tekton.resources.named()));
             form.set("target", tekton.target.as_deref().unwrap_or_default());
             form.set("image", tekton.image.as_str());
             form.set("dockerfile", &tekton.dockerfile);
@@ -208,6 +210,9 @@ impl ServiceForm {
                 build_args: Change::Set(self.whole_list("buildArgs", before.map(|own| &own.build_args))?),
                 build_secrets: Change::Set(
                     self.whole_list("buildSecrets", before.map(|own| &own.build_secrets))?,
+                ),
+                resources: Change::Set(
+                    self.whole_list("resources", before.map(|own| own.resources.named()))?,
                 ),
                 git_secret: optional("gitSecret"),
                 registry_secret: optional("registrySecret"),

@@ -233,7 +233,8 @@ impl Running {
 
     /// Waits until the run says that it waits for `what`.
     pub async fn waits_for(&mut self, what: &str) {
-        self.until(|event| matches!(event, Event::Waiting(Some(text)) if text.contains(what))).await;
+        self.until(|event| matches!(event, Event::Waiting(Some(text)) if text.to_string().contains(what)))
+            .await;
     }
 
     /// Waits until a step's log has this line, or the beginning of one.
@@ -304,6 +305,8 @@ async fn apply(image: &str, builder_image: &str) {
         build_namespace: BUILDS.to_owned(),
         builder: builder(),
         workloads: WORKLOADS.iter().map(|name| Workload::parse(&format!("{APPS}/{name}")).unwrap()).collect(),
+        image_pull_secret: None,
+        api_servers: Vec::new(),
     };
     kubectl(&["apply", "-f", "-"], &render(&settings).unwrap()).await.unwrap();
 }

@@ -48,10 +48,14 @@ fn rendered(view: &View) -> Vec<String> {
         .extend(view.commit.as_ref().map(|(commit, subject)| format!("commit {} {subject}", commit.short())));
     lines.extend(view.digest.as_ref().map(|digest| format!("digest {}", &digest.as_str()[..14])));
     lines.extend(view.waiting.as_ref().map(|waiting| format!("waiting: {waiting}")));
-    lines.extend(view.end.as_ref().map(|end| match end {
-        Outcome::Succeeded => "end: succeeded".to_owned(),
-        Outcome::Failed { reason, message, .. } => format!("end: {}: {message}", reason.as_str()),
-    }));
+    match &view.end {
+        None => {}
+        Some(Outcome::Succeeded) => lines.push("end: succeeded".to_owned()),
+        Some(Outcome::Failed { reason, message, detail }) => {
+            lines.push(format!("end: {}: {message}", reason.as_str()));
+            lines.extend(detail.as_ref().map(|detail| format!("detail: {detail}")));
+        }
+    }
     lines
 }
 
