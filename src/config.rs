@@ -75,9 +75,15 @@ pub fn variables() -> HashMap<OsString, OsString> {
 /// The settings of the server.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
-    /// Address and port to listen on
-    #[arg(long, env = "STACKBLAZE_LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
-    pub listen: SocketAddr,
+    /// Address and port to listen on; repeatable
+    #[arg(
+        long,
+        env = "STACKBLAZE_LISTEN",
+        value_name = "ADDR:PORT",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:8080"
+    )]
+    pub listen: Vec<SocketAddr>,
     /// Base of hook URLs and API, as callers reach it [default: the listener's]
     #[arg(long, env = "STACKBLAZE_PUBLIC_URL", value_name = "URL", value_parser = base_url)]
     pub public_url: Option<String>,
@@ -155,14 +161,14 @@ impl Config {
         let command = Self::augment_args(clap::Command::new("demo"));
         let command = command.mut_args(|argument| argument.env(clap::builder::Resettable::Reset));
         let mut config = Self::from_arg_matches(&command.try_get_matches_from(["demo"])?)?;
-        config.listen = listen;
+        config.listen = vec![listen];
         config.drain_delay = Span::from_secs(0);
         Ok(config)
     }
 
-    /// Whether only this machine can reach the listener.
+    /// Whether only this machine can reach the listeners.
     pub fn is_loopback(&self) -> bool {
-        self.listen.ip().is_loopback()
+        self.listen.iter().all(|listen| listen.ip().is_loopback())
     }
 
     /// The image of a step, where one was named.

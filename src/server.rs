@@ -1,6 +1,8 @@
 //! The composition root: builds everything, runs until told to stop, drains. The only file that names every layer.
 
+mod data_dir;
 pub(crate) mod executors;
+mod exit_code;
 mod key;
 mod settings;
 mod setup;
@@ -15,6 +17,8 @@ use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+pub use exit_code::exit_code;
 
 use crate::actions;
 use crate::config::{Config, KEY_FILE, SOCKET_FILE};
@@ -52,7 +56,7 @@ pub struct Server {
     db: Arc<Db>,
     state: AppState,
     available: ExecutorSet,
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     setup_url: Option<String>,
     drain_delay: Duration,
     data_dir: PathBuf,
@@ -90,14 +94,15 @@ impl Server {
         executors: impl AsyncFnOnce(String) -> Result<Executors<E>>,
     ) -> Result<(Self, Dispatcher<E>)> {
         let Environment { clock, limits } = environment;
+        socket::check(&data_dir.join(SOCKET_FILE))?;
+        data_dir::keep_private(data_dir)?;
         let db = Arc::new(Db::open(data_dir, config.min_free.0)?);
         let executors = executors(db.core().write(db::instance_id).await?).await?;
         let key_file = config.secret_key_file.clone().unwrap_or_else(|| data_dir.join(KEY_FILE));
         let key = key::load(&db, &key_file).await?;
-        let tcp = TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", config.listen))?;
-        let address = tcp.local_addr()?;
+        let listeners = socket::bind(&config.listen).await?;
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
+        let address = *addresses.first().context("--listen is missing")?;
         let unix = socket::listen(&data_dir.join(SOCKET_FILE))?;
         let urls = settings::urls(config, address);
         let dispatcher = Dispatcher::new(
@@ -110,21 +115,21 @@ impl Server {
         let available = dispatcher.available();
         let context =
             actions::Context::new(Arc::clone(&db), key, clock, urls, settings::actions(config, available));
-        let state = AppState::new(context, settings::web(config), is_draining.clone());
+        let unbelieved = front::UnbelievedProxy::default();
+        let state = AppState::new(context, settings::web(config), is_draining.clone(), unbelieved.clone());
         let setup_url = setup::link(&state, data_dir).await?;
         let front = front::Front::new(
             web::app(state.clone()),
-            settings::front(config, limits, state.urls(), is_draining.clone()),
+            settings::front(config, limits, state.urls(), unbelieved, is_draining.clone()),
         );
-        let fronts = vec![
-            tokio::spawn(Arc::clone(&front).serve_tcp(tcp, stop_accepting.clone())),
-            tokio::spawn(front.serve_unix(unix, stop_accepting.clone())),
-        ];
+        let serve = |tcp| tokio::spawn(Arc::clone(&front).serve_tcp(tcp, stop_accepting.clone()));
+        let mut fronts: Vec<_> = listeners.into_iter().map(serve).collect();
+        fronts.push(tokio::spawn(front.serve_unix(unix, stop_accepting.clone())));
         let server = Self {
             db,
             state,
             available,
-            address,
+            addresses,
             setup_url,
             drain_delay: config.drain_delay.duration(),
             data_dir: data_dir.to_owned(),
@@ -151,9 +156,14 @@ impl Server {
         ];
     }
 
-    /// The address that is listened on, with the port that was given out.
+    /// The first address that is listened on.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses[0]
+    }
+
+    /// The addresses that are listened on, with the ports that were given out; one at least.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// Which executors it has.
@@ -276,23 +286,5 @@ async fn look_after(state: &AppState, data_dir: &Path, stop: &CancellationToken)
             tracing::warn!(error = %error, "calls over budget could not be counted");
         }
         setup::forget_used(state, data_dir).await;
-    }
-}
-
-/// Exit codes of BSD's sysexits for what keeps a server from starting.
-const DATA_ERROR: u8 = 65;
-const IO_ERROR: u8 = 74;
-const TRY_AGAIN: u8 = 75;
-const CONFIGURATION: u8 = 78;
-
-/// The exit code of a server that could not start: 75 where another one runs, 78 where the database is newer or
-/// foreign, 74 where the disk refuses, 65 where the data are bad, else 1.
-pub fn exit_code(error: &anyhow::Error) -> u8 {
-    match error.downcast_ref::<db::Error>() {
-        Some(db::Error::Locked { .. }) => TRY_AGAIN,
-        Some(db::Error::Newer { .. } | db::Error::Foreign(_)) => CONFIGURATION,
-        Some(db::Error::Io { .. } | db::Error::Unavailable(_)) => IO_ERROR,
-        Some(_) => DATA_ERROR,
-        None => 1,
     }
 }

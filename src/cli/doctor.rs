@@ -65,7 +65,7 @@ impl Doctor {
             checks.push(server_key(&key, &health));
             checks.push(clock(&dir));
             checks.extend((!is_pod).then(git));
-            checks.extend(server(&dir, &health).await?);
+            checks.extend(server(&dir, &health, is_pod).await?);
         } else {
             checks.extend((!is_pod).then(git));
         }
@@ -126,7 +126,7 @@ impl Doctor {
 }
 
 /// What a running server says of itself, and whether its public URL leads to it.
-async fn server(dir: &Path, health: &Health) -> Result<Vec<Check>, Failure> {
+async fn server(dir: &Path, health: &Health, is_pod: bool) -> Result<Vec<Check>, Failure> {
     if !health.is_in_use {
         return Ok(vec![Check::ok("server", "does not run")]);
     }
@@ -151,19 +151,26 @@ async fn server(dir: &Path, health: &Health) -> Result<Vec<Check>, Failure> {
             "make room",
         ));
     }
+    if let Some(address) = ready["unbelievedProxy"].as_str() {
+        let detail = format!("{address} names other callers and is not believed: all of them count as one");
+        checks.push(Check::advice(
+            "proxy",
+            detail,
+            format!("if it is your proxy: serve --trusted-proxy {address}"),
+        ));
+    }
     let public = text(&ready, "publicUrl");
     checks.push(match Client::over_tcp(&public, None)?.text("/healthz").await {
         Ok(answer) if answer.trim() == "ok" => Check::ok("public URL", public),
-        Ok(_) => unreachable(format!("{public} leads to something else")),
-        Err(failure) => unreachable(failure.text),
+        Ok(_) => unreachable(format!("{public} leads to something else"), is_pod),
+        Err(failure) => unreachable(failure.text, is_pod),
     });
     Ok(checks)
 }
 
-fn unreachable(detail: String) -> Check {
-    Check::wrong(
-        "public URL",
-        detail,
-        "check --public-url, DNS and the reverse proxy; hook URLs begin with it",
-    )
+/// From a pod the way out and in again may lead elsewhere than a caller's, or nowhere.
+fn unreachable(detail: String, is_pod: bool) -> Check {
+    let fix = "check --public-url, DNS and the reverse proxy; hook URLs begin with it";
+    let make = if is_pod { Check::advice } else { Check::wrong };
+    make("public URL", detail, fix.to_owned())
 }

@@ -67,7 +67,9 @@ fn banner(config: &Config, dir: &str, server: &Server, log: &ServerLog) {
         (false, false) => "none",
     };
     log.say(&format!("StackBlaze {} · executor {executors}", env!("CARGO_PKG_VERSION")));
-    log.say(&format!("listening  http://{}", server.address()));
+    for address in server.addresses() {
+        log.say(&format!("listening  http://{address}"));
+    }
     log.say(&format!("public URL {}", urls.public()));
     log.say(&format!("data       {dir}"));
     if let Some(url) = server.setup_url() {
@@ -79,7 +81,11 @@ fn banner(config: &Config, dir: &str, server: &Server, log: &ServerLog) {
     if !is_host && !has_cluster {
         log.say(&format!(
             "note       no builds on this host: {} is not loopback; --allow-host-builds allows them",
-            config.listen
+            server
+                .addresses()
+                .iter()
+                .find(|address| !address.ip().is_loopback())
+                .map_or_else(String::new, ToString::to_string)
         ));
     }
     if !config.is_loopback() && config.public_url.is_none() {

@@ -43,6 +43,7 @@ pub(super) fn front(
     config: &Config,
     limits: front::Limits,
     urls: &Urls,
+    unbelieved: front::UnbelievedProxy,
     is_draining: CancellationToken,
 ) -> front::Settings {
     let size = |number: std::num::NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
@@ -55,6 +56,7 @@ pub(super) fn front(
         },
         trusted_proxies: config.trusted_proxy.iter().map(AddressRange::network).collect(),
         https: urls.is_https(),
+        unbelieved,
         is_draining,
     }
 }

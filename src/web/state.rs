@@ -9,6 +9,7 @@ use crate::actions::{self, By, Context};
 use crate::db::{self, Db, Tx};
 use crate::domain::{Clock, Urls};
 use crate::web::error::Error;
+use crate::web::front::UnbelievedProxy;
 use crate::web::limits::budgets::Budgets;
 use crate::web::limits::rate::Rate;
 use crate::web::limits::sign_ins::SignIns;
@@ -34,15 +35,22 @@ struct Inner {
     sign_ins: SignIns,
     streams: Arc<Streams>,
     is_draining: CancellationToken,
+    unbelieved: UnbelievedProxy,
 }
 
 impl AppState {
-    /// Puts together what handlers need. `is_draining` makes held calls answer as they stand.
-    pub fn new(context: Context, settings: Settings, is_draining: CancellationToken) -> Self {
+    /// Puts together what handlers need. `is_draining` makes held calls answer as they stand; `unbelieved` is told of by
+    /// readiness.
+    pub fn new(
+        context: Context,
+        settings: Settings,
+        is_draining: CancellationToken,
+        unbelieved: UnbelievedProxy,
+    ) -> Self {
         let budgets = Budgets::new(settings.hook_calls);
         let token_changes = Rate::new(settings.token_changes);
         let (sign_ins, streams) = (SignIns::new(), Arc::new(Streams::new()));
-        Self(Arc::new(Inner { context, budgets, token_changes, sign_ins, streams, is_draining }))
+        Self(Arc::new(Inner { context, budgets, token_changes, sign_ins, streams, is_draining, unbelieved }))
     }
 
     /// What operations need.
@@ -88,6 +96,11 @@ impl AppState {
     /// Open log streams.
     pub(super) fn streams(&self) -> &Arc<Streams> {
         &self.0.streams
+    }
+
+    /// A proxy that nobody has named as trusted, where one was met.
+    pub(super) fn unbelieved(&self) -> &UnbelievedProxy {
+        &self.0.unbelieved
     }
 
     /// Cancelled once the server is going down.

@@ -221,7 +221,7 @@ async fn what_it_logs_is_one_json_object_a_line_and_holds_no_secret() {
     client().get(format!("{}/deployments/{id}/wait", server.url)).send().await.unwrap();
     for hostile in [
         "GET /\x1b[31mred HTTP/1.1\r\nHost: x\r\n\r\n",
-        "GET /a HTTP/1.1\r\nHost: x\r\nX-Request-Id: a\"b\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: a\"b\r\n\r\n",
     ] {
         let mut stream = TcpStream::connect(&address).unwrap();
         stream.write_all(hostile.as_bytes()).unwrap();

@@ -24,6 +24,11 @@ impl Check {
         Self { name, verdict: Err((detail.into(), fix.into())), is_advice: false }
     }
 
+    /// It works, and this could make it better.
+    pub(super) fn advice(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { is_advice: true, ..Self::wrong(name, detail, fix) }
+    }
+
     /// Whether nothing is wrong, though something could be better.
     pub(super) fn is_ok(&self) -> bool {
         self.verdict.is_ok() || self.is_advice
@@ -46,7 +51,7 @@ impl From<Finding> for Check {
         match finding.verdict {
             Verdict::Good => Self::ok(NAME, finding.detail),
             Verdict::Bad => Self::wrong(NAME, finding.detail, fix),
-            Verdict::Advice => Self { is_advice: true, ..Self::wrong(NAME, finding.detail, fix) },
+            Verdict::Advice => Self::advice(NAME, finding.detail, fix),
         }
     }
 }

@@ -53,6 +53,7 @@ pub(in crate::web) async fn readyz(request: &Request, state: Data<&AppState>) ->
             "draining": is_draining,
             "executors": executors,
             "clusterProblem": problem,
+            "unbelievedProxy": state.unbelieved().address(),
             "publicUrl": state.urls().public(),
         }),
     )

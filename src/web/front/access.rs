@@ -135,6 +135,18 @@ struct Window {
 }
 
 impl Refused {
+    /// Says that a peer holds as many connections as it may; behind a proxy that is not trusted these are everybody's.
+    pub(super) fn connection(&self, peer: Peer) {
+        // No answer of this status is ever counted here.
+        if let Some(count) = self.count(peer, StatusCode::SERVICE_UNAVAILABLE, Instant::now()) {
+            tracing::warn!(
+                %peer,
+                count,
+                "connections dropped: the peer holds as many as --connections-per-peer allows"
+            );
+        }
+    }
+
     /// Counts a call; gives the calls to report since the last line, or nothing while a line is too recent.
     fn count(&self, peer: Peer, status: StatusCode, now: Instant) -> Option<u64> {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);

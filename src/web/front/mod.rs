@@ -14,6 +14,7 @@ mod listen;
 mod peer;
 mod peer_caps;
 mod stream;
+mod unbelieved;
 mod unreadable;
 mod upload;
 
@@ -69,6 +70,7 @@ pub use body::discard;
 pub use body::read_limited;
 pub use limits::Limits;
 pub use peer::Peer;
+pub use unbelieved::UnbelievedProxy;
 
 /// Shortest time that a trusted proxy may keep an idle connection.
 const PROXY_KEEP_ALIVE: Duration = Duration::from_mins(5);
@@ -90,6 +92,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// The public URL is https, so browsers are told to insist on it.
     pub https: bool,
+    /// Told of a peer that speaks for others without being trusted.
+    pub unbelieved: UnbelievedProxy,
     /// Once cancelled, every answer is the last of its connection.
     pub is_draining: CancellationToken,
 }
@@ -100,7 +104,10 @@ pub struct Front {
     limits: Limits,
     trusted_proxies: Vec<IpNet>,
     https: bool,
+    unbelieved: UnbelievedProxy,
     is_draining: CancellationToken,
+    /// Connections over TCP that there may be more, at all doors together.
+    places: Arc<Semaphore>,
     peers: Arc<PeerCaps>,
     refused: Refused,
     /// Told when a caller waits for a place.
@@ -114,7 +121,7 @@ impl Front {
         E: IntoEndpoint,
         E::Endpoint: 'static,
     {
-        let Settings { limits, trusted_proxies, https, is_draining } = settings;
+        let Settings { limits, trusted_proxies, https, unbelieved, is_draining } = settings;
         let endpoint = endpoint.into_endpoint().map_to_response().boxed();
         let peers = PeerCaps::new(limits.per_peer, trusted_proxies.clone());
         let refused = Refused::default();
@@ -123,7 +130,9 @@ impl Front {
             limits,
             trusted_proxies,
             https,
+            unbelieved,
             is_draining,
+            places: Arc::new(Semaphore::new(limits.connections.min(places_within_open_files()))),
             peers,
             refused,
             pressure: Notify::new(),
@@ -135,24 +144,23 @@ impl Front {
     /// After `stop` no connection is accepted; requests in progress get the drain time, and a head that
     /// has only begun gets a quarter of a second.
     pub async fn serve_tcp(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
-        let places = self.limits.connections.min(places_within_open_files());
+        let places = Arc::clone(&self.places);
         self.serve(listener, places, stop).await;
     }
 
     /// Serves a Unix socket like [`Front::serve_tcp`]; its connections are counted apart.
     pub async fn serve_unix(self: Arc<Self>, listener: UnixListener, stop: CancellationToken) {
         let places = self.limits.connections.min(SOCKET_CONNECTIONS);
-        self.serve(listener, places, stop).await;
+        self.serve(listener, Arc::new(Semaphore::new(places)), stop).await;
     }
 
-    async fn serve<L: Listen>(self: Arc<Self>, listener: L, places: usize, stop: CancellationToken) {
-        let places = Arc::new(Semaphore::new(places));
+    async fn serve<L: Listen>(self: Arc<Self>, listener: L, places: Arc<Semaphore>, stop: CancellationToken) {
         let connections = TaskTracker::new();
         while let Some((stream, peer, place)) =
             next_connection(&listener, &places, &self.pressure, &stop).await
         {
             let Some(peer_place) = self.peers.enter(peer) else {
-                tracing::debug!(%peer, "connection refused: the peer has too many");
+                self.refused.connection(peer.network());
                 continue;
             };
             let (front, stop) = (Arc::clone(&self), stop.clone());
@@ -176,6 +184,7 @@ impl Front {
         let (mut parts, body) = request.into_parts();
         let version = parts.version;
         let client = peer::client(peer, &parts.headers, &self.trusted_proxies);
+        self.unbelieved.note(peer, &parts.headers, &self.trusted_proxies);
         let path = parts.uri.path().to_owned();
         let entry = Entry::new(access::request_id(&parts.headers), &parts.method, client);
         let (mut response, is_kept) = match guard::check(&mut parts, head.has_length()) {

@@ -7,7 +7,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::binary::{RunningServer, cli};
+use super::binary::{Running, RunningServer, cli, program};
 use crate::harness::process::wait_until;
 
 fn set_mode(path: &Path, mode: u32) {
@@ -215,4 +215,55 @@ fn another_programs_look_at_the_files_finds_them_sound() {
         };
         assert_eq!(String::from_utf8_lossy(&looked.stdout).trim(), "ok", "{name}");
     }
+}
+
+#[test]
+fn a_folder_that_others_can_read_is_closed_to_them_and_one_whose_socket_would_not_fit_is_never_made() {
+    let mut server = RunningServer::start();
+    server.stop();
+    set_mode(&server.dir(), 0o777);
+    let long = server.file(&"d".repeat(119));
+
+    server.start_again();
+    let refused = cli(&long, &["serve", "--listen", "127.0.0.1:0"]).code(1);
+
+    assert_eq!(mode(&server.dir()), 0o700);
+    let bytes = long.join("stackblaze.sock").as_os_str().len();
+    assert!(refused.stderr.contains(&format!("has {bytes} bytes")), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--data-dir") && !long.exists(), "{}", refused.stderr);
+}
+
+#[test]
+fn a_server_listens_at_each_address_that_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--listen", "[::1]:0", "--data-dir"]);
+    let mut server = Running::spawn(command.arg(folder.path().join("data")));
+
+    let lines = [server.wait_for("listening"), server.wait_for("listening")];
+
+    for line in lines {
+        let url = line.split_whitespace().last().unwrap().to_owned() + "/healthz";
+        let asked = Command::new("curl").args(["-sg", "-m", "5", &url]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&asked.stdout), "ok\n", "{url}");
+    }
+    server.signal(Signal::TERM);
+    server.end().ok();
+}
+
+#[test]
+fn a_proxy_that_nobody_has_named_is_told_by_the_doctor() {
+    let server = RunningServer::start();
+    let before = server.cli(&["doctor"]).ok();
+    let url = format!("{}/healthz", server.url);
+    Command::new("curl").args(["-s", "-H", "X-Forwarded-For: 192.0.2.9", &url]).output().unwrap();
+
+    let after = server.cli(&["doctor"]).ok();
+
+    assert!(!before.stdout.contains("! proxy"), "{}", before.stdout);
+    assert!(
+        after.stdout.contains("! proxy") && after.stdout.contains("--trusted-proxy 127.0.0.1"),
+        "{}",
+        after.stdout
+    );
 }

@@ -41,3 +41,19 @@ async fn reading_is_logged_at_debug_and_refused_hook_calls_once_a_peer() {
     let levels: Vec<_> = lines.requests().iter().map(|line| line["level"].clone()).collect();
     assert_eq!(levels, ["DEBUG", "INFO", "INFO"]);
 }
+
+#[tokio::test]
+async fn dropped_connections_of_a_peer_are_told_once_in_a_while() {
+    let lines = Lines::default();
+    let _watched = lines.watch();
+    let server = Server::limited(Limits { per_peer: 1, ..unlimited() }).await;
+    let mut held = server.call().await;
+    held.send(HELLO).await;
+    held.answer().await;
+
+    for _ in 0..5 {
+        assert_eq!(server.call().await.closed().await, b"");
+    }
+
+    assert_eq!(lines.text().matches("connections dropped").count(), 1, "{}", lines.text());
+}
