@@ -5,8 +5,8 @@ use crate::actions::service_settings::{change, create_from};
 use crate::actions::{By, Context, Error, Result, check_reason};
 use crate::db::audit::Record;
 use crate::db::deployments::{self, Filter};
-use crate::db::{Reader, Tx, hooks, removal, services};
-use crate::domain::{Act, Code, Scope, Service, Status, Subject};
+use crate::db::{Reader, Tx, checks, hooks, removal, services};
+use crate::domain::{Act, Code, Scope, Service, ServiceId, Status, Subject};
 use crate::wire;
 use crate::wire::service::{SECRET, ServiceBody};
 
@@ -29,6 +29,16 @@ pub fn find(reader: &Reader<'_>, by: &By, scope: Scope, name: &str) -> Result<Se
         by.require(scope, found.as_ref().map(|service| &service.id))?;
     }
     found.ok_or_else(|| Error::not_found(format_args!("service {name}")))
+}
+
+/// Asks the dispatcher to look now at what deployments of a service need.
+///
+/// # Errors
+/// Codes `not_found` and `scope`.
+pub fn ask_for_look(tx: &Tx<'_>, by: &By, name: &str) -> Result<ServiceId> {
+    let service = find(tx, by, Scope::Read, name)?;
+    checks::ask(tx, &service.id, by.at)?;
+    Ok(service.id)
 }
 
 /// A page of the services that the caller may see, by name.

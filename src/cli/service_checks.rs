@@ -1,9 +1,9 @@
-//! What the server found when it last looked at what a service needs.
+//! What the server finds when it looks at what a service needs.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::domain::Timestamp;
@@ -14,7 +14,7 @@ use super::output::{Style, age, has_colour, text};
 use super::remote::Session;
 
 /// How long a look is waited for, and the time between two questions.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const LONGEST_WAIT: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Shows it; exit code 1 where something would make deployments fail.
@@ -30,6 +30,9 @@ pub(super) async fn show(session: &Session, name: &str) -> Result<ExitCode, Fail
         session.out.note("The server has not looked since the service was changed; try again in a moment.");
         return Ok(code);
     }
+    if found["looking"] == true {
+        session.out.note("Still looking; this was found before:");
+    }
     let has_colour = has_colour(&std::io::stdout());
     for check in checks {
         print(session, check, has_colour);
@@ -38,16 +41,16 @@ pub(super) async fn show(session: &Session, name: &str) -> Result<ExitCode, Fail
     Ok(code)
 }
 
-/// What was found; waited for a while where the service is new or was changed just now.
+/// What is found now: asks for a look, and waits for it a while.
 async fn looked_at(session: &Session, name: &str) -> Result<Value, Failure> {
     let deadline = Instant::now() + LONGEST_WAIT;
-    loop {
-        let found = session.client.get(&path(&["api", "v1", "services", name, "checks"])).await?;
-        if !found["checkedAt"].is_null() || Instant::now() >= deadline {
-            return Ok(found);
-        }
+    let checks = path(&["api", "v1", "services", name, "checks"]);
+    let mut found = session.client.post(&checks, &json!({})).await?;
+    while found["looking"] == true && Instant::now() < deadline {
         tokio::time::sleep(PAUSE).await;
+        found = session.client.get(&checks).await?;
     }
+    Ok(found)
 }
 
 fn print(session: &Session, check: &Value, has_colour: bool) {

@@ -10,6 +10,27 @@ use crate::domain::{Checks, Finding, Service, ServiceId, Timestamp, Verdict};
 
 const TABLE: &str = "checks";
 
+/// Asks for a look, which comes before all that are due by time.
+pub fn ask(tx: &Tx<'_>, service: &ServiceId, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "UPDATE services SET look_asked_at_ms = :now WHERE id = :id";
+    tx.conn()
+        .prepare_cached(SQL)?
+        .execute(named_params! { ":now": now.as_millis(), ":id": service.as_str() })?;
+    Ok(())
+}
+
+/// Whether a look is still to come: one was asked for since the last, or there was none.
+pub fn is_looking(reader: &Reader<'_>, service: &ServiceId) -> Result<bool, Error> {
+    const SQL: &str = "
+        SELECT ifnull(look_asked_at_ms, 0) > (SELECT ifnull(min(checked_at_ms), -1)
+                                                FROM checks
+                                               WHERE service_id = services.id)
+          FROM services
+         WHERE id = :id";
+    let params = named_params! { ":id": service.as_str() };
+    Ok(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
+}
+
 /// What was found last; none where nobody has looked since the service was changed.
 pub fn find(reader: &Reader<'_>, service: &ServiceId) -> Result<Option<Checks>, Error> {
     const SQL: &str = "
@@ -31,8 +52,8 @@ pub fn find(reader: &Reader<'_>, service: &ServiceId) -> Result<Option<Checks>, 
     Ok(Some(Checks { at, findings: rows.into_iter().map(|(_, finding)| finding).collect() }))
 }
 
-/// Stores what was found, unless the service was changed or deleted while somebody looked.
-pub fn store(tx: &Tx<'_>, looked_at: &Service, findings: &[Finding], now: Timestamp) -> Result<(), Error> {
+/// Stores what was found by a look that began then, unless the service was changed or deleted while somebody looked.
+pub fn store(tx: &Tx<'_>, looked_at: &Service, findings: &[Finding], began: Timestamp) -> Result<(), Error> {
     const SQL: &str = "
         INSERT INTO checks (service_id, place, verdict, detail, fix, checked_at_ms)
         VALUES (:service_id, :place, :verdict, :detail, :fix, :now)";
@@ -51,7 +72,7 @@ pub fn store(tx: &Tx<'_>, looked_at: &Service, findings: &[Finding], now: Timest
             ":verdict": finding.verdict.as_str(),
             ":detail": finding.detail,
             ":fix": finding.fix,
-            ":now": now.as_millis(),
+            ":now": began.as_millis(),
         })?;
     }
     Ok(())
@@ -66,7 +87,7 @@ pub struct Ages {
     pub bad: Duration,
 }
 
-/// At most 20 services that have to be looked at.
+/// At most 20 services that have to be looked at, first those for which somebody has asked.
 pub fn due(reader: &Reader<'_>, ages: Ages, now: Timestamp) -> Result<Vec<Service>, Error> {
     const SQL: &str = "
         SELECT id
@@ -76,7 +97,9 @@ pub fn due(reader: &Reader<'_>, ages: Ages, now: Timestamp) -> Result<Vec<Servic
                              FROM checks
                             WHERE service_id = services.id
                             GROUP BY service_id
-                           HAVING min(checked_at_ms) > iif(max(verdict = 'bad'), :bad, :good))
+                           HAVING min(checked_at_ms) > iif(max(verdict = 'bad'), :bad, :good)
+                              AND min(checked_at_ms) >= ifnull(look_asked_at_ms, 0))
+         ORDER BY look_asked_at_ms DESC
          LIMIT 20";
     let mut statement = reader.conn().prepare_cached(SQL)?;
     let params = named_params! {
@@ -124,6 +147,25 @@ mod tests {
         services::update(&bench.tx(), &service).unwrap();
 
         assert_eq!(due(0), 1);
+    }
+
+    #[test]
+    fn a_look_that_somebody_asks_for_comes_first_and_is_made_once() {
+        const AGES: Ages = Ages { good: Duration::from_mins(1), bad: Duration::from_secs(5) };
+        let bench = Bench::core();
+        let (one, two) = (bench.service("one"), bench.service("two"));
+        store(&bench.tx(), &two, &[Finding::good("before")], T0).unwrap();
+        let due = || due(&bench.tx(), AGES, LATER.minus(Duration::from_secs(30))).unwrap();
+        assert_eq!(due().iter().map(|own| own.name.as_str()).collect::<Vec<_>>(), ["one"]);
+
+        ask(&bench.tx(), &two.id, T0.plus(Duration::from_secs(1))).unwrap();
+
+        assert_eq!(due().iter().map(|own| own.name.as_str()).collect::<Vec<_>>(), ["two", "one"]);
+        assert!(is_looking(&bench.tx(), &two.id).unwrap());
+        assert_eq!(find(&bench.tx(), &two.id).unwrap().unwrap().findings, [Finding::good("before")]);
+        store(&bench.tx(), &two, &[Finding::good("after")], T0.plus(Duration::from_secs(2))).unwrap();
+        assert!(!is_looking(&bench.tx(), &two.id).unwrap() && is_looking(&bench.tx(), &one.id).unwrap());
+        assert_eq!(due().len(), 1);
     }
 
     #[test]

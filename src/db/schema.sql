@@ -22,7 +22,8 @@ CREATE TABLE services (
   created_at_ms    INTEGER NOT NULL,
   deleted_at_ms    INTEGER,
   tekton           TEXT    CHECK (tekton IS NULL OR json_valid(tekton)),
-  cache_epoch      INTEGER NOT NULL DEFAULT 0
+  cache_epoch      INTEGER NOT NULL DEFAULT 0,
+  look_asked_at_ms INTEGER
 ) STRICT;
 
 CREATE UNIQUE INDEX services_by_name ON services (name) WHERE deleted_at_ms IS NULL;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
 use crate::db::{self, checks};
 use crate::dispatch::Dispatcher;
 use crate::domain::{Finding, Service};
@@ -9,6 +11,8 @@ use crate::executor::Executor;
 
 /// Time between two looks for services that are due; a changed one is due at once.
 const INTERVAL: Duration = Duration::from_secs(2);
+/// Looks at a time: each may take a pod of the cluster, or a git of this machine.
+const AT_ONCE: usize = 4;
 /// What was found counts this long where nothing is wrong, and this long where something is.
 const AGES: checks::Ages = checks::Ages { good: Duration::from_hours(1), bad: Duration::from_mins(5) };
 
@@ -32,12 +36,13 @@ impl<E: Executor> Dispatcher<E> {
     /// Where the database does not answer.
     pub async fn check(&self) -> Result<(), db::Error> {
         let now = self.inner.clock.now();
-        for service in self.inner.db.core().read(move |reader| checks::due(reader, AGES, now)).await? {
+        let due = self.inner.db.core().read(move |reader| checks::due(reader, AGES, now)).await?;
+        let looks = due.into_iter().map(async |service| {
+            let began = self.inner.clock.now();
             let findings = self.look_at(&service).await;
-            let now = self.inner.clock.now();
-            self.inner.db.core().write(move |tx| checks::store(tx, &service, &findings, now)).await?;
-        }
-        Ok(())
+            self.inner.db.core().write(move |tx| checks::store(tx, &service, &findings, began)).await
+        });
+        stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await
     }
 
     async fn look_at(&self, service: &Service) -> Vec<Finding> {

@@ -6,6 +6,7 @@ mod cause;
 mod extras;
 mod fetch;
 mod git;
+pub(in crate::executor) mod look;
 mod program;
 
 use std::ffi::OsString;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::{Commit, Finding, Reason, Step};
 use crate::executor::Error;
+use crate::executor::clone::look::{Looked, judge};
 use crate::executor::clone::read_token;
 use crate::executor::exit_codes;
 use crate::executor::local::Running;
@@ -85,27 +86,22 @@ pub(super) async fn check(
         .run(&line, &mut Output::answer(), running.stop)
         .await
         .map_err(|error| not_started(&error))?;
-    let (repository, what) = (&running.run.service.repository, running.run.branch.described());
-    let message = told(running.workspace, MESSAGE);
-    Ok(match (ended, message) {
-        (Ended::Stopped(_), _) => Finding::advice(format!("{repository} did not answer in time"), None),
-        (Ended::Exited(0), None) => Finding::good(format!("{repository} answers and has {what}")),
-        (Ended::Exited(0), Some(notes)) => Finding::advice(
-            format!("{repository} answers and has {what}. {}", notes.replace('\n', ". ")),
-            None,
-        ),
-        (Ended::Exited(code), message) => {
-            let message =
-                message.unwrap_or_else(|| format!("a look at {repository} ended with exit code {code}"));
-            let is_branch = exit_codes::reason(Step::Clone, code) == Reason::BranchNotFound;
-            let advice = is_branch.then_some("push the branch, or name another default branch");
-            let message = match told(running.workspace, DETAIL) {
-                Some(detail) => format!("{message} ({detail})"),
-                None => message,
-            };
-            Finding::bad(message, advice)
+    let (service, message) = (&running.run.service, told(running.workspace, MESSAGE));
+    let looked = match ended {
+        Ended::Stopped(_) => {
+            return Ok(Finding::advice(format!("{} did not answer in time", service.repository), None));
         }
-    })
+        Ended::Exited(0) => Looked::Well(message),
+        Ended::Exited(code) => {
+            let no_message = || format!("a look at {} ended with exit code {code}", service.repository);
+            Looked::Badly {
+                reason: exit_codes::reason(Step::Clone, code),
+                message: message.unwrap_or_else(no_message),
+                detail: told(running.workspace, DETAIL),
+            }
+        }
+    };
+    Ok(judge(service, looked))
 }
 
 /// Names of the files by which the step tells, beside the source.

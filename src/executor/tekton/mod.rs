@@ -120,7 +120,7 @@ impl Executor for TektonExecutor {
 
     async fn check(&self, service: &Service) -> Vec<Finding> {
         match &service.tekton {
-            Some(settings) => preflight::service(&self.client, &self.common.namespace, settings).await,
+            Some(settings) => preflight::service(&self.client, &self.common, service, settings).await,
             None => vec![Finding::bad("the service has no settings for executor tekton", None)],
         }
     }

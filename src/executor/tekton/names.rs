@@ -32,6 +32,8 @@ pub(super) const OF_PIPELINE_TASK: &str = "tekton.dev/pipelineTask";
 pub(super) const PROGRAM: &str = "stackblaze";
 /// The name of the one run that only tries whether builds work.
 pub(super) const PROBE_RUN: &str = "stackblaze-probe-build";
+/// Begins the names of runs that only look at a repository.
+pub(super) const LOOK_RUN: &str = "stackblaze-look";
 /// The task that fetches, builds and pushes.
 pub(super) const BUILD_TASK: &str = "build";
 /// The task that patches the workload.

@@ -312,6 +312,32 @@ async fn without_an_image_there_is_nothing_to_roll_back_to() {
 }
 
 #[tokio::test]
+async fn a_look_that_is_asked_for_is_taken_at_once_and_its_answer_is_what_it_found() {
+    let server = server().await;
+    let service = service(&server, "api").await;
+    let checks = format!("{}/checks", service.path());
+    server.cluster.cluster().findings = vec![Finding::bad("no Secret git", None)];
+    server.check().await;
+    server.clock.advance(Duration::from_secs(1));
+    server.cluster.cluster().findings = vec![Finding::good("Secret git is there")];
+    server.check().await;
+    assert_eq!(server.admin.get(&checks).await.json()["checks"][0]["verdict"], "bad", "it is not due");
+    server.clock.advance(Duration::from_secs(1));
+
+    let look = async {
+        while server.admin.get(&checks).await.json()["looking"] != true {
+            tokio::task::yield_now().await;
+        }
+        server.check().await;
+    };
+    let (answer, ()) = tokio::join!(server.admin.post(&checks, json!({})), look);
+
+    let found = answer.json();
+    assert_eq!((&found["looking"], &found["checks"][0]["verdict"]), (&json!(false), &json!("good")));
+    assert_eq!(found["checkedAt"], "2026-11-24T14:30:51.120Z");
+}
+
+#[tokio::test]
 async fn what_was_found_about_a_service_is_shown_and_told_by_a_dry_run() {
     let server = server().await;
     let service = service(&server, "api").await;
@@ -319,7 +345,10 @@ async fn what_was_found_about_a_service_is_shown_and_told_by_a_dry_run() {
     let checks = format!("{}/checks", service.path());
     server.cluster.cluster().findings =
         vec![Finding::good("the workload is there"), Finding::bad("no Secret git", Some("make it"))];
-    assert_eq!(server.admin.get(&checks).await.json(), json!({ "checkedAt": null, "checks": [] }));
+    assert_eq!(
+        server.admin.get(&checks).await.json(),
+        json!({ "checkedAt": null, "looking": true, "checks": [] })
+    );
 
     server.check().await;
     server.clock.advance(Duration::from_secs(40));

@@ -4,3 +4,5 @@ mod build_namespace;
 pub mod manifests;
 pub mod preflight;
 pub mod probe_build;
+mod repository;
+mod small_run;

@@ -8,11 +8,13 @@ use k8s_openapi::api::core::v1 as core;
 use kube::Client;
 use kube::api::{Api, ListParams, PostParams};
 
-use crate::domain::{Finding, TektonSettings, Workload};
+use crate::domain::{Finding, Service, TektonSettings, Workload};
+use crate::executor::tekton::Common;
 use crate::executor::tekton::api::pipeline_runs;
 use crate::executor::tekton::client::{RefusalKind, answer};
 use crate::executor::tekton::install::build_namespace;
 use crate::executor::tekton::install::probe_build::last_probe;
+use crate::executor::tekton::install::repository;
 use crate::executor::tekton::names::DEPLOYER;
 use crate::executor::tekton::workload_target::target;
 
@@ -55,9 +57,16 @@ pub async fn cluster(client: &Client, build_namespace: &str) -> Vec<Finding> {
     findings
 }
 
-/// Looks at what deployments of a service need: its workload, the right to change it, and its Secrets.
-pub async fn service(client: &Client, build_namespace: &str, settings: &TektonSettings) -> Vec<Finding> {
-    let mut findings = workload(client, &settings.workload).await;
+/// Looks at what deployments of a service need: its repository, its workload, the right to change it, and its Secrets.
+pub async fn service(
+    client: &Client,
+    common: &Common,
+    service: &Service,
+    settings: &TektonSettings,
+) -> Vec<Finding> {
+    let build_namespace = common.namespace.as_str();
+    let mut findings = vec![repository::look(client, common, service, settings).await];
+    findings.extend(workload(client, &settings.workload).await);
     findings.extend(deployer(client, build_namespace, &settings.workload).await);
     let of_builds = settings.build_secrets.values().map(|from| &from.secret);
     let secrets = [&settings.git_secret, &settings.registry_secret].into_iter().flatten().chain(of_builds);

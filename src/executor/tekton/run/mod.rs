@@ -1,13 +1,14 @@
 //! What the server does for one run: writes its PipelineRun, creates it, observes it and follows its logs to the end.
 
 mod create;
+mod deploy_task;
 mod follow;
 mod log_pieces;
 mod log_position;
 mod logs;
 mod observe;
 pub mod pipeline_run;
-pub mod probe_run;
+pub mod small_runs;
 pub mod snapshot;
 mod tasks;
 pub(super) mod verdict;

@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::Commit;
+use crate::domain::{Commit, Service};
 use crate::executor::tekton::Common;
 use crate::executor::tekton::names::{
     BRANCH, BUILD_TASK, BUILDER, COMMIT, COMMIT_RESULT, DEPLOY_TASK, DEPLOYER, DEPLOYMENT, DIGEST_RESULT,
@@ -15,7 +15,7 @@ use crate::executor::tekton::names::{
 };
 use crate::executor::{ClusterRun, KeptImage, Run};
 
-use super::tasks;
+use super::{deploy_task, tasks};
 
 /// What begins a template, for Tekton and for kubelet; neither knows an escape that the other leaves alone.
 const TEMPLATE: &str = "$(";
@@ -32,10 +32,7 @@ pub struct TemplateInValue {
 /// # Errors
 /// Where a value would be taken for a template.
 pub fn pipeline_run(run: &Run, cluster: &ClusterRun, common: &Common) -> Result<Value, TemplateInValue> {
-    // Every other value has a grammar without `$`, or is encoded.
-    if run.service.repository.as_str().contains(TEMPLATE) {
-        return Err(TemplateInValue { field: "repository" });
-    }
+    check_templates(&run.service)?;
     Ok(json!({
         "apiVersion": "tekton.dev/v1",
         "kind": "PipelineRun",
@@ -47,6 +44,14 @@ pub fn pipeline_run(run: &Run, cluster: &ClusterRun, common: &Common) -> Result<
         },
         "spec": spec(run, cluster, common),
     }))
+}
+
+/// Every other value has a grammar without `$`, or is encoded.
+pub(super) fn check_templates(service: &Service) -> Result<(), TemplateInValue> {
+    if service.repository.as_str().contains(TEMPLATE) {
+        return Err(TemplateInValue { field: "repository" });
+    }
+    Ok(())
 }
 
 fn labels(run: &Run, common: &Common) -> Value {
@@ -92,7 +97,7 @@ fn spec(run: &Run, cluster: &ClusterRun, common: &Common) -> Value {
             .map(|name| json!({"name": name, "value": of_build(name)}))
             .to_vec();
     }
-    tasks.push(tasks::deploy(run, cluster, &common.images, &limit));
+    tasks.push(deploy_task::deploy(run, cluster, &common.images, &limit));
     task_runs.push(json!({
         "pipelineTaskName": DEPLOY_TASK,
         "serviceAccountName": DEPLOYER,

@@ -1,16 +1,15 @@
-//! The two tasks of a PipelineRun and their steps. Pure.
+//! The task that builds, those that only try a part of it, and what all tasks are made of. Pure.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::domain::{CloneSettings, Step, TektonSettings};
+use crate::domain::{CloneSettings, Service, Step, TektonSettings};
 use crate::executor::tekton::names::{
-    BUILD_TASK, COMMIT_RESULT, DEPLOY_TASK, DETAIL_RESULT, DIGEST_RESULT, MESSAGE_RESULT,
-    PREVIOUS_IMAGE_RESULT, PROGRAM, SUBJECT_RESULT, of_build, step_name,
+    BUILD_TASK, COMMIT_RESULT, DETAIL_RESULT, DIGEST_RESULT, MESSAGE_RESULT, PROGRAM, SUBJECT_RESULT,
+    step_name,
 };
 use crate::executor::tekton::{BuilderSettings, Common, StepImages};
-use crate::executor::{ClusterRun, Run};
 
 /// Where the sources are, in clone and build.
 const SOURCE_MOUNT: &str = "/src";
@@ -31,8 +30,6 @@ const BUILD_SECRETS_MOUNT: &str = "/var/run/stackblaze/build-secrets";
 const MOUNTED_MODE: u32 = 0o444;
 /// The user of the clone and build steps, which the builder's image has ids for in `/etc/subuid`.
 const BUILDER_USER: u32 = 1_000;
-/// The user of the deploy step; anyone but root will do.
-const NOBODY: u32 = 65_532;
 /// Parameters of the build task, as those of the pipeline are called.
 const BUILD_PARAMS: &[&str] = &["repository", "branch", "commit", "image", "tag", "cache"];
 
@@ -52,17 +49,10 @@ pub(super) fn build(settings: &TektonSettings, clone: &CloneSettings, common: &C
 }
 
 fn volumes(settings: &TektonSettings) -> Vec<Value> {
-    let mut volumes = vec![
-        json!({"name": "source", "emptyDir": {}}),
-        json!({"name": "clone-scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}}),
-        json!({"name": "store", "emptyDir": {"sizeLimit": format!("{STORE_LIMIT}Gi")}}),
-    ];
-    let secrets = [("git-secret", &settings.git_secret), ("registry-secret", &settings.registry_secret)];
-    for (volume, name) in secrets {
-        volumes.extend(name.as_ref().map(
-            |name| json!({"name": volume, "secret": {"secretName": name, "defaultMode": MOUNTED_MODE}}),
-        ));
-    }
+    let mut volumes = clone_volumes().to_vec();
+    volumes.push(json!({"name": "store", "emptyDir": {"sizeLimit": format!("{STORE_LIMIT}Gi")}}));
+    volumes.extend(secret_volume("git-secret", settings.git_secret.as_deref()));
+    volumes.extend(secret_volume("registry-secret", settings.registry_secret.as_deref()));
     if !settings.build_secrets.is_empty() {
         let sources = settings.build_secrets.iter().map(
             |(id, from)| json!({"secret": {"name": from.secret, "items": [{"key": from.key, "path": id}]}}),
@@ -71,6 +61,17 @@ fn volumes(settings: &TektonSettings) -> Vec<Value> {
         volumes.push(json!({"name": "build-secrets", "projected": projected}));
     }
     volumes
+}
+
+fn clone_volumes() -> [Value; 2] {
+    [
+        json!({"name": "source", "emptyDir": {}}),
+        json!({"name": "clone-scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}}),
+    ]
+}
+
+fn secret_volume(volume: &str, name: Option<&str>) -> Option<Value> {
+    name.map(|name| json!({"name": volume, "secret": {"secretName": name, "defaultMode": MOUNTED_MODE}}))
 }
 
 fn clone_step(settings: &TektonSettings, clone: &CloneSettings, common: &Common) -> Value {
@@ -146,6 +147,32 @@ pub(super) fn probe(common: &Common, limit: &str) -> Value {
     })
 }
 
+/// Looks whether `clone` could do its work, and fetches nothing.
+pub(super) fn look(service: &Service, settings: &TektonSettings, common: &Common, limit: &str) -> Value {
+    let mut step = clone_step(settings, &service.fetch, common);
+    if let Some(env) = step["env"].as_array_mut() {
+        env.push(variable("LOOK", "true"));
+    }
+    let mut volumes = clone_volumes().to_vec();
+    volumes.extend(secret_volume("git-secret", settings.git_secret.as_deref()));
+    let values = [
+        ("repository", service.repository.as_str()),
+        ("branch", service.default_branch.as_str()),
+        ("commit", ""),
+    ];
+    json!({
+        "name": BUILD_TASK,
+        "timeout": limit,
+        "params": values.map(|(name, value)| json!({"name": name, "value": value})),
+        "taskSpec": {
+            "params": declared(&values.map(|(name, _)| name)),
+            "results": results(&[COMMIT_RESULT, SUBJECT_RESULT, MESSAGE_RESULT, DETAIL_RESULT]),
+            "volumes": volumes,
+            "steps": [step],
+        },
+    })
+}
+
 fn builder_step(common: &Common, env: &[Value], mounts: &[Value], resources: &Value) -> Value {
     let rights = may_make_namespaces(&common.builder);
     let env: Vec<_> = env.iter().cloned().chain(proxies(&common.builder)).collect();
@@ -159,7 +186,7 @@ fn proxies(builder: &BuilderSettings) -> impl Iterator<Item = Value> {
 }
 
 /// A step is our own binary with fixed arguments.
-fn step(
+pub(super) fn step(
     images: &StepImages,
     step: Step,
     arguments: &[&str],
@@ -181,7 +208,7 @@ fn step(
 }
 
 /// What the service asks for a step, by kind.
-fn resources(settings: &TektonSettings, step: Step) -> Value {
+pub(super) fn resources(settings: &TektonSettings, step: Step) -> Value {
     let mut kinds = BTreeMap::<&str, BTreeMap<&str, &str>>::new();
     for (kind, resource, amount) in settings.resources.of(step) {
         kinds.entry(kind).or_default().insert(resource, amount);
@@ -212,49 +239,7 @@ fn profile(name: Option<&str>) -> Value {
     }
 }
 
-/// Patches the workload and waits.
-pub(super) fn deploy(run: &Run, cluster: &ClusterRun, images: &StepImages, limit: &str) -> Value {
-    let settings = &cluster.settings;
-    let (digest, commit) = match &cluster.kept {
-        Some(kept) => (kept.image.digest.to_string(), kept.commit.to_string()),
-        None => (of_build(DIGEST_RESULT), of_build(COMMIT_RESULT)),
-    };
-    let env = deploy_environment(run, settings, limit);
-    let mut params = handed(&["image", "tag"]);
-    params.push(json!({"name": "digest", "value": digest}));
-    params.push(json!({"name": "commit", "value": commit}));
-    json!({
-        "name": DEPLOY_TASK,
-        "timeout": limit,
-        "params": params,
-        "taskSpec": {
-            "params": declared(&["image", "tag", "digest", "commit"]),
-            "results": results(&[PREVIOUS_IMAGE_RESULT, MESSAGE_RESULT]),
-            "steps": [step(images, Step::Deploy, &["rollout"], &env, &[], &locked_down(NOBODY), &resources(settings, Step::Deploy))],
-        },
-    })
-}
-
-fn deploy_environment(run: &Run, settings: &TektonSettings, limit: &str) -> Vec<Value> {
-    let workload = &settings.workload;
-    vec![
-        variable("NAMESPACE", &workload.namespace),
-        variable("WORKLOAD", &workload.deployment),
-        variable("CONTAINER", workload.container.as_deref().unwrap_or_default()),
-        variable("IMAGE", "$(params.image)"),
-        variable("TAG", "$(params.tag)"),
-        variable("DIGEST", "$(params.digest)"),
-        variable("COMMIT", "$(params.commit)"),
-        variable("DEPLOYMENT_ID", run.deployment.as_str()),
-        variable("SERVICE", run.service.name.as_str()),
-        variable("ROLLBACK", if settings.rollback { "true" } else { "false" }),
-        variable("ROLLOUT_TIMEOUT", limit),
-        result_file("PREVIOUS_IMAGE_FILE", PREVIOUS_IMAGE_RESULT),
-        result_file("MESSAGE_FILE", MESSAGE_RESULT),
-    ]
-}
-
-fn locked_down(user: u32) -> Value {
+pub(super) fn locked_down(user: u32) -> Value {
     json!({
         "runAsUser": user,
         "runAsNonRoot": user != 0,
@@ -270,11 +255,11 @@ fn encoded(settings: &TektonSettings) -> String {
     json!(settings.build_args).to_string().replace('$', "\\u0024")
 }
 
-fn variable(name: &str, value: &str) -> Value {
+pub(super) fn variable(name: &str, value: &str) -> Value {
     json!({"name": format!("STACKBLAZE_{name}"), "value": value})
 }
 
-fn result_file(name: &str, result: &str) -> Value {
+pub(super) fn result_file(name: &str, result: &str) -> Value {
     variable(name, &format!("$(results.{result}.path)"))
 }
 
@@ -282,14 +267,14 @@ fn mount(volume: &str, path: &str) -> Value {
     json!({"name": volume, "mountPath": path})
 }
 
-fn declared(names: &[&str]) -> Vec<Value> {
+pub(super) fn declared(names: &[&str]) -> Vec<Value> {
     names.iter().map(|name| json!({"name": name, "type": "string"})).collect()
 }
 
-fn handed(names: &[&str]) -> Vec<Value> {
+pub(super) fn handed(names: &[&str]) -> Vec<Value> {
     names.iter().map(|name| json!({"name": name, "value": format!("$(params.{name})")})).collect()
 }
 
-fn results(names: &[&str]) -> Vec<Value> {
+pub(super) fn results(names: &[&str]) -> Vec<Value> {
     names.iter().map(|name| json!({"name": name, "type": "string"})).collect()
 }
