@@ -129,6 +129,9 @@ pub struct Config {
     /// What is kept, and how long.
     #[command(flatten)]
     pub keep: KeepFlags,
+    /// All caches of builds on this host together; the ones that were used longest ago go first
+    #[arg(long, env = "STACKBLAZE_CACHE_LIMIT", value_name = "SIZE", default_value = "10GiB")]
+    pub cache_limit: Bytes,
     /// With less free space on the disk calls are refused with 503
     #[arg(long, env = "STACKBLAZE_MIN_FREE", value_name = "SIZE", default_value = "32MiB")]
     pub min_free: Bytes,

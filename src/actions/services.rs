@@ -5,7 +5,7 @@ use crate::actions::service_settings::{change, create_from};
 use crate::actions::{By, Context, Error, Result, check_reason};
 use crate::db::audit::Record;
 use crate::db::deployments::{self, Filter};
-use crate::db::{Reader, Tx, checks, hooks, removal, services};
+use crate::db::{Reader, Tx, caches, checks, hooks, removal, services};
 use crate::domain::{Act, Code, Scope, Service, ServiceId, Status, Subject};
 use crate::wire;
 use crate::wire::service::{SECRET, ServiceBody};
@@ -39,6 +39,17 @@ pub fn ask_for_look(tx: &Tx<'_>, by: &By, name: &str) -> Result<ServiceId> {
     let service = find(tx, by, Scope::Read, name)?;
     checks::ask(tx, &service.id, by.at)?;
     Ok(service.id)
+}
+
+/// Empties what builds of a service keep: in a cluster the next one begins with none, on this host what is there goes as
+/// soon as no run uses it.
+///
+/// # Errors
+/// Codes `not_found` and `scope`.
+pub fn empty_cache(tx: &Tx<'_>, by: &By, name: &str) -> Result<()> {
+    let service = find(tx, by, Scope::Deploy, name)?;
+    caches::empty(tx, &service.id)?;
+    by.record(tx, &Record::new(Act::ServiceEmptyCache, subject(&service)))
 }
 
 /// A page of the services that the caller may see, by name.

@@ -15,13 +15,14 @@ use crate::cli::output::{Output, Style, has_colour, text};
 use crate::config::{BuilderFlags, ClusterAt, ClusterFlags, DataDir, KEY_FILE, StepImage};
 use crate::db::health::{self, Health};
 use crate::domain::{Finding, Step};
+use crate::executor::local::cache_sizes;
 use crate::executor::tekton::Common;
 use crate::executor::tekton::install::preflight;
 use crate::executor::tekton::install::probe_build::probe_build;
 use crate::server::executors::{builder, connect};
 
 use check::Check;
-use machine::{clock, database, disk, folder, git, server_key, volume};
+use machine::{caches, clock, database, disk, folder, git, server_key, volume};
 
 /// Check data folder, disk, database, key, git, server, clock and cluster
 #[derive(Debug, Args)]
@@ -63,6 +64,7 @@ impl Doctor {
             checks.push(disk(&health));
             checks.extend(database(&dir, &health));
             checks.push(server_key(&key, &health));
+            checks.extend(caches(cache_sizes(&dir)));
             checks.push(clock(&dir));
             checks.extend((!is_pod).then(git));
             checks.extend(server(&dir, &health, is_pod).await?);

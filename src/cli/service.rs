@@ -68,6 +68,13 @@ Exits 1 where something would make deployments fail.")]
         /// Name of the service
         name: String,
     },
+    /// Empty what builds of a service keep from one run to the next
+    #[command(after_help = "Example:
+  stackblaze service empty-cache api")]
+    EmptyCache {
+        /// Name of the service
+        name: String,
+    },
     /// Delete a service: its hooks are revoked, what is queued or running ends
     #[command(after_help = "Example:
   stackblaze service rm api --yes")]
@@ -117,8 +124,8 @@ struct Set {
     repo: Option<String>,
     #[command(flatten)]
     fields: Fields,
-    /// Empty a setting: url, git-token-file, git-ssh-key-file, cache-repository, dockerfile, context, git-secret,
-    /// registry-secret, env.NAME or build-arg.NAME; repeatable
+    /// Empty a setting: url, git-token-file, git-ssh-key-file, cache-repository, dockerfile, context, target, git-secret,
+    /// registry-secret, env.NAME, var.NAME, build-arg.NAME, build-secret.ID or resource.NAME; repeatable
     #[arg(long, value_name = "SETTING")]
     unset: Vec<String>,
 }
@@ -133,6 +140,7 @@ impl ServiceCommand {
             Verb::Set(set) => set.run(&session).await?,
             Verb::Check { name } => return service_checks::show(&session, &name).await,
             Verb::Rm { name, yes } => remove(&session, &name, yes).await?,
+            Verb::EmptyCache { name } => empty_cache(&session, &name).await?,
             Verb::Freeze { name, reason } => freeze(&session, &name, reason).await?,
             Verb::Unfreeze { name } => unfreeze(&session, &name).await?,
         }
@@ -184,6 +192,16 @@ async fn remove(session: &Session, name: &str, yes: bool) -> Result<(), Failure>
     session.client.delete(&path(&["api", "v1", "services", name])).await?;
     session.out.result(&json!({ "name": name, "deleted": true }), &format!("service {name} deleted"));
     session.next("stackblaze service list");
+    Ok(())
+}
+
+async fn empty_cache(session: &Session, name: &str) -> Result<(), Failure> {
+    session.client.delete(&path(&["api", "v1", "services", name, "cache"])).await?;
+    session.out.result(
+        &json!({ "name": name, "emptied": true }),
+        &format!("the cache of service {name} is emptied"),
+    );
+    session.next(&format!("stackblaze deploy {name} --wait"));
     Ok(())
 }
 

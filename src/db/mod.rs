@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod backup;
+pub mod caches;
 mod changes;
 pub mod checks;
 mod connection;

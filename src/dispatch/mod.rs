@@ -2,6 +2,7 @@
 //!
 //! The loops are level-triggered: each reads what is there and mends what differs. A notice only shortens the wait.
 
+mod caches;
 mod checks;
 mod executors;
 mod follow;

@@ -53,10 +53,12 @@ impl<E: Executor> Dispatcher<E> {
         self.inner.db.core().write(write).await
     }
 
-    /// Lets what ended runs left on this host be removed, a former process's included, until the drain.
+    /// Lets what ended runs left on this host be removed, a former process's included, and caches be looked after, until
+    /// the drain.
     pub(super) async fn tidy_on(&self) {
         let executors = self.inner.executors.iter();
-        join_all(executors.map(|(_, executor)| executor.tidy(&self.inner.is_draining))).await;
+        let tidy = join_all(executors.map(|(_, executor)| executor.tidy(&self.inner.is_draining)));
+        tokio::join!(tidy, self.look_after_caches());
     }
 
     /// Deleted services run nothing any more, so that what their builds kept can go.

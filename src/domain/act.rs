@@ -48,6 +48,7 @@ pub enum Act {
     ServiceDelete,
     ServiceFreeze,
     ServiceUnfreeze,
+    ServiceEmptyCache,
     ServiceDeploy,
     DeploymentRedeploy,
     DeploymentRollback,
@@ -72,12 +73,13 @@ pub enum Act {
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ServiceCreate,
         Self::ServiceUpdate,
         Self::ServiceDelete,
         Self::ServiceFreeze,
         Self::ServiceUnfreeze,
+        Self::ServiceEmptyCache,
         Self::ServiceDeploy,
         Self::DeploymentRedeploy,
         Self::DeploymentRollback,
@@ -109,6 +111,7 @@ impl Act {
             Self::ServiceDelete => ("service.delete", Services, "deleted the service"),
             Self::ServiceFreeze => ("service.freeze", Services, "froze the service"),
             Self::ServiceUnfreeze => ("service.unfreeze", Services, "lifted the freeze"),
+            Self::ServiceEmptyCache => ("service.empty_cache", Services, "emptied the cache of the service"),
             Self::ServiceDeploy => ("service.deploy", Deployments, "started a deployment"),
             Self::DeploymentRedeploy => ("deployment.redeploy", Deployments, "deployed again"),
             Self::DeploymentRollback => ("deployment.rollback", Deployments, "rolled back"),

@@ -249,6 +249,17 @@ pub trait Executor: Send + Sync + 'static {
         async {}
     }
 
+    /// Empties what is kept on this host for the builds of a service; false while a run uses it.
+    fn empty_cache(&self, _service: &ServiceId) -> impl Future<Output = bool> + Send {
+        async { true }
+    }
+
+    /// Takes away what processes of ended runs have put back since, keeps the caches on this host within their limit, and
+    /// says how many bytes each has. To be called now and then.
+    fn sweep(&self) -> impl Future<Output = Vec<(ServiceId, u64)>> + Send {
+        async { Vec::new() }
+    }
+
     /// Removes what ended runs left on this host, as it comes, until `stop`. No run waits for it.
     fn tidy(&self, _stop: &CancellationToken) -> impl Future<Output = ()> + Send {
         async {}

@@ -63,6 +63,20 @@ impl Executor for AnyExecutor {
         }
     }
 
+    async fn empty_cache(&self, service: &ServiceId) -> bool {
+        match self {
+            Self::Local(own) => own.empty_cache(service).await,
+            Self::Tekton(own) => own.empty_cache(service).await,
+        }
+    }
+
+    async fn sweep(&self) -> Vec<(ServiceId, u64)> {
+        match self {
+            Self::Local(own) => own.sweep().await,
+            Self::Tekton(own) => own.sweep().await,
+        }
+    }
+
     async fn tidy(&self, stop: &CancellationToken) {
         match self {
             Self::Local(own) => own.tidy(stop).await,
@@ -80,7 +94,7 @@ pub(super) async fn all(
     data_dir: &Path,
     instance: String,
 ) -> anyhow::Result<Executors<AnyExecutor>> {
-    let local = if config.has_local_executor() { Some(local(data_dir)?) } else { None };
+    let local = if config.has_local_executor() { Some(local(data_dir, config.cache_limit.0)?) } else { None };
     let local = local.map(|own| (ExecutorKind::Local, AnyExecutor::Local(own)));
     let cluster = tekton(config, instance).await?;
     let cluster = cluster.map(|own| (ExecutorKind::Tekton, AnyExecutor::Tekton(own)));
@@ -91,9 +105,9 @@ pub(super) async fn all(
 ///
 /// # Errors
 /// Where their folders cannot be made.
-fn local(data_dir: &Path) -> anyhow::Result<LocalExecutor> {
+fn local(data_dir: &Path, cache_limit: u64) -> anyhow::Result<LocalExecutor> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    LocalExecutor::open(data_dir, program, &config::variables())
+    LocalExecutor::open(data_dir, program, &config::variables(), cache_limit)
         .with_context(|| format!("cannot use {}", data_dir.display()))
 }
 

@@ -19,6 +19,8 @@ pub use crate::harness::process::wait_until;
 
 /// Time between TERM and KILL where a run will not end by itself.
 const GRACE: Duration = Duration::from_millis(300);
+/// Room for all caches together.
+pub const NO_LIMIT: u64 = u64::MAX;
 /// The same where it will, however busy the machine is.
 const LONG_GRACE: Duration = Duration::from_secs(30);
 
@@ -57,7 +59,7 @@ impl Bench {
         let path = std::env::var_os("PATH").unwrap();
         let mut all = Variables::from([("PATH".into(), path), ("HOME".into(), home.path().into())]);
         all.extend(variables.iter().map(|&(name, value)| (name.into(), value.into())));
-        let executor = LocalExecutor::with_grace(data.path(), program, &all, grace).unwrap();
+        let executor = LocalExecutor::with_grace(data.path(), program, &all, NO_LIMIT, grace).unwrap();
         let repo = GitRepo::new();
         repo.commit("hello", "one\n", "Say hello");
         Self { executor, data, repo, service: ServiceId::generate(), home }

@@ -19,7 +19,7 @@ use crate::harness::git::GitRepo;
 use crate::harness::guest::{Guest, output};
 use crate::harness::process::{Server, client, serve, wait_until};
 use crate::harness::soon;
-use crate::local::Bench;
+use crate::local::{Bench, NO_LIMIT};
 
 /// Number of the user and the group that own nothing.
 const NOBODY: u32 = 65_534;
@@ -259,7 +259,7 @@ async fn what_a_killed_server_left_is_set_aside_at_the_start_and_temporary_files
     }
 
     let program = env!("CARGO_BIN_EXE_stackblaze").into();
-    LocalExecutor::open(bench.data.path(), program, &Variables::new()).unwrap();
+    LocalExecutor::open(bench.data.path(), program, &Variables::new(), NO_LIMIT).unwrap();
 
     let mut left = names(&work);
     left.sort();

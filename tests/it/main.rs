@@ -24,6 +24,7 @@ mod guests;
 mod harness;
 mod hooks;
 mod local;
+mod local_caches;
 mod local_clone;
 mod local_host;
 mod local_steps;

@@ -63,6 +63,13 @@ pub(super) fn disk(health: &Health) -> Check {
     Check::wrong("disk", detail, "make room, or keep fewer logs: stackblaze serve --keep-logs-total 256MiB")
 }
 
+/// How much builds of how many services keep from one run to the next; nothing where they keep nothing.
+pub(super) fn caches((count, bytes): (usize, u64)) -> Option<Check> {
+    let detail =
+        format!("{} MiB of {count} services; stackblaze service empty-cache NAME makes room", bytes >> 20);
+    (count > 0).then(|| Check::ok("caches", detail))
+}
+
 pub(super) fn database(dir: &Path, health: &Health) -> Vec<Check> {
     if health.files.is_empty() {
         return vec![Check::ok("database", "none yet; the first start of the server makes it")];

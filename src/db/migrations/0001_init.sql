@@ -21,7 +21,9 @@ CREATE TABLE services (
   deleted_at_ms    INTEGER,
   tekton           TEXT    CHECK (tekton IS NULL OR json_valid(tekton)),
   cache_epoch      INTEGER NOT NULL DEFAULT 0,
-  look_asked_at_ms INTEGER
+  look_asked_at_ms INTEGER,
+  cache_bytes      INTEGER,
+  is_cache_to_go   INTEGER NOT NULL DEFAULT 0 CHECK (is_cache_to_go IN (0, 1))
 ) STRICT;
 
 CREATE UNIQUE INDEX services_by_name ON services (name) WHERE deleted_at_ms IS NULL;

@@ -1,5 +1,6 @@
 //! Runs the three steps as process groups on the server's own host. No isolation: trusted code only.
 
+mod caches;
 mod clone;
 mod command;
 mod folder;
@@ -11,6 +12,8 @@ mod process;
 mod supervise;
 mod trash;
 mod workspace;
+
+pub use caches::sizes as cache_sizes;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,12 +54,18 @@ type Stopped = Outcome;
 impl LocalExecutor {
     /// Makes the folders for runs in the data directory and sets aside what a former process left in them. `program` is
     /// this program's own file, whose hidden subcommand `step` leads each step; of the server's `variables` steps are
-    /// given what they need to work as its user's programs do.
+    /// given what they need to work as its user's programs do. All caches together are kept within `cache_limit`, in
+    /// bytes.
     ///
     /// # Errors
     /// Where the folders cannot be made.
-    pub fn open(data_dir: &Path, program: PathBuf, variables: &Variables) -> io::Result<Self> {
-        Self::with_grace(data_dir, program, variables, TIME_TO_END)
+    pub fn open(
+        data_dir: &Path,
+        program: PathBuf,
+        variables: &Variables,
+        cache_limit: u64,
+    ) -> io::Result<Self> {
+        Self::with_grace(data_dir, program, variables, cache_limit, TIME_TO_END)
     }
 
     /// The same with another time between asking a step to end and ending it.
@@ -67,11 +76,12 @@ impl LocalExecutor {
         data_dir: &Path,
         program: PathBuf,
         variables: &Variables,
+        cache_limit: u64,
         grace: Duration,
     ) -> io::Result<Self> {
         // Steps begin in another folder than the server.
         let data_dir = std::path::absolute(data_dir)?;
-        let folders = Folders::open(&data_dir)?;
+        let folders = Folders::open(&data_dir, cache_limit)?;
         let host = HostEnvironment::pick(variables, &data_dir)?;
         Ok(Self { folders, host, supervisor: Supervisor { program, grace } })
     }
@@ -211,6 +221,11 @@ async fn on_disk<T: Send + 'static>(
     done.map_err(|error| Error(format!("the folders of the run could not be made: {error}")))
 }
 
+/// Says in the log what went wrong.
+fn told<T>(done: Result<T, Error>, what: &str) -> Option<T> {
+    done.inspect_err(|error| tracing::warn!(error = %error, what, "trying again later")).ok()
+}
+
 /// What all steps of one run share.
 struct Running<'a> {
     run: &'a Run,
@@ -258,6 +273,18 @@ impl Executor for LocalExecutor {
         if let Err(error) = self.folders.forget(service) {
             tracing::warn!(error = %error, "what is kept for a deleted service could not be set aside");
         }
+    }
+
+    async fn empty_cache(&self, service: &ServiceId) -> bool {
+        let (folders, service) = (self.folders.clone(), service.clone());
+        told(on_disk(move || folders.empty_cache(&service)).await, "a cache could not be emptied")
+            .unwrap_or(false)
+    }
+
+    async fn sweep(&self) -> Vec<(ServiceId, u64)> {
+        let folders = self.folders.clone();
+        told(on_disk(move || folders.sweep()).await, "the folders of runs could not be swept")
+            .unwrap_or_default()
     }
 
     async fn tidy(&self, stop: &CancellationToken) {

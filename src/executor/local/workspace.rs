@@ -1,11 +1,14 @@
 //! The folders of a run: its workspace, in the same place for each run of a service, and the service's cache, which stays.
 
+use std::collections::HashMap;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::{BASE36, ServiceId, random_digits};
+use crate::executor::local::caches;
 use crate::executor::local::folder::make;
 use crate::executor::local::trash::Trash;
 
@@ -19,6 +22,9 @@ const LOOK_DIGITS: usize = 12;
 /// Where workspaces and caches are, inside the data directory.
 #[derive(Debug, Clone)]
 pub(super) struct Folders {
+    in_use: InUse,
+    /// Most bytes of all caches together.
+    cache_limit: u64,
     work: PathBuf,
     cache: PathBuf,
     known_hosts: PathBuf,
@@ -27,17 +33,19 @@ pub(super) struct Folders {
 
 impl Folders {
     /// Makes the folders, for their owner alone, and sets aside what runs of a former process left in them.
-    pub(super) fn open(data_dir: &Path) -> io::Result<Self> {
+    pub(super) fn open(data_dir: &Path, cache_limit: u64) -> io::Result<Self> {
         let folders = Self {
+            in_use: InUse::default(),
+            cache_limit,
             work: data_dir.join("work"),
-            cache: data_dir.join("cache"),
+            cache: caches::folder(data_dir),
             known_hosts: data_dir.join("known_hosts"),
             trash: Trash::new(data_dir.join("trash")),
         };
         make(&folders.work)?;
         make(&folders.cache)?;
         // What cannot be set aside must not keep the server from starting.
-        if let Err(error) = folders.set_aside_leftovers() {
+        if let Err(error) = folders.set_aside_leftovers(true) {
             tracing::warn!(folder = %folders.work.display(), error = %error, "leftovers of earlier runs stay");
         }
         Ok(folders)
@@ -55,13 +63,18 @@ impl Folders {
 
     /// Makes the workspace for a run of a service, in the place of the one before.
     pub(super) fn workspace(&self, service: &ServiceId) -> io::Result<Workspace> {
-        Workspace::make(self.work.join(service.as_str()), &self.trash, true)
+        self.make(service.as_str(), true)
     }
 
     /// Makes a workspace for a look at a repository, which disturbs no run.
     pub(super) fn workspace_to_look(&self) -> io::Result<Workspace> {
         let name = format!("{LOOK}{}", random_digits(BASE36, LOOK_DIGITS));
-        Workspace::make(self.work.join(name), &self.trash, false)
+        self.make(&name, false)
+    }
+
+    fn make(&self, name: &str, keeps_tmp: bool) -> io::Result<Workspace> {
+        let place = self.in_use.take(name);
+        Workspace::make(self.work.join(name), place, &self.trash, keeps_tmp)
     }
 
     /// The cache of a service, made where it is missing and emptied first where `clear` says so.
@@ -71,7 +84,32 @@ impl Folders {
             self.trash.take(&folder)?;
         }
         make(&folder)?;
+        caches::note_use(&folder);
         Ok(folder)
+    }
+
+    /// Sets the cache of a service aside; false where a run uses it.
+    pub(super) fn empty_cache(&self, service: &ServiceId) -> io::Result<bool> {
+        let Some(_free) = self.in_use.hold_free(service.as_str()) else { return Ok(false) };
+        self.trash.take(&self.cache.join(service.as_str()))?;
+        Ok(true)
+    }
+
+    /// Sets aside what processes of ended runs have put back, and caches beyond the limit; the sizes of those that stay.
+    pub(super) fn sweep(&self) -> io::Result<Vec<(ServiceId, u64)>> {
+        self.set_aside_leftovers(false)?;
+        let mut caches = caches::list(&self.cache)?;
+        for cache in caches::beyond(caches.clone(), self.cache_limit) {
+            if self.empty_cache(&cache.service)? {
+                tracing::info!(
+                    service = cache.service.as_str(),
+                    bytes = cache.bytes,
+                    "a cache gave way: --cache-limit"
+                );
+                caches.retain(|own| own.service != cache.service);
+            }
+        }
+        Ok(caches.into_iter().map(|cache| (cache.service, cache.bytes)).collect())
     }
 
     /// Sets aside all that is kept for a service.
@@ -80,28 +118,73 @@ impl Folders {
         self.trash.take(&self.cache.join(service.as_str()))
     }
 
-    /// Workspaces of runs that never came to their end, and folders that belong to no service.
-    fn set_aside_leftovers(&self) -> io::Result<()> {
+    /// Workspaces of runs that never came to their end, or to which something was added behind it, and folders that belong
+    /// to no service and to no look. Temporary files go at the start alone, with the run that made them.
+    fn set_aside_leftovers(&self, is_start: bool) -> io::Result<()> {
         for entry in fs::read_dir(&self.work)? {
             let entry = entry?;
-            let is_service = entry.file_name().to_str().is_some_and(|name| ServiceId::parse(name).is_some());
-            if !is_service {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(_free) = self.in_use.hold_free(&name) else { continue };
+            if ServiceId::parse(&name).is_none() {
                 self.trash.take(&entry.path())?;
-            } else if has_more_than_tmp(&entry.path())? {
+                continue;
+            }
+            let others = beside_tmp(&entry.path())?;
+            if is_start && !others.is_empty() {
                 set_aside(&entry.path(), &self.trash, true)?;
+            } else {
+                others.iter().try_for_each(|path| self.trash.take(path))?;
             }
         }
         Ok(())
     }
 }
 
-fn has_more_than_tmp(root: &Path) -> io::Result<bool> {
-    for entry in fs::read_dir(root)? {
-        if entry?.file_name() != TMP {
-            return Ok(true);
+/// What is in a workspace besides the folder for temporary files.
+fn beside_tmp(root: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(root)?.collect::<io::Result<Vec<_>>>()?;
+    Ok(entries.iter().filter(|entry| entry.file_name() != TMP).map(fs::DirEntry::path).collect())
+}
+
+/// The workspaces that runs and looks have now, by the names of their folders.
+#[derive(Debug, Clone, Default)]
+struct InUse(Arc<Mutex<HashMap<String, usize>>>);
+
+impl InUse {
+    fn names(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place; others may have it too.
+    fn take(&self, name: &str) -> Place {
+        *self.names().entry(name.to_owned()).or_default() += 1;
+        Place { in_use: self.clone(), name: name.to_owned() }
+    }
+
+    /// Keeps everybody from taking a place that nobody has; none where somebody has it.
+    fn hold_free(&self, name: &str) -> Option<MutexGuard<'_, HashMap<String, usize>>> {
+        let names = self.names();
+        (!names.contains_key(name)).then_some(names)
+    }
+}
+
+/// A place that is taken; dropping it gives it back.
+#[derive(Debug)]
+struct Place {
+    in_use: InUse,
+    name: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut names = self.in_use.names();
+        if let Some(count) = names.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                names.remove(&self.name);
+            }
         }
     }
-    Ok(false)
 }
 
 /// The folders of one run or look; set aside when this value goes.
@@ -113,12 +196,14 @@ pub(super) struct Workspace {
     trash: Trash,
     /// Whether [`TMP`] is made again, empty.
     keeps_tmp: bool,
+    _place: Place,
 }
 
 impl Workspace {
-    fn make(root: PathBuf, trash: &Trash, keeps_tmp: bool) -> io::Result<Self> {
+    fn make(root: PathBuf, place: Place, trash: &Trash, keeps_tmp: bool) -> io::Result<Self> {
         set_aside(&root, trash, true)?;
-        let workspace = Self { inode: fs::metadata(&root)?.ino(), root, trash: trash.clone(), keeps_tmp };
+        let workspace =
+            Self { inode: fs::metadata(&root)?.ino(), root, trash: trash.clone(), keeps_tmp, _place: place };
         make(&workspace.home())?;
         make(&workspace.source())?;
         // A copy of the source may be there for others, and takes its mode; nobody else comes through the root.
@@ -174,7 +259,7 @@ mod tests {
     #[test]
     fn a_workspace_whose_run_is_over_late_leaves_that_of_the_next_run_alone() {
         let data = tempfile::tempdir().unwrap();
-        let (folders, service) = (Folders::open(data.path()).unwrap(), ServiceId::generate());
+        let (folders, service) = (Folders::open(data.path(), u64::MAX).unwrap(), ServiceId::generate());
         let late = folders.workspace(&service).unwrap();
         let next = folders.workspace(&service).unwrap();
 

@@ -4,9 +4,11 @@ use poem::http::StatusCode;
 use poem::web::{Data, Path};
 use poem::{Response, handler};
 
+use serde::Serialize;
+
 use crate::actions::{By, Context, deployments, services};
-use crate::db::Reader;
 use crate::db::deployments::Filter;
+use crate::db::{Reader, caches};
 use crate::domain::{DeploymentId, Invalid, Scope, Status};
 use crate::web::api::{accepted, json, limit, no_content};
 use crate::web::error::Error;
@@ -141,4 +143,36 @@ pub(in crate::web) async fn deploy(
     let started = state.act(by, move |tx, context, by| deployments::deploy(tx, context, by, &name, &wanted));
     let started = started.await?;
     Ok(accepted(&started.id, started.body))
+}
+
+/// What `GET …/cache` answers.
+#[derive(Serialize)]
+struct CacheJson {
+    /// What builds of the service keep on this host, in bytes, as it was measured last; null where it never was.
+    bytes: Option<u64>,
+}
+
+/// `GET /api/v1/services/{name}/cache`.
+#[handler]
+pub(in crate::web) async fn cache(
+    by: By,
+    Path(name): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let read = move |reader: &Reader<'_>, _: &Context| {
+        let service = services::find(reader, &by, Scope::Read, &name)?;
+        Ok(caches::bytes(reader, &service.id)?)
+    };
+    Ok(json(StatusCode::OK, &CacheJson { bytes: state.read(read).await? }))
+}
+
+/// `DELETE /api/v1/services/{name}/cache`: empties it, once no run uses it.
+#[handler]
+pub(in crate::web) async fn empty_cache(
+    by: By,
+    Path(name): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    state.act(by, move |tx, _, by| services::empty_cache(tx, by, &name)).await?;
+    Ok(no_content())
 }

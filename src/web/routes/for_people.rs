@@ -51,6 +51,7 @@ fn of_services() -> Vec<Resource> {
         page("/services/:name/freeze").post(services::freeze).operator(),
         page("/services/:name/unfreeze").post(services::unfreeze).operator(),
         page("/services/:name/settings").get(settings::edit).post(settings::update).operator(),
+        page("/services/:name/cache").post(settings::empty_cache).operator(),
         page("/services/:name/delete").get(settings::confirm).post(settings::delete).operator(),
     ]
 }

@@ -50,6 +50,7 @@ fn of_services() -> Vec<Resource> {
             .get(services::deployments_of)
             .post(services::deploy)
             .operator(),
+        program("/api/v1/services/:name/cache").get(services::cache).delete(services::empty_cache).operator(),
         program("/api/v1/services/:name/checks").get(checks::show).post(checks::create).operator(),
         program("/api/v1/services/:name/hooks").get(hooks::index).post(hooks::create).operator(),
         program("/api/v1/services/:name/hooks/:hook")

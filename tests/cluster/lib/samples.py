@@ -64,6 +64,25 @@ def git(folder, *argv):
                env=clean_env(GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_SYSTEM="/dev/null"))
 
 
+def write_nested(folder, work):
+    """A branch with a submodule beside the repository, where only those come who may read the private one."""
+    lib = folder / "lib"
+    lib.mkdir()
+    git(lib, "init", "-q", "-b", "main")
+    (lib / "word").write_text("out of the submodule\n")
+    git(lib, "add", ".")
+    git(lib, "commit", "-q", "-m", "A word")
+    (folder / "private").mkdir()
+    git(lib, "clone", "-q", "--bare", ".", folder / "private/lib.git")
+    commit = git(lib, "rev-parse", "HEAD").strip()
+    git(work, "checkout", "-q", "-b", "nested", "main")
+    (work / "Dockerfile").write_text(f"FROM {REGISTRY}/busybox:latest\nCOPY lib/word /www/index.html\n" + SERVE)
+    (work / ".gitmodules").write_text('[submodule "lib"]\n\tpath = lib\n\turl = ../lib.git\n')
+    git(work, "add", ".")
+    git(work, "update-index", "--add", "--cacheinfo", f"160000,{commit},lib")
+    git(work, "commit", "-q", "-m", "A page of a submodule")
+
+
 def write_git():
     folder = STATE / "git"
     work = folder / "work"
@@ -77,6 +96,7 @@ def write_git():
         (work / "branch").write_text(f"{branch}\n")
         git(work, "add", ".")
         git(work, "commit", "-q", "-m", f"A page of branch {branch}")
+    write_nested(folder, work)
     git(work, "checkout", "-q", "main")
     for kind, script in (("public", "git"), ("private", "private")):
         repository = folder / kind / "sample.git"

@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::binary::{Running, RunningServer, cli, program};
+use crate::harness::git::GitRepo;
 use crate::harness::process::wait_until;
 
 fn set_mode(path: &Path, mode: u32) {
@@ -266,4 +267,23 @@ fn a_proxy_that_nobody_has_named_is_told_by_the_doctor() {
         "{}",
         after.stdout
     );
+}
+
+#[test]
+fn what_builds_keep_is_told_by_the_doctor_and_emptied_on_demand() {
+    let server = RunningServer::start();
+    let repo = GitRepo::new();
+    repo.commit("hello", "one\n", "Say hello");
+    let (url, deploy) = (repo.url(), "head -c 3000000 /dev/zero > $STACKBLAZE_CACHE_DIR/big");
+    server.cli(&["service", "add", "api", "--repo", &url, "--deploy", deploy]).ok();
+    server.cli(&["deploy", "api", "--wait"]).ok();
+    let doctor = server.cli(&["doctor"]).ok();
+
+    let emptied = server.cli(&["service", "empty-cache", "api"]).ok();
+
+    assert!(doctor.stdout.contains("caches       2 MiB of 1 services"), "{}", doctor.stdout);
+    assert!(emptied.stdout.contains("the cache of service api is emptied"), "{}", emptied.stdout);
+    wait_until("the end of the cache", || {
+        std::fs::read_dir(server.dir().join("cache")).unwrap().next().is_none()
+    });
 }

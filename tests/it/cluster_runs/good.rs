@@ -73,3 +73,17 @@ async fn no_secret_and_no_cache_are_needed_where_everything_is_public() {
     assert_eq!(app.pages("/").await, [page.as_str(), &page]);
     app.remove().await;
 }
+
+#[tokio::test]
+#[ignore = "needs the full test cluster"]
+async fn a_private_submodule_comes_by_the_secret_of_its_repository() {
+    let (cluster, app) = (Cluster::connect().await, App::start("nested", 60).await);
+    let mut run = app.deploys("nested");
+    run.service.fetch.submodules = true;
+
+    let (events, outcome) = cluster.run(&run).await;
+
+    assert_eq!(outcome, Outcome::Succeeded, "{}", log_of(&events, Step::Clone));
+    assert_eq!(app.pages("/").await, ["out of the submodule", "out of the submodule"]);
+    app.remove().await;
+}

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use serde_json::json;
+use stackblaze::domain::Branch;
 use stackblaze::domain::BuiltImage;
 use stackblaze::domain::ImageDigest;
 use stackblaze::domain::{Finding, Verdict};
@@ -12,6 +13,7 @@ use stackblaze::executor::tekton::install::probe_build::probe_build;
 use stackblaze::executor::tekton::run::pipeline_run::pipeline_run;
 
 use crate::harness::cluster::App;
+use crate::harness::cluster::BUILDS;
 use crate::harness::cluster::Cluster;
 use crate::harness::cluster::SERVER;
 use crate::harness::cluster::admitted;
@@ -136,4 +138,31 @@ async fn a_tiny_build_shows_whether_builds_work_and_is_remembered() {
         found.iter().any(|own| own.detail.starts_with("a build in the cluster succeeded (")),
         "{found:?}"
     );
+}
+
+#[tokio::test]
+#[ignore = "needs the full test cluster"]
+async fn a_look_at_a_repository_has_the_secret_of_its_service_and_finds_what_a_run_would() {
+    let cluster = Cluster::connect().await;
+    let look = async |branch: &str, secret: Option<&str>| -> Finding {
+        let mut run = App { name: "api" }.deploys(branch);
+        let mut settings = run.plan.cluster().unwrap().settings.clone();
+        settings.git_secret = secret.map(str::to_owned);
+        run.service.default_branch = Branch::parse(branch).unwrap();
+        run.service.tekton = Some(settings);
+        cluster.executor.check(&run.service).await.swap_remove(0)
+    };
+
+    let good = look("main", Some("git-private")).await;
+    let missing = look("no-such-branch", Some("git-private")).await;
+    let refused = look("main", None).await;
+
+    assert!(
+        good.verdict == Verdict::Good && good.detail.ends_with("answers and has branch main"),
+        "{good:?}"
+    );
+    assert!(missing.verdict == Verdict::Bad && missing.fix.is_some(), "{missing:?}");
+    assert!(refused.verdict == Verdict::Bad && refused.detail.contains("name a git Secret"), "{refused:?}");
+    let runs = kubectl(&["-n", BUILDS, "get", "pipelineruns", "-o", "name"], "").await.unwrap();
+    assert!(!runs.contains("stackblaze-look"), "{runs}");
 }

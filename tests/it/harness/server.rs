@@ -179,6 +179,11 @@ impl TestServer {
         soon(self.dispatcher.reconcile()).await.unwrap()
     }
 
+    /// Empties the caches that have to go.
+    pub async fn empty_caches(&self) {
+        soon(self.dispatcher.empty_caches()).await.unwrap();
+    }
+
     /// Looks at what services need.
     pub async fn check(&self) {
         soon(self.dispatcher.check()).await.unwrap();

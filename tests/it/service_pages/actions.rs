@@ -1,5 +1,6 @@
 //! What can be done from a service's head.
 
+use reqwest::Method;
 use serde_json::json;
 
 use super::*;
@@ -111,4 +112,20 @@ async fn a_full_queue_and_a_missing_executor_are_said_on_the_page() {
 
     assert_eq!(full.status, 429);
     expect(&full.text(), &["Api has as many queued deployments as it may.", "1st in queue"]);
+}
+
+#[tokio::test]
+async fn the_cache_is_emptied_by_a_button_and_said_in_the_audit() {
+    let server = TestServer::start().await;
+    server.service("api").create().await;
+    let browser = Browser::of(&server, "mira").await;
+
+    let to = place(&browser.post("/services/api/cache", &[]).await);
+
+    expect(&browser.page(&to).await, &["The cache is emptied."]);
+    assert!(server.audit().await[0].starts_with("operator mira | service.empty_cache | service api"));
+    assert_eq!(server.admin.get("/api/v1/services/api/cache").await.json(), json!({ "bytes": null }));
+    assert_eq!(server.admin.request(Method::DELETE, "/api/v1/services/api/cache").answer().await.status, 204);
+    server.empty_caches().await;
+    assert_eq!(server.admin.get("/api/v1/services/api/cache").await.json(), json!({ "bytes": 0 }));
 }

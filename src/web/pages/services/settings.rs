@@ -7,6 +7,7 @@ use poem::web::{Data, Path};
 use poem::{IntoResponse, Response, handler};
 
 use crate::actions::{By, services};
+use crate::db::caches;
 use crate::domain::{Code, ExecutorKind, Invalid, Scope, Service};
 use crate::web::error::Error;
 use crate::web::extract::Form;
@@ -33,6 +34,9 @@ struct SettingsPage {
     head: ServiceHead,
     form: ServiceForm,
     is_saved: bool,
+    is_emptied: bool,
+    /// How much builds keep on this host, for people; none where they keep nothing there.
+    cache: Option<String>,
 }
 
 /// The question before the deletion.
@@ -104,10 +108,11 @@ pub(in crate::web) async fn edit(
     Path(name): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let is_saved = query.flag("saved")?;
+    let (is_saved, is_emptied) = (query.flag("saved")?, query.flag("emptied")?);
     let service = find(&state, &by, name).await?;
     let form = ServiceForm::of(&service, state.settings().available);
-    Ok(Page(settings(&state, &by, &service, form, is_saved)).into_response())
+    let page = settings(&state, &by, &service, form).await?;
+    Ok(Page(SettingsPage { is_saved, is_emptied, ..page }).into_response())
 }
 
 async fn find(state: &AppState, by: &By, name: String) -> Result<Service, Error> {
@@ -115,9 +120,29 @@ async fn find(state: &AppState, by: &By, name: String) -> Result<Service, Error>
     state.read(move |reader, _| services::find(reader, &by, Scope::Admin, &name)).await
 }
 
-fn settings(state: &AppState, by: &By, service: &Service, form: ServiceForm, is_saved: bool) -> SettingsPage {
-    let head = ServiceHead::new(service, "general");
-    SettingsPage { frame: Frame::of(&by.caller, state, HERE), head, form, is_saved }
+async fn settings(
+    state: &AppState,
+    by: &By,
+    service: &Service,
+    form: ServiceForm,
+) -> Result<SettingsPage, Error> {
+    let (head, id) = (ServiceHead::new(service, "general"), service.id.clone());
+    let bytes = state.read(move |reader, _| Ok(caches::bytes(reader, &id)?)).await?;
+    let cache = bytes.filter(|bytes| *bytes > 0).map(format::mebibytes);
+    let frame = Frame::of(&by.caller, state, HERE);
+    Ok(SettingsPage { frame, head, form, is_saved: false, is_emptied: false, cache })
+}
+
+/// `POST /services/{name}/cache`: empties what its builds keep.
+#[handler]
+pub(in crate::web) async fn empty_cache(
+    by: By,
+    Path(name): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let to = format!("{}/settings?emptied", path(&name));
+    state.act(by, move |tx, _, by| services::empty_cache(tx, by, &name)).await?;
+    Ok(redirect(&to))
 }
 
 /// `POST /services/{name}/settings`.
@@ -142,7 +167,8 @@ pub(in crate::web) async fn update(
         Ok(after) => Ok(redirect(&format!("{}/settings?saved", path(after.name.as_str())))),
         Err(error) => {
             let status = form_error(error, &mut form)?;
-            Ok(Page(settings(&state, &by, &service, form, false)).with_status(status).into_response())
+            let page = settings(&state, &by, &service, form).await?;
+            Ok(Page(page).with_status(status).into_response())
         }
     }
 }

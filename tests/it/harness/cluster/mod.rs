@@ -69,6 +69,7 @@ const WORKLOADS: &[&str] = &[
     "deadline",
     "kept",
     "late",
+    "nested",
     "public",
     "rolls",
     "stays",
@@ -309,6 +310,10 @@ async fn apply(image: &str, builder_image: &str) {
         api_servers: Vec::new(),
     };
     kubectl(&["apply", "-f", "-"], &render(&settings).unwrap()).await.unwrap();
+    // It refuses every container that has no limits, Tekton's own among them.
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "all", "namespace": BUILDS},
+        "spec": {"hard": {"limits.cpu": "1k", "limits.memory": "1Ti", "requests.cpu": "1k"}}});
+    kubectl(&["apply", "-f", "-"], &quota.to_string()).await.unwrap();
 }
 
 /// The API server takes up a policy a moment after it was applied.
