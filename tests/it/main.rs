@@ -28,6 +28,8 @@ mod local_caches;
 mod local_clone;
 mod local_host;
 mod local_steps;
+mod local_tools;
+mod log_faults;
 mod logs;
 mod long_logs;
 mod operators;

@@ -287,3 +287,13 @@ fn what_builds_keep_is_told_by_the_doctor_and_emptied_on_demand() {
         std::fs::read_dir(server.dir().join("cache")).unwrap().next().is_none()
     });
 }
+
+#[test]
+fn a_terminal_that_closes_ends_the_server_as_a_service_manager_does() {
+    let mut server = RunningServer::start();
+
+    let ended = server.stop_by(Signal::HUP).ok();
+
+    assert!(ended.stderr.contains("stopping"), "{}", ended.stderr);
+    assert!(!server.dir().join("stackblaze.sock").exists() && !server.dir().join("core.db-wal").exists());
+}

@@ -193,6 +193,13 @@ impl RunningServer {
         process.end().ok()
     }
 
+    /// Asks it to stop by another signal, and waits until it has.
+    pub fn stop_by(&mut self, signal: Signal) -> Ran {
+        let process = self.process.take().unwrap();
+        process.signal(signal);
+        process.end()
+    }
+
     /// Ends it at once.
     pub fn kill(&mut self, signal: Signal) {
         let process = self.process.take().unwrap();

@@ -61,6 +61,8 @@ async fn the_hook_token_that_started_it_sees_the_details() {
     let shown = server.holder(&hook.token).get(&format!("/deployments/{id}")).await.json();
 
     assert_eq!(shown["failure"], json!({ "step": "build", "exitCode": 2, "logTail": ["no rule to make x"] }));
+    let listed = server.admin.get("/api/v1/services/api/deployments").await.items();
+    assert_eq!(listed[0]["failure"], json!({ "step": "build", "exitCode": 2 }), "without its lines");
     assert_eq!(shown["detail"], "the tool's own words");
 }
 
