@@ -27,7 +27,7 @@ impl<E: Executor> Dispatcher<E> {
                 Ok(()) if is_due => swept = Some(Instant::now()),
                 Ok(()) => {}
                 Err(error) => {
-                    tracing::warn!(error = %error, "caches could not be looked after; trying again")
+                    tracing::warn!(error = %error, "caches could not be looked after; trying again");
                 }
             }
             self.pause(LOOK_INTERVAL).await;

@@ -33,7 +33,6 @@ snapshots:
 ";
 
 /// Where `./test` keeps the tools of npm.
-#[expect(clippy::disallowed_methods, reason = "where tools lie is no setting of the product")]
 fn tools() -> PathBuf {
     std::env::var_os("STACKBLAZE_TEST_TOOLS").expect("run by `./test`").into()
 }

@@ -134,8 +134,8 @@ impl Proxy {
         // Some end the connection without TLS's own word for it.
         drop(soon(stream.read_to_end(&mut answer)).await);
         let answer = String::from_utf8_lossy(&answer).into_owned();
-        let lines = answer.lines().filter(|line| line.starts_with("HTTP/1.1 "));
-        lines.filter(|line| *line != "HTTP/1.1 100 Continue").next().unwrap_or_default().to_owned()
+        let is_last = |line: &&str| line.starts_with("HTTP/1.1 ") && *line != "HTTP/1.1 100 Continue";
+        answer.lines().find(is_last).unwrap_or_default().to_owned()
     }
 
     /// Makes calls, one after the other, and gives the first line of each answer.

@@ -214,7 +214,9 @@ async fn a_copy_whose_schema_somebody_has_changed_is_refused() {
         let (_source, db, _) = filled().await;
         let elsewhere = tempfile::tempdir().unwrap();
         let copy = copy_of(&db, &elsewhere);
-        Connection::open(&copy).unwrap().execute_batch(sql).unwrap();
+        let conn = Connection::open_with_flags(&copy, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+        conn.execute_batch(sql).unwrap();
+        drop(conn);
 
         let refused = restore(dir.path(), &copy, false, &Clock::fixed(T0)).unwrap_err();
 

@@ -260,7 +260,7 @@ fn acts_are_kept_for_their_time_and_up_to_their_number() {
 
     delete(&LIMITS, T0.plus(DAY));
     let young = bench.count("audit");
-    delete(&LIMITS, T0.plus(DAY).plus(Duration::from_mins(120)));
+    delete(&LIMITS, T0.plus(DAY).plus(Duration::from_hours(2)));
     let of_time = bench.count("audit");
     delete(&Limits { audit_acts: 30, ..LIMITS }, T0);
 

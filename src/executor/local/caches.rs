@@ -63,7 +63,7 @@ pub(super) fn beyond(mut caches: Vec<Cache>, limit: u64) -> Vec<Cache> {
 /// Notes that a run begins with a cache. Where that fails it only looks older than it is.
 pub(super) fn note_use(folder: &Path) {
     let at = |nanos| Timespec { tv_sec: 0, tv_nsec: nanos };
-    let now = Timestamps { last_access: at(UTIME_OMIT.into()), last_modification: at(UTIME_NOW.into()) };
+    let now = Timestamps { last_access: at(UTIME_OMIT), last_modification: at(UTIME_NOW) };
     if let Ok(folder) = fs::File::open(folder) {
         let _ = rustix::fs::futimens(&folder, &now);
     }

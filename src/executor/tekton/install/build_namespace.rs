@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn a_quota_on_limits_needs_a_range_that_says_them_for_everybody() {
         let quota = quota(&json!({"limits.cpu": "10", "requests.memory": "1Gi", "pods": "5"}), &json!({}));
-        let judged = |ranges: &[core::LimitRange]| judge_quotas("builds", &[quota.clone()], ranges);
+        let judged =
+            |ranges: &[core::LimitRange]| judge_quotas("builds", std::slice::from_ref(&quota), ranges);
 
         let bare = judged(&[]);
         assert!(bare[0].verdict == Verdict::Bad && bare[0].detail.contains("limits.cpu, requests.memory"));

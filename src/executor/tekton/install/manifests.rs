@@ -56,7 +56,8 @@ impl ManifestSettings {
         for (namespace, deployment) in all {
             hash.update(format!("{namespace}/{deployment}\n"));
         }
-        hash.finalize().iter().take(LIST_BYTES).map(|byte| format!("{byte:02x}")).collect()
+        let first = hash.finalize().iter().take(LIST_BYTES).fold(0, |all, byte| all << 8 | u64::from(*byte));
+        format!("{first:012x}")
     }
 }
 
@@ -89,7 +90,7 @@ pub fn render(settings: &ManifestSettings) -> Result<String, Invalid> {
     }
     let of_family = |is_v4: bool| -> String {
         let own = settings.api_servers.iter().filter(|range| range.network().addr().is_ipv4() == is_v4);
-        own.map(|range| format!(", {range}")).collect()
+        own.fold(String::new(), |text, range| text + &format!(", {range}"))
     };
     let mut text = fill(
         BASE,
@@ -140,9 +141,9 @@ fn to_api_servers(ranges: &[AddressRange]) -> String {
         let ports = API_PORTS.map(|port| format!("    - port: {port}\n"));
         return format!("  - ports:\n{}", ports.concat());
     }
-    let blocks: String =
-        ranges.iter().map(|range| format!("    - ipBlock:\n        cidr: {range}\n")).collect();
-    format!("  - to:\n{blocks}")
+    ranges.iter().fold("  - to:\n".to_owned(), |text, range| {
+        text + &format!("    - ipBlock:\n        cidr: {range}\n")
+    })
 }
 
 fn check_secret(name: &str) -> Result<(), Invalid> {
