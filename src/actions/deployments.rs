@@ -56,6 +56,20 @@ pub fn list(reader: &Reader<'_>, by: &By, service: &str, filter: &Filter) -> Res
     listed.into_iter().map(|deployment| complete(reader, deployment)).collect()
 }
 
+/// A page of the deployments that the caller may see, of all services, newest first.
+///
+/// # Errors
+/// Code `scope`.
+pub fn list_all(reader: &Reader<'_>, by: &By, filter: &Filter) -> Result<Vec<FoundDeployment>> {
+    let only = by.caller.only_service();
+    by.require(Scope::Read, only)?;
+    let listed = match only {
+        Some(service) => deployments::list_for_service(reader, service, filter)?,
+        None => deployments::list_all(reader, filter)?,
+    };
+    listed.into_iter().map(|deployment| complete(reader, deployment)).collect()
+}
+
 /// The lines of one step that say why it failed: the first that begin like an error, a mark, and the last ones; oldest
 /// first. Lines that tell nothing do not count. Takes the log file's reader.
 ///

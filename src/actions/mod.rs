@@ -16,6 +16,7 @@ mod service_reach;
 pub mod service_settings;
 pub mod services;
 pub mod sessions;
+pub mod status;
 pub mod tokens;
 pub mod trigger;
 pub mod wanted;

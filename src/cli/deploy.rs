@@ -3,11 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::Value;
 
 use crate::cli::client::path;
+use crate::cli::deployment::print_to_the_end;
 use crate::cli::failure::{Failure, UNKNOWN};
-use crate::cli::remote::Remote;
-use crate::cli::wait::{Patience, after_accepted};
+use crate::cli::output::text;
+use crate::cli::remote::{Remote, Session};
+use crate::cli::wait::{Patience, after_accepted, look, until_ended, verdict};
 use crate::config::DataDir;
 use crate::wire::deployment::DeployBody;
 
@@ -15,6 +18,7 @@ use crate::wire::deployment::DeployBody;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   stackblaze deploy api
+  stackblaze deploy api --follow
   stackblaze deploy api --branch feat/new-ui --clear-cache --wait
   stackblaze deploy api --tag v1.2.3 --note 'the hotfix for #12' --wait
   stackblaze deploy api --commit 4f2c1d7e0b9a8c6d5e4f3a2b1c0d9e8f7a6b5c4d
@@ -42,6 +46,9 @@ pub(super) struct Deploy {
     /// Wait for the end, and let the exit code tell it
     #[arg(long)]
     wait: bool,
+    /// Show the log as it is written, then as --wait does; a wait without an end by --timeout is told by exit code 2
+    #[arg(long, short, conflicts_with = "wait")]
+    follow: bool,
     #[command(flatten)]
     patience: Patience,
     #[command(flatten)]
@@ -56,7 +63,31 @@ impl Deploy {
         let body = DeployBody { branch, tag, commit, clear_cache: self.clear_cache, note };
         let path = path(&["api", "v1", "services", &self.service, "deployments"]);
         let accepted = session.client.post(&path, &body).await.map_err(|failure| self.said(failure))?;
+        if self.follow {
+            return self.shown(&session, &accepted).await;
+        }
         after_accepted(&session, &accepted, self.wait, self.patience).await
+    }
+
+    /// Prints the log of the deployment as it is written, and how it ends.
+    async fn shown(&self, session: &Session, accepted: &Value) -> Result<ExitCode, Failure> {
+        let id = text(accepted, "deploymentId");
+        session.out.note(&id);
+        let log = print_to_the_end(session, &id);
+        tokio::pin!(log);
+        let ended = tokio::select! {
+            printed = &mut log => {
+                printed?;
+                look(&session.client, &id).await?
+            }
+            // It knows how long to wait, and what Ctrl-C means.
+            ended = until_ended(session, &id, self.patience) => {
+                let ended = ended?;
+                log.await?;
+                ended
+            }
+        };
+        Ok(verdict(session, &ended))
     }
 
     /// With `--wait` exit code 1 says that the deployment failed; a server that did not answer says nothing of it.

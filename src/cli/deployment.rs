@@ -6,7 +6,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cli::answer::Answer;
-use crate::cli::client::{self, path, query_value};
+use crate::cli::client::{self, path};
+use crate::cli::deployment_list::ListArgs;
 use crate::cli::failure::Failure;
 use crate::cli::log_text::LogText;
 use crate::cli::logs::Follower;
@@ -14,9 +15,7 @@ use crate::cli::output::{age, has_colour, or_dash, shown, write_out};
 use crate::cli::remote::{Remote, Session};
 use crate::cli::wait::{self, Patience, after_accepted, duration, look, until_ended};
 use crate::config::DataDir;
-use crate::domain::Commit;
 use crate::wire::deployment::{DeploymentDetails, DeploymentJson, StepJson};
-use crate::wire::list::List;
 
 /// Deployments: what was deployed and how it went
 #[derive(Debug, Args)]
@@ -33,8 +32,9 @@ pub(super) struct DeploymentCommand {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List the deployments of a service, newest first
+    /// List deployments, newest first: of one service or of all
     #[command(after_help = "Examples:
+  stackblaze deployment list
   stackblaze deployment list api
   stackblaze deployment list api --status failed --limit 5")]
     List(ListArgs),
@@ -48,13 +48,17 @@ enum Verb {
     /// Print the log of a deployment
     #[command(after_help = "Examples:
   stackblaze deployment logs dep_mwuangvh9xk2mq7rz4tb
-  stackblaze deployment logs -f dep_mwuangvh9xk2mq7rz4tb")]
+  stackblaze deployment logs -f dep_mwuangvh9xk2mq7rz4tb
+  stackblaze deployment logs --tail 50 dep_mwuangvh9xk2mq7rz4tb")]
     Logs {
         /// Id of the deployment
         id: String,
         /// Go on until the deployment has ended, also across a restart of the server
         #[arg(long, short)]
         follow: bool,
+        /// Only so many lines from the end
+        #[arg(long, value_name = "LINES", conflicts_with = "follow")]
+        tail: Option<usize>,
     },
     /// Stop a deployment that is queued or runs
     #[command(after_help = "Example:
@@ -109,32 +113,14 @@ struct Waiting {
     patience: Patience,
 }
 
-#[derive(Debug, Args)]
-struct ListArgs {
-    /// Name of the service
-    service: String,
-    /// Only with this status: queued, building, deploying, succeeded or failed
-    #[arg(long)]
-    status: Option<String>,
-    /// Only of this branch
-    #[arg(long)]
-    branch: Option<String>,
-    /// At most so many, up to 100
-    #[arg(long, value_name = "N", default_value = "20")]
-    limit: u32,
-    /// Only older ones than this
-    #[arg(long, value_name = "ID")]
-    after: Option<String>,
-}
-
 impl DeploymentCommand {
     pub(super) async fn run(self, data_dir: &DataDir) -> Result<ExitCode, Failure> {
         let session = self.remote.open(data_dir)?;
         match self.verb {
             Verb::List(list) => list.run(&session).await,
             Verb::Show { id } => show(&session, &id).await,
-            Verb::Logs { id, follow: true } => follow_logs(&session, &id).await,
-            Verb::Logs { id, follow: false } => logs(&session, &id).await,
+            Verb::Logs { id, follow: true, .. } => follow_logs(&session, &id).await,
+            Verb::Logs { id, follow: false, tail } => logs(&session, &id, tail).await,
             Verb::Cancel { id } => cancel(&session, &id).await,
             Verb::Wait { id, patience } => {
                 let deployment = until_ended(&session, &id, patience).await?;
@@ -154,47 +140,6 @@ impl DeploymentCommand {
 async fn again(session: &Session, path: &str, waiting: Waiting) -> Result<ExitCode, Failure> {
     let accepted = session.client.post(path, &json!({})).await?;
     after_accepted(session, &accepted, waiting.wait, waiting.patience).await
-}
-
-impl ListArgs {
-    async fn run(self, session: &Session) -> Result<ExitCode, Failure> {
-        let mut query = format!("?limit={}", self.limit);
-        for (name, value) in [("status", &self.status), ("branch", &self.branch), ("after", &self.after)] {
-            if let Some(value) = value {
-                query.extend(["&", name, "=", &query_value(value)]);
-            }
-        }
-        let path = path(&["api", "v1", "services", &self.service, "deployments"]);
-        let list = session.client.get(&format!("{path}{query}")).await?;
-        if session.out.printed_as_json(&list) {
-            return Ok(ExitCode::SUCCESS);
-        }
-        let list: Answer<List<DeploymentJson>> = Answer::read(list)?;
-        if list.items.is_empty() {
-            session.out.note("No such deployments.");
-            session.next(&format!("stackblaze deploy {}", self.service));
-            return Ok(ExitCode::SUCCESS);
-        }
-        let rows: Vec<_> = list.items.iter().map(row).collect();
-        session.out.table(&["ID", "STATUS", "BRANCH", "COMMIT", "TOOK", "CREATED", "WHAT"], &rows, 1);
-        if let Some(next) = &list.next {
-            session.next(&format!("stackblaze deployment list {} --after {next}", self.service));
-        }
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-fn row(deployment: &DeploymentJson) -> Vec<String> {
-    let subject = deployment.details.as_ref().and_then(|details| details.commit_subject.as_deref());
-    vec![
-        deployment.deployment_id.to_string(),
-        deployment.status.to_string(),
-        deployment.branch.to_string(),
-        deployment.commit.as_ref().map_or("-", Commit::short).to_owned(),
-        or_dash(duration(deployment.started_at, deployment.finished_at)),
-        age(Some(deployment.created_at)),
-        deployment.reason.as_deref().or(subject).unwrap_or_default().to_owned(),
-    ]
 }
 
 async fn show(session: &Session, id: &str) -> Result<ExitCode, Failure> {
@@ -240,17 +185,24 @@ fn show_steps(session: &Session, steps: &[StepJson]) {
     session.out.table(&["STEP", "STATUS", "TOOK", "EXIT CODE"], &rows, 1);
 }
 
-async fn logs(session: &Session, id: &str) -> Result<ExitCode, Failure> {
+/// The log as it is now; with `tail` its last lines.
+async fn logs(session: &Session, id: &str, tail: Option<usize>) -> Result<ExitCode, Failure> {
     let mut filter = LogText::new(has_colour(&std::io::stdout()));
     let path = path(&["deployments", id, "logs"]);
     let mut stream = session.client.stream(client::Verb::Get, &path, "text/plain").await?;
     let mut whole = Vec::new();
     while let Some(piece) = stream.next().await? {
-        if session.out.json {
+        if session.out.json || tail.is_some() {
             whole.extend(piece);
         } else {
             write_out(&filter.filter(&piece));
         }
+        if let Some(lines) = tail {
+            whole.drain(..before_last(&whole, lines));
+        }
+    }
+    if !session.out.json {
+        write_out(&filter.filter(&whole));
     }
     if session.out.json {
         session.out.value(&json!({ "deploymentId": id, "text": String::from_utf8_lossy(&whole) }));
@@ -258,8 +210,26 @@ async fn logs(session: &Session, id: &str) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// With `--json` a line for each part, as the event stream has them.
+/// How many bytes stand before the last lines of a text.
+fn before_last(text: &[u8], lines: usize) -> usize {
+    let body = text.strip_suffix(b"\n").unwrap_or(text);
+    let ends = body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
+    match lines.checked_sub(1) {
+        Some(others) => ends.map(|(at, _)| at + 1).nth(others).unwrap_or(0),
+        None => text.len(),
+    }
+}
+
 async fn follow_logs(session: &Session, id: &str) -> Result<ExitCode, Failure> {
+    print_to_the_end(session, id).await?;
+    let deployment = look(&session.client, id).await?;
+    session.out.note(&format!("{id} {}", deployment.status));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a log as it is written, until the deployment has ended. With `--json` a line for each part, as the event stream
+/// has them.
+pub(super) async fn print_to_the_end(session: &Session, id: &str) -> Result<(), Failure> {
     let mut filter = LogText::new(has_colour(&std::io::stdout()));
     let mut follower = Follower::new(&session.client, id);
     while let Some(part) = follower.next().await? {
@@ -269,9 +239,7 @@ async fn follow_logs(session: &Session, id: &str) -> Result<ExitCode, Failure> {
             write_out(&filter.filter(part.text.as_bytes()));
         }
     }
-    let deployment = look(&session.client, id).await?;
-    session.out.note(&format!("{id} {}", deployment.status));
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 async fn cancel(session: &Session, id: &str) -> Result<ExitCode, Failure> {

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use serde_json::json;
+
 use super::stderr::say;
 use super::words;
 
@@ -54,6 +56,14 @@ impl Failure {
     pub(super) fn spelled(mut self, command: &clap::Command) -> Self {
         self.parameter = self.parameter.map(|field| words::spelling(&field, command));
         self
+    }
+
+    /// Says it on stderr as one line of JSON and gives the exit code.
+    pub(super) fn report_as_json(self) -> ExitCode {
+        let Self { code, parameter, text, hints, .. } = self;
+        let error = json!({ "error": text, "parameter": parameter, "hints": hints, "exitCode": code });
+        say(&error.to_string());
+        ExitCode::from(code)
     }
 
     /// Says it on stderr and gives the exit code.

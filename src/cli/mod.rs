@@ -10,6 +10,7 @@ mod completions;
 mod demo;
 mod deploy;
 mod deployment;
+mod deployment_list;
 mod doctor;
 mod failure;
 mod hook;
@@ -28,6 +29,7 @@ mod service;
 mod service_checks;
 mod service_fields;
 mod service_view;
+mod status;
 mod stderr;
 mod step;
 mod token;
@@ -71,6 +73,7 @@ struct Cli {
 enum Command {
     Serve(Box<serve::Serve>),
     Demo(demo::Demo),
+    Status(status::StatusArgs),
     Service(service::ServiceCommand),
     Hook(hook::HookCommand),
     Deploy(deploy::Deploy),
@@ -100,6 +103,10 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            if error.use_stderr() && wants_json() {
+                let text = error.render().to_string();
+                return Failure::usage(text.trim().trim_start_matches("error: ")).report_as_json();
+            }
             let is_help = !error.use_stderr();
             drop(error.print());
             return if is_help { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
@@ -110,7 +117,15 @@ pub fn main() -> ExitCode {
         Cli::command().debug_assert();
         true
     });
-    run(cli).unwrap_or_else(|failure| failure.spelled(&Cli::command()).report())
+    run(cli).unwrap_or_else(|failure| {
+        // A program knows fields as the API spells them.
+        if wants_json() { failure.report_as_json() } else { failure.spelled(&Cli::command()).report() }
+    })
+}
+
+/// Whether a program reads what is printed, the reason of a failure too.
+fn wants_json() -> bool {
+    std::env::args_os().any(|argument| argument == "--json")
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
@@ -127,6 +142,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Doctor(doctor) => return block_on(doctor.run(dir)),
         Command::Service(service) => return block_on(service.run(dir)),
         Command::Hook(hook) => block_on(hook.run(dir))?,
+        Command::Status(status) => block_on(status.run(dir))?,
         Command::Token(token) => block_on(token.run(dir))?,
         Command::Admin(admin) => block_on(admin.run(dir))?,
         Command::Apply(apply) => block_on(apply.run(dir))?,

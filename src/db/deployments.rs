@@ -102,9 +102,23 @@ pub fn list_for_service(
     service: &ServiceId,
     filter: &Filter,
 ) -> Result<Vec<Deployment>, Error> {
+    select(reader, "d.service_id = :service_id", Some(service), filter)
+}
+
+/// A page of all deployments, newest first.
+pub fn list_all(reader: &Reader<'_>, filter: &Filter) -> Result<Vec<Deployment>, Error> {
+    select(reader, ":service_id IS NULL", None, filter)
+}
+
+fn select(
+    reader: &Reader<'_>,
+    of: &str,
+    service: Option<&ServiceId>,
+    filter: &Filter,
+) -> Result<Vec<Deployment>, Error> {
     let sql = format!(
         "{SELECT}
-          WHERE d.service_id = :service_id
+          WHERE {of}
             AND (:statuses = '[]' OR d.status IN (SELECT value FROM json_each(:statuses)))
             AND (:text IS NULL
                  OR instr(lower(d.branch), :text) > 0
@@ -118,7 +132,7 @@ pub fn list_for_service(
     );
     let mut statement = reader.conn().prepare_cached(&sql)?;
     let params = named_params! {
-        ":service_id": service.as_str(),
+        ":service_id": service.map(ServiceId::as_str),
         ":statuses": list(filter.statuses.iter().map(|status| status.as_str())),
         ":text": filter.text.as_ref().map(|text| text.to_ascii_lowercase()),
         ":branch": filter.branch.as_ref().map(GitRef::as_str),

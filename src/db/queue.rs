@@ -49,6 +49,13 @@ pub fn room(
     Ok(if is_full { Room::Full } else { Room::Free })
 }
 
+/// How many deployments of a service are queued.
+pub fn length(reader: &Reader<'_>, service: &ServiceId) -> Result<i64, Error> {
+    const SQL: &str = "SELECT count(*) FROM deployments WHERE service_id = :service_id AND status = 'queued'";
+    let params = named_params! { ":service_id": service.as_str() };
+    Ok(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
+}
+
 /// Whether the service has `limit` queued deployments or more.
 fn is_full(reader: &Reader<'_>, service: &ServiceId, limit: u32) -> Result<bool, Error> {
     const SQL: &str = "

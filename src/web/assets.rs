@@ -35,6 +35,17 @@ pub fn icon(name: &str) -> String {
     format!("{}#{name}", url("icons.svg"))
 }
 
+/// `GET /favicon.ico`, which browsers ask for where no page names an icon.
+#[handler]
+pub(in crate::web) fn favicon() -> Response {
+    let icon = Files::get("favicon.svg").map(|file| Body::from(file.data.into_owned()));
+    let response = Response::builder().header(header::CACHE_CONTROL, "public, max-age=86400");
+    icon.map_or_else(
+        || StatusCode::NOT_FOUND.into(),
+        |icon| response.content_type("image/svg+xml").body(icon),
+    )
+}
+
 /// `GET /robots.txt`.
 #[handler]
 pub(in crate::web) fn robots() -> impl IntoResponse {

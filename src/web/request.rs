@@ -12,6 +12,10 @@ use crate::web::front::Peer;
 /// Largest body with a meaning, in bytes.
 pub(super) const BODY_LIMIT: usize = 64 * 1024;
 
+/// Most unknown parameters that are kept and named, and the longest name in characters.
+const IGNORED_MAX: usize = 20;
+const IGNORED_NAME_MAX: usize = 64;
+
 /// The query of a request: names and values decoded, `+` literal, each name at most once.
 #[derive(Debug, Default)]
 pub(super) struct Query(Vec<(String, Option<String>)>);
@@ -78,9 +82,11 @@ impl Query {
         }
     }
 
-    /// Names that are not among `known`, as they were sent.
+    /// Names that are not among `known`, as they were sent: some of them, where there are many, and of a long one its
+    /// beginning.
     pub(super) fn unknown(&self, known: &[&str]) -> Vec<String> {
-        self.0.iter().map(|(name, _)| name.clone()).filter(|name| !known.contains(&name.as_str())).collect()
+        let unknown = self.0.iter().map(|(name, _)| name).filter(|name| !known.contains(&name.as_str()));
+        unknown.take(IGNORED_MAX).map(|name| name.chars().take(IGNORED_NAME_MAX).collect()).collect()
     }
 
     /// The parameters among `known` as one text, in one order whatever the caller's; values as they were sent.
@@ -89,6 +95,17 @@ impl Query {
         pairs.sort();
         serde_json::to_string(&pairs).unwrap_or_default()
     }
+}
+
+/// Names what a request had to no effect, where it had anything, as a header may carry it: all but plain letters, digits
+/// and a few signs is percent-encoded again.
+pub(super) fn ignored_header(names: &[String]) -> Option<(&'static str, String)> {
+    let encode = |name: &String| {
+        let encoded = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+        encoded.to_string().replace("%5F", "_").replace("%2D", "-")
+    };
+    let list = names.iter().map(encode).collect::<Vec<_>>().join(", ");
+    (!names.is_empty()).then_some(("ignored-parameters", list))
 }
 
 fn decode(text: &str) -> Result<String, Invalid> {

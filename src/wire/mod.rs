@@ -11,6 +11,7 @@ pub mod problem;
 pub mod read;
 pub mod service;
 mod service_tekton;
+pub mod status;
 pub mod token;
 
 use std::borrow::Cow;

@@ -49,6 +49,7 @@ fn what_needs_no_operator_is_this_and_no_more() {
             "Public /deployments/:id GET, HEAD, OPTIONS",
             "Public /deployments/:id/wait GET, HEAD, OPTIONS",
             "Public /deploys/:id GET, HEAD, OPTIONS",
+            "Public /favicon.ico GET, HEAD, OPTIONS",
             "Public /healthz GET, HEAD, OPTIONS",
             "Public /login GET, HEAD, POST, OPTIONS",
             "Public /problems/:code GET, HEAD, OPTIONS",
@@ -56,6 +57,7 @@ fn what_needs_no_operator_is_this_and_no_more() {
             "Public /robots.txt GET, HEAD, OPTIONS",
             "Public /setup GET, HEAD, POST, OPTIONS",
             "Public /static/:file GET, HEAD, OPTIONS",
+            "Public /version GET, HEAD, OPTIONS",
         ]
     );
 }

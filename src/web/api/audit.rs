@@ -17,8 +17,8 @@ use crate::wire::list::List;
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EntryJson {
-    #[serde(skip)]
-    sequence: i64,
+    /// Its place in the order, which no other act ever has; goes into `?after=`.
+    id: i64,
     at: Timestamp,
     actor: String,
     address: String,
@@ -30,7 +30,7 @@ struct EntryJson {
 impl EntryJson {
     fn new(entry: Entry) -> Self {
         Self {
-            sequence: entry.sequence,
+            id: entry.sequence,
             at: entry.at,
             actor: entry.actor.who.to_string(),
             address: entry.actor.address,
@@ -53,5 +53,5 @@ pub(in crate::web) async fn index(by: By, query: Query, state: Data<&AppState>) 
     let read =
         state.read(move |reader, _| server::audit(reader, &by, None, after.map(Cursor::Before), limit + 1));
     let entries = read.await?.into_iter().map(EntryJson::new).collect();
-    Ok(json(StatusCode::OK, &List::page(entries, limit, |entry| entry.sequence.to_string())))
+    Ok(json(StatusCode::OK, &List::page(entries, limit, |entry| entry.id.to_string())))
 }

@@ -17,6 +17,12 @@ pub(in crate::web) fn healthz() -> Response {
     Response::builder().content_type("text/plain; charset=utf-8").body("ok\n")
 }
 
+/// `GET /version`: which version answers.
+#[handler]
+pub(in crate::web) fn version() -> Response {
+    super::json(StatusCode::OK, &json!({ "version": env!("CARGO_PKG_VERSION") }))
+}
+
 /// `GET /readyz`: 200 when the database is writable and nothing is draining; `?verbose` says more.
 /// A cluster that does not answer is said and does not turn it red: calls are still accepted and kept.
 #[handler]

@@ -9,7 +9,7 @@ use crate::actions::{self, By, Context, services};
 use crate::db::hooks as rows;
 use crate::db::{Reader, hook_calls};
 use crate::domain::{HookId, Invalid, Scope};
-use crate::web::api::{json, limit, no_content};
+use crate::web::api::{created, json, limit, no_content};
 use crate::web::error::Error;
 use crate::web::extract::Input;
 use crate::web::request::Query;
@@ -57,11 +57,13 @@ pub(in crate::web) async fn create(
     Input(body): Input<HookBody>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
+    let service = name.clone();
     let made = state.act(by, move |tx, context, by| {
         let minted = hooks::create(tx, context, by, &name, body)?;
         shown_once(tx, context, by, minted)
     });
-    Ok(json(StatusCode::CREATED, &made.await?))
+    let made = made.await?;
+    Ok(created(&["services", &service, "hooks", &made.id], &made))
 }
 
 /// `GET /api/v1/services/{name}/hooks/{hook}`; by name or id.

@@ -13,12 +13,16 @@ pub(super) mod services;
 pub(super) mod tokens;
 pub(super) mod trigger;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use poem::Response;
 use poem::http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use crate::domain::{DeploymentId, Invalid};
 use crate::web::request::Query;
+
+/// What a segment of a path may hold as it is.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A JSON answer that nobody stores.
 fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
@@ -43,6 +47,17 @@ fn accepted(id: &DeploymentId, body: String) -> Response {
     let mut response = json_text(StatusCode::ACCEPTED, body);
     response.headers_mut().insert("retry-after", HeaderValue::from(POLL_SECONDS));
     if let Ok(location) = HeaderValue::from_str(&format!("/deployments/{id}")) {
+        response.headers_mut().insert("location", location);
+    }
+    response
+}
+
+/// A 201 with what was made, and its address. `segments` are the parts of that below `/api/v1`.
+fn created<T: Serialize>(segments: &[&str], body: &T) -> Response {
+    let mut response = json(StatusCode::CREATED, body);
+    let path: String =
+        segments.iter().map(|part| format!("/{}", utf8_percent_encode(part, SEGMENT))).collect();
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1{path}")) {
         response.headers_mut().insert("location", location);
     }
     response

@@ -5,7 +5,7 @@ use poem::web::{Data, Path};
 use poem::{Response, handler};
 
 use crate::actions::{By, operators};
-use crate::web::api::json;
+use crate::web::api::{created, json};
 use crate::web::error::Error;
 use crate::web::extract::Input;
 use crate::web::state::AppState;
@@ -29,7 +29,7 @@ pub(in crate::web) async fn create(
 ) -> Result<Response, Error> {
     let name = body.name.unwrap_or_default();
     let made = state.act(by, move |tx, context, by| operators::create(tx, context, by, &name)).await?;
-    Ok(json(StatusCode::CREATED, &made))
+    Ok(created(&["operators", &made.name], &made))
 }
 
 /// `POST /api/v1/operators/{name}/login-link`: a one-time sign-in link.

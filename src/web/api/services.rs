@@ -6,27 +6,60 @@ use poem::{Response, handler};
 
 use serde::Serialize;
 
-use crate::actions::{By, Context, deployments, services};
+use crate::actions::{By, Context, deployments, services, status};
 use crate::db::deployments::Filter;
 use crate::db::{Reader, caches};
-use crate::domain::{DeploymentId, Invalid, Scope, Status};
-use crate::web::api::{accepted, json, limit, no_content};
+use crate::domain::{DeploymentId, Invalid, Scope, ServiceName, Status};
+use crate::web::api::{accepted, created, json, limit, no_content};
 use crate::web::error::Error;
 use crate::web::extract::Input;
 use crate::web::request::Query;
 use crate::web::state::AppState;
-use crate::wire::deployment::{DeployBody, DeploymentJson, Seen};
+use crate::wire::deployment::{DeployBody, DeploymentJson, FoundDeployment, Seen};
 use crate::wire::list::List;
 use crate::wire::service::{FreezeBody, ServiceBody, ServiceJson};
 
 /// `GET /api/v1/services`.
 #[handler]
 pub(in crate::web) async fn index(by: By, query: Query, state: Data<&AppState>) -> Result<Response, Error> {
-    let (after, limit) = (query.get("after").map(str::to_owned), limit(&query)?);
+    let (after, limit) = (after_service(&query)?, limit(&query)?);
     let read =
         move |reader: &Reader<'_>, _: &Context| services::list(reader, &by, after.as_deref(), limit + 1);
     let found = state.read(read).await?.iter().map(ServiceJson::new).collect();
     Ok(json(StatusCode::OK, &List::page(found, limit, ServiceJson::name)))
+}
+
+/// Where a list by names goes on.
+fn after_service(query: &Query) -> Result<Option<String>, Invalid> {
+    let Some(text) = query.get("after") else { return Ok(None) };
+    let wrong = |_| Invalid::new("after", "must be the name of a service, as `next` gave it");
+    ServiceName::parse(text).map(|name| Some(name.to_string())).map_err(wrong)
+}
+
+/// `GET /api/v1/status`: what serves, runs and waits, by name.
+#[handler]
+pub(in crate::web) async fn statuses(
+    by: By,
+    query: Query,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let (after, limit) = (after_service(&query)?, limit(&query)?);
+    let read = move |reader: &Reader<'_>, _: &Context| status::list(reader, &by, after.as_deref(), limit + 1);
+    let found = state.read(read).await?;
+    Ok(json(StatusCode::OK, &List::page(found, limit, |own| own.service.clone())))
+}
+
+/// `GET /api/v1/deployments`, newest first, of all services.
+#[handler]
+pub(in crate::web) async fn all_deployments(
+    by: By,
+    query: Query,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let limit = limit(&query)?;
+    let filter = filter(&query, limit + 1)?;
+    let found = state.read(move |reader, _| deployments::list_all(reader, &by, &filter)).await?;
+    Ok(page_of(found, limit, &state))
 }
 
 /// `POST /api/v1/services`.
@@ -37,7 +70,7 @@ pub(in crate::web) async fn create(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let made = state.act(by, move |tx, context, by| services::create(tx, context, by, body)).await?;
-    Ok(json(StatusCode::CREATED, &ServiceJson::new(&made)))
+    Ok(created(&["services", made.name.as_str()], &ServiceJson::new(&made)))
 }
 
 /// `GET /api/v1/services/{name}`.
@@ -109,10 +142,13 @@ pub(in crate::web) async fn deployments_of(
     let limit = limit(&query)?;
     let filter = filter(&query, limit + 1)?;
     let found = state.read(move |reader, _| deployments::list(reader, &by, &name, &filter)).await?;
+    Ok(page_of(found, limit, &state))
+}
+
+fn page_of(found: Vec<FoundDeployment>, limit: u32, state: &AppState) -> Response {
     let shown =
         found.into_iter().map(|found| DeploymentJson::new(found, state.urls(), Seen::InList)).collect();
-    let cursor = |body: &DeploymentJson| body.id().to_string();
-    Ok(json(StatusCode::OK, &List::page(shown, limit, cursor)))
+    json(StatusCode::OK, &List::page(shown, limit, |body| body.id().to_string()))
 }
 
 fn filter(query: &Query, limit: u32) -> Result<Filter, Invalid> {

@@ -6,7 +6,7 @@ use poem::{Response, handler};
 
 use crate::actions::By;
 use crate::actions::tokens::{self, shown};
-use crate::web::api::{json, no_content};
+use crate::web::api::{created, json, no_content};
 use crate::web::error::Error;
 use crate::web::extract::Input;
 use crate::web::state::AppState;
@@ -30,7 +30,8 @@ pub(in crate::web) async fn create(
 ) -> Result<Response, Error> {
     let made = state.act(by, move |tx, context, by| tokens::create(tx, context, by, &body)).await?;
     let (row, token) = made;
-    Ok(json(StatusCode::CREATED, &shown(row, Some(&token))))
+    let shown = shown(row, Some(&token));
+    Ok(created(&["tokens", &shown.id], &shown))
 }
 
 /// `DELETE /api/v1/tokens/{token}`: revokes it; by id or name.

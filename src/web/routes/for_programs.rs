@@ -15,6 +15,10 @@ pub(super) fn all() -> Vec<Resource> {
     all
 }
 
+/// Parameters of a list, and of a list of deployments.
+const PAGE: &[&str] = &["limit", "after"];
+const DEPLOYMENTS: &[&str] = &["limit", "after", "status", "branch"];
+
 /// The public documentation's addresses: a hook, and the deployments that it starts.
 fn of_callers() -> Vec<Resource> {
     vec![
@@ -28,18 +32,20 @@ fn of_callers() -> Vec<Resource> {
             .delete(trigger::revoke)
             .any_other(trigger::use_post)
             .hook(),
-        program("/deployments/:id").get(deployments::show).public(),
+        program("/deployments/:id").takes(&["wait"]).get(deployments::show).public(),
         program("/deployments/:id/wait").get(deployments::wait).public(),
-        program("/deployments/:id/logs").get(logs::show).operator(),
+        program("/deployments/:id/logs").takes(&["follow", "from"]).get(logs::show).operator(),
         program("/deployments/:id/cancel").post(deployments::cancel).operator(),
-        program("/deployments/:id/redeploy").post(deployments::redeploy).operator(),
+        program("/deployments/:id/redeploy").takes(&["clear_cache"]).post(deployments::redeploy).operator(),
         program("/deployments/:id/rollback").post(deployments::rollback).operator(),
     ]
 }
 
 fn of_services() -> Vec<Resource> {
     vec![
-        program("/api/v1/services").get(services::index).post(services::create).operator(),
+        program("/api/v1/status").takes(PAGE).get(services::statuses).operator(),
+        program("/api/v1/deployments").takes(DEPLOYMENTS).get(services::all_deployments).operator(),
+        program("/api/v1/services").takes(PAGE).get(services::index).post(services::create).operator(),
         program("/api/v1/services/:name")
             .get(services::show)
             .patch(services::update)
@@ -47,12 +53,13 @@ fn of_services() -> Vec<Resource> {
             .operator(),
         program("/api/v1/services/:name/freeze").put(services::freeze).delete(services::unfreeze).operator(),
         program("/api/v1/services/:name/deployments")
+            .takes(DEPLOYMENTS)
             .get(services::deployments_of)
             .post(services::deploy)
             .operator(),
         program("/api/v1/services/:name/cache").get(services::cache).delete(services::empty_cache).operator(),
         program("/api/v1/services/:name/checks").get(checks::show).post(checks::create).operator(),
-        program("/api/v1/services/:name/hooks").get(hooks::index).post(hooks::create).operator(),
+        program("/api/v1/services/:name/hooks").takes(PAGE).get(hooks::index).post(hooks::create).operator(),
         program("/api/v1/services/:name/hooks/:hook")
             .get(hooks::show)
             .patch(hooks::update)
@@ -67,11 +74,12 @@ fn of_services() -> Vec<Resource> {
 fn of_server() -> Vec<Resource> {
     vec![
         program("/healthz").get(health::healthz).public(),
-        program("/readyz").get(health::readyz).public(),
+        program("/version").get(health::version).public(),
+        program("/readyz").takes(&["verbose"]).get(health::readyz).public(),
         program("/problems/:code").get(problems::show).public(),
         program("/api/v1/tokens").get(tokens::index).post(tokens::create).operator(),
         program("/api/v1/tokens/:token").delete(tokens::revoke).operator(),
-        program("/api/v1/audit").get(audit::index).operator(),
+        program("/api/v1/audit").takes(PAGE).get(audit::index).operator(),
         program("/api/v1/backup").post(backup::create).operator(),
         program("/api/v1/operators").get(operators::index).post(operators::create).operator(),
         program("/api/v1/operators/:name/login-link").post(operators::login_link).operator(),
@@ -83,6 +91,7 @@ fn of_server() -> Vec<Resource> {
 fn of_files() -> Vec<Resource> {
     vec![
         program("/static/:file").get(assets::show).head(assets::show).public(),
+        program("/favicon.ico").get(assets::favicon).public(),
         program("/robots.txt").get(assets::robots).public(),
     ]
 }

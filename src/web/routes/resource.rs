@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use poem::http::{Method, StatusCode, header};
+use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoEndpoint, Request, Response, RouteMethod};
 
 use crate::actions::{self, Caller};
@@ -11,6 +11,7 @@ use crate::domain::{Code, Invalid};
 use crate::web::auth;
 use crate::web::error::Error;
 use crate::web::pages::RefusedRequest;
+use crate::web::request::{Query, ignored_header};
 use crate::web::state::AppState;
 
 /// Who may use an address.
@@ -46,6 +47,8 @@ pub struct Resource {
     pub access: Access,
     /// Who asks there.
     pub audience: Audience,
+    /// Parameters of the query that mean something; others are named in the answer. None where the handler says it itself.
+    parameters: Option<&'static [&'static str]>,
     handlers: RouteMethod,
     other_method: OtherMethod,
 }
@@ -67,7 +70,8 @@ impl Unguarded {
     fn new(path: &'static str, audience: Audience) -> Self {
         let refuse: OtherMethod = |_, allow| Err(Error::MethodNotAllowed { allow, detail: None });
         let (methods, access, handlers) = (Vec::new(), Access::Operator, RouteMethod::new());
-        Self(Resource { path, methods, access, audience, handlers, other_method: refuse })
+        let parameters = (audience == Audience::Programs).then_some(&[][..]);
+        Self(Resource { path, methods, access, audience, parameters, handlers, other_method: refuse })
     }
 
     /// Also serves HEAD, where no handler of its own follows.
@@ -105,6 +109,12 @@ impl Unguarded {
         self
     }
 
+    /// Names the parameters of the query that mean something.
+    pub(super) fn takes(mut self, parameters: &'static [&'static str]) -> Self {
+        self.0.parameters = Some(parameters);
+        self
+    }
+
     /// Answers methods that the address lacks in words of its own.
     pub(super) fn any_other(mut self, answer: OtherMethod) -> Self {
         self.0.other_method = answer;
@@ -116,8 +126,9 @@ impl Unguarded {
         self.for_whom(Access::Public)
     }
 
-    /// Ends the row of an address for holders of a hook's token.
-    pub(super) fn hook(self) -> Resource {
+    /// Ends the row of an address for holders of a hook's token, whose handler names parameters that mean nothing.
+    pub(super) fn hook(mut self) -> Resource {
+        self.0.parameters = None;
         self.for_whom(Access::Hook)
     }
 
@@ -172,13 +183,18 @@ impl Served {
             self.spend(caller, request.method())?;
             request.set_data(caller.clone());
         }
-        resource.handlers.call(request).await.map_err(|mut error| {
+        let ignored = resource.parameters.and_then(|known| ignored(&request, known));
+        let mut response = resource.handlers.call(request).await.map_err(|mut error| {
             // The page of a refusal has the menu of whoever was let in.
             if let Some(caller) = caller {
                 error.set_data(caller);
             }
             error
-        })
+        })?;
+        if let Some((name, list)) = ignored {
+            response.headers_mut().insert(name, list);
+        }
+        Ok(response)
     }
 }
 
@@ -194,6 +210,12 @@ impl Endpoint for Served {
             (Err(error), None) => problem_of(error),
         })
     }
+}
+
+/// The names of parameters that mean nothing here, as a hook call names them.
+fn ignored(request: &Request, known: &[&str]) -> Option<(&'static str, HeaderValue)> {
+    let (name, list) = ignored_header(&Query::parse(request).ok()?.unknown(known))?;
+    Some((name, HeaderValue::from_str(&list).ok()?))
 }
 
 /// An API token asks for changes more often than it may; the time until it may ask again.

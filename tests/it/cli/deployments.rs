@@ -173,3 +173,59 @@ fn what_was_unfinished_in_a_backup_ends_as_lost() {
     let shown = server.cli(&["deployment", "show", &id, "--json"]).ok().json();
     assert_eq!((&shown["reason"], &shown["message"]), (&"interrupted".into(), &"lost in restore".into()));
 }
+
+#[test]
+fn a_deployment_is_followed_from_the_call_to_its_end() {
+    let server = server_with("for word in one two three; do echo $word; sleep 0.1; done");
+
+    let followed = server.cli(&["deploy", "api", "--follow"]).ok();
+    let both = server.cli(&["deploy", "api", "--follow", "--wait"]).code(64);
+
+    for line in ["one\ntwo\nthree\n", "succeeded\n"] {
+        assert!(followed.stdout.contains(line), "{}", followed.stdout);
+    }
+    assert!(followed.stdout.ends_with("succeeded\n") && followed.stderr.contains("dep_"), "{followed:?}");
+    assert!(both.stderr.contains("--wait"), "{}", both.stderr);
+}
+
+#[test]
+fn the_end_of_a_log_is_shown_alone() {
+    let server = server_with("seq 1 200; exit 3");
+    let id = server.cli(&["deploy", "api", "--wait"]).code(1).stdout.lines().next().unwrap().to_owned();
+
+    let tail = server.cli(&["deployment", "logs", "--tail", "3", &id]).ok();
+    let all = server.cli(&["deployment", "logs", "--tail", "100000", &id]).ok();
+    let none = server.cli(&["deployment", "logs", "--tail", "0", &id]).ok();
+
+    let lines: Vec<_> = tail.stdout.lines().collect();
+    assert!(lines.len() == 3 && lines[..2] == ["199", "200"], "{lines:?}");
+    assert_eq!(all.stdout, server.cli(&["deployment", "logs", &id]).ok().stdout);
+    assert_eq!(none.stdout, "");
+}
+
+#[test]
+fn what_serves_and_what_failed_is_told_of_all_services_at_once() {
+    let server = server_with("test ! -e fails");
+    server.cli(&["service", "add", "web", "--repo", "/nowhere/at/all", "--deploy", "true"]).ok();
+    server.cli(&["service", "add", "new", "--repo", "/nowhere", "--deploy", "true"]).code(64);
+    server.cli(&["service", "add", "idle", "--repo", "/nowhere", "--deploy", "true"]).ok();
+    server.cli(&["deploy", "api", "--wait"]).ok();
+    server.cli(&["deploy", "web", "--wait"]).code(1);
+    server.cli(&["service", "freeze", "idle", "--reason", "holidays"]).ok();
+
+    let shown = server.cli(&["status"]).ok();
+    let json = server.cli(&["status", "--json"]).ok().json();
+    let all = server.cli(&["deployment", "list"]).ok();
+
+    let row = |name: &str| {
+        let line = shown.stdout.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert!(row("api").starts_with("api succeeded main at ") && row("api").contains("just now"), "{shown:?}");
+    assert!(row("web").starts_with("web failed - - - clone_failed"), "{shown:?}");
+    assert!(row("idle").ends_with("frozen: holidays"), "{shown:?}");
+    assert_eq!(json["items"].as_array().unwrap().len(), 3);
+    let listed: Vec<_> =
+        all.stdout.lines().skip(1).map(|line| line.split_whitespace().nth(2).unwrap()).collect();
+    assert_eq!(listed, ["web", "api"], "{}", all.stdout);
+}

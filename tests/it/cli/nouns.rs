@@ -223,3 +223,18 @@ fn quiet_leaves_results_and_errors() {
     assert_eq!((added.stdout.as_str(), added.stderr.as_str()), ("service api added\n", ""));
     assert!(wrong.stderr.contains("there is no service web"));
 }
+
+#[test]
+fn a_program_reads_a_failure_as_json_too() {
+    let server = RunningServer::start();
+
+    let missing = server.cli(&["service", "show", "nobody", "--json"]).code(3);
+    let wrong = server.cli(&["service", "add", "a b", "--repo", "/x", "--deploy", "true", "--json"]).code(64);
+    let usage = server.cli(&["deploy", "--json", "--nonsense"]).code(64);
+
+    let json = |text: &str| serde_json::from_str::<Value>(text.trim()).unwrap();
+    assert_eq!(json(&missing.stderr)["exitCode"], 3);
+    assert_eq!(json(&wrong.stderr)["parameter"], "name");
+    assert!(json(&usage.stderr)["error"].as_str().unwrap().contains("--nonsense"), "{}", usage.stderr);
+    assert!(missing.stdout.is_empty() && wrong.stdout.is_empty() && usage.stdout.is_empty());
+}

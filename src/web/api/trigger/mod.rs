@@ -18,7 +18,7 @@ use crate::web::api::{accepted, json_text, no_content};
 use crate::web::error::Error;
 use crate::web::front::discard;
 use crate::web::pages;
-use crate::web::request::{Query, address, address_text, bearer, header, prefers};
+use crate::web::request::{Query, address, address_text, bearer, header, ignored_header, prefers};
 use crate::web::state::AppState;
 use crate::wire::deployment::Words;
 
@@ -30,9 +30,6 @@ const BODY_MAX: usize = 1024 * 1024;
 const KEY_MAX: usize = 255;
 /// Stands among what is ignored for a body that was not empty.
 const BODY: &str = "body";
-/// Most unknown parameters that are kept and named, and the longest name in characters.
-const IGNORED_MAX: usize = 20;
-const IGNORED_NAME_MAX: usize = 64;
 /// What somebody reads who sends GET.
 const USE_POST: &str = "this is a deploy hook; it takes POST only, so that link previews cannot deploy: \
     curl --fail-with-body -X POST \"$STACKBLAZE_DEPLOY_HOOK\"";
@@ -152,8 +149,7 @@ fn kept<T: Default>(faults: &mut Vec<Invalid>, read: Result<T, Invalid>) -> T {
 
 /// The names of what means nothing: unknown parameters, and a body.
 fn ignored(query: &Query, has_body: bool) -> Vec<String> {
-    let unknown = query.unknown(&PARAMETERS).into_iter().take(IGNORED_MAX);
-    let mut names: Vec<String> = unknown.map(|name| name.chars().take(IGNORED_NAME_MAX).collect()).collect();
+    let mut names = query.unknown(&PARAMETERS);
     if has_body && !names.iter().any(|name| name == BODY) {
         names.push(BODY.to_owned());
     }
@@ -188,28 +184,10 @@ fn answer(call: AcceptedCall, ignored: &[String]) -> Response {
     response
 }
 
-/// Names what the call had to no effect, where it had anything.
-fn ignored_header(names: &[String]) -> Option<(&'static str, String)> {
-    (!names.is_empty()).then(|| ("ignored-parameters", list_for_header(names)))
-}
-
 fn set_headers(response: &mut Response, texts: impl IntoIterator<Item = (&'static str, String)>) {
     for (name, text) in texts {
         if let Ok(value) = HeaderValue::from_str(&text) {
             response.headers_mut().insert(name, value);
         }
     }
-}
-
-/// Names as a header may carry them: anything but plain letters, digits and a few signs is percent-encoded again.
-fn list_for_header(names: &[String]) -> String {
-    let encode = |name: &String| {
-        percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
-    };
-    names
-        .iter()
-        .map(encode)
-        .map(|name| name.replace("%5F", "_").replace("%2D", "-"))
-        .collect::<Vec<_>>()
-        .join(", ")
 }
