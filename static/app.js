@@ -1,12 +1,13 @@
-// Only what HTML cannot do: copy, relative times, a link to an earlier log line, follow, the live log.
-// Every page works without this file. Text becomes text nodes; nothing here ever parses HTML.
+// Only what HTML cannot do: copy, relative times, a link to an earlier log line, follow, the live log, lists that go on.
+// Every page works without this file. Text becomes text nodes; HTML is parsed by the browser alone, of whole pages.
 (function () {
   "use strict";
   var $ = function (sel, root) { return Array.prototype.slice.call((root || document).querySelectorAll(sel)); };
   var say = function (text) { var s = document.getElementById("said"); if (s) s.textContent = text; };
 
   // Controls that need a script are in the page with `hidden`; nothing dead is ever shown.
-  $("[data-js]").forEach(function (el) { el.hidden = false; });
+  function reveal_js() { $("[data-js]").forEach(function (el) { el.hidden = false; }); }
+  reveal_js();
 
   // Copy. navigator.clipboard is missing on plain http, so fall back to select + execCommand, then to words.
   function copied(btn) {
@@ -24,13 +25,13 @@
     if (ok) { copied(btn); btn.focus(); }
     else say("Selected. Press Ctrl+C or Cmd+C to copy.");
   }
-  $("[data-copy]").forEach(function (btn) {
-    btn.addEventListener("click", function () {
-      var field = document.getElementById(btn.dataset.copy);
-      var text = field.value || field.innerText;
-      if (!navigator.clipboard) return fallback(btn, field);
-      navigator.clipboard.writeText(text).then(function () { copied(btn); }, function () { fallback(btn, field); });
-    });
+  document.addEventListener("click", function (event) {
+    var btn = event.target.closest && event.target.closest("[data-copy]");
+    if (!btn) return;
+    var field = document.getElementById(btn.dataset.copy);
+    var text = field.value || field.innerText;
+    if (!navigator.clipboard) return fallback(btn, field);
+    navigator.clipboard.writeText(text).then(function () { copied(btn); }, function () { fallback(btn, field); });
   });
 
   // Relative times, beside the absolute ones and never in their place.
@@ -42,20 +43,17 @@
     }
     return "just now";
   }
-  var moments = $("time[data-ago]").map(function (el) {
-    return { el: el, text: el.textContent, at: Date.parse(el.dateTime) };
-  });
   function tellAgo() {
-    moments.forEach(function (m) {
-      var ms = Date.now() - m.at;
+    $("time[data-ago]").forEach(function (el) {
+      if (!el.dataset.text) el.dataset.text = el.textContent;
+      var ms = Date.now() - Date.parse(el.dateTime);
       // A clock far behind the server's would tell nonsense.
-      m.el.textContent = ms > -60000 ? m.text + ", " + ago(Math.max(ms, 0)) : m.text;
+      el.textContent = ms > -60000 ? el.dataset.text + ", " + ago(Math.max(ms, 0)) : el.dataset.text;
     });
   }
   // In lists the distance stands first and the server has told it already.
-  var counted = $("time[data-count]");
   function countOn() {
-    counted.forEach(function (el) {
+    $("time[data-count]").forEach(function (el) {
       var ms = Date.now() - Date.parse(el.dateTime);
       if (ms > -60000) el.firstChild.nodeValue = ago(Math.max(ms, 0));
     });
@@ -363,5 +361,58 @@
     }).catch(function () {
       setTimeout(function () { wait(Math.min(pause * 2, 30000)); }, pause);
     });
+  }
+
+  // A list, or the page of a service, goes on by itself while it is seen: asked again every two seconds, answered at once
+  // where nothing has changed. What somebody is at work with is never replaced.
+  var main = document.querySelector("main[data-follow]");
+  if (main) keepUp();
+
+  function isInUse() {
+    var at = document.activeElement, selection = getSelection();
+    return /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) || $(".more[open]", main).length > 0
+      || (!selection.isCollapsed && main.contains(selection.anchorNode))
+      || $("input, textarea", main).some(function (field) { return field.value !== field.defaultValue; });
+  }
+  function keepUp() {
+    var tag = "", shown = null, pause = 2000;
+    function ask() {
+      if (document.visibilityState !== "visible" || isInUse()) return setTimeout(ask, pause);
+      var request = new XMLHttpRequest();
+      request.open("GET", location.href.split("#")[0]);
+      request.responseType = "document";
+      request.timeout = 10000;
+      request.setRequestHeader("x-follows", "1");
+      if (tag) request.setRequestHeader("If-None-Match", tag);
+      request.onloadend = function () {
+        if (request.status === 401) return; // signed out elsewhere: the page stays as it was
+        pause = request.status === 200 || request.status === 304 ? 2000 : Math.min(pause * 2, 30000);
+        if (request.status === 200 && request.responseXML && !isInUse()) {
+          tag = request.getResponseHeader("ETag") || "";
+          take(request.responseXML);
+        }
+        setTimeout(ask, pause);
+      };
+      request.send();
+    }
+    function take(page) {
+      var now = page.querySelector("main[data-follow]");
+      if (!now || now.innerHTML === shown) return;
+      shown = now.innerHTML;
+      now = document.importNode(now, true);
+      // What was opened stays open, and the focus stays where it was.
+      $("details", now).forEach(function (el, index) {
+        var was = $("details", main)[index];
+        if (was) el.open = was.open;
+      });
+      var reachable = "a, button, summary", at = $(reachable, main).indexOf(document.activeElement);
+      main.replaceWith(now);
+      main = now;
+      document.title = page.title;
+      reveal_js();
+      tellAgo();
+      if (at >= 0 && $(reachable, main)[at]) $(reachable, main)[at].focus({ preventScroll: true });
+    }
+    setTimeout(ask, pause);
   }
 })();

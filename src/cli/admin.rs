@@ -12,7 +12,7 @@ use super::remote::{Remote, Session};
 
 /// Operators: the people at the dashboard
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   stackblaze admin create mira
   stackblaze admin login-link")]
 pub(super) struct AdminCommand {
@@ -25,14 +25,14 @@ pub(super) struct AdminCommand {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make an operator and print a sign-in link
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze admin create mira")]
     Create {
         /// What to call them
         name: String,
     },
     /// End all sessions and links of an operator, take the password away, then print a new sign-in link
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze admin reset mira --yes")]
     Reset {
         /// Name of the operator
@@ -42,7 +42,7 @@ enum Verb {
         yes: bool,
     },
     /// Print a sign-in link: one use, 15 minutes
-    #[command(after_help = "Examples:
+    #[command(after_long_help = "Examples:
   stackblaze admin login-link
   stackblaze admin login-link mira")]
     LoginLink {

@@ -18,7 +18,7 @@ use crate::wire::hook::HookJson;
 
 /// Create and update services and hooks as a file declares them; delete nothing
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_long_help = "Example:
   stackblaze apply -f services.toml
 
 services.toml, every setting but name and repository may be left out; what

@@ -20,7 +20,7 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// Save a copy of the database while the server works; key and logs are not in it
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   stackblaze backup stackblaze-2026-11-24.db
   stackblaze backup /mnt/safe/core.db \\
       --server https://deploy.example.com --token-file admin.token

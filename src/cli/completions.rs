@@ -7,8 +7,9 @@ use super::output::write_out;
 
 /// Print the completion script of a shell
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  stackblaze completions bash > ~/.local/share/bash-completion/completions/stackblaze
+#[command(after_long_help = "Examples:
+  stackblaze completions bash \\
+      > ~/.local/share/bash-completion/completions/stackblaze
   stackblaze completions zsh > \"${fpath[1]}/_stackblaze\"
   stackblaze completions fish > ~/.config/fish/completions/stackblaze.fish")]
 pub(super) struct Completions {

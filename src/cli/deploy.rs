@@ -16,7 +16,7 @@ use crate::wire::deployment::DeployBody;
 
 /// Deploy a service now; prints the id of the deployment
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   stackblaze deploy api
   stackblaze deploy api --follow
   stackblaze deploy api --branch feat/new-ui --clear-cache --wait

@@ -19,7 +19,7 @@ use crate::wire::deployment::{DeploymentDetails, DeploymentJson, StepJson};
 
 /// Deployments: what was deployed and how it went
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   stackblaze deployment list api
   stackblaze deployment logs -f dep_mwuangvh9xk2mq7rz4tb
   stackblaze deployment rollback dep_mwuangvh9xk2mq7rz4tb --wait")]
@@ -33,20 +33,20 @@ pub(super) struct DeploymentCommand {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// List deployments, newest first: of one service or of all
-    #[command(after_help = "Examples:
+    #[command(after_long_help = "Examples:
   stackblaze deployment list
   stackblaze deployment list api
   stackblaze deployment list api --status failed --limit 5")]
     List(ListArgs),
     /// Show a deployment with its steps
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze deployment show dep_mwuangvh9xk2mq7rz4tb")]
     Show {
         /// Id of the deployment
         id: String,
     },
     /// Print the log of a deployment
-    #[command(after_help = "Examples:
+    #[command(after_long_help = "Examples:
   stackblaze deployment logs dep_mwuangvh9xk2mq7rz4tb
   stackblaze deployment logs -f dep_mwuangvh9xk2mq7rz4tb
   stackblaze deployment logs --tail 50 dep_mwuangvh9xk2mq7rz4tb")]
@@ -61,14 +61,14 @@ enum Verb {
         tail: Option<usize>,
     },
     /// Stop a deployment that is queued or runs
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze deployment cancel dep_mwuangvh9xk2mq7rz4tb")]
     Cancel {
         /// Id of the deployment
         id: String,
     },
     /// Wait for the end; the exit code tells it: 0 succeeded, 1 failed, 2 unknown
-    #[command(after_help = "Examples:
+    #[command(after_long_help = "Examples:
   stackblaze deployment wait dep_mwuangvh9xk2mq7rz4tb
   stackblaze deployment wait dep_mwuangvh9xk2mq7rz4tb --timeout 20m \\
       --server https://deploy.example.com
@@ -82,7 +82,7 @@ Exit codes: 0 succeeded, 1 failed, 130 Ctrl-C,
         patience: Patience,
     },
     /// Build and deploy the same commit once more
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze deployment redeploy dep_mwuangvh9xk2mq7rz4tb --clear-cache --wait")]
     Redeploy {
         /// Id of the deployment
@@ -94,7 +94,7 @@ Exit codes: 0 succeeded, 1 failed, 130 Ctrl-C,
         waiting: Waiting,
     },
     /// Serve again what this deployment served
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze deployment rollback dep_mwuangvh9xk2mq7rz4tb --wait")]
     Rollback {
         /// Id of the deployment

@@ -26,7 +26,7 @@ use machine::{caches, clock, database, disk, folder, git, server_key, volume};
 
 /// Check data folder, disk, database, key, git, server, clock and cluster
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   stackblaze doctor
   stackblaze doctor --data-dir /var/lib/stackblaze --json
   stackblaze doctor --kube-context prod
@@ -34,7 +34,8 @@ use machine::{caches, clock, database, disk, folder, git, server_key, volume};
     --step-image build=registry.example.com/stackblaze-builder:1
 
 A cluster is looked at in a pod of it, or by a context that is named; ! marks
-what works and could work better. Exits 1 if anything is wrong, and says how to mend it; it mends nothing itself.")]
+what works and could work better. Exits 1 if anything is wrong, and says how
+to mend it; it mends nothing itself.")]
 pub(super) struct Doctor {
     /// File of the server key [default: secret.key in the data folder]
     #[arg(long, env = "STACKBLAZE_SECRET_KEY_FILE", value_name = "FILE")]

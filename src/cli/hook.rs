@@ -14,7 +14,7 @@ use crate::wire::hook::{HookBody, HookJson, RotateBody};
 
 /// Hooks: secret URLs that start a deployment
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   stackblaze hook create api --name github-actions
   stackblaze hook list api
   stackblaze hook rotate api github-actions --overlap 24h")]
@@ -28,10 +28,12 @@ pub(super) struct HookCommand {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make a hook and print its URL, once
-    #[command(after_help = "Examples:
+    #[command(after_long_help = "Examples:
   stackblaze hook create api --name github-actions
-  stackblaze hook create api --name ci --branch main --branch 'release/*' --expires 90d
-  stackblaze hook create api --name ci --json    prints {\"id\",\"service\",\"name\",\"url\"}")]
+  stackblaze hook create api --name ci --branch 'release/*' --expires 90d
+  stackblaze hook create api --name ci --json
+
+With --json it prints {\"id\",\"service\",\"name\",\"url\"}.")]
     Create {
         /// Name of the service
         service: String,
@@ -42,22 +44,22 @@ enum Verb {
         rules: Rules,
     },
     /// List the hooks of a service
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze hook list api")]
     List {
         /// Name of the service
         service: String,
     },
     /// Show a hook; its URL was shown once, when it was made
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze hook show api github-actions")]
     Show(Named),
     /// List the last 50 calls that were refused or repeated
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze hook calls api github-actions")]
     Calls(Named),
     /// Give a hook a new URL; the old one works for a while longer
-    #[command(after_help = "Examples:
+    #[command(after_long_help = "Examples:
   stackblaze hook rotate api github-actions
   stackblaze hook rotate api github-actions --overlap 0")]
     Rotate {
@@ -68,12 +70,12 @@ enum Verb {
         overlap: String,
     },
     /// Change the name or rules of a hook; what is not named stays
-    #[command(after_help = "Examples:
+    #[command(after_long_help = "Examples:
   stackblaze hook set api ci --branch main --branch 'release/*'
   stackblaze hook set api ci --any-branch --never-expires")]
     Set(Box<Set>),
     /// Refuse calls of a hook until it is resumed
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze hook pause api github-actions --reason 'moving the repository'")]
     Pause {
         #[command(flatten)]
@@ -83,11 +85,11 @@ enum Verb {
         reason: String,
     },
     /// Take calls of a paused hook again
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze hook resume api github-actions")]
     Resume(Named),
     /// Make the URL of a hook worthless, for good
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze hook revoke api github-actions --yes")]
     Revoke {
         #[command(flatten)]

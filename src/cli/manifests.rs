@@ -14,12 +14,13 @@ const USAGE: u8 = 64;
 
 /// Print what to apply to a Kubernetes cluster: namespaces, accounts, rights, policies and the server itself
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   stackblaze manifests --image registry.example.com/stackblaze:1 \\
-    --builder-image registry.example.com/stackblaze-builder:1 --workload apps/api | kubectl apply -f -
+    --builder-image registry.example.com/stackblaze-builder:1 \\
+    --workload apps/api | kubectl apply -f -
 
-An ingress that leads to Service stackblaze, and --public-url with its address, make
-hook URLs work outside of the cluster.")]
+An ingress that leads to Service stackblaze, and --public-url with its
+address, make hook URLs work outside of the cluster.")]
 pub(super) struct ManifestsArgs {
     /// Image of the server and of the deploy step
     #[arg(long, value_name = "IMAGE")]

@@ -51,7 +51,9 @@ use failure::{Failure, USAGE};
     name = "stackblaze",
     version,
     propagate_version = true,
-    after_help = "Examples:
+    // As wide as the terminal is.
+    max_term_width = 0,
+    after_long_help = "Examples:
   stackblaze demo
   stackblaze serve
   stackblaze service add api --repo https://git.example/you/api.git \\
@@ -162,6 +164,19 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A line that a terminal breaks does not survive a copy.
+    #[test]
+    fn examples_fit_into_eighty_columns() {
+        fn walk(command: &clap::Command, wide: &mut Vec<String>) {
+            let text = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            wide.extend(text.lines().filter(|line| line.chars().count() > 79).map(str::to_owned));
+            command.get_subcommands().for_each(|inner| walk(inner, wide));
+        }
+        let mut wide = Vec::new();
+        walk(&Cli::command(), &mut wide);
+        assert!(wide.is_empty(), "{wide:#?}");
+    }
 
     /// The golden run is what the cluster gets; a variable that no step reads would be a value that silently changes
     /// nothing.

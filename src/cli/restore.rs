@@ -16,7 +16,7 @@ use super::output::Output;
 
 /// Put a backup in place of the database; no server may run
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   stackblaze restore stackblaze-2026-11-24.db
   stackblaze restore core.db --data-dir /var/lib/stackblaze --yes
 

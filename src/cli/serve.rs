@@ -15,12 +15,14 @@ use super::server_log::{self, ServerLog};
 
 /// Run the server
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   stackblaze serve
   stackblaze serve --listen 0.0.0.0:8080 --trusted-proxy 10.0.0.0/8 \\
       --public-url https://deploy.example.com
-  stackblaze serve --kube-context prod --step-image clone=r.example.com/stackblaze-builder:1 \\
-      --step-image build=r.example.com/stackblaze-builder:1 --step-image deploy=r.example.com/stackblaze:1")]
+  stackblaze serve --kube-context prod \\
+      --step-image clone=r.example.com/stackblaze-builder:1 \\
+      --step-image build=r.example.com/stackblaze-builder:1 \\
+      --step-image deploy=r.example.com/stackblaze:1")]
 pub(super) struct Serve {
     #[command(flatten)]
     config: Config,

@@ -16,7 +16,7 @@ use crate::wire::service::{FreezeBody, ServiceBody, ServiceJson};
 
 /// Services: where an application comes from, how it is built and deployed
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   stackblaze service add api --repo https://git.example/you/api.git \\
       --branch main --build 'make' --deploy './deploy.sh'
   stackblaze service list
@@ -31,37 +31,38 @@ pub(super) struct ServiceCommand {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Add a service
-    #[command(after_help = "Examples:
+    #[command(after_long_help = "Examples:
   stackblaze service add api --repo https://git.example/you/api.git \\
       --branch main --build 'make' --deploy './deploy.sh'
   stackblaze service add site --repo git@git.example:you/site.git \\
       --git-ssh-key-file /etc/stackblaze/site.key --deploy 'make install'
   stackblaze service add job --repo /srv/git/job.git --env-file job.env \\
       --build 'make deploy' --deploy true --timeout 30m --queue-policy latest
-  stackblaze service add shop --repo https://git.example/you/shop.git --executor tekton \\
-      --image registry.example.com/shop --workload apps/shop --registry-secret registry")]
+  stackblaze service add shop --repo https://git.example/you/shop.git \\
+      --image registry.example.com/shop --workload apps/shop \\
+      --registry-secret registry")]
     Add(Box<Add>),
     /// List all services
-    #[command(after_help = "Examples:
+    #[command(after_long_help = "Examples:
   stackblaze service list
   stackblaze service list --json | jq -r '.items[].name'")]
     List,
     /// Show the settings of a service
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze service show api")]
     Show {
         /// Name of the service
         name: String,
     },
     /// Change settings of a service; what is not named stays
-    #[command(after_help = "Examples:
+    #[command(after_long_help = "Examples:
   stackblaze service set api --branch release --timeout 30m
   stackblaze service set api --env-file api.env --unset env.OLD_KEY --unset url")]
     Set(Box<Set>),
     /// Show what the server found when it last looked at what a service needs
-    #[command(after_help = "Examples:
+    #[command(after_long_help = "Examples:
   stackblaze service check api
-  stackblaze service check api --json | jq -r '.checks[] | select(.verdict == \"bad\").detail'
+  stackblaze service check api --json | jq -r '.checks[].detail'
 
 Exits 1 where something would make deployments fail.")]
     Check {
@@ -69,14 +70,14 @@ Exits 1 where something would make deployments fail.")]
         name: String,
     },
     /// Empty what builds of a service keep from one run to the next
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze service empty-cache api")]
     EmptyCache {
         /// Name of the service
         name: String,
     },
     /// Delete a service: its hooks are revoked, what is queued or running ends
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze service rm api --yes")]
     Rm {
         /// Name of the service
@@ -86,7 +87,7 @@ Exits 1 where something would make deployments fail.")]
         yes: bool,
     },
     /// Refuse hooks, deploys and redeploys until unfrozen; rollback still works
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze service freeze api --reason 'release day'")]
     Freeze {
         /// Name of the service
@@ -96,7 +97,7 @@ Exits 1 where something would make deployments fail.")]
         reason: String,
     },
     /// Take hooks, deploys and redeploys again
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze service unfreeze api")]
     Unfreeze {
         /// Name of the service

@@ -13,7 +13,7 @@ use crate::wire::status::{BriefJson, ServiceStatusJson};
 
 /// What serves where, what runs, what waits
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   stackblaze status
   stackblaze status --json | jq -r '.items[] | select(.running).service'")]
 pub(super) struct StatusArgs {

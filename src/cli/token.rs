@@ -14,7 +14,7 @@ use crate::wire::token::{TokenBody, TokenJson};
 
 /// API tokens: credentials of programs
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   stackblaze token create ci --scope deploy --service api > token
   stackblaze deployment list api \\
       --server https://deploy.example.com --token-file token")]
@@ -28,7 +28,7 @@ pub(super) struct TokenCommand {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make a token and print it, once
-    #[command(after_help = "Examples:
+    #[command(after_long_help = "Examples:
   stackblaze token create laptop --scope admin > token
   stackblaze token create ci --scope deploy --service api --expires 90d > token")]
     Create {
@@ -45,11 +45,11 @@ enum Verb {
         expires: Option<String>,
     },
     /// List the tokens that work
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze token list")]
     List,
     /// Make a token worthless, for good
-    #[command(after_help = "Example:
+    #[command(after_long_help = "Example:
   stackblaze token revoke ci --yes")]
     Revoke {
         /// Name or id of the token

@@ -21,6 +21,8 @@ pub(super) struct Touched {
 /// Notices that something was committed. They only shorten a wait: state is always read from the tables.
 pub(super) struct Changes {
     any: watch::Sender<u64>,
+    /// Commits so far.
+    commits: AtomicU64,
     /// Commits so far that changed what a hook URL opens.
     hooks: AtomicU64,
     shards: Vec<watch::Sender<u64>>,
@@ -30,10 +32,17 @@ pub(super) struct Changes {
 impl Changes {
     pub(super) fn new() -> Self {
         let shards = (0..SHARDS).map(|_| watch::Sender::new(0)).collect();
-        Self { any: watch::Sender::new(0), hooks: AtomicU64::new(0), shards, hasher: RandomState::new() }
+        Self {
+            any: watch::Sender::new(0),
+            commits: AtomicU64::new(0),
+            hooks: AtomicU64::new(0),
+            shards,
+            hasher: RandomState::new(),
+        }
     }
 
     pub(super) fn publish(&self, touched: &Touched) {
+        self.commits.fetch_add(1, Ordering::SeqCst);
         if touched.hooks {
             self.hooks.fetch_add(1, Ordering::SeqCst);
         }
@@ -44,6 +53,10 @@ impl Changes {
         if !deployments.is_empty() {
             self.wake();
         }
+    }
+
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::SeqCst)
     }
 
     pub(super) fn hooks(&self) -> u64 {

@@ -255,6 +255,11 @@ impl Db {
         self.core.changes.hooks()
     }
 
+    /// Commits to the core file since it was opened. What was read after this number was is at least as new as it.
+    pub fn commits(&self) -> u64 {
+        self.core.changes.commits()
+    }
+
     /// A notice of each commit that changed a deployment.
     pub fn queue_changed(&self) -> watch::Receiver<u64> {
         self.core.changes.any()

@@ -10,7 +10,7 @@ use crate::db::{self, hooks, sessions, tokens};
 use crate::domain::{ApiToken, Code, HookToken, TokenHash};
 use crate::web::error::Error;
 use crate::web::front::Peer;
-use crate::web::request::{address, bearer, header};
+use crate::web::request::{FOLLOWS, address, bearer, header};
 
 /// Name of the session cookie where pages are reached by https.
 const SECURE_COOKIE: &str = "__Host-stackblaze";
@@ -91,7 +91,8 @@ async fn from_session(context: &Context, request: &Request) -> Result<Option<Cal
     else {
         return Ok(None);
     };
-    if found.is_stale {
+    // A page that is left open follows for ever; its reader may be gone.
+    if found.is_stale && !request.headers().contains_key(FOLLOWS) {
         noted(context.db().core().try_write(move |tx| sessions::touch(tx, &hash, now)).await);
     }
     let confirmed_at = found.has_password.then_some(found.confirmed_at);

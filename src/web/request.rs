@@ -9,6 +9,8 @@ use poem::http::HeaderMap;
 use crate::domain::Invalid;
 use crate::web::front::Peer;
 
+/// The header by which the script of a page asks whether it has changed; such a request is no use of the session.
+pub(super) const FOLLOWS: &str = "x-follows";
 /// Largest body with a meaning, in bytes.
 pub(super) const BODY_LIMIT: usize = 64 * 1024;
 

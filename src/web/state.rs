@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actions::{self, By, Context};
 use crate::db::{self, Db, Tx};
-use crate::domain::{Clock, Urls};
+use crate::domain::{BASE36, Clock, Urls, random_digits};
 use crate::web::error::Error;
 use crate::web::front::UnbelievedProxy;
 use crate::web::limits::budgets::Budgets;
@@ -24,6 +24,9 @@ pub struct Settings {
     pub token_changes: (NonZeroU32, NonZeroU32),
 }
 
+/// Digits that tell one process from another.
+const START_DIGITS: usize = 8;
+
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]
 pub struct AppState(Arc<Inner>);
@@ -36,6 +39,7 @@ struct Inner {
     streams: Arc<Streams>,
     is_draining: CancellationToken,
     unbelieved: UnbelievedProxy,
+    start: String,
 }
 
 impl AppState {
@@ -49,8 +53,18 @@ impl AppState {
     ) -> Self {
         let budgets = Budgets::new(settings.hook_calls);
         let token_changes = Rate::new(settings.token_changes);
+        let start = random_digits(BASE36, START_DIGITS);
         let (sign_ins, streams) = (SignIns::new(), Arc::new(Streams::new()));
-        Self(Arc::new(Inner { context, budgets, token_changes, sign_ins, streams, is_draining, unbelieved }))
+        Self(Arc::new(Inner {
+            context,
+            budgets,
+            token_changes,
+            sign_ins,
+            streams,
+            is_draining,
+            unbelieved,
+            start,
+        }))
     }
 
     /// What operations need.
@@ -96,6 +110,11 @@ impl AppState {
     /// Open log streams.
     pub(super) fn streams(&self) -> &Arc<Streams> {
         &self.0.streams
+    }
+
+    /// What tells this process from the one before and the next.
+    pub(super) fn start(&self) -> &str {
+        &self.0.start
     }
 
     /// A proxy that nobody has named as trusted, where one was met.

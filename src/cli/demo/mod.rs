@@ -37,14 +37,15 @@ const HOOK: &str = "demo";
 
 /// See it work in ten seconds: a server, a sample service and a real deployment
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "Examples:
   stackblaze demo
   stackblaze demo --once           runs one deployment and exits 0 or 1
   stackblaze demo --json           prints {\"url\",\"hookUrl\",\"service\",
                                    \"deploymentId\",\"status\",\"signInUrl\",
                                    \"apiToken\",\"dataDir\"}
 
-All data are in a temporary folder, which is removed on exit. Builds run on this host.")]
+All data are in a temporary folder, which is removed on exit.
+Builds run on this host.")]
 pub(super) struct Demo {
     /// Exit after the first deployment: 0 if it succeeded, else 1
     #[arg(long)]

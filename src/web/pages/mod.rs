@@ -5,6 +5,7 @@ pub mod account;
 pub mod audit;
 pub mod deployments;
 pub mod errors;
+mod follow;
 mod form_fields;
 pub mod format;
 pub mod frame;

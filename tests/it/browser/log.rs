@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Desk;
 
-async fn run(desk: &Desk, script: &str) -> Value {
+pub(super) async fn run(desk: &Desk, script: &str) -> Value {
     desk.browser.driver.execute(script, Vec::new()).await.unwrap().json().clone()
 }
 

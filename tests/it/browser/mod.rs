@@ -1,5 +1,6 @@
 //! The dashboard in Debian's Chromium, with scripts and without.
 
+mod follow;
 mod hostile;
 mod journey;
 mod log;
@@ -17,7 +18,7 @@ struct Desk {
     server: Server,
     browser: Browser,
     repo: GitRepo,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Desk {
@@ -26,7 +27,7 @@ impl Desk {
         repo.commit("hello", "one\n", "Say hello");
         let server = Server::start(data.path(), &[]);
         let browser = if scripts { Browser::start().await } else { Browser::without_scripts().await };
-        let desk = Self { server, browser, repo, _data: data };
+        let desk = Self { server, browser, repo, data };
         desk.sign_in().await;
         desk
     }

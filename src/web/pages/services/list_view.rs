@@ -62,6 +62,8 @@ pub struct ServicesPage {
     rows: Vec<Row>,
     has_cluster: bool,
     was_deleted: bool,
+    /// Whether something runs, so that the page will not stay as it is.
+    is_busy: bool,
 }
 
 /// A service's row.
@@ -113,6 +115,7 @@ impl ServicesPage {
             rows: known.iter().map(|known| Row::new(known, now)).collect(),
             has_cluster,
             was_deleted,
+            is_busy: running > 0,
         }
     }
 

@@ -19,6 +19,7 @@ use crate::db::Reader;
 use crate::domain::{Class, ExecutorKind, Scope, Urls};
 use crate::web::error::Error;
 use crate::web::extract::Form;
+use crate::web::pages::follow::Moment;
 use crate::web::pages::services::head::{ServiceHead, Typed};
 use crate::web::pages::services::list_view::ServicesPage;
 use crate::web::pages::services::one_view::{ServicePage, Wanted};
@@ -32,8 +33,17 @@ pub(super) const HERE: &str = "/services";
 
 /// `GET /services`.
 #[handler]
-pub(in crate::web) async fn index(by: By, query: Query, state: Data<&AppState>) -> Result<Response, Error> {
+pub(in crate::web) async fn index(
+    request: &Request,
+    by: By,
+    query: Query,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
     by.require(Scope::Read, None)?;
+    let moment = Moment::of(&state, &by.caller);
+    if let Some(unchanged) = moment.unchanged(request) {
+        return Ok(unchanged);
+    }
     let was_deleted = query.flag("deleted")?;
     let read = |reader: &Reader<'_>, _: &Context| {
         let all = db::services::list(reader, None, u32::MAX)?;
@@ -43,7 +53,7 @@ pub(in crate::web) async fn index(by: By, query: Query, state: Data<&AppState>) 
     let known = state.read(read).await?;
     let frame = Frame::of(&by.caller, &state, HERE);
     let has_cluster = state.settings().available.has(ExecutorKind::Tekton);
-    Ok(Page(ServicesPage::new(frame, known, has_cluster, was_deleted, by.at)).into_response())
+    Ok(moment.tag(Page(ServicesPage::new(frame, known, has_cluster, was_deleted, by.at))))
 }
 
 /// `GET /services/{name}`.
@@ -55,7 +65,11 @@ pub(in crate::web) async fn show(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let wanted = Wanted::parse(request.uri().query().unwrap_or_default());
-    Ok(Page(page(&state, name, by, wanted, None).await?).into_response())
+    let moment = Moment::of(&state, &by.caller);
+    if let Some(unchanged) = moment.unchanged(request) {
+        return Ok(unchanged);
+    }
+    Ok(moment.tag(Page(page(&state, name, by, wanted, None).await?)))
 }
 
 /// The page, with what was typed into its head where a form comes back.

@@ -140,6 +140,8 @@ pub struct ServicePage {
     is_first: bool,
     newest: String,
     older: Option<String>,
+    /// Whether something waits or runs, so that the page will not stay as it is.
+    is_busy: bool,
 }
 
 /// What users get.
@@ -209,6 +211,7 @@ impl ServicePage {
             segments: SEGMENTS.iter().enumerate().map(segment).collect(),
             status: SEGMENTS[wanted.segment].0,
             text: wanted.text.clone(),
+            is_busy: deployments.iter().any(|found| !found.deployment.status.is_final()),
             rows: deployments.iter().take(PAGE).map(row).collect(),
             is_filtered: !wanted.is_all(),
             is_first: wanted.before.is_none(),
