@@ -1,4 +1,4 @@
-// Only what HTML cannot do: copy, relative times, a link to an earlier log line, follow, the live log, lists that go on.
+// Only what HTML cannot do: copy, relative times, a link to an earlier log line, follow, the live log, pages that go on.
 // Every page works without this file. Text becomes text nodes; HTML is parsed by the browser alone, of whole pages.
 (function () {
   "use strict";
@@ -73,7 +73,15 @@
   function tick() {
     $("[data-running]").forEach(function (el) {
       var from = Number(el.dataset.since || loaded);
-      el.textContent = duration(Number(el.dataset.running) + performance.now() - from);
+      var ms = Number(el.dataset.running) + performance.now() - from;
+      el.textContent = duration(ms);
+      var burn = el.parentElement.querySelector(".burn");
+      if (burn) burn.value = Math.min(100, ms * 100 / Number(burn.dataset.usual));
+    });
+    $("[data-left]").forEach(function (el) {
+      var ms = Number(el.dataset.left) - (performance.now() - Number(el.dataset.since || loaded));
+      var s = Math.round(ms / 1000); // as roughly as the server tells it
+      el.textContent = s < 1 ? "a moment" : duration((s > 10 ? Math.ceil(s / 5) * 5 : s) * 1000);
     });
   }
   setInterval(tick, 1000);
@@ -147,7 +155,6 @@
 
   // The live log. Lines arrive as [number, [[classes, text], …], kind].
   var log = document.querySelector(".log[data-events]");
-  if (log && window.EventSource) live(log);
 
   function live(log) {
     var waiting = [], timer = null, last = log.dataset.from, delay = 1000;
@@ -248,67 +255,36 @@
       var use = el && el.querySelector("use");
       if (use) use.setAttribute("href", icons + "#" + name);
     }
+    // The log's own part of a step; what stands above the log follows as every page does.
     function setStep(data) {
-      setHeading(data);
-      var li = document.querySelector('.steps [data-step="' + data.step + '"]');
-      var queued = document.querySelector('.steps [data-step="queued"]');
-      if (!li) return;
+      var part = document.getElementById("step-" + data.step), st = part && part.querySelector("summary .st");
+      if (!st) return;
       var now = data.step === "deploy" ? "st-deploying" : "st-building";
-      var looks = { running: ["is-now", now], succeeded: ["is-done", "st-succeeded"], failed: ["is-bad", "st-failed"],
-                    skipped: ["is-skip", "st-none"] }[data.status];
-      if (!looks || li.className === looks[0]) return; // told already, or as it was when the page was made
-      if (queued && queued.className === "is-now") {
-        queued.className = "is-done";
-        queued.removeAttribute("aria-current");
-        queued.querySelector(".num").removeAttribute("data-running");
-        shape(queued, "st-succeeded");
-      }
-      li.className = looks[0];
-      shape(li, looks[1]);
-      var num = li.querySelector(".num");
-      if (data.status === "running") {
-        li.setAttribute("aria-current", "step");
-        num.dataset.running = "0";
-        num.dataset.since = String(performance.now());
-      } else {
-        li.removeAttribute("aria-current");
-        num.removeAttribute("data-running");
-        if (data.took) num.textContent = data.took;
-      }
-      var part = document.getElementById("step-" + data.step);
-      var st = part && part.querySelector("summary .st");
-      if (st) {
-        st.className = "st " + looks[1];
-        shape(st, looks[1]);
-        part.querySelector("summary .sr").textContent = ", " + data.status;
-        part.querySelector("summary .end").textContent = data.status === "running" ? "" : num.textContent;
-      }
-      say(li.textContent.replace(num.textContent, "").trim() + " " + data.status);
-    }
-    function setHeading(data) {
-      var heading = document.querySelector("h1");
-      if (data.heading && heading) heading.textContent = data.heading;
+      var look = { running: now, succeeded: "st-succeeded", failed: "st-failed", skipped: "st-none" }[data.status];
+      if (!look || st.classList.contains(look)) return; // told already, or as it was when the page was made
+      st.className = "st " + look;
+      shape(st, look);
+      part.querySelector("summary .sr").textContent = ", " + data.status;
+      part.querySelector("summary .end").textContent = data.took || "";
+      say(st.textContent.trim() + " " + data.status);
+      lookNow();
     }
     function setStatus(data) {
-      var word = data.status.charAt(0).toUpperCase() + data.status.slice(1);
-      if (data.status === "succeeded" || data.status === "failed") {
-        say("Deployment " + data.status);
+      var was = log.dataset.status, now = data.status;
+      if (now === "succeeded" || now === "failed") {
+        say("Deployment " + now);
         source.close();
         if (timer) { clearTimeout(timer); flush(); }
         return reloadAtEnd(log.dataset.deployment);
       }
-      var verdict = document.getElementById("verdict"), was = verdict.textContent.trim();
-      setHeading(data);
-      if (was === word) return;
+      lookNow();
+      if (was === now) return;
       // Nothing of the log is read yet, so the server may as well say it all.
-      if (was === "Queued") return location.reload();
+      if (was === "queued") return location.reload();
+      log.dataset.status = now;
       var foot = log.querySelector(".log-end span");
-      if (foot && data.status === "deploying") foot.textContent = "It ends when the new version serves.";
-      verdict.className = "st st-" + data.status + " st-big";
-      shape(verdict, "st-" + data.status);
-      verdict.querySelector("span").textContent = word;
-      document.title = document.title.replace(was + ":", word).replace(was, word);
-      say(word);
+      if (foot && now === "deploying") foot.textContent = "It ends when the new version serves.";
+      say(now);
     }
     var source;
     function connect() {
@@ -337,47 +313,53 @@
       on("status", setStatus);
       // The browser comes back by itself after a cut; after an error answer it gives up, so ask again, more and more slowly.
       source.onerror = function () {
-        if (source.readyState !== EventSource.CLOSED) return;
-        setTimeout(connect, delay);
+        if (this !== source || source.readyState !== EventSource.CLOSED) return;
+        setTimeout(function () { if (source && source.readyState === EventSource.CLOSED) hold(); }, delay);
         delay = Math.min(delay * 2, 30000);
       };
     }
-    connect();
-    addEventListener("pagehide", function () { source.close(); });
-    addEventListener("pageshow", function (event) { if (event.persisted) connect(); });
+    // A browser has six connections to one server: only a tab that is seen holds one.
+    function hold() {
+      if (source) source.close();
+      source = null;
+      if (document.visibilityState === "visible") connect();
+    }
+    hold();
+    document.addEventListener("visibilitychange", hold);
+    addEventListener("pagehide", function () { if (source) source.close(); });
+    addEventListener("pageshow", function (event) { if (event.persisted) hold(); });
   }
 
-  // Without the right to read the log: wait for the next status, then show it.
-  var poll = document.querySelector("[data-poll]");
-  if (poll && window.fetch) wait(2000);
-
-  function wait(pause) {
-    fetch(poll.dataset.poll + "?wait=50", { headers: { Accept: "application/json" } }).then(function (answer) {
-      if (!answer.ok) throw new Error(String(answer.status));
-      return answer.json();
-    }).then(function (now) {
-      if (now.status !== poll.dataset.status) return location.reload();
-      setTimeout(function () { wait(2000); }, 200);
-    }).catch(function () {
-      setTimeout(function () { wait(Math.min(pause * 2, 30000)); }, pause);
-    });
-  }
-
-  // A list, or the page of a service, goes on by itself while it is seen: asked again every two seconds, answered at once
-  // where nothing has changed. What somebody is at work with is never replaced.
+  // A page goes on by itself while it is seen: asked again every two seconds, answered at once where nothing has changed.
+  // What somebody is at work with is never replaced. A page may name the parts of it that go on; the log is none.
   var main = document.querySelector("main[data-follow]");
-  if (main) keepUp();
+  var lookNow = main ? keepUp() : function () {};
 
+  function parts(root) {
+    var named = $("[data-part]", root);
+    return named.length ? named : [root];
+  }
   function isInUse() {
     var at = document.activeElement, selection = getSelection();
-    return /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) || $(".more[open]", main).length > 0
-      || (!selection.isCollapsed && main.contains(selection.anchorNode))
-      || $("input, textarea", main).some(function (field) { return field.value !== field.defaultValue; });
+    var within = function (node) { return parts(main).some(function (part) { return part.contains(node); }); };
+    return (/^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) && within(at)) || $(".more[open]", main).length > 0
+      || (!selection.isCollapsed && within(selection.anchorNode))
+      || $("input, textarea", main).some(function (field) {
+        return field.value !== field.defaultValue || field.checked !== field.defaultChecked;
+      })
+      || $("option", main).some(function (option, at) { return option.selected && !option.defaultSelected && option.index > 0; });
   }
   function keepUp() {
-    var tag = "", shown = null, pause = 2000;
+    var tag = "", shown = {}, pause = 2000, timer = null, asks = false;
+    // A running deployment tells its end in the tab's title and icon, so it goes on, more slowly, where it is not seen.
+    function later() {
+      clearTimeout(timer);
+      var seen = document.visibilityState === "visible";
+      timer = setTimeout(seen || main.dataset.follow === "live" ? ask : later, seen ? pause : 10000);
+    }
     function ask() {
-      if (document.visibilityState !== "visible" || isInUse()) return setTimeout(ask, pause);
+      if (asks) return;
+      if (isInUse()) return later();
       var request = new XMLHttpRequest();
       request.open("GET", location.href.split("#")[0]);
       request.responseType = "document";
@@ -385,34 +367,53 @@
       request.setRequestHeader("x-follows", "1");
       if (tag) request.setRequestHeader("If-None-Match", tag);
       request.onloadend = function () {
+        asks = false;
         if (request.status === 401) return; // signed out elsewhere: the page stays as it was
         pause = request.status === 200 || request.status === 304 ? 2000 : Math.min(pause * 2, 30000);
         if (request.status === 200 && request.responseXML && !isInUse()) {
           tag = request.getResponseHeader("ETag") || "";
           take(request.responseXML);
         }
-        setTimeout(ask, pause);
+        later();
       };
+      asks = true;
       request.send();
     }
     function take(page) {
-      var now = page.querySelector("main[data-follow]");
-      if (!now || now.innerHTML === shown) return;
-      shown = now.innerHTML;
-      now = document.importNode(now, true);
-      // What was opened stays open, and the focus stays where it was.
-      $("details", now).forEach(function (el, index) {
-        var was = $("details", main)[index];
-        if (was) el.open = was.open;
+      var from = page.querySelector("main[data-follow]");
+      if (!from) return;
+      var news = parts(from), olds = parts(main), whole = news[0] === from;
+      if (whole !== (olds[0] === main)) return;
+      news.forEach(function (now) {
+        var name = now.dataset.part || "", old = olds.filter(function (el) { return (el.dataset.part || "") === name; })[0];
+        if (!old || now.innerHTML === shown[name]) return;
+        shown[name] = now.innerHTML;
+        now = document.importNode(now, true);
+        replace(old, now);
+        if (whole) main = now;
       });
-      var reachable = "a, button, summary", at = $(reachable, main).indexOf(document.activeElement);
-      main.replaceWith(now);
-      main = now;
+      if (!whole) main.dataset.follow = from.dataset.follow;
       document.title = page.title;
+      var icon = document.querySelector("link[rel=icon]"), wanted = page.querySelector("link[rel=icon]");
+      if (icon.getAttribute("href") !== wanted.getAttribute("href")) icon.setAttribute("href", wanted.getAttribute("href"));
       reveal_js();
       tellAgo();
-      if (at >= 0 && $(reachable, main)[at]) $(reachable, main)[at].focus({ preventScroll: true });
     }
-    setTimeout(ask, pause);
+    // What was opened stays open, and the focus stays where it was.
+    function replace(old, now) {
+      $("details", now).forEach(function (el, index) {
+        var was = $("details", old)[index];
+        if (was) el.open = was.open;
+      });
+      $("[data-running], [data-left]", now).forEach(function (el) { el.dataset.since = String(performance.now()); });
+      var reachable = "a, button, summary", at = $(reachable, old).indexOf(document.activeElement);
+      old.replaceWith(now);
+      if (at >= 0 && $(reachable, now)[at]) $(reachable, now)[at].focus({ preventScroll: true });
+    }
+    document.addEventListener("visibilitychange", function () { if (document.visibilityState === "visible") later(); });
+    later();
+    return function () { clearTimeout(timer); ask(); };
   }
+
+  if (log && window.EventSource) live(log);
 })();

@@ -121,7 +121,10 @@ pub enum Again {
         clear_cache: bool,
     },
     /// Serve what it served.
-    Rollback,
+    Rollback {
+        /// Whether to freeze the service too, so that no call deploys over it.
+        freeze: bool,
+    },
 }
 
 /// A new deployment that an operator or a token began.
@@ -182,18 +185,23 @@ pub fn again(
     let service = services::find(tx, &origin.service_id)?;
     let service = service.ok_or_else(|| Error::not_found(format_args!("service {}", origin.service)))?;
     let act = match how {
-        Again::Rollback => Act::DeploymentRollback,
+        Again::Rollback { .. } => Act::DeploymentRollback,
         Again::Redeploy { .. } => Act::DeploymentRedeploy,
     };
-    start(tx, context, by, act, &service, &new_from(&origin, &service, how, by)?)
+    let started = start(tx, context, by, act, &service, &new_from(&origin, &service, how, by)?)?;
+    if matches!(how, Again::Rollback { freeze: true }) && service.frozen.is_none() {
+        let back_to = origin.commit.as_ref().map_or(origin.id.as_str(), Commit::short);
+        own_services::set_frozen(tx, by, service.name.as_str(), Some(format!("rolled back to {back_to}")))?;
+    }
+    Ok(started)
 }
 
 fn new_from(origin: &Deployment, service: &Service, how: Again, by: &By) -> Result<NewDeployment> {
     let (trigger, clear_cache) = match how {
         Again::Redeploy { clear_cache } => (Trigger::Redeploy(origin.id.clone()), clear_cache),
-        Again::Rollback => (Trigger::Rollback(origin.id.clone()), false),
+        Again::Rollback { .. } => (Trigger::Rollback(origin.id.clone()), false),
     };
-    let is_rollback = matches!(how, Again::Rollback);
+    let is_rollback = matches!(how, Again::Rollback { .. });
     if is_rollback && !origin.can_serve_again(service.executor) {
         let detail = if origin.status == Status::Succeeded {
             format!("{} left no image, so there is nothing to roll back to", origin.id)

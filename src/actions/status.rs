@@ -24,7 +24,7 @@ fn of(reader: &Reader<'_>, service: &Service) -> Result<ServiceStatusJson> {
     Ok(ServiceStatusJson {
         service: service.name.to_string(),
         frozen: service.frozen.clone(),
-        serving: brief(newest(&[Status::Succeeded], 1)?),
+        serving: brief(deployments::newest_successes(reader, &service.id, 1)?),
         running: brief(newest(&[Status::Building, Status::Deploying], 1)?),
         queued: queue::length(reader, &service.id)?,
         last: brief(newest(&[Status::Succeeded, Status::Failed], 1)?),

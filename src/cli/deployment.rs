@@ -95,10 +95,13 @@ Exit codes: 0 succeeded, 1 failed, 130 Ctrl-C,
     },
     /// Serve again what this deployment served
     #[command(after_long_help = "Example:
-  stackblaze deployment rollback dep_mwuangvh9xk2mq7rz4tb --wait")]
+  stackblaze deployment rollback dep_mwuangvh9xk2mq7rz4tb --freeze --wait")]
     Rollback {
         /// Id of the deployment
         id: String,
+        /// Freeze the service too, so that no call deploys over it
+        #[arg(long)]
+        freeze: bool,
         #[command(flatten)]
         waiting: Waiting,
     },
@@ -130,8 +133,9 @@ impl DeploymentCommand {
                 let query = if clear_cache { "?clear_cache=true" } else { "" };
                 again(&session, &format!("{}{query}", path(&["deployments", &id, "redeploy"])), waiting).await
             }
-            Verb::Rollback { id, waiting } => {
-                again(&session, &path(&["deployments", &id, "rollback"]), waiting).await
+            Verb::Rollback { id, freeze, waiting } => {
+                let query = if freeze { "?freeze=true" } else { "" };
+                again(&session, &format!("{}{query}", path(&["deployments", &id, "rollback"])), waiting).await
             }
         }
     }

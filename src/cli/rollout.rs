@@ -51,6 +51,9 @@ pub(super) struct RolloutArgs {
     /// File for the image that served before
     #[arg(long, env = "STACKBLAZE_PREVIOUS_IMAGE_FILE", value_name = "FILE")]
     previous_image_file: Option<PathBuf>,
+    /// File for the number of replicas that serve
+    #[arg(long, env = "STACKBLAZE_REPLICAS_FILE", value_name = "FILE")]
+    replicas_file: Option<PathBuf>,
     /// File for a sentence about a failure
     #[arg(long, env = "STACKBLAZE_MESSAGE_FILE", value_name = "FILE")]
     message_file: Option<PathBuf>,
@@ -99,6 +102,7 @@ impl RolloutArgs {
             returns: self.rollback,
             limit: self.rollout_timeout.duration(),
             previous_image_file: self.previous_image_file,
+            replicas_file: self.replicas_file,
             message_file: self.message_file,
         }
     }

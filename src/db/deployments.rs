@@ -1,5 +1,6 @@
 //! The table of deployments.
 
+mod neighbours;
 mod transitions;
 
 use rusqlite::{OptionalExtension, Row, named_params};
@@ -11,6 +12,7 @@ use crate::domain::{
     Status, Timestamp, Trigger, Who,
 };
 
+pub use neighbours::{count_behind, newest_successes, queue_position, successes_around, unsettled_after};
 pub(super) use transitions::end_all_of_service;
 pub use transitions::{Cancel, begin_deploying, cancel, fail, succeed};
 
@@ -20,7 +22,7 @@ pub(super) const SELECT: &str = "
            d.ignored_parameters, d.executor, d.status, d.reason, d.message, d.detail, d.superseded_by,
            d.cancel_reason,
            d.created_at_ms, d.started_at_ms, d.stop_at_ms, d.finished_at_ms, d.version, d.cache_epoch, d.image,
-           d.run_uid
+           d.replicas, d.run_uid
       FROM deployments AS d
       JOIN services AS s ON s.id = d.service_id
  LEFT JOIN hooks AS h ON h.id = d.hook_id";
@@ -43,6 +45,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Deployment> {
         note: optional_text(row, TABLE, "note", |text| Note::parse(text).ok())?,
         cache_epoch: row.get("cache_epoch")?,
         image: optional_text(row, TABLE, "image", BuiltImage::parse)?,
+        replicas: row.get("replicas")?,
         run_uid: row.get("run_uid")?,
         ignored_parameters: text(row, TABLE, "ignored_parameters", |json| {
             read_list(json, |text| Some(text.to_owned()))
@@ -141,22 +144,6 @@ fn select(
     };
     let rows = statement.query_map(params, from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// 1-based place among the queued deployments of its service; none when it is not queued.
-pub fn queue_position(reader: &Reader<'_>, deployment: &Deployment) -> Result<Option<i64>, Error> {
-    const SQL: &str = "
-        SELECT count(*)
-          FROM deployments
-         WHERE service_id = :service_id
-           AND status = 'queued'
-           AND sequence <= :sequence";
-    if deployment.status != Status::Queued {
-        return Ok(None);
-    }
-    let params =
-        named_params! { ":service_id": deployment.service_id.as_str(), ":sequence": deployment.sequence };
-    Ok(Some(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?))
 }
 
 /// What is stored when a deployment is accepted.

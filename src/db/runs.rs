@@ -50,6 +50,14 @@ pub fn set_image(tx: &Tx<'_>, id: &DeploymentId, image: &BuiltImage) -> Result<(
     Ok(())
 }
 
+/// Stores on how many replicas the new version serves.
+pub fn set_replicas(tx: &Tx<'_>, id: &DeploymentId, replicas: u32) -> Result<(), Error> {
+    const SQL: &str = "UPDATE deployments SET replicas = :replicas, version = version + 1 WHERE id = :id";
+    tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str(), ":replicas": replicas })?;
+    tx.touch(id);
+    Ok(())
+}
+
 /// Stores what an unfinished deployment waits for and what the cluster says of it, or that it waits for nothing any more.
 /// A reason to stop, which is in the same place, stays.
 pub fn set_waiting(

@@ -84,6 +84,7 @@ CREATE TABLE deployments (
   version            INTEGER NOT NULL DEFAULT 1,
   cache_epoch        INTEGER NOT NULL DEFAULT 0,
   image              TEXT,
+  replicas           INTEGER,
   run_uid            TEXT,
   run_state          TEXT    CHECK (run_state IN ('open', 'ended', 'deleted')),
   CHECK ((status = 'failed') = (reason IS NOT NULL)),
@@ -92,6 +93,7 @@ CREATE TABLE deployments (
 
 CREATE INDEX deployments_queued ON deployments (service_id, sequence) WHERE status = 'queued';
 CREATE INDEX deployments_running ON deployments (service_id) WHERE status IN ('building', 'deploying');
+CREATE INDEX deployments_succeeded ON deployments (service_id, sequence) WHERE status = 'succeeded';
 CREATE INDEX deployments_of_service ON deployments (service_id, sequence);
 CREATE INDEX deployments_open_runs ON deployments (service_id) WHERE run_state = 'open';
 CREATE INDEX deployments_ended_runs ON deployments (service_id, sequence) WHERE run_state = 'ended';

@@ -135,43 +135,38 @@ impl<'a> Record<'a> {
             Event::Log { step, bytes } => self.log(step, &bytes).await,
             Event::StepStarted(step) => {
                 self.turn_to(step).await;
-                let write = move |tx: &Tx<'_>, id: &DeploymentId| {
+                self.persist(move |tx, id| {
                     if step == Step::Deploy {
                         deployments::begin_deploying(tx, id)?;
                     }
                     steps::start(tx, id, step, now)
-                };
-                persist(self.db, self.is_draining, write, self.id).await;
+                })
+                .await;
             }
             Event::StepFinished { step, succeeded, exit_code } => {
                 self.end_lines().await;
-                let write = move |tx: &Tx<'_>, id: &DeploymentId| {
-                    steps::finish(tx, id, step, succeeded, exit_code, now)
-                };
-                persist(self.db, self.is_draining, write, self.id).await;
+                self.persist(move |tx, id| steps::finish(tx, id, step, succeeded, exit_code, now)).await;
             }
             Event::LogMark(mark) if self.lines.is_within_line() => self.mark_within_line = Some(mark),
             Event::LogMark(mark) => (self.mark, self.mark_within_line) = (Some(mark), None),
-            Event::Created { uid } => {
-                let write = move |tx: &Tx<'_>, id: &DeploymentId| runs::set_uid(tx, id, &uid);
-                persist(self.db, self.is_draining, write, self.id).await;
-            }
+            Event::Created { uid } => self.persist(move |tx, id| runs::set_uid(tx, id, &uid)).await,
             Event::Image(digest) => self.image(digest).await,
+            Event::Replicas(replicas) => {
+                self.persist(move |tx, id| runs::set_replicas(tx, id, replicas)).await;
+            }
             Event::Waiting(wait) => {
                 let cut = |text: String| text.chars().take(MAX_MESSAGE).collect::<String>();
                 let (message, detail) = wait.map(|wait| (wait.message, wait.detail)).unzip();
                 let (message, detail) = (message.map(cut), detail.flatten().map(cut));
                 let detail = detail.map(|detail| self.redactor.redact_line(&plain_text(&detail)));
-                let write = move |tx: &Tx<'_>, id: &DeploymentId| {
+                self.persist(move |tx, id| {
                     runs::set_waiting(tx, id, message.as_deref(), detail.as_deref())
-                };
-                persist(self.db, self.is_draining, write, self.id).await;
+                })
+                .await;
             }
             Event::Commit { commit, subject } => {
                 let subject = self.redactor.redact_line(&plain_text(&subject));
-                let write =
-                    move |tx: &Tx<'_>, id: &DeploymentId| deployments::set_commit(tx, id, &commit, &subject);
-                persist(self.db, self.is_draining, write, self.id).await;
+                self.persist(move |tx, id| deployments::set_commit(tx, id, &commit, &subject)).await;
             }
         }
     }
@@ -179,7 +174,13 @@ impl<'a> Record<'a> {
     async fn image(&self, digest: ImageDigest) {
         let Some(repository) = self.image.clone() else { return };
         let image = BuiltImage { repository, built_by: self.id.clone(), digest };
-        let write = move |tx: &Tx<'_>, id: &DeploymentId| runs::set_image(tx, id, &image);
+        self.persist(move |tx, id| runs::set_image(tx, id, &image)).await;
+    }
+
+    async fn persist<F>(&self, write: F)
+    where
+        F: Fn(&Tx<'_>, &DeploymentId) -> Result<(), DbError> + Clone + Send + 'static,
+    {
         persist(self.db, self.is_draining, write, self.id).await;
     }
 

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::Invalid;
+use super::{Commit, Invalid};
 
 /// Longest repository address, in bytes.
 const MAX_BYTES: usize = 1_000;
@@ -145,6 +145,35 @@ impl Repository {
         &self.text
     }
 
+    /// Where people look at it with a browser: its own address over http, that of its host for an ssh address as forges give
+    /// them (`git@host:path` at the standard port).
+    pub fn web_page(&self) -> Option<String> {
+        let page = match self.transport {
+            Transport::Https | Transport::Http => self.text.clone(),
+            Transport::Ssh => {
+                let rest = self.text.strip_prefix("ssh://").unwrap_or(&self.text).strip_prefix("git@")?;
+                let (host, path) = rest.split_once([':', '/'])?;
+                let has_port = path.split('/').next().is_some_and(|first| first.parse::<u16>().is_ok());
+                (!has_port).then(|| format!("https://{host}/{}", path.trim_start_matches('/')))?
+            }
+            Transport::Git | Transport::File => return None,
+        };
+        let page = page.trim_end_matches('/');
+        Some(page.strip_suffix(".git").unwrap_or(page).to_owned())
+    }
+
+    /// Where people look at one commit, as the forge of that host spells it.
+    pub fn commit_page(&self, commit: &Commit) -> Option<String> {
+        let page = self.web_page()?;
+        let host = page.split('/').nth(2).unwrap_or_default();
+        let part = match host {
+            "bitbucket.org" => "commits",
+            _ if host.contains("gitlab") => "-/commit",
+            _ => "commit",
+        };
+        Some(format!("{page}/{part}/{commit}"))
+    }
+
     /// Whether a credential for the one would be shown to the same server for the other: scheme, host and port are the
     /// same, however they are spelled.
     pub fn shares_origin(&self, other: &Self) -> bool {
@@ -254,6 +283,24 @@ mod tests {
             ("/srv/a", "/srv/a"),
         ] {
             assert!(!share(one, other) && !share(other, one), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_forge_has_a_page_of_each_commit() {
+        let commit = Commit::parse("4f2c1d7e81b04a95c36d2f7e0b1c98a4d5e6f701").unwrap();
+        for (repository, page) in [
+            ("https://forge.example/a/b.git", "https://forge.example/a/b/commit/"),
+            ("http://forge.example:3000/a/b/", "http://forge.example:3000/a/b/commit/"),
+            ("git@forge.example:a/b.git", "https://forge.example/a/b/commit/"),
+            ("ssh://git@gitlab.example/a/b/c.git", "https://gitlab.example/a/b/c/-/commit/"),
+            ("https://bitbucket.org/a/b", "https://bitbucket.org/a/b/commits/"),
+        ] {
+            let found = Repository::parse(repository).unwrap().commit_page(&commit);
+            assert_eq!(found, Some(format!("{page}{commit}")), "{repository}");
+        }
+        for repository in ["ssh://git@host:2222/a.git", "me@host:a.git", "git://host/a.git", "/srv/a.git"] {
+            assert_eq!(Repository::parse(repository).unwrap().web_page(), None, "{repository}");
         }
     }
 

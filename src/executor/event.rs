@@ -39,6 +39,8 @@ pub enum Event {
     },
     /// The image was pushed.
     Image(ImageDigest),
+    /// On how many replicas the new version serves; said before the run's end.
+    Replicas(u32),
     /// Where the log stands after what was sent. Stored together with what is before it, it lets the next server go on
     /// there.
     LogMark(String),

@@ -62,6 +62,7 @@ pub fn outline(events: &[Event]) -> Vec<String> {
         Event::Log { .. } | Event::LogMark(_) | Event::Waiting(_) => None,
         Event::Created { .. } => Some("created".to_owned()),
         Event::Image(_) => Some("image".to_owned()),
+        Event::Replicas(count) => Some(format!("{count} replicas")),
     });
     words.collect()
 }

@@ -55,6 +55,8 @@ pub(super) const MESSAGE_RESULT: &str = "message";
 pub(super) const DETAIL_RESULT: &str = "detail";
 /// Result of the deploy task: the image that served before.
 pub(super) const PREVIOUS_IMAGE_RESULT: &str = "previous-image";
+/// Result of the deploy task: on how many replicas the new version serves.
+pub(super) const REPLICAS_RESULT: &str = "replicas";
 
 /// A reference to a result of the build task.
 pub(super) fn of_build(result: &str) -> String {

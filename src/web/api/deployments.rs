@@ -169,13 +169,15 @@ pub(in crate::web) async fn redeploy(
     Ok(accepted(&started.id, started.body))
 }
 
-/// `POST /deployments/{id}/rollback`: serve what this deployment served.
+/// `POST /deployments/{id}/rollback`: serve what this deployment served; with `?freeze=true` the service is frozen too.
 #[handler]
 pub(in crate::web) async fn rollback(
     by: By,
+    query: Query,
     Path(id): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let started = deployment::again(by, &id, &state, Again::Rollback).await?;
+    let freeze = query.flag("freeze")?;
+    let started = deployment::again(by, &id, &state, Again::Rollback { freeze }).await?;
     Ok(accepted(&started.id, started.body))
 }

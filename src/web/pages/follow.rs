@@ -4,7 +4,7 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Request, Response};
 
 use crate::actions::Caller;
-use crate::web::request::header as header_of;
+use crate::web::request::{FOLLOWS, header as header_of};
 use crate::web::state::AppState;
 
 /// What tells a page from itself at another time: process, change and viewer. To be made before the rows are read.
@@ -12,9 +12,22 @@ pub(in crate::web::pages) struct Moment(Option<String>);
 
 impl Moment {
     /// For a page that this caller asks for.
-    pub(in crate::web::pages) fn of(state: &AppState, caller: &Caller) -> Self {
-        let Caller::Operator { operator, .. } = caller else { return Self(None) };
-        Self(Some(format!("W/\"{}-{}-{}\"", state.start(), state.db().commits(), operator.id)))
+    pub(in crate::web::pages) fn of(request: &Request, state: &AppState, caller: Option<&Caller>) -> Self {
+        // A browser that loads a page anew is never told that it has it: its copy may be of before.
+        if header_of(request.headers(), FOLLOWS).is_none() {
+            return Self(None);
+        }
+        let viewer = match caller {
+            Some(Caller::Operator { operator, .. }) => operator.id.to_string(),
+            Some(_) => return Self(None),
+            None => "nobody".to_owned(),
+        };
+        Self(Some(format!("W/\"{}-{}-{viewer}\"", state.start(), state.db().commits())))
+    }
+
+    /// Whether a page that is open asks for what it has to change.
+    pub(in crate::web::pages) fn is_followed(&self) -> bool {
+        self.0.is_some()
     }
 
     /// The answer to who has the page as it is.

@@ -114,13 +114,31 @@ async fn what_is_shown_once_and_what_strangers_see_passes_the_rules_too() {
 #[ignore = "needs Chromium"]
 async fn what_runs_and_what_asks_first_passes_the_rules_too() {
     let desk = Desk::new(true).await;
-    let hook = desk.service("api", "echo first; sleep 600").await;
-    let running = desk.start(&hook).await;
+    let service = json!({
+        "name": "api",
+        "repository": desk.repo.url(),
+        "buildCommand": "echo first; [ -e slow-build ] && sleep 600; true",
+        "deployCommand": "echo second; [ -e slow-deploy ] && sleep 600; true",
+    });
+    let hook = desk.server.hook(service).await;
     let mut wrong = Vec::new();
-
+    let replaced = desk.deploy(&hook).await;
+    desk.deploy(&hook).await;
+    wrong.extend(look_at(&desk, &format!("/deploys/{replaced}"), "deployment-replaced").await);
+    desk.repo.commit("slow-deploy", "", "Deploy slowly");
+    let deploying = desk.start(&hook).await;
+    desk.open(&format!("/deploys/{deploying}")).await;
+    desk.browser.shows("second").await;
+    wrong.extend(look(&desk, "deployment-deploying").await);
+    desk.server.api("POST", &format!("/deployments/{deploying}/cancel"), None).await;
+    desk.repo.commit("slow-build", "", "Build slowly");
+    let running = desk.start(&hook).await;
     desk.open(&format!("/deploys/{running}")).await;
     desk.browser.shows("first").await;
+    let queued = desk.start(&format!("{hook}?note=once+more")).await;
     wrong.extend(look(&desk, "deployment-running").await);
+    wrong.extend(look_at(&desk, &format!("/deploys/{queued}"), "deployment-queued").await);
+    desk.open(&format!("/deploys/{running}")).await;
     desk.server.api("POST", &format!("/deployments/{running}/cancel"), None).await;
     desk.browser.shows("Failed").await;
     wrong.extend(look(&desk, "deployment-cancelled").await);
@@ -156,12 +174,15 @@ async fn huge_and_odd_data_fit_too() {
     );
     desk.repo.git(&["branch", &branch]);
     let hook = desk.service("a-name-of-63-characters-which-is-the-longest-that-a-service-has", "false").await;
-    desk.deploy(&format!("{hook}?branch={branch}")).await;
+    let odd = desk.deploy(&format!("{hook}?branch={branch}")).await;
+    let lost = desk.deploy(&format!("{hook}?commit={}", "4".repeat(40))).await;
     let service = "/api/v1/services/a-name-of-63-characters-which-is-the-longest-that-a-service-has";
     for number in 0..100 {
         let body = json!({ "name": format!("hook-{number}"), "branches": [&branch] });
         desk.server.api("POST", &format!("{service}/hooks"), Some(body)).await;
     }
+    let long = "h".repeat(58);
+    desk.server.api("POST", &format!("{service}/hooks"), Some(json!({ "name": long }))).await;
     let page = service.strip_prefix("/api/v1").unwrap();
     let mut wrong = Vec::new();
 
@@ -169,6 +190,9 @@ async fn huge_and_odd_data_fit_too() {
         ("odd-services", "/services".to_owned()),
         ("odd-service", page.to_owned()),
         ("odd-hooks", format!("{page}/settings/deploy-hooks")),
+        ("odd-revoke", format!("{page}/settings/deploy-hooks/{long}/revoke")),
+        ("odd-deployment", format!("/deploys/{odd}")),
+        ("odd-commit", format!("/deploys/{lost}")),
         ("odd-audit", "/audit".to_owned()),
     ] {
         desk.open(&path).await;

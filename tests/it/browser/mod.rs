@@ -60,8 +60,12 @@ impl Desk {
     /// The same, and waits for the end.
     async fn deploy(&self, hook: &str) -> String {
         let id = self.start(hook).await;
+        self.ends(&id).await;
+        id
+    }
+
+    async fn ends(&self, id: &str) {
         let url = format!("{}/deployments/{id}/wait", self.server.url);
         while client().get(&url).send().await.unwrap().status() == 503 {}
-        id
     }
 }

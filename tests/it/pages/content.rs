@@ -23,7 +23,7 @@ fn without_an_operator_only_the_public_status_is_shown() {
         &html,
         &[
             "<a href=\"/login?next=/deploys/dep_mwuangvh9xk2mq7rz4tb\">Sign in</a>",
-            "data-poll=\"/deployments/dep_mwuangvh9xk2mq7rz4tb\" data-status=\"building\"",
+            "data-follow=\"live\"",
             "<h1>api-service at 4f2c1d7</h1>",
             "1 min 06 s",
         ],
@@ -42,7 +42,7 @@ fn without_an_operator_only_the_public_status_is_shown() {
             "Sign out",
         ],
     );
-    refuse(&Case::failed(Reason::BuildFailed).signed_out().html(), &["id=\"why\"", "data-poll", "[1/4]"]);
+    refuse(&Case::failed(Reason::BuildFailed).signed_out().html(), &["id=\"why\"", "data-follow=\"live\"", "[1/4]"]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use stackblaze::domain::{
     StepRecord, StepStatus, Timestamp, Trigger, Who,
 };
 use stackblaze::web::pages::Frame;
+use stackblaze::web::pages::deployments::around::Around;
 use stackblaze::web::pages::deployments::view::{DeploymentPage, Known};
 use stackblaze::web::pages::log::lines::Piece;
 use stackblaze::web::pages::log::view::Log;
@@ -29,7 +30,7 @@ pub struct Case {
     pub log: Vec<(Step, u64, String)>,
     pub operator: Option<String>,
     pub queue_position: Option<u64>,
-    pub may_roll_back: bool,
+    pub around: Around,
     pub all: bool,
 }
 
@@ -65,6 +66,7 @@ impl Case {
             note: None,
             cache_epoch: 0,
             image: None,
+            replicas: None,
             run_uid: None,
             ignored_parameters: Vec::new(),
             executor: ExecutorKind::Local,
@@ -87,7 +89,7 @@ impl Case {
             log: Vec::new(),
             operator,
             queue_position: Some(1),
-            may_roll_back: false,
+            around: Around::default(),
             all: false,
         }
     }
@@ -119,7 +121,7 @@ impl Case {
         case.deployment.status = Status::Succeeded;
         case.deployment.finished_at = Some(at(80));
         case.steps[2] = record(Step::Deploy, StepStatus::Succeeded, 72, Some(80), Some(0));
-        case.may_roll_back = true;
+        case.around.serving = Some(case.deployment.clone());
         case
     }
 
@@ -162,7 +164,7 @@ impl Case {
             queue_position: self.queue_position,
             log: Some(Log::new(&pieces, !self.deployment.status.is_final(), self.all)),
             log_end: stored.iter().map(|(_, _, text)| text.len() as u64).sum(),
-            may_roll_back: self.may_roll_back,
+            around: &self.around,
             now: at(72),
         };
         let frame = Frame { operator: self.operator.clone(), host_builds: true, here: "/services" };

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::domain::{Step, TektonSettings};
 use crate::executor::tekton::StepImages;
 use crate::executor::tekton::names::{
-    COMMIT_RESULT, DEPLOY_TASK, DIGEST_RESULT, MESSAGE_RESULT, PREVIOUS_IMAGE_RESULT, of_build,
+    COMMIT_RESULT, DEPLOY_TASK, DIGEST_RESULT, MESSAGE_RESULT, PREVIOUS_IMAGE_RESULT, REPLICAS_RESULT, of_build,
 };
 use crate::executor::{ClusterRun, Run};
 
@@ -31,7 +31,7 @@ pub(super) fn deploy(run: &Run, cluster: &ClusterRun, images: &StepImages, limit
         "params": params,
         "taskSpec": {
             "params": declared(&["image", "tag", "digest", "commit"]),
-            "results": results(&[PREVIOUS_IMAGE_RESULT, MESSAGE_RESULT]),
+            "results": results(&[PREVIOUS_IMAGE_RESULT, REPLICAS_RESULT, MESSAGE_RESULT]),
             "steps": [step(images, Step::Deploy, &["rollout"], &env, &[], &locked_down(NOBODY), &resources(settings, Step::Deploy))],
         },
     })
@@ -52,6 +52,7 @@ fn deploy_environment(run: &Run, settings: &TektonSettings, limit: &str) -> Vec<
         variable("ROLLBACK", if settings.rollback { "true" } else { "false" }),
         variable("ROLLOUT_TIMEOUT", limit),
         result_file("PREVIOUS_IMAGE_FILE", PREVIOUS_IMAGE_RESULT),
+        result_file("REPLICAS_FILE", REPLICAS_RESULT),
         result_file("MESSAGE_FILE", MESSAGE_RESULT),
     ]
 }

@@ -39,6 +39,7 @@ struct ToldEvents {
     step: Option<Step>,
     commit: bool,
     image: bool,
+    replicas: bool,
     waiting: Option<Wait>,
 }
 
@@ -155,6 +156,11 @@ impl RunFollower<'_> {
         if let Some(digest) = moment.view.digest.clone().filter(|_| is_building && !told.image) {
             told.image = true;
             self.send(Event::Image(digest)).await;
+        }
+        let replicas = moment.view.replicas.filter(|_| has_begun(Step::Deploy) && !told.replicas);
+        if let Some(replicas) = replicas {
+            told.replicas = true;
+            self.send(Event::Replicas(replicas)).await;
         }
         let waiting = moment.problem.clone().or_else(|| moment.view.waiting.clone());
         if waiting != told.waiting && end(moment).is_none() {

@@ -4,7 +4,9 @@
 //! step's exit code names the reason. A reason that is not known here changes the text only, never the verdict.
 
 use crate::domain::{Commit, ImageDigest, Step};
-use crate::executor::tekton::names::{COMMIT_RESULT, DIGEST_RESULT, SUBJECT_RESULT, task_of};
+use crate::executor::tekton::names::{
+    COMMIT_RESULT, DIGEST_RESULT, REPLICAS_RESULT, SUBJECT_RESULT, task_of,
+};
 use crate::executor::tekton::types::{
     Condition, StepState, TaskRun, condition_of, find_result, own_end, state_of, succeeded,
 };
@@ -35,6 +37,8 @@ pub struct View {
     pub commit: Option<(Commit, String)>,
     /// The pushed image, known as soon as `build` has ended.
     pub digest: Option<ImageDigest>,
+    /// On how many replicas it serves, known as soon as `deploy` has ended.
+    pub replicas: Option<u32>,
     /// How it ended, where it has.
     pub end: Option<Outcome>,
 }
@@ -67,8 +71,9 @@ impl View {
 /// Reads what is known.
 pub fn view(snapshot: &RunSnapshot) -> View {
     let steps = Step::ALL.map(|step| step_view(snapshot.task(task_of(step)), step));
-    let mut view = View { steps, waiting: None, commit: commit(snapshot), digest: None, end: None };
+    let mut view = View { steps, waiting: None, commit: commit(snapshot), digest: None, replicas: None, end: None };
     view.digest = result(snapshot, Step::Build, DIGEST_RESULT).and_then(|text| ImageDigest::parse(&text));
+    view.replicas = result(snapshot, Step::Deploy, REPLICAS_RESULT).and_then(|text| text.parse().ok());
     view.end = verdict::of_run(snapshot);
     let works = |step: Step| view.step(step).has_begun && view.step(step).finished.is_none();
     let deploy_waits = snapshot.deploy.as_ref().is_none_or(is_waiting);

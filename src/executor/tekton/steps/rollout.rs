@@ -50,8 +50,18 @@ pub struct Rollout {
     pub limit: Duration,
     /// Where the image before is written, as a result of the task.
     pub previous_image_file: Option<PathBuf>,
+    /// Where the number of replicas that serve is written, as a result of the task.
+    pub replicas_file: Option<PathBuf>,
     /// Where the sentence about a failure is written, as a result of the task.
     pub message_file: Option<PathBuf>,
+}
+
+/// Why a state is not waited for any more.
+enum GivenUp {
+    /// It will not serve, or not in time.
+    Broken(String),
+    /// Somebody else has changed the workload since.
+    Superseded(String),
 }
 
 /// How the step ended.
@@ -107,10 +117,12 @@ impl Session<'_> {
         // The same patch twice is the same as once, so a lost answer does no harm.
         self.patiently(|| self.patch(&wanted, None)).await.map_err(|why| self.unchanged(&why))?;
         match self.wait(&wanted, rollout.limit, Some(self.stop)).await {
-            Ok(()) => Ok(End { code: SUCCEEDED, message: format!("{} serves", short(&wanted.image)) }),
-            Err(Next::Superseded(by)) => Err(End { code: SUPERSEDED, message: by }),
-            Err(Next::Broken(why) | Next::Wait(why)) => Err(self.put_back(&before, &wanted, &why).await),
-            Err(Next::Done) => Ok(End { code: SUCCEEDED, message: String::new() }),
+            Ok(replicas) => {
+                tell_result(rollout.replicas_file.as_deref(), &replicas.to_string());
+                Ok(End { code: SUCCEEDED, message: format!("{} serves", short(&wanted.image)) })
+            }
+            Err(GivenUp::Superseded(by)) => Err(End { code: SUPERSEDED, message: by }),
+            Err(GivenUp::Broken(why)) => Err(self.put_back(&before, &wanted, &why).await),
         }
     }
 
@@ -152,22 +164,23 @@ impl Session<'_> {
         self.workloads.patch(&self.rollout.workload, &params, &Patch::Strategic(to.patch(version))).await
     }
 
-    /// Waits until `wanted` serves; else tells the moment at which it was given up.
+    /// Waits until `wanted` serves and tells on how many replicas; else why it was given up.
     async fn wait(
         &self,
         wanted: &Target,
         limit: Duration,
         stop: Option<&CancellationToken>,
-    ) -> Result<(), Next> {
+    ) -> Result<i32, GivenUp> {
         let until = Instant::now() + limit;
         let mut told = String::new();
         loop {
             let text = match self.look(wanted).await {
-                Ok(Next::Done) => return Ok(()),
+                Ok(Next::Done(replicas)) => return Ok(replicas),
                 Ok(Next::Wait(text)) => text,
-                Ok(next) => return Err(next),
+                Ok(Next::Broken(why)) => return Err(GivenUp::Broken(why)),
+                Ok(Next::Superseded(by)) => return Err(GivenUp::Superseded(by)),
                 Err(Refusal { kind: RefusalKind::Missing, .. }) => {
-                    return Err(Next::Broken("the workload was deleted meanwhile".to_owned()));
+                    return Err(GivenUp::Broken("the workload was deleted meanwhile".to_owned()));
                 }
                 Err(refusal) => format!("the cluster does not tell: {}", refusal.text),
             };
@@ -176,10 +189,10 @@ impl Session<'_> {
                 told.clone_from(&text);
             }
             if Instant::now() >= until {
-                return Err(Next::Broken(format!("not complete after {} s: {text}", limit.as_secs())));
+                return Err(GivenUp::Broken(format!("not complete after {} s: {text}", limit.as_secs())));
             }
             if stop.is_some_and(CancellationToken::is_cancelled) {
-                return Err(Next::Broken(format!("the step was told to stop: {text}")));
+                return Err(GivenUp::Broken(format!("the step was told to stop: {text}")));
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK_INTERVAL) => {}
@@ -223,11 +236,11 @@ impl Session<'_> {
             }
         }
         match self.wait(before, limit, None).await {
-            Ok(()) => {
+            Ok(_) => {
                 End { code: ROLLED_BACK, message: format!("{why}; {} serves again", short(&before.image)) }
             }
-            Err(Next::Superseded(by)) => End { code: SUPERSEDED, message: by },
-            Err(_) => End {
+            Err(GivenUp::Superseded(by)) => End { code: SUPERSEDED, message: by },
+            Err(GivenUp::Broken(_)) => End {
                 code: ROLLOUT_FAILED,
                 message: format!("{why}; {} was put back and does not serve either", short(&before.image)),
             },

@@ -18,8 +18,8 @@ const MAX_RESTARTS: i32 = 3;
 pub(super) enum Next {
     /// It goes on; how far, for people.
     Wait(String),
-    /// Every replica is new and available.
-    Done,
+    /// Every replica is new and available; so many.
+    Done(i32),
     /// It will not come up, and why.
     Broken(String),
     /// Somebody else has changed the workload since.
@@ -44,7 +44,7 @@ pub(super) fn judge(workload: &apps::Deployment, pods: &[core::Pod], wanted: &Ta
     let (updated, total) = (count(status.updated_replicas), count(status.replicas));
     let available = count(status.available_replicas);
     if updated == desired && total == updated && available == updated {
-        return Next::Done;
+        return Next::Done(desired);
     }
     if let Some(trouble) = pods.iter().filter(|pod| is_new(pod, wanted)).find_map(trouble) {
         return Next::Broken(trouble);
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_rollout_is_done_only_when_all_replicas_are_new_and_available() {
-        assert_eq!(judge(&workload(|_| {}), &[], &wanted()), Next::Done);
+        assert_eq!(judge(&workload(|_| {}), &[], &wanted()), Next::Done(2));
         for (field, value) in
             [("observedGeneration", 1), ("updatedReplicas", 1), ("replicas", 3), ("availableReplicas", 1)]
         {

@@ -17,17 +17,22 @@ const CLASSES: [&str; 3] = ["f1", "f2", "f3"];
 
 /// Usual times of the three steps of a service.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::web::pages) struct Usual([Duration; 3]);
+pub struct Usual([Duration; 3]);
 
 impl Usual {
     /// The medians of these deployments, step by step; a step that none of them ran takes no time.
-    pub(in crate::web::pages) fn of(successes: &[[StepRecord; 3]]) -> Self {
+    pub fn of(successes: &[[StepRecord; 3]]) -> Self {
         let median = |step: usize| {
             let mut spans: Vec<_> = successes.iter().filter_map(|records| span(&records[step])).collect();
             spans.sort_unstable();
             spans.get(spans.len() / 2).copied().unwrap_or_default()
         };
         Self([0, 1, 2].map(median))
+    }
+
+    /// Of clone, build and deploy.
+    pub(super) fn steps(&self) -> [Duration; 3] {
+        self.0
     }
 
     fn total(&self) -> Duration {

@@ -1,8 +1,12 @@
 //! `/deploys/{id}`: the page and its three forms.
 
-pub(super) mod fuse;
+mod advice;
+pub mod around;
+pub mod fuse;
 mod live;
 mod log_section;
+mod outlook;
+mod receipt;
 pub(super) mod row;
 mod steps;
 pub(super) mod verdict;
@@ -23,8 +27,10 @@ use crate::web::deployment::{self, load, read_id};
 use crate::web::error::Error;
 use crate::web::extract::Form;
 use crate::web::front::RequestId;
+use crate::web::pages::deployments::around::Around;
 use crate::web::pages::deployments::view::{DeploymentPage, Known};
 use crate::web::pages::errors::ErrorPage;
+use crate::web::pages::follow::Moment;
 use crate::web::pages::log::kept::{self, Wanted};
 use crate::web::pages::{Frame, Page, Rendered, redirect};
 use crate::web::request::Query;
@@ -41,6 +47,10 @@ pub(in crate::web) async fn show(
     let query = Query::parse(request)?;
     let (all, times) = (query.flag("all")?, query.flag("times")?);
     let caller = auth::find(state.context(), request).await.ok().flatten();
+    let moment = Moment::of(request, &state, caller.as_ref());
+    if let Some(unchanged) = moment.unchanged(request) {
+        return Ok(unchanged);
+    }
     let frame = Frame::for_anyone(caller.as_ref(), &state, "/services");
     let found = match read_id(&id) {
         Ok(id) => load(&state, &id).await,
@@ -55,11 +65,12 @@ pub(in crate::web) async fn show(
         }
         Err(error) => return Err(error),
     };
-    let wanted = frame.operator.is_some().then_some(Wanted { all, times });
-    let mut response = page(&state, frame, found, wanted).await?.into_response();
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("private, no-cache"));
+    // Whoever follows has the log, and hears its end by itself.
+    let reads_log = frame.operator.is_some() && !moment.is_followed();
+    let wanted = reads_log.then_some(Wanted { all, times });
+    let mut response = moment.tag(page(&state, frame, found, wanted).await?);
+    let caching = if moment.is_followed() { "no-store" } else { "private, no-cache" };
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static(caching));
     Ok(response)
 }
 
@@ -71,6 +82,12 @@ async fn page(
     wanted: Option<Wanted>,
 ) -> Result<Rendered, Error> {
     let now = state.clock().now();
+    let around = if frame.operator.is_some() {
+        let deployment = found.deployment.clone();
+        state.read(move |reader, _| Around::read(reader, &deployment)).await?
+    } else {
+        Around::default()
+    };
     let render = move |found: &FoundDeployment, log, log_end| {
         let known = Known {
             deployment: &found.deployment,
@@ -78,7 +95,7 @@ async fn page(
             queue_position: found.queue_position.and_then(|place| u64::try_from(place).ok()),
             log,
             log_end,
-            may_roll_back: found.deployment.can_serve_again(found.deployment.executor),
+            around: &around,
             now,
         };
         Page(DeploymentPage::new(frame, known)).render()
@@ -114,13 +131,16 @@ pub(in crate::web) async fn redeploy(
     Ok(redirect(&Urls::page_path(&started.id)))
 }
 
-/// `POST /deploys/{id}/rollback`.
+/// `POST /deploys/{id}/rollback`: to what the form names, else to this one.
 #[handler]
 pub(in crate::web) async fn rollback(
     by: By,
     Path(id): Path<String>,
+    Form(form): Form,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let started = deployment::again(by, &id, &state, Again::Rollback).await?;
+    let freeze = form.get("freeze").is_some_and(|value| value == "true");
+    let to = form.get("to").filter(|to| !to.is_empty()).unwrap_or(&id);
+    let started = deployment::again(by, to, &state, Again::Rollback { freeze }).await?;
     Ok(redirect(&Urls::page_path(&started.id)))
 }

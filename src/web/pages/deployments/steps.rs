@@ -1,6 +1,9 @@
 //! The line of steps under a deployment's heading: how far each is and how long it took.
 
+use std::time::Duration;
+
 use crate::domain::{Deployment, Reason, Status, Step, StepRecord, StepStatus, Timestamp};
+use crate::web::pages::deployments::around::Around;
 use crate::web::pages::format;
 use crate::web::pages::log::view::Log;
 
@@ -15,21 +18,40 @@ pub(super) struct StepView {
     pub(super) text: String,
     /// Milliseconds so far, which the script counts on from.
     pub(super) running_ms: Option<u128>,
+    /// What this step usually takes, where it is known and the step has not ended.
+    pub(super) usual: Option<UsualTime>,
     pub(super) has_log: bool,
+}
+
+/// How long a step usually takes.
+#[derive(Debug)]
+pub(super) struct UsualTime {
+    pub(super) text: String,
+    pub(super) ms: u128,
+    /// How much of it has gone by, in percent.
+    pub(super) percent: u128,
 }
 
 /// The queue and the three steps. `log` is what may be shown of the output, which the steps then link to.
 pub(super) fn views(
     deployment: &Deployment,
     records: &[StepRecord; 3],
+    around: Option<&Around>,
     log: Option<&Log>,
     now: Timestamp,
 ) -> Vec<StepView> {
+    let usual = around.map(|around| around.usual.steps()).unwrap_or_default();
     let stopped = deployment.reason.is_some_and(Reason::is_intended);
     let mut views = vec![queued(deployment, stopped, now)];
-    views.extend(records.iter().map(|record| {
-        let has_log = log.is_some_and(|log| log.of(record.step).is_some());
-        view(record, deployment.status.is_final(), stopped, has_log, now)
+    views.extend(records.iter().zip(usual).map(|(record, usual)| {
+        // A page that follows has the log already, where the step wrote something.
+        let has_log = match log {
+            Some(log) => log.of(record.step).is_some(),
+            None => around.is_some() && record.started_at.is_some(),
+        };
+        let mut view = view(record, deployment.status.is_final(), stopped, has_log, now);
+        view.usual = (!usual.is_zero()).then(|| usual_time(&view, usual)).filter(|_| view.is_open());
+        view
     }));
     views
 }
@@ -50,7 +72,23 @@ fn queued(deployment: &Deployment, stopped: bool, now: Timestamp) -> StepView {
         icon,
         text: format::duration(format::whole_seconds(waited)),
         running_ms: until.is_none().then_some(waited.as_millis()),
+        usual: None,
         has_log: false,
+    }
+}
+
+fn usual_time(view: &StepView, usual: Duration) -> UsualTime {
+    let took = view.running_ms.unwrap_or_default();
+    UsualTime {
+        text: format::duration(usual),
+        ms: usual.as_millis(),
+        percent: (took * 100 / usual.as_millis().max(1)).min(100),
+    }
+}
+
+impl StepView {
+    fn is_open(&self) -> bool {
+        matches!(self.class, "is-now" | "is-todo")
     }
 }
 
@@ -86,6 +124,7 @@ pub(super) fn view(
         icon,
         text,
         running_ms: span.filter(|_| runs).map(|span| span.as_millis()),
+        usual: None,
         has_log,
     }
 }

@@ -5,7 +5,11 @@ use askama::Template;
 use crate::actions::trigger::PARAMETERS;
 use crate::domain::{Deployment, DeploymentId, Reason, Status, StepRecord, Timestamp, Trigger, Urls};
 use crate::web::pages::Frame;
+use crate::web::pages::deployments::advice::{self, Advice, Leads};
+use crate::web::pages::deployments::around::Around;
 use crate::web::pages::deployments::log_section::LogSection;
+use crate::web::pages::deployments::outlook::{Left, Outlook, Served};
+use crate::web::pages::deployments::receipt::{Receipt, RollBack};
 use crate::web::pages::deployments::steps::{self as steps, StepView};
 use crate::web::pages::deployments::verdict::{self, First, Lede};
 use crate::web::pages::format::{self, Moment};
@@ -28,8 +32,8 @@ pub struct Known<'a> {
     pub log: Option<Log>,
     /// Bytes of the log as produced, which is where the live end begins.
     pub log_end: u64,
-    /// Whether what it deployed is still there to be put back.
-    pub may_roll_back: bool,
+    /// What stands around it; not looked at where nobody is signed in.
+    pub around: &'a Around,
     /// This moment.
     pub now: Timestamp,
 }
@@ -46,20 +50,37 @@ pub struct DeploymentPage {
     status: Status,
     shape: &'static str,
     reason: Option<&'static str>,
+    favicon: &'static str,
     lede: Lede,
     detail: Option<String>,
     commit: Option<String>,
+    commit_page: Option<String>,
     branch: String,
     origin: Option<Origin>,
     time: Moment,
     time_word: &'static str,
     took: Option<String>,
     steps: Vec<StepView>,
+    outlook: Option<Outlook>,
     ignored: Vec<(String, Option<&'static str>)>,
     tail: Option<Tail>,
+    advice: Vec<Advice>,
+    /// A success before what failed, to which one may go back.
+    back_to: Option<Served>,
+    /// A success after what failed.
+    later: Option<Later>,
+    receipt: Option<Receipt>,
+    roll_back: Option<RollBack>,
     log: Option<LogSection>,
     facts: Vec<Fact>,
     actions: Actions,
+}
+
+/// A success that came after a failure.
+#[derive(Debug)]
+struct Later {
+    served: Served,
+    at: Moment,
 }
 
 /// What brought the deployment about.
@@ -68,6 +89,8 @@ struct Origin {
     icon: &'static str,
     text: String,
     deployment: Option<DeploymentId>,
+    /// Whether it is a hook that its page still shows.
+    is_hook: bool,
 }
 
 /// The end of what the failing step wrote.
@@ -91,7 +114,8 @@ struct Actions {
     cancel: bool,
     is_stopping: bool,
     redeploy: Option<&'static str>,
-    rollback: bool,
+    /// Where what serves can be opened.
+    open: Option<String>,
 }
 
 impl DeploymentPage {
@@ -99,29 +123,41 @@ impl DeploymentPage {
     pub fn new(frame: Frame, known: Known<'_>) -> Self {
         let (deployment, now) = (known.deployment, known.now);
         let may_see = frame.operator.is_some();
+        let around = may_see.then_some(known.around);
+        let serves = around.is_some_and(|around| around.serves(deployment) && around.unsettled.is_none());
+        let succeeded = around.filter(|_| deployment.status == Status::Succeeded);
+        let failed = around.filter(|_| deployment.status == Status::Failed);
         let log = known.log.filter(|_| may_see);
         let (time, time_word) = time(deployment, now);
         Self {
-            title: verdict::title(deployment),
+            title: verdict::title(deployment, serves),
+            favicon: verdict::favicon(deployment.status),
             heading: if may_see { heading(deployment) } else { verdict::target(deployment) },
             id: deployment.id.clone(),
             service: deployment.service.clone(),
             status: deployment.status,
             shape: verdict::shape(deployment),
             reason: deployment.reason.map(Reason::as_str),
-            lede: verdict::lede(deployment, known.steps, known.queue_position),
+            lede: verdict::lede(deployment, known.steps, known.queue_position, around, now),
             detail: deployment.detail.clone().filter(|_| may_see),
             commit: deployment.commit.as_ref().map(|commit| commit.short().to_owned()),
+            commit_page: around.and_then(|around| commit_page(deployment, around)),
             branch: deployment.branch.to_string(),
             origin: may_see.then(|| origin(deployment)),
             time,
             time_word,
             took: took(deployment),
-            steps: steps::views(deployment, known.steps, log.as_ref(), now),
+            steps: steps::views(deployment, known.steps, around, log.as_ref(), now),
+            outlook: around.and_then(|around| Outlook::of(deployment, known.steps, around, now)),
             ignored: ignored(deployment, may_see),
             tail: log.as_ref().and_then(|log| tail(deployment, known.steps, log)),
+            advice: failed.map(|_| advice::of(deployment)).unwrap_or_default(),
+            back_to: failed.and_then(|around| around.before.as_ref()).map(Served::of),
+            later: failed.and_then(|around| later(around.after.as_ref()?, now)),
+            receipt: succeeded.map(|around| Receipt::of(deployment, around)),
+            roll_back: succeeded.and_then(|around| RollBack::of(deployment, around, now)),
             facts: if may_see { facts(deployment) } else { Vec::new() },
-            actions: if may_see { actions(deployment, known.may_roll_back) } else { Actions::default() },
+            actions: around.map(|around| actions(deployment, around)).unwrap_or_default(),
             log: log.map(|log| LogSection::new(deployment, known.steps, log, known.log_end, now)),
             frame,
         }
@@ -137,6 +173,11 @@ impl DeploymentPage {
 
     fn word(&self) -> &'static str {
         verdict::word(self.status)
+    }
+
+    /// Whether it failed by itself, so that somebody has to act.
+    fn is_failure(&self) -> bool {
+        self.shape == "st-failed"
     }
 
     fn path(&self, action: &str) -> String {
@@ -159,6 +200,14 @@ fn time(deployment: &Deployment, now: Timestamp) -> (Moment, &'static str) {
     (Moment::new(at, now), word)
 }
 
+fn commit_page(deployment: &Deployment, around: &Around) -> Option<String> {
+    around.repository.as_ref()?.commit_page(deployment.commit.as_ref()?)
+}
+
+fn later(after: &Deployment, now: Timestamp) -> Option<Later> {
+    Some(Later { served: Served::of(after), at: Moment::new(after.finished_at?, now) })
+}
+
 fn took(deployment: &Deployment) -> Option<String> {
     let span = deployment.finished_at?.since(deployment.started_at?);
     Some(format::duration(format::whole_seconds(span)))
@@ -173,7 +222,8 @@ fn origin(deployment: &Deployment) -> Origin {
         Trigger::Redeploy(id) => ("rotate", "once more".to_owned(), Some(id.clone())),
         Trigger::Rollback(id) => ("back", "back to".to_owned(), Some(id.clone())),
     };
-    Origin { icon, text, deployment: other }
+    let is_hook = deployment.trigger.hook().is_some() && deployment.hook.is_some();
+    Origin { icon, text, deployment: other, is_hook }
 }
 
 /// The parameters that meant nothing, each with the known one that its caller may have had in mind.
@@ -206,16 +256,19 @@ fn tail(deployment: &Deployment, records: &[StepRecord; 3], log: &Log) -> Option
 fn facts(deployment: &Deployment) -> Vec<Fact> {
     let fact = |name, value: String, is_code| Fact { name, value, is_code };
     let mut facts = vec![
-        fact("Deployment", deployment.id.to_string(), true),
         fact("Run", deployment.id.run_name().to_string(), true),
         fact("Executor", deployment.executor.as_str().to_owned(), true),
-        fact("Caller", deployment.who.as_caller(), false),
         fact("Build cache", if deployment.clear_cache { "cleared" } else { "kept" }.to_owned(), false),
     ];
     facts.extend(deployment.note.as_ref().map(|note| fact("Note", note.to_string(), false)));
-    if let Some(commit) = &deployment.commit {
-        let name = if deployment.commit_requested { "Commit, as asked for" } else { "Commit" };
-        facts.push(fact(name, commit.as_str().to_owned(), true));
+    // A receipt tells these in its own way.
+    if deployment.status != Status::Succeeded {
+        facts.insert(0, fact("Deployment", deployment.id.to_string(), true));
+        facts.insert(3, fact("Caller", deployment.who.as_caller(), false));
+        facts.extend(deployment.commit.as_ref().map(|commit| {
+            let name = if deployment.commit_requested { "Commit, as asked for" } else { "Commit" };
+            fact(name, commit.as_str().to_owned(), true)
+        }));
     }
     if let (Some(started), Some(stop)) = (deployment.started_at, deployment.stop_at) {
         facts.push(fact("Time limit", format::limit(stop.since(started)), false));
@@ -223,11 +276,12 @@ fn facts(deployment: &Deployment) -> Vec<Fact> {
     facts
 }
 
-fn actions(deployment: &Deployment, may_roll_back: bool) -> Actions {
+fn actions(deployment: &Deployment, around: &Around) -> Actions {
     let is_stopping = deployment.cancel_reason.is_some();
     match deployment.status {
         Status::Succeeded => {
-            Actions { redeploy: Some("Redeploy"), rollback: may_roll_back, ..Actions::default() }
+            let open = around.url.clone().filter(|_| around.serves(deployment));
+            Actions { redeploy: Some("Redeploy"), open, ..Actions::default() }
         }
         Status::Failed if deployment.commit.is_some() => {
             Actions { redeploy: Some("Deploy this commit again"), ..Actions::default() }

@@ -43,7 +43,7 @@ impl Known {
         let running = recent.first().filter(|newest| newest.status.is_running()).cloned();
         Ok(Self {
             last: if running.is_some() { running } else { list(&[], 1)?.pop() },
-            serving: list(&[Status::Succeeded], 1)?.pop(),
+            serving: deployments::newest_successes(reader, &service.id, 1)?.pop(),
             recent,
             service,
         })

@@ -40,7 +40,7 @@ pub(in crate::web) async fn index(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     by.require(Scope::Read, None)?;
-    let moment = Moment::of(&state, &by.caller);
+    let moment = Moment::of(request, &state, Some(&by.caller));
     if let Some(unchanged) = moment.unchanged(request) {
         return Ok(unchanged);
     }
@@ -65,7 +65,7 @@ pub(in crate::web) async fn show(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let wanted = Wanted::parse(request.uri().query().unwrap_or_default());
-    let moment = Moment::of(&state, &by.caller);
+    let moment = Moment::of(request, &state, Some(&by.caller));
     if let Some(unchanged) = moment.unchanged(request) {
         return Ok(unchanged);
     }

@@ -7,8 +7,7 @@ use crate::actions::{self, deployments::complete};
 use crate::db::deployments::{self, Filter};
 use crate::db::{Reader, checks, steps};
 use crate::domain::{
-    Checks, Deployment, DeploymentId, ExecutorKind, Service, Status, StepRecord, Timestamp, Transport,
-    Verdict,
+    Checks, Deployment, DeploymentId, ExecutorKind, Service, Status, StepRecord, Timestamp, Verdict,
 };
 use crate::web::pages::Frame;
 use crate::web::pages::deployments::fuse::Usual;
@@ -94,8 +93,7 @@ impl Known {
     /// Those of the database.
     pub fn read(reader: &Reader<'_>, service: Service, wanted: &Wanted) -> actions::Result<Self> {
         let list = |filter: Filter| deployments::list_for_service(reader, &service.id, &filter);
-        let successes =
-            list(Filter { statuses: vec![Status::Succeeded], limit: SUCCESSES, ..Filter::default() })?;
+        let successes = deployments::newest_successes(reader, &service.id, SUCCESSES)?;
         let listed = list(Filter {
             statuses: SEGMENTS[wanted.segment].2.to_vec(),
             text: Some(wanted.text.clone()).filter(|text| !text.is_empty()),
@@ -202,7 +200,7 @@ impl ServicePage {
             problem: None,
             serving: serving.and_then(|serving| Serving::new(serving, now)),
             source: short_repository(&service.repository),
-            source_link: link(&service),
+            source_link: service.repository.web_page(),
             branch: service.default_branch.to_string(),
             target: workload.filter(|_| service.executor == ExecutorKind::Tekton),
             url: service.url,
@@ -224,12 +222,6 @@ impl ServicePage {
         let word = if self.is_first { "Newest" } else { "Older" };
         format!("{word} {}", self.rows.len())
     }
-}
-
-/// Where the repository can be looked at.
-fn link(service: &Service) -> Option<String> {
-    let is_web = matches!(service.repository.transport(), Transport::Https | Transport::Http);
-    is_web.then(|| service.repository.as_str().trim_end_matches(".git").to_owned())
 }
 
 impl Serving {

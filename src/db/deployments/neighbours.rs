@@ -1,0 +1,100 @@
+//! Where a deployment stands among those of its service.
+
+use rusqlite::{OptionalExtension, named_params};
+
+use crate::db::deployments::{SELECT, from_row};
+use crate::db::{Error, Reader};
+use crate::domain::{Deployment, ServiceId, Status};
+
+/// The newest deployments of a service that succeeded, newest first. The first of them serves.
+pub fn newest_successes(
+    reader: &Reader<'_>,
+    service: &ServiceId,
+    limit: u32,
+) -> Result<Vec<Deployment>, Error> {
+    let sql = format!(
+        "{SELECT}
+          WHERE d.service_id = :service_id
+            AND d.status = 'succeeded'
+          ORDER BY d.sequence DESC
+          LIMIT :limit"
+    );
+    let mut statement = reader.conn().prepare_cached(&sql)?;
+    let params = named_params! { ":service_id": service.as_str(), ":limit": limit };
+    let rows = statement.query_map(params, from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The success of the same service just before a deployment, and the one just after it.
+pub fn successes_around(
+    reader: &Reader<'_>,
+    deployment: &Deployment,
+) -> Result<[Option<Deployment>; 2], Error> {
+    let find = |side: &str, order: &str| {
+        let sql = format!(
+            "{SELECT}
+              WHERE d.service_id = :service_id
+                AND d.status = 'succeeded'
+                AND d.sequence {side} :sequence
+              ORDER BY d.sequence {order}
+              LIMIT 1"
+        );
+        let params = named_params! {
+            ":service_id": deployment.service_id.as_str(),
+            ":sequence": deployment.sequence,
+        };
+        Ok::<_, Error>(reader.conn().prepare_cached(&sql)?.query_row(params, from_row).optional()?)
+    };
+    Ok([find("<", "DESC")?, find(">", "ASC")?])
+}
+
+/// How many queued deployments of the same service come after this one.
+pub fn count_behind(reader: &Reader<'_>, deployment: &Deployment) -> Result<i64, Error> {
+    const SQL: &str = "
+        SELECT count(*)
+          FROM deployments
+         WHERE service_id = :service_id
+           AND status = 'queued'
+           AND sequence > :sequence";
+    let params =
+        named_params! { ":service_id": deployment.service_id.as_str(), ":sequence": deployment.sequence };
+    Ok(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
+}
+
+/// 1-based place among the queued deployments of its service; none when it is not queued.
+pub fn queue_position(reader: &Reader<'_>, deployment: &Deployment) -> Result<Option<i64>, Error> {
+    const SQL: &str = "
+        SELECT count(*)
+          FROM deployments
+         WHERE service_id = :service_id
+           AND status = 'queued'
+           AND sequence <= :sequence";
+    if deployment.status != Status::Queued {
+        return Ok(None);
+    }
+    let params =
+        named_params! { ":service_id": deployment.service_id.as_str(), ":sequence": deployment.sequence };
+    Ok(Some(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?))
+}
+
+/// The newest deployment after a success that began to deploy and failed, and of which nobody can say that it left alone
+/// what served: it was not rolled back, and it was not a cluster's deploy step that failed before it changed anything.
+pub fn unsettled_after(reader: &Reader<'_>, success: &Deployment) -> Result<Option<Deployment>, Error> {
+    let sql = format!(
+        "{SELECT}
+           JOIN steps AS deploy ON deploy.deployment_id = d.id AND deploy.name = 'deploy'
+          WHERE d.service_id = :service_id
+            AND d.sequence > :sequence
+            AND d.status = 'failed'
+            AND deploy.started_at_ms IS NOT NULL
+            AND d.reason <> 'rolled_back'
+            AND NOT (d.reason = 'deploy_failed' AND d.executor = 'tekton')
+          ORDER BY d.sequence DESC
+          LIMIT 1"
+    );
+    let params = named_params! {
+        ":service_id": success.service_id.as_str(),
+        ":sequence": success.sequence,
+    };
+    Ok(reader.conn().prepare_cached(&sql)?.query_row(params, from_row).optional()?)
+}

@@ -1,0 +1,83 @@
+//! What stands around a deployment: its service, what serves, what waits behind it, what came before and after.
+
+use crate::actions;
+use crate::db::{Reader, deployments, services, steps};
+use crate::domain::{Deployment, DeploymentId, ExecutorKind, Repository, Status, Workload};
+use crate::web::pages::deployments::fuse::Usual;
+
+/// Successes whose times are taken for usual, and among which one rolls back.
+pub(in crate::web::pages) const SUCCESSES: u32 = 10;
+
+/// What stands around a deployment. Its own place in the queue and its steps are not among it.
+#[derive(Debug, Default)]
+pub struct Around {
+    /// Where its service's source comes from.
+    pub repository: Option<Repository>,
+    /// Where its service can be opened.
+    pub url: Option<String>,
+    /// What its service deploys to, in a cluster.
+    pub workload: Option<Workload>,
+    /// Whether its service is frozen.
+    pub is_frozen: bool,
+    /// Usual times of its service's steps.
+    pub usual: Usual,
+    /// How many successes these are taken from.
+    pub sample: usize,
+    /// The newest success of its service, which serves.
+    pub serving: Option<Deployment>,
+    /// What failed after it since, and may have changed what serves.
+    pub unsettled: Option<DeploymentId>,
+    /// The success before this deployment.
+    pub before: Option<Deployment>,
+    /// The success after it.
+    pub after: Option<Deployment>,
+    /// How many wait behind it.
+    pub behind: i64,
+    /// What could serve again, newest first; this deployment is not among it.
+    pub targets: Vec<Deployment>,
+    /// Whether this deployment could serve again.
+    pub can_serve_again: bool,
+}
+
+impl Around {
+    /// Reads what stands around a deployment.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn read(reader: &Reader<'_>, deployment: &Deployment) -> actions::Result<Self> {
+        let service = services::find(reader, &deployment.service_id)?;
+        let successes = deployments::newest_successes(reader, &deployment.service_id, SUCCESSES)?;
+        let records = successes.iter().map(|one| steps::list(reader, one)).collect::<Result<Vec<_>, _>>()?;
+        let [before, after] = deployments::successes_around(reader, deployment)?;
+        let serving = successes.first().cloned();
+        let unsettled = match &serving {
+            Some(serving) if deployment.status == Status::Succeeded => {
+                deployments::unsettled_after(reader, serving)?
+            }
+            _ => None,
+        };
+        let executor = service.as_ref().map(|service| service.executor);
+        let can_serve = |one: &Deployment| executor.is_some_and(|executor| one.can_serve_again(executor));
+        let workload = service.as_ref().and_then(|service| Some(service.tekton.as_ref()?.workload.clone()));
+        Ok(Self {
+            workload: workload.filter(|_| executor == Some(ExecutorKind::Tekton)),
+            is_frozen: service.as_ref().is_some_and(|service| service.frozen.is_some()),
+            url: service.as_ref().and_then(|service| service.url.clone()),
+            repository: service.map(|service| service.repository),
+            usual: Usual::of(&records),
+            sample: records.len(),
+            unsettled: unsettled.map(|one| one.id),
+            behind: deployments::count_behind(reader, deployment)?,
+            can_serve_again: can_serve(deployment),
+            targets: successes.into_iter().filter(|one| one.id != deployment.id && can_serve(one)).collect(),
+            serving,
+            before,
+            after,
+        })
+    }
+
+    /// Whether this deployment is what serves.
+    pub(super) fn serves(&self, deployment: &Deployment) -> bool {
+        self.serving.as_ref().is_some_and(|serving| serving.id == deployment.id)
+    }
+}

@@ -1,0 +1,104 @@
+//! What a success put into service, where it came from, and how one goes back.
+
+use crate::domain::{Deployment, DeploymentId, Timestamp};
+use crate::web::pages::deployments::around::Around;
+use crate::web::pages::deployments::outlook::Served;
+use crate::web::pages::format::{self, Moment};
+
+/// What went into service.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    pub(super) is_serving: bool,
+    pub(super) commit: Option<String>,
+    /// Repository and tag.
+    pub(super) image: Option<String>,
+    /// Of what deployed an image of another: that one.
+    pub(super) built_by: Option<DeploymentId>,
+    pub(super) digest: Option<String>,
+    pub(super) workload: Option<String>,
+    pub(super) caller: String,
+    pub(super) before: Option<Before>,
+}
+
+/// What served before, and for how long.
+#[derive(Debug)]
+pub(super) struct Before {
+    pub(super) served: Served,
+    pub(super) span: Option<String>,
+}
+
+/// The question before something is put back.
+#[derive(Debug)]
+pub(super) struct RollBack {
+    /// What can be chosen; the page's own deployment where that is what goes back.
+    pub(super) targets: Vec<RollBackTarget>,
+    /// What would be replaced.
+    pub(super) serving: Option<Served>,
+    pub(super) is_frozen: bool,
+    /// Whether nothing is built for it.
+    pub(super) is_kept: bool,
+}
+
+/// One that may serve again.
+#[derive(Debug)]
+pub(super) struct RollBackTarget {
+    pub(super) id: DeploymentId,
+    pub(super) label: String,
+}
+
+impl Receipt {
+    /// Of a success.
+    pub(super) fn of(deployment: &Deployment, around: &Around) -> Self {
+        let image = deployment.image.as_ref();
+        let workload = around.workload.as_ref().map(ToString::to_string);
+        let before = around.before.as_ref().map(|before| Before {
+            served: Served::of(before),
+            span: served_for(before, deployment).map(format::length),
+        });
+        Self {
+            is_serving: around.serves(deployment),
+            commit: deployment.commit.as_ref().map(ToString::to_string),
+            image: image.map(|image| format!("{}:{}", image.repository.as_str(), image.built_by.run_name())),
+            built_by: image.map(|image| image.built_by.clone()).filter(|by| *by != deployment.id),
+            digest: image.map(|image| image.digest.to_string()),
+            workload: workload.filter(|_| image.is_some()),
+            caller: deployment.who.as_caller(),
+            before,
+        }
+    }
+}
+
+/// How long one success served until the next one did.
+pub(super) fn served_for(one: &Deployment, next: &Deployment) -> Option<std::time::Duration> {
+    Some(next.finished_at?.since(one.finished_at?))
+}
+
+impl RollBack {
+    /// On the page of what serves one chooses among those before; on that of an earlier success it is that one. None where
+    /// nothing can go back.
+    pub(super) fn of(deployment: &Deployment, around: &Around, now: Timestamp) -> Option<Self> {
+        let target = |one: &Deployment| RollBackTarget { id: one.id.clone(), label: label(one, now) };
+        let targets: Vec<_> = if around.serves(deployment) {
+            around.targets.iter().map(target).collect()
+        } else if around.can_serve_again {
+            vec![target(deployment)]
+        } else {
+            Vec::new()
+        };
+        (!targets.is_empty()).then(|| Self {
+            targets,
+            serving: around.serving.as_ref().map(Served::of),
+            is_frozen: around.is_frozen,
+            is_kept: around.workload.is_some(),
+        })
+    }
+}
+
+/// `51b20ce, 23 Nov, 03:02:11 UTC, Price import`.
+fn label(deployment: &Deployment, now: Timestamp) -> String {
+    let at = deployment.finished_at.unwrap_or(deployment.created_at);
+    let subject = deployment.commit_subject.as_deref().map(str::trim).filter(|subject| !subject.is_empty());
+    let subject: Option<String> = subject.map(|subject| subject.chars().take(40).collect());
+    let subject = subject.map(|subject| format!(", {subject}")).unwrap_or_default();
+    format!("{}, {}{subject}", Served::of(deployment).commit, Moment::new(at, now).text)
+}
