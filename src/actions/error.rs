@@ -97,10 +97,12 @@ impl Error {
         self.code.class()
     }
 
-    /// The field at fault and what would be right, where a field is at fault.
-    pub fn as_invalid(&self) -> Option<Invalid> {
-        let field = self.field.as_ref()?;
-        Some(Invalid::new(field, &self.detail))
+    /// The fields at fault and what would be right; none where no field is at fault.
+    pub fn invalids(&self) -> Vec<Invalid> {
+        if !self.faults.is_empty() {
+            return self.faults.clone();
+        }
+        self.field.iter().map(|field| Invalid::new(field, &self.detail)).collect()
     }
 }
 

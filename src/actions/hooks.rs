@@ -5,8 +5,8 @@ use crate::db::audit::Record;
 use crate::db::hooks::{self, Usage};
 use crate::db::{Reader, Tx};
 use crate::domain::{
-    Act, AddressRange, BranchPattern, Code, Hook, HookId, HookName, HookRules, HookToken, Invalid, Scope,
-    Service, Span, Subject, Timestamp, Who,
+    Act, AddressRange, BranchPattern, Code, Faults, Hook, HookId, HookName, HookRules, HookToken, Invalid,
+    Scope, Service, Span, Subject, Timestamp, Who,
 };
 use crate::wire;
 use crate::wire::hook::{HookBody, HookJson, HookUse, LastUse};
@@ -191,12 +191,16 @@ fn new_hook(
     service: &Service,
     created_by: &Who,
     now: Timestamp,
-) -> std::result::Result<Hook, Invalid> {
-    let name = body.name.clone().ok_or_else(|| Invalid::new("name", "is missing"))?;
+) -> std::result::Result<Hook, Vec<Invalid>> {
+    let mut faults = Faults::default();
+    if body.name.is_none() {
+        faults.add("name", "is missing");
+    }
     let hook = Hook {
         id: HookId::generate(),
         service_id: service.id.clone(),
-        name: HookName::parse(&name)?,
+        // Its own is read with the rest.
+        name: HookName::parse("hook").map_err(|invalid| vec![invalid])?,
         rules: HookRules::default(),
         generation: 1,
         previous_until: None,
@@ -205,32 +209,36 @@ fn new_hook(
         created_by: created_by.clone(),
         revoked_at: None,
     };
-    change(body, hook, now)
+    let hook = faults.take_all(change(body, hook.clone(), now)).unwrap_or(hook);
+    faults.finish(hook)
 }
 
 /// Changes what the body names in a hook.
-fn change(body: HookBody, mut hook: Hook, now: Timestamp) -> std::result::Result<Hook, Invalid> {
-    if let Some(name) = body.name {
-        hook.name = HookName::parse(&name)?;
+fn change(body: HookBody, mut hook: Hook, now: Timestamp) -> std::result::Result<Hook, Vec<Invalid>> {
+    let mut faults = Faults::default();
+    if let Some(name) = body.name.and_then(|name| faults.take(HookName::parse(&name))) {
+        hook.name = name;
     }
     if let Some(patterns) = body.branches {
         let patterns = patterns.iter().map(|text| BranchPattern::parse(text));
-        hook.rules.branches = patterns.collect::<std::result::Result<_, _>>()?;
+        hook.rules.branches = faults.take_each(patterns).unwrap_or_default();
     }
     if let Some(ranges) = body.addresses {
         let ranges = ranges.iter().map(|text| text.parse::<AddressRange>());
-        hook.rules.addresses = ranges.collect::<std::result::Result<_, _>>()?;
+        hook.rules.addresses = faults.take_each(ranges).unwrap_or_default();
     }
     let time =
         |text: String| Timestamp::parse(&text).map_err(|error| Invalid::new("expiresAt", error.detail));
-    hook.rules.expires_at = body.expires_at.try_map(time)?.apply(hook.rules.expires_at);
+    let expires_at = faults.take(body.expires_at.try_map(time)).unwrap_or_default();
+    hook.rules.expires_at = expires_at.apply(hook.rules.expires_at);
     if let Some(text) = body.expires_in {
-        let span: Span = text.parse().map_err(|error: Invalid| Invalid::new("expiresIn", error.detail))?;
-        hook.rules.expires_at = Some(now.plus(span.duration()));
+        let span = text.parse().map_err(|error: Invalid| Invalid::new("expiresIn", error.detail));
+        hook.rules.expires_at = faults.take(span).map(|span: Span| now.plus(span.duration()));
     }
     let reason =
         |reason: String| check_reason("paused", &reason, "must be null or a reason").map(|()| reason);
-    hook.rules.paused = body.paused.try_map(reason)?.apply(hook.rules.paused);
-    hook.rules.check()?;
-    Ok(hook)
+    let paused = faults.take(body.paused.try_map(reason)).unwrap_or_default();
+    hook.rules.paused = paused.apply(hook.rules.paused);
+    hook.rules.check(&mut faults);
+    faults.finish(hook)
 }

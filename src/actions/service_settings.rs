@@ -1,14 +1,16 @@
 //! The settings of a service out of its shape.
 
+mod in_cluster;
+
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    Branch, CacheRepository, CloneSettings, EnvName, ExecutorKind, ExecutorSet, ImageRepository, Invalid,
-    LocalSettings, QueuePolicy, Repository, SecretKey, Service, ServiceId, ServiceName, Span, StepResources,
-    TektonSettings, Timestamp, Workload,
+    Branch, CloneSettings, EnvName, ExecutorKind, ExecutorSet, Faults, Invalid, LocalSettings, QueuePolicy,
+    Repository, Service, ServiceId, ServiceName, Span, Timestamp,
 };
-use crate::wire::Change;
-use crate::wire::service::{CloneFields, HIDDEN, LocalFields, Pairs, ServiceBody, TektonFields};
+use crate::wire::service::{CloneFields, HIDDEN, LocalFields, Pairs, ServiceBody};
+
+use in_cluster::{change_tekton, check_kept};
 
 /// A run's timeout where nothing is said.
 pub const DEFAULT_TIMEOUT: Span = Span::from_hours(1);
@@ -20,31 +22,31 @@ const NO_HOST_BUILDS: &str = "local builds on the server's own host, which this 
 /// What is said of settings of a cluster on a server that has none.
 const NO_CLUSTER: &str =
     "needs a cluster, and this server has none: start it with --kube-context or inside the cluster";
-/// What is said of them for a service that runs elsewhere.
-const OTHER_EXECUTOR: &str = "is for executor tekton, and this service's executor is local";
 
 /// Makes a new service out of its shape.
 ///
 /// # Errors
-/// Names the field that is missing or wrong.
+/// Names every field that is missing or wrong.
 pub(super) fn create_from(
     body: ServiceBody,
     available: ExecutorSet,
     now: Timestamp,
-) -> Result<Service, Invalid> {
-    let need =
-        |field: &str, value: &Option<String>| value.clone().ok_or_else(|| Invalid::new(field, "is missing"));
-    if body.name.as_deref() == Some(RESERVED) {
-        let detail = "\"new\" is the address of the form for new services; take another name";
-        return Err(Invalid::new("name", detail));
-    }
+) -> Result<Service, Vec<Invalid>> {
+    let mut faults = Faults::default();
+    let name = faults.take(new_name(body.name.as_deref()));
+    let repository = body.repository.as_deref().ok_or_else(|| Invalid::new("repository", "is missing"));
+    let repository = faults.take(repository.and_then(Repository::parse));
     let default = available.iter().next().unwrap_or(ExecutorKind::Local);
+    let is_known = repository.is_some();
     let service = Service {
         id: ServiceId::generate(),
-        name: ServiceName::parse(&need("name", &body.name)?)?,
-        repository: Repository::parse(&need("repository", &body.repository)?)?,
-        default_branch: branch(body.default_branch.as_deref().unwrap_or("main"))?,
-        executor: executor(body.executor.as_deref().unwrap_or(default.as_str()), available)?,
+        // Of what has no name or source, the rest is looked at all the same, and nothing is made.
+        name: name.map_or_else(|| ServiceName::parse("nameless"), Ok).map_err(|invalid| vec![invalid])?,
+        repository: repository
+            .map_or_else(|| Repository::parse("https://git.example.com/none"), Ok)
+            .map_err(|invalid| vec![invalid])?,
+        default_branch: branch("main").map_err(|invalid| vec![invalid])?,
+        executor: default,
         queue_policy: QueuePolicy::Coalesce,
         timeout: DEFAULT_TIMEOUT,
         url: None,
@@ -54,61 +56,123 @@ pub(super) fn create_from(
         frozen: None,
         created_at: now,
     };
-    let service = change(body, service, available)?;
-    check_deploys(&service)?;
-    Ok(service)
+    let executor = Some(body.executor.unwrap_or_else(|| default.as_str().to_owned()));
+    let body = ServiceBody { name: None, repository: None, executor, ..body };
+    let mut change =
+        Changing { service, available, faults, sets_deploy: true, is_known, knows_executor: true };
+    change.take(body);
+    change.finish()
+}
+
+/// The name of a new service.
+fn new_name(name: Option<&str>) -> Result<ServiceName, Invalid> {
+    match name {
+        None => Err(Invalid::new("name", "is missing")),
+        Some(RESERVED) => Err(Invalid::new(
+            "name",
+            "\"new\" is the address of the form for new services; take another name",
+        )),
+        Some(name) => ServiceName::parse(name),
+    }
 }
 
 /// Changes what the shape names in a service.
 ///
 /// # Errors
-/// Names the field that is wrong.
+/// Names every field that is wrong.
 pub(super) fn change(
     body: ServiceBody,
-    mut service: Service,
+    service: Service,
     available: ExecutorSet,
-) -> Result<Service, Invalid> {
+) -> Result<Service, Vec<Invalid>> {
+    let mut faults = Faults::default();
     if body.name.as_deref().is_some_and(|name| name != service.name.as_str()) {
-        return Err(Invalid::new("name", "cannot be changed; add a service with the new name"));
+        faults.add("name", "cannot be changed; add a service with the new name");
     }
     if !body.frozen.is_keep() && body.frozen.value() != service.frozen.as_ref() {
         let path = format!("/api/v1/services/{}/freeze", service.name);
-        return Err(Invalid::new("frozen", format!("is changed by PUT and DELETE of {path}")));
+        faults.add("frozen", format!("is changed by PUT and DELETE of {path}"));
     }
-    let before = service.executor;
-    if let Some(text) = body.repository {
-        service.repository = Repository::parse(&text)?;
+    let mut change =
+        Changing { service, available, faults, sets_deploy: false, is_known: true, knows_executor: true };
+    change.take(body);
+    change.finish()
+}
+
+/// A service while it is changed, and what is wrong with the changes.
+struct Changing {
+    service: Service,
+    available: ExecutorSet,
+    faults: Faults,
+    /// Whether it has to be said how the new version is put into service.
+    sets_deploy: bool,
+    /// Whether repository, executor and the cluster's settings could be read, so that what they have to do with each other
+    /// can be judged.
+    is_known: bool,
+    /// Whether the executor could be read.
+    knows_executor: bool,
+}
+
+impl Changing {
+    fn take(&mut self, body: ServiceBody) {
+        let before = self.service.executor;
+        let read = body.repository.map(|text| Repository::parse(&text));
+        self.is_known &= read.as_ref().is_none_or(Result::is_ok);
+        let repository = read.and_then(|read| self.read(read));
+        set(&mut self.service.repository, repository);
+        let read = body.default_branch.map(|text| branch(&text));
+        let default_branch = read.and_then(|read| self.read(read));
+        set(&mut self.service.default_branch, default_branch);
+        let read = body.executor.map(|text| executor(&text, self.available));
+        self.knows_executor = read.as_ref().is_none_or(Result::is_ok);
+        let executor = read.and_then(|read| self.read(read));
+        set(&mut self.service.executor, executor);
+        let policy = |text: String| {
+            QueuePolicy::parse(&text)
+                .ok_or_else(|| Invalid::new("queuePolicy", "must be coalesce, latest or every"))
+        };
+        let queue_policy = body.queue_policy.map(policy).and_then(|read| self.read(read));
+        set(&mut self.service.queue_policy, queue_policy);
+        let timeout =
+            |text: String| text.parse::<Span>().map_err(|error| Invalid::new("timeout", error.detail));
+        let timeout = body.timeout.map(timeout).and_then(|read| self.read(read));
+        set(&mut self.service.timeout, timeout);
+        self.service.url = body.url.apply(self.service.url.take());
+        let CloneFields { submodules, lfs, history } = body.fetch;
+        set(&mut self.service.fetch.submodules, submodules);
+        set(&mut self.service.fetch.lfs, lfs);
+        set(&mut self.service.fetch.history, history);
+        self.sets_deploy |= body.local.deploy_command.is_some() || self.service.executor != before;
+        change_local(body.local, &mut self.service.local, &mut self.faults);
+        if self.service.executor == ExecutorKind::Local {
+            let has_cluster = self.available.has(ExecutorKind::Tekton);
+            check_kept(&body.tekton, self.service.tekton.as_ref(), has_cluster, &mut self.faults);
+        }
+        let tekton = change_tekton(body.tekton, self.service.tekton.clone(), &mut self.faults);
+        self.is_known &= tekton.is_ok() && self.knows_executor;
+        set(&mut self.service.tekton, tekton.ok());
     }
-    if let Some(text) = body.default_branch {
-        service.default_branch = branch(&text)?;
+
+    fn read<T>(&mut self, read: Result<T, Invalid>) -> Option<T> {
+        self.faults.take(read)
     }
-    if let Some(text) = body.executor {
-        service.executor = executor(&text, available)?;
+
+    fn finish(mut self) -> Result<Service, Vec<Invalid>> {
+        self.service.check_fields(&mut self.faults);
+        if self.is_known {
+            self.service.check_together(&mut self.faults);
+        }
+        if self.sets_deploy && self.knows_executor {
+            self.faults.take(check_deploys(&self.service));
+        }
+        self.faults.finish(self.service)
     }
-    if let Some(text) = body.queue_policy {
-        service.queue_policy = QueuePolicy::parse(&text)
-            .ok_or_else(|| Invalid::new("queuePolicy", "must be coalesce, latest or every"))?;
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
     }
-    if let Some(text) = body.timeout {
-        service.timeout = text.parse().map_err(|error: Invalid| Invalid::new("timeout", error.detail))?;
-    }
-    service.url = body.url.apply(service.url);
-    let CloneFields { submodules, lfs, history } = body.fetch;
-    let own = &mut service.fetch;
-    own.submodules = submodules.unwrap_or(own.submodules);
-    own.lfs = lfs.unwrap_or(own.lfs);
-    own.history = history.unwrap_or(own.history);
-    let asks_for_deploy = body.local.deploy_command.is_some() || service.executor != before;
-    change_local(body.local, &mut service.local)?;
-    if service.executor == ExecutorKind::Local {
-        check_kept(&body.tekton, service.tekton.as_ref(), available.has(ExecutorKind::Tekton))?;
-    }
-    service.tekton = change_tekton(body.tekton, service.tekton)?;
-    service.check()?;
-    if asks_for_deploy {
-        check_deploys(&service)?;
-    }
-    Ok(service)
 }
 
 /// The executor of that name, which the server has to have.
@@ -139,112 +203,28 @@ fn branch(text: &str) -> Result<Branch, Invalid> {
     Branch::parse(text).map_err(|error| Invalid::new("defaultBranch", error.to_string()))
 }
 
-fn change_local(fields: LocalFields, local: &mut LocalSettings) -> Result<(), Invalid> {
-    if let Some(command) = fields.build_command {
-        local.build_command = LocalSettings::command(&command);
-    }
-    if let Some(command) = fields.deploy_command {
-        local.deploy_command = LocalSettings::command(&command);
-    }
+fn change_local(fields: LocalFields, local: &mut LocalSettings, faults: &mut Faults) {
+    set(&mut local.build_command, fields.build_command.map(|text| LocalSettings::command(&text)));
+    set(&mut local.deploy_command, fields.deploy_command.map(|text| LocalSettings::command(&text)));
     local.git_token_file = fields.git_token_file.apply(local.git_token_file.take());
     local.git_ssh_key_file = fields.git_ssh_key_file.apply(local.git_ssh_key_file.take());
-    merge_env("env", &mut local.env, fields.env.unwrap_or_default())?;
-    merge_env("vars", &mut local.vars, fields.vars.unwrap_or_default())
+    merge_env("env", &mut local.env, fields.env.unwrap_or_default(), faults);
+    merge_env("vars", &mut local.vars, fields.vars.unwrap_or_default(), faults);
 }
 
 /// Null removes a variable, `***` leaves it, anything else sets it.
-fn merge_env(field: &str, env: &mut BTreeMap<EnvName, String>, changes: Pairs) -> Result<(), Invalid> {
+fn merge_env(field: &str, env: &mut BTreeMap<EnvName, String>, changes: Pairs, faults: &mut Faults) {
     for (name, value) in changes {
-        let own = EnvName::parse(field, &name)?;
+        let Some(own) = faults.take(EnvName::parse(field, &name)) else { continue };
         match value.as_deref() {
             None => drop(env.remove(&own)),
             Some(HIDDEN) if field == "env" && env.contains_key(&own) => {}
             Some(HIDDEN) if field == "env" => {
-                let detail = "*** stands for a value that is kept, and there is none";
-                return Err(Invalid::new(format!("env.{name}"), detail));
+                faults.add(format!("env.{name}"), "*** stands for a value that is kept, and there is none");
             }
             Some(value) => drop(env.insert(own, value.to_owned())),
         }
     }
-    Ok(())
-}
-
-/// Refuses new settings of a cluster for a service that runs on this host. What it keeps from a time in a cluster may be
-/// sent back.
-fn check_kept(
-    fields: &TektonFields,
-    kept: Option<&TektonSettings>,
-    has_cluster: bool,
-) -> Result<(), Invalid> {
-    let new = fields.first_new(&TektonFields::of(kept));
-    let why = if has_cluster { OTHER_EXECUTOR } else { NO_CLUSTER };
-    new.map_or(Ok(()), |field| Err(Invalid::new(field, why)))
-}
-
-/// The settings after these changes; `None` where nothing is set.
-fn change_tekton(
-    fields: TektonFields,
-    before: Option<TektonSettings>,
-) -> Result<Option<TektonSettings>, Invalid> {
-    let bare = TektonFields { image: Change::Keep, workload: Change::Keep, ..fields.clone() };
-    let sets_more = bare.first_new(&TektonFields::default()).is_some();
-    let image = fields.image.try_map(|text| ImageRepository::parse("image", &text))?;
-    let workload = fields.workload.try_map(|body| {
-        let workload = Workload::from(body);
-        workload.check().map(|()| workload)
-    })?;
-    let image = image.apply(before.as_ref().map(|before| before.image.clone()));
-    let workload = workload.apply(before.as_ref().map(|before| before.workload.clone()));
-    let (image, workload) = match (image, workload) {
-        (Some(image), Some(workload)) => (image, workload),
-        (None, None) if !sets_more => return Ok(None),
-        (None, _) => return Err(Invalid::new("image", "is missing: where the built image is pushed")),
-        (_, None) => {
-            return Err(Invalid::new("workload", "is missing: which Deployment is given the image"));
-        }
-    };
-    let default = TektonSettings::new(image, workload);
-    let before = before.unwrap_or_else(|| default.clone());
-    let cache = fields.cache_repository.try_map(|text| CacheRepository::parse(&text))?;
-    let build_args = merged(before.build_args, fields.build_args, |_, value| Ok(value))?;
-    let build_secrets = merged(before.build_secrets, fields.build_secrets, |name, value| {
-        SecretKey::parse(&format!("buildSecrets.{name}"), &value)
-    })?;
-    let resources = merged(before.resources.named().clone(), fields.resources, |_, amount| Ok(amount))?;
-    Ok(Some(TektonSettings {
-        cache_repository: cache.apply(Some(before.cache_repository)).unwrap_or_default(),
-        dockerfile: fields.dockerfile.apply(Some(before.dockerfile)).unwrap_or(default.dockerfile),
-        context: fields.context.apply(Some(before.context)).unwrap_or(default.context),
-        target: fields.target.apply(before.target),
-        build_args,
-        build_secrets,
-        resources: StepResources::parse(resources)?,
-        git_secret: fields.git_secret.apply(before.git_secret),
-        registry_secret: fields.registry_secret.apply(before.registry_secret),
-        rollback: fields.rollback.apply(Some(before.rollback)).unwrap_or(default.rollback),
-        ..TektonSettings::new(default.image, default.workload)
-    }))
-}
-
-/// Null removes one, a text sets it.
-fn merged<T>(
-    mut before: BTreeMap<String, T>,
-    changes: Change<Pairs>,
-    read: impl Fn(&str, String) -> Result<T, Invalid>,
-) -> Result<BTreeMap<String, T>, Invalid> {
-    match changes {
-        Change::Keep => {}
-        Change::Empty => before.clear(),
-        Change::Set(changes) => {
-            for (name, value) in changes {
-                match value {
-                    Some(value) => drop(before.insert(name.clone(), read(&name, value)?)),
-                    None => drop(before.remove(&name)),
-                }
-            }
-        }
-    }
-    Ok(before)
 }
 
 #[cfg(test)]
@@ -266,7 +246,7 @@ mod tests {
     }
 
     fn create(json: &str, available: ExecutorSet) -> Result<Service, Invalid> {
-        create_from(read(json), available, Timestamp::from_millis(0))
+        create_from(read(json), available, Timestamp::from_millis(0)).map_err(|faults| faults[0].clone())
     }
 
     fn service() -> Service {

@@ -6,7 +6,7 @@ use crate::actions::{By, Context, Error, Result, check_reason};
 use crate::db::audit::Record;
 use crate::db::deployments::{self, Filter};
 use crate::db::{Reader, Tx, caches, checks, hooks, removal, services};
-use crate::domain::{Act, Code, Scope, Service, ServiceId, Status, Subject};
+use crate::domain::{Act, Code, Invalid, Scope, Service, ServiceId, Status, Subject, Timestamp};
 use crate::wire;
 use crate::wire::service::{SECRET, ServiceBody};
 
@@ -77,6 +77,16 @@ pub fn create(tx: &Tx<'_>, context: &Context, by: &By, body: ServiceBody) -> Res
     let detail = format!("{}, branch {}", service.repository, service.default_branch);
     by.record(tx, &Record::new(Act::ServiceCreate, subject(&service)).with(detail))?;
     Ok(service)
+}
+
+/// Everything that is wrong with a body for a new service, or for changes of `before`; nothing is done.
+pub fn faults(context: &Context, before: Option<Service>, body: ServiceBody, now: Timestamp) -> Vec<Invalid> {
+    let available = context.settings().available;
+    let read = match before {
+        Some(before) => change(body, before, available),
+        None => create_from(body, available, now),
+    };
+    read.err().unwrap_or_default()
 }
 
 /// Changes what the body names.

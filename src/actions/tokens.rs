@@ -4,7 +4,7 @@ use crate::actions::{By, Context, Error, Result, is_name, services};
 use crate::db::audit::Record;
 use crate::db::tokens::{self, TokenRow};
 use crate::db::{Reader, Tx};
-use crate::domain::{Act, ApiToken, Invalid, Scope, Span, Subject, Timestamp};
+use crate::domain::{Act, ApiToken, Faults, Invalid, Scope, Span, Subject, Timestamp};
 use crate::wire::token::{TokenBody, TokenJson};
 
 /// A token as JSON; with its secret only in the answer that makes it.
@@ -48,16 +48,23 @@ pub fn create(tx: &Tx<'_>, context: &Context, by: &By, wanted: &TokenBody) -> Re
     by.require(Scope::Admin, None)?;
     by.require_fresh()?;
     let token = ApiToken::mint(context.key());
+    let mut faults = Faults::default();
+    let name = faults.take(read_name(wanted.name.as_deref()));
+    let scope = faults.take(read_scope(wanted.scope.as_deref()));
+    let expires_at = faults.take(read_expiry(wanted.expires_in.as_deref(), by.at));
+    let (Some(name), Some(scope), Some(expires_at)) = (name, scope, expires_at) else {
+        return Err(faults.finish(()).err().unwrap_or_default().into());
+    };
     let service = wanted.service.as_deref().map(|name| services::load(tx, name)).transpose()?;
     let row = TokenRow {
         id: token.id.clone(),
-        name: read_name(wanted.name.as_deref())?,
-        scope: read_scope(wanted.scope.as_deref())?,
+        name,
+        scope,
         service: service.map(|service| (service.id, service.name.to_string())),
         created_at: by.at,
         created_by: by.who(),
         last_used_at: None,
-        expires_at: read_expiry(wanted.expires_in.as_deref(), by.at)?,
+        expires_at,
     };
     if !tokens::insert(tx, &row, &token.hash())? {
         return Err(Error::taken(format_args!("token {}", row.name)));

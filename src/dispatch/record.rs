@@ -159,10 +159,8 @@ impl<'a> Record<'a> {
                 let (message, detail) = wait.map(|wait| (wait.message, wait.detail)).unzip();
                 let (message, detail) = (message.map(cut), detail.flatten().map(cut));
                 let detail = detail.map(|detail| self.redactor.redact_line(&plain_text(&detail)));
-                self.persist(move |tx, id| {
-                    runs::set_waiting(tx, id, message.as_deref(), detail.as_deref())
-                })
-                .await;
+                self.persist(move |tx, id| runs::set_waiting(tx, id, message.as_deref(), detail.as_deref()))
+                    .await;
             }
             Event::Commit { commit, subject } => {
                 let subject = self.redactor.redact_line(&plain_text(&subject));

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::digits::is_base62;
 use super::entropy::{BASE62, random_digits};
 use super::token::ID_LENGTH;
-use super::{AddressRange, GitRef, Invalid, ServiceId, Timestamp, Who};
+use super::{AddressRange, Faults, GitRef, Invalid, ServiceId, Timestamp, Who};
 
 /// Longest hook name, in characters.
 const MAX_NAME: usize = 58;
@@ -145,17 +145,13 @@ pub struct HookRules {
 }
 
 impl HookRules {
-    /// Checks the number of rules.
-    ///
-    /// # Errors
-    /// Where there are more than 50 patterns or ranges.
-    pub fn check(&self) -> Result<(), Invalid> {
+    /// Checks the number of rules: at most 50 patterns and 50 ranges.
+    pub fn check(&self, faults: &mut Faults) {
         for (field, count) in [("branches", self.branches.len()), ("addresses", self.addresses.len())] {
             if count > MAX_RULES {
-                return Err(Invalid::new(field, format!("{count} entries; at most {MAX_RULES} are kept")));
+                faults.add(field, format!("{count} entries; at most {MAX_RULES} are kept"));
             }
         }
-        Ok(())
     }
 
     /// Tells whether the hook may deploy this branch.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Invalid;
+use crate::domain::{Faults, Invalid};
 
 /// Longest command, in bytes.
 const MAX_COMMAND: usize = 4_096;
@@ -96,47 +96,39 @@ impl LocalSettings {
     }
 
     /// Checks lengths, paths and that at most one git credential is named.
-    ///
-    /// # Errors
-    /// Names the field.
-    pub fn check(&self) -> Result<(), Invalid> {
+    pub fn check(&self, faults: &mut Faults) {
         for (field, command) in
             [("buildCommand", &self.build_command), ("deployCommand", &self.deploy_command)]
         {
             if command.len() > MAX_COMMAND || command.contains('\0') {
-                return Err(Invalid::new(
-                    field,
-                    format!("a command has at most {MAX_COMMAND} bytes and no NUL"),
-                ));
+                faults.add(field, format!("a command has at most {MAX_COMMAND} bytes and no NUL"));
             }
         }
         for (field, variables) in [("env", &self.env), ("vars", &self.vars)] {
             if variables.len() > MAX_VARIABLES {
-                return Err(Invalid::new(field, format!("at most {MAX_VARIABLES} variables")));
+                faults.add(field, format!("at most {MAX_VARIABLES} variables"));
             }
             for (name, value) in variables {
-                let field = format!("{field}.{}", name.as_str());
                 if value.len() > MAX_VALUE || value.contains('\0') {
                     let detail = format!("a value has at most {MAX_VALUE} bytes and no NUL");
-                    return Err(Invalid::new(field, detail));
+                    faults.add(format!("{field}.{}", name.as_str()), detail);
                 }
             }
         }
-        if let Some(name) = self.vars.keys().find(|name| self.env.contains_key(name)) {
+        for name in self.vars.keys().filter(|name| self.env.contains_key(name)) {
             let detail = "is among the variables of env too; name it once";
-            return Err(Invalid::new(format!("vars.{}", name.as_str()), detail));
+            faults.add(format!("vars.{}", name.as_str()), detail);
         }
         for (field, path) in
             [("gitTokenFile", &self.git_token_file), ("gitSshKeyFile", &self.git_ssh_key_file)]
         {
             if path.as_ref().is_some_and(|path| !path.starts_with('/') || path.contains('\0')) {
-                return Err(Invalid::new(field, "must be an absolute path on the server"));
+                faults.add(field, "must be an absolute path on the server");
             }
         }
         if self.git_token_file.is_some() && self.git_ssh_key_file.is_some() {
-            return Err(Invalid::new("gitSshKeyFile", "give gitTokenFile or gitSshKeyFile, not both"));
+            faults.add("gitSshKeyFile", "give gitTokenFile or gitSshKeyFile, not both");
         }
-        Ok(())
     }
 }
 

@@ -19,6 +19,7 @@ mod finding;
 mod git_ref;
 mod hook;
 mod image;
+mod invalid;
 mod link;
 mod local_settings;
 mod log_causes;
@@ -58,6 +59,7 @@ pub use finding::{Checks, Finding, Verdict};
 pub use git_ref::{Branch, BranchError, Commit, CommitError, GitRef, Tag};
 pub use hook::{BranchPattern, Hook, HookId, HookName, HookRules};
 pub use image::{BuiltImage, ImageDigest, ImageRepository};
+pub use invalid::{Faults, Invalid};
 pub use link::{LinkToken, SessionToken};
 pub use local_settings::{EnvName, LocalSettings};
 pub use log_causes::{LogCauses, is_noise, plain_line};
@@ -78,20 +80,3 @@ pub use token::{ApiToken, HookToken, Scope, TokenHash, TokenKey, TokenKeyError};
 pub use urls::{Urls, is_this_machine};
 pub use who::Who;
 pub use workload::Workload;
-
-/// A value that breaks a rule of the product: which field, and what would be right.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {detail}")]
-pub struct Invalid {
-    /// The field or parameter as the caller spelled it, for example `branch` or `local.env`.
-    pub field: String,
-    /// What is wrong and what would be accepted, without a full stop.
-    pub detail: String,
-}
-
-impl Invalid {
-    /// Names a field and what would be right.
-    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { field: field.into(), detail: detail.into() }
-    }
-}

@@ -5,8 +5,8 @@ use std::fmt;
 use crate::domain::digits::is_base36;
 use crate::domain::entropy::{BASE36, random_digits};
 use crate::domain::{
-    Branch, CloneSettings, ExecutorKind, Invalid, LocalSettings, Repository, Span, TektonSettings, Timestamp,
-    Transport,
+    Branch, CloneSettings, ExecutorKind, Faults, Invalid, LocalSettings, Repository, Span, TektonSettings,
+    Timestamp, Transport,
 };
 
 /// Characters of a service id.
@@ -137,52 +137,48 @@ impl Service {
     /// Shortest and longest timeout.
     pub const TIMEOUT_RANGE: (Span, Span) = (Span::from_secs(1), Span::from_hours(24));
 
-    /// Checks what concerns more than one field.
-    ///
-    /// # Errors
-    /// Names the field.
-    pub fn check(&self) -> Result<(), Invalid> {
+    /// Checks the fields that say nothing about others.
+    pub fn check_fields(&self, faults: &mut Faults) {
         let (shortest, longest) = Self::TIMEOUT_RANGE;
         if self.timeout < shortest || self.timeout > longest {
-            return Err(Invalid::new("timeout", format!("must be between {shortest} and {longest}")));
+            faults.add("timeout", format!("must be between {shortest} and {longest}"));
         }
-        if self.repository.transport() == Transport::File && self.executor != ExecutorKind::Local {
-            return Err(Invalid::new("repository", "a local path can be used with executor local only"));
+        faults.take(self.url.as_deref().map_or(Ok(()), check_url));
+        self.local.check(faults);
+    }
+
+    /// Checks what repository, executor and their settings have to do with each other.
+    pub fn check_together(&self, faults: &mut Faults) {
+        let transport = self.repository.transport();
+        if transport == Transport::File && self.executor != ExecutorKind::Local {
+            faults.add("repository", "a local path can be used with executor local only");
         }
-        if self.local.git_ssh_key_file.is_some() && self.repository.transport() != Transport::Ssh {
-            return Err(Invalid::new("gitSshKeyFile", "works with an ssh repository only"));
+        if self.local.git_ssh_key_file.is_some() && transport != Transport::Ssh {
+            faults.add("gitSshKeyFile", "works with an ssh repository only");
         }
-        if self.local.git_token_file.is_some()
-            && !matches!(self.repository.transport(), Transport::Https | Transport::Http)
-        {
-            return Err(Invalid::new("gitTokenFile", "works with an https or http repository only"));
-        }
-        if let Some(url) = &self.url {
-            let web = url::Url::parse(url)
-                .ok()
-                .filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
-            let Some(web) = web.filter(|_| url.len() <= 1_000) else {
-                return Err(Invalid::new("url", "must be an http or https URL"));
-            };
-            if web.password().is_some() || !web.username().is_empty() {
-                return Err(Invalid::new(
-                    "url",
-                    "must not carry a user name or password: everybody reads it",
-                ));
-            }
+        if self.local.git_token_file.is_some() && !matches!(transport, Transport::Https | Transport::Http) {
+            faults.add("gitTokenFile", "works with an https or http repository only");
         }
         match &self.tekton {
-            Some(tekton) => tekton.check()?,
+            Some(tekton) => tekton.check(faults),
             None if self.executor == ExecutorKind::Tekton => {
-                return Err(Invalid::new(
-                    "image",
-                    "is missing: executor tekton needs an image and a workload",
-                ));
+                faults.add("image", "is missing: executor tekton needs an image and a workload");
             }
             None => {}
         }
-        self.local.check()
     }
+}
+
+fn check_url(text: &str) -> Result<(), Invalid> {
+    let web =
+        url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
+    let Some(web) = web.filter(|_| text.len() <= 1_000) else {
+        return Err(Invalid::new("url", "must be an http or https URL"));
+    };
+    if web.password().is_some() || !web.username().is_empty() {
+        return Err(Invalid::new("url", "must not carry a user name or password: everybody reads it"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

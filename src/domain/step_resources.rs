@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
 use super::step::Step;
+use super::{Faults, Invalid};
 
 /// What a step can have of each.
 const RESOURCES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
@@ -23,22 +23,19 @@ impl StepResources {
     /// Reads names and amounts.
     ///
     /// # Errors
-    /// Names the one that is wrong.
-    pub fn parse(named: BTreeMap<String, String>) -> Result<Self, Invalid> {
+    /// Names those that are wrong.
+    pub fn parse(named: BTreeMap<String, String>) -> Result<Self, Vec<Invalid>> {
+        let mut faults = Faults::default();
         for (name, amount) in &named {
             let field = format!("resources.{name}");
             if read_name(name).is_none() {
                 let detail = "is STEP.requests.RESOURCE or STEP.limits.RESOURCE, such as build.limits.memory: a step is clone, build or deploy, a resource cpu, memory or ephemeral-storage";
-                return Err(Invalid::new(field, detail));
-            }
-            if !is_amount(amount) {
-                return Err(Invalid::new(
-                    field,
-                    "is an amount as Kubernetes writes it: 500m or 2, 512Mi or 4Gi",
-                ));
+                faults.add(field, detail);
+            } else if !is_amount(amount) {
+                faults.add(field, "is an amount as Kubernetes writes it: 500m or 2, 512Mi or 4Gi");
             }
         }
-        Ok(Self(named))
+        faults.finish(Self(named))
     }
 
     /// All of them.
@@ -80,7 +77,7 @@ fn is_amount(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn of(name: &str, amount: &str) -> Result<StepResources, Invalid> {
+    fn of(name: &str, amount: &str) -> Result<StepResources, Vec<Invalid>> {
         StepResources::parse(BTreeMap::from([(name.to_owned(), amount.to_owned())]))
     }
 
@@ -103,7 +100,7 @@ mod tests {
             "build.limits.cpu.x",
         ] {
             let wrong = of(name, "1").unwrap_err();
-            assert_eq!(wrong.field, format!("resources.{name}"));
+            assert_eq!(wrong[0].field, format!("resources.{name}"));
         }
     }
 

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
 use super::image::ImageRepository;
 use super::names::is_subdomain;
 use super::secret_key::SecretKey;
 use super::step_resources::StepResources;
 use super::workload::Workload;
+use super::{Faults, Invalid};
 
 /// Longest path inside a repository, in bytes.
 const MAX_PATH: usize = 500;
@@ -130,28 +130,25 @@ impl TektonSettings {
         }
     }
 
-    /// Checks paths, names and lengths.
-    ///
-    /// # Errors
-    /// Names the field.
-    pub fn check(&self) -> Result<(), Invalid> {
-        check_path("dockerfile", &self.dockerfile)?;
+    /// Checks what is checked only once it is all there.
+    pub fn check(&self, faults: &mut Faults) {
+        faults.take(check_path("dockerfile", &self.dockerfile));
         if self.context != "." {
-            check_path("context", &self.context)?;
+            faults.take(check_path("context", &self.context));
         }
         for (field, name) in [("gitSecret", &self.git_secret), ("registrySecret", &self.registry_secret)] {
             if name.as_ref().is_some_and(|name| !is_subdomain(name)) {
-                return Err(Invalid::new(field, "is the name of a Secret: a-z, 0-9, - and ."));
+                faults.add(field, "is the name of a Secret: a-z, 0-9, - and .");
             }
         }
         if self.target.as_ref().is_some_and(|stage| !is_word(stage)) {
             let detail =
                 "is the name of a stage: letters, digits and . _ -, beginning with a letter or a digit";
-            return Err(Invalid::new("target", detail));
+            faults.add("target", detail);
         }
-        self.workload.check()?;
-        self.check_build_secrets()?;
-        self.check_build_args()
+        faults.take(self.workload.check());
+        self.check_build_secrets(faults);
+        self.check_build_args(faults);
     }
 
     /// The cache's repository in this epoch; a higher epoch never meets what an earlier one left.
@@ -163,50 +160,46 @@ impl TektonSettings {
         }
     }
 
-    fn check_build_secrets(&self) -> Result<(), Invalid> {
+    fn check_build_secrets(&self, faults: &mut Faults) {
         if self.build_secrets.len() > MAX_BUILD_SECRETS {
-            return Err(Invalid::new("buildSecrets", format!("at most {MAX_BUILD_SECRETS} secrets")));
+            faults.add("buildSecrets", format!("at most {MAX_BUILD_SECRETS} secrets"));
         }
-        match self.build_secrets.keys().find(|name| !is_word(name)) {
-            None => Ok(()),
-            Some(name) => Err(Invalid::new(
-                format!("buildSecrets.{name}"),
-                "a secret's name is letters, digits and . _ -, beginning with a letter or a digit",
-            )),
+        for name in self.build_secrets.keys().filter(|name| !is_word(name)) {
+            let detail = "a secret's name is letters, digits and . _ -, beginning with a letter or a digit";
+            faults.add(format!("buildSecrets.{name}"), detail);
         }
     }
 
-    fn check_build_args(&self) -> Result<(), Invalid> {
+    fn check_build_args(&self, faults: &mut Faults) {
         if self.build_args.len() > MAX_BUILD_ARGS {
-            return Err(Invalid::new("buildArgs", format!("at most {MAX_BUILD_ARGS} arguments")));
+            faults.add("buildArgs", format!("at most {MAX_BUILD_ARGS} arguments"));
         }
         for (name, value) in &self.build_args {
-            let field = format!("buildArgs.{name}");
-            let is_name = (1..=100).contains(&name.len())
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-                && !name.as_bytes()[0].is_ascii_digit();
-            if !is_name {
-                return Err(Invalid::new(field, "an argument's name is letters, digits and _"));
-            }
-            if name == FRONTEND_ARGUMENT {
-                return Err(Invalid::new(field, "Dockerfiles are built by BuildKit's own frontend alone"));
-            }
-            if value.len() > MAX_BUILD_ARG || value.contains('\0') {
-                return Err(Invalid::new(
-                    field,
-                    format!("a value has at most {MAX_BUILD_ARG} bytes and no NUL"),
-                ));
+            if let Err(detail) = check_build_arg(name, value) {
+                faults.add(format!("buildArgs.{name}"), detail);
             }
         }
         let bytes: usize = self.build_args.iter().map(|(name, value)| name.len() + value.len()).sum();
         if bytes > MAX_BUILD_ARGS_BYTES {
-            return Err(Invalid::new(
-                "buildArgs",
-                format!("all together have at most {MAX_BUILD_ARGS_BYTES} bytes"),
-            ));
+            faults.add("buildArgs", format!("all together have at most {MAX_BUILD_ARGS_BYTES} bytes"));
         }
-        Ok(())
     }
+}
+
+fn check_build_arg(name: &str, value: &str) -> Result<(), String> {
+    let is_name = (1..=100).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && !name.as_bytes()[0].is_ascii_digit();
+    if !is_name {
+        return Err("an argument's name is letters, digits and _".to_owned());
+    }
+    if name == FRONTEND_ARGUMENT {
+        return Err("Dockerfiles are built by BuildKit's own frontend alone".to_owned());
+    }
+    if value.len() > MAX_BUILD_ARG || value.contains('\0') {
+        return Err(format!("a value has at most {MAX_BUILD_ARG} bytes and no NUL"));
+    }
+    Ok(())
 }
 
 /// The name of a stage or of a build secret.
@@ -234,6 +227,15 @@ fn check_path(field: &str, path: &str) -> Result<(), Invalid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl TektonSettings {
+        /// The first field that is wrong, or nothing.
+        fn fault(&self) -> String {
+            let mut faults = Faults::default();
+            self.check(&mut faults);
+            faults.finish(()).err().map(|all| all[0].field.clone()).unwrap_or_default()
+        }
+    }
 
     fn settings() -> TektonSettings {
         let image = ImageRepository::parse("image", "registry.example.com/team/app").unwrap();
@@ -274,9 +276,9 @@ mod tests {
     fn paths_stay_inside_the_repository_and_are_no_templates() {
         for wrong in ["", "/etc/x", "../x", "a/../b", "a//b", "-f", "a/-f", "$(params.x)", "a b", "./a"] {
             let broken = TektonSettings { dockerfile: wrong.to_owned(), ..settings() };
-            assert_eq!(broken.check().unwrap_err().field, "dockerfile", "{wrong}");
+            assert_eq!(broken.fault(), "dockerfile", "{wrong}");
         }
-        assert!(TektonSettings { context: "services/api".to_owned(), ..settings() }.check().is_ok());
+        assert!(TektonSettings { context: "services/api".to_owned(), ..settings() }.fault().is_empty());
     }
 
     #[test]
@@ -287,7 +289,7 @@ mod tests {
         {
             let build_secrets = BTreeMap::from([(name.to_owned(), key.clone())]);
             let settings = TektonSettings { build_secrets, ..settings() };
-            assert_eq!(settings.check().is_ok(), is_right, "{name}");
+            assert_eq!(settings.fault().is_empty(), is_right, "{name}");
         }
     }
 
@@ -297,22 +299,22 @@ mod tests {
             [("build", true), ("Prod-1.2", true), ("2", true), ("-x", false), ("$(x)", false)]
         {
             let settings = TektonSettings { target: Some(stage.to_owned()), ..settings() };
-            assert_eq!(settings.check().is_ok(), is_right, "{stage}");
+            assert_eq!(settings.fault().is_empty(), is_right, "{stage}");
         }
         let build_args = BTreeMap::from([("BUILDKIT_SYNTAX".to_owned(), "example.com/own".to_owned())]);
-        let refused = TektonSettings { build_args, ..settings() }.check().unwrap_err();
-        assert_eq!(refused.field, "buildArgs.BUILDKIT_SYNTAX");
+        let refused = TektonSettings { build_args, ..settings() };
+        assert_eq!(refused.fault(), "buildArgs.BUILDKIT_SYNTAX");
     }
 
     #[test]
     fn names_of_secrets_and_arguments_are_checked() {
         let broken = TektonSettings { git_secret: Some("A b".to_owned()), ..settings() };
-        assert_eq!(broken.check().unwrap_err().field, "gitSecret");
+        assert_eq!(broken.fault(), "gitSecret");
 
         let build_args = BTreeMap::from([("A-B".to_owned(), String::new())]);
-        assert_eq!(TektonSettings { build_args, ..settings() }.check().unwrap_err().field, "buildArgs.A-B");
+        assert_eq!(TektonSettings { build_args, ..settings() }.fault(), "buildArgs.A-B");
 
         let build_args = BTreeMap::from([("NODE_ENV".to_owned(), "$(params.x) is kept as it is".to_owned())]);
-        assert!(TektonSettings { build_args, ..settings() }.check().is_ok());
+        assert!(TektonSettings { build_args, ..settings() }.fault().is_empty());
     }
 }

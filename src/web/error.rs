@@ -15,9 +15,9 @@ pub(super) enum Error {
     /// The operation was refused, or failed by our fault.
     #[error(transparent)]
     Refused(#[from] actions::Error),
-    /// A secret is to be made, and the last sign-in is too long ago: a page leads to `/confirm` and from there to `back`.
+    /// A secret is to be made by a form, and the last sign-in is too long ago: its page asks for the password.
     #[error("this needs your password again")]
-    Unconfirmed { back: String },
+    Unconfirmed(Held),
     /// The resource has no such method.
     #[error("this address takes {allow}")]
     MethodNotAllowed { allow: String, detail: Option<&'static str> },
@@ -27,6 +27,17 @@ pub(super) enum Error {
     /// A position behind the end of a log.
     #[error("the log has {0} bytes")]
     BeyondEnd(u64),
+}
+
+/// A form that was sent, until a password was given for it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Held {
+    /// The page that has it.
+    pub(super) back: String,
+    /// Where it was sent.
+    pub(super) to: String,
+    /// What was typed.
+    pub(super) fields: Vec<(String, String)>,
 }
 
 impl From<Invalid> for Error {
@@ -67,12 +78,9 @@ impl Error {
         Self::Refused(actions::Error::internal(inside.to_string()))
     }
 
-    /// The same on a page, where a password that is asked for leads to `back`, the path of the form.
-    pub(super) fn leading_back(self, back: &str) -> Self {
-        match self.code() {
-            Code::Unconfirmed => Self::Unconfirmed { back: back.to_owned() },
-            _ => self,
-        }
+    /// The same on a page, where a password that is asked for lets the form go on.
+    pub(super) fn holding(self, held: Held) -> Self {
+        if self.code() == Code::Unconfirmed { Self::Unconfirmed(held) } else { self }
     }
 
     /// The status of the answer.
@@ -89,7 +97,7 @@ impl Error {
     pub(super) const fn code(&self) -> Code {
         match self {
             Self::Refused(error) => error.code,
-            Self::Unconfirmed { .. } => Code::Unconfirmed,
+            Self::Unconfirmed(_) => Code::Unconfirmed,
             Self::MethodNotAllowed { .. } => Code::MethodNotAllowed,
             Self::Body(BodyError::TooLarge) => Code::BodyTooLarge,
             Self::Body(BodyError::TimedOut) => Code::BodyTooSlow,
@@ -98,11 +106,11 @@ impl Error {
         }
     }
 
-    /// The field at fault and what would be right, where a field is at fault.
-    pub(super) fn as_invalid(&self) -> Option<Invalid> {
+    /// The fields at fault and what would be right; none where no field is at fault.
+    pub(super) fn invalids(&self) -> Vec<Invalid> {
         match self {
-            Self::Refused(error) => error.as_invalid(),
-            _ => None,
+            Self::Refused(error) => error.invalids(),
+            _ => Vec::new(),
         }
     }
 

@@ -55,8 +55,10 @@ fn accepted(id: &DeploymentId, body: String) -> Response {
 /// A 201 with what was made, and its address. `segments` are the parts of that below `/api/v1`.
 fn created<T: Serialize>(segments: &[&str], body: &T) -> Response {
     let mut response = json(StatusCode::CREATED, body);
-    let path: String =
-        segments.iter().map(|part| format!("/{}", utf8_percent_encode(part, SEGMENT))).collect();
+    let path: String = segments
+        .iter()
+        .flat_map(|part| std::iter::once("/").chain(utf8_percent_encode(part, SEGMENT)))
+        .collect();
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1{path}")) {
         response.headers_mut().insert("location", location);
     }

@@ -2,9 +2,18 @@
 
 use std::collections::HashMap;
 
+use crate::web::error::Held;
+
 /// What was typed into a field of a form; empty where there is no such field.
 pub(super) fn field(form: &HashMap<String, String>, name: &str) -> String {
     form.get(name).cloned().unwrap_or_default()
+}
+
+/// A form that waits for a password: the page that has it, where it was sent, and what was typed.
+pub(super) fn held(back: &str, to: &str, form: &HashMap<String, String>) -> Held {
+    let mut fields: Vec<_> = form.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    fields.sort();
+    Held { back: back.to_owned(), to: to.to_owned(), fields }
 }
 
 /// The same without the blanks around it.

@@ -23,5 +23,5 @@ pub use page::Page;
 pub(in crate::web) use page::Rendered;
 pub(in crate::web) use refusal::{RefusedRequest, hook_takes_post_only};
 
-use form_fields::{chosen, field, trimmed};
+use form_fields::{chosen, field, held, trimmed};
 use page::redirect;

@@ -11,7 +11,7 @@ use crate::web::pages::errors::{ErrorPage, HookGetPage};
 use crate::web::pages::format::sentence;
 use crate::web::pages::session::view::is_local;
 use crate::web::pages::session::{confirm, login_path};
-use crate::web::pages::{Frame, Page, redirect};
+use crate::web::pages::{Frame, Page};
 use crate::web::state::AppState;
 
 /// The answer to a GET of a hook URL by a browser: the same for every URL.
@@ -51,8 +51,8 @@ impl RefusedRequest {
     /// An error as a page, for addresses that people open. Where it is a sign-in that is missing, it leads back.
     pub(in crate::web) fn answer(self, error: &Error) -> Response {
         error.log();
-        if let Error::Unconfirmed { back } = error {
-            return redirect(&confirm::path(back));
+        if let Error::Unconfirmed(held) = error {
+            return confirm::ask(self.frame, held.clone()).with_status(error.status()).into_response();
         }
         let (label, address) = match error.code() {
             Code::Unauthenticated => {

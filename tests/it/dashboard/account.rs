@@ -207,9 +207,9 @@ async fn a_secret_needs_a_password_that_was_given_within_ten_minutes() {
     let browser = Browser::with_password(&server, "mira").await;
     server.service("api").create().await.hook("ci").await;
     let pages: [(_, _, &[_]); 3] = [
-        ("/tokens", "%2Ftokens", &[("name", "a"), ("scope", "read")]),
-        ("/account/operators", "%2Faccount", &[("name", "theo")]),
-        ("/account/operators/link", "%2Faccount", &[("name", "mira")]),
+        ("/tokens", "/tokens", &[("name", "a"), ("scope", "read")]),
+        ("/account/operators", "/account", &[("name", "theo")]),
+        ("/account/operators/link", "/account", &[("name", "mira")]),
     ];
 
     server.clock.advance(FRESH);
@@ -217,8 +217,16 @@ async fn a_secret_needs_a_password_that_was_given_within_ten_minutes() {
     server.clock.advance(Duration::from_millis(1));
     for (path, back, fields) in pages {
         let answer = browser.post(path, fields).await;
-        let wanted = format!("/confirm?next={back}");
-        assert_eq!(leads_to(&answer), (303, Some(wanted.as_str())), "{path}");
+        assert_eq!(answer.status, 403, "{path}");
+        let html = answer.text();
+        assert!(html.contains("action=\"/confirm\"") && html.contains("What you typed is kept."), "{html}");
+        let back = format!("<input type=\"hidden\" name=\"next\" value=\"{back}\">");
+        let to = format!("<input type=\"hidden\" name=\"confirm_to\" value=\"{path}\">");
+        assert!(html.contains(&back) && html.contains(&to), "{html}");
+        for (name, value) in fields {
+            let typed = format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">");
+            assert!(html.contains(&typed), "{html}");
+        }
     }
     for (path, body) in [
         ("/api/v1/tokens", json!({ "name": "n", "scope": "read" })),
@@ -242,6 +250,42 @@ async fn a_secret_needs_a_password_that_was_given_within_ten_minutes() {
     for (path, _, fields) in pages {
         assert_eq!(browser.post(path, fields).await.status, 200, "{path}");
     }
+}
+
+/// A password asked for in between empties no form: whatever was typed arrives, through a wrong password too.
+#[tokio::test]
+async fn a_password_asked_for_in_between_empties_no_form() {
+    let server = TestServer::start().await;
+    let browser = Browser::with_password(&server, "mira").await;
+    server.service("api").create().await;
+    server.clock.advance(FRESH * 2);
+    let hooks = "/services/api/settings/deploy-hooks";
+    let typed = [("name", "ci \"x\""), ("branches", "main, rel/*"), ("expires", "90d")];
+    let hidden = crate::harness::forms::hidden;
+
+    let asked = browser.post(hooks, &typed).await;
+    let mut fields = hidden(&asked.text());
+    fields.insert("password".into(), "not the password".into());
+    let send = async |fields: &std::collections::HashMap<String, String>| {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        browser.post("/confirm", &fields).await
+    };
+    let wrong = send(&fields).await;
+    let mut again = hidden(&wrong.text());
+    again.insert("password".into(), PASSWORD.into());
+    let right = send(&again).await;
+
+    assert_eq!((asked.status, wrong.status), (403, 403));
+    // The browser sends the same body on.
+    assert_eq!(leads_to(&right), (307, Some(hooks)));
+    let all: Vec<_> = again.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let made = browser.post(hooks, &all).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    let shown = &server.admin.get("/api/v1/services/api/hooks").await.items()[0];
+    assert_eq!((&shown["name"], &shown["branches"]), (&json!("ci \"x\""), &json!(["main", "rel/*"])));
+    assert!(shown["expiresAt"].is_string());
+    let elsewhere = [("confirm_to", "//evil.example"), ("password", PASSWORD), ("next", "/tokens")];
+    assert_eq!(leads_to(&browser.post("/confirm", &elsewhere).await), (303, Some("/tokens")));
 }
 
 #[tokio::test]

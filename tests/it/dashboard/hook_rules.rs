@@ -36,6 +36,28 @@ async fn rules_are_enforced_from_the_next_call_on() {
 }
 
 #[tokio::test]
+async fn everything_that_is_wrong_with_the_rules_is_told_at_once() {
+    let (_server, _hook, browser) = start().await;
+    let rules = link(&browser, "Rules").await;
+
+    let fields = [
+        ("branches", "a b\r\nmain\r\nx~y"),
+        ("addresses", "300.0.0.1\r\nnowhere"),
+        ("expires", "tomorrow"),
+        ("reason", &"r".repeat(600)),
+    ];
+    let answer = browser.submit(&rules, &fields).await;
+
+    let html = answer.text();
+    assert_eq!(answer.status, 400);
+    for (field, _) in fields {
+        assert!(html.contains(&format!("<li><a href=\"#{field}\">")), "{field}: {html}");
+    }
+    assert_eq!(html.matches("<li><a href=\"#branches\">").count(), 2, "each pattern that is wrong");
+    assert!(html.contains("x~y</textarea>") && html.contains("value=\"tomorrow\""), "{html}");
+}
+
+#[tokio::test]
 async fn an_expiry_is_set_kept_and_taken_away() {
     let (server, hook, browser) = start().await;
     let rules = link(&browser, "Rules").await;

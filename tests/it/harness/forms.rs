@@ -112,10 +112,10 @@ impl Browser {
 }
 
 /// The hidden fields of a page.
-fn hidden(html: &str) -> HashMap<String, String> {
+pub fn hidden(html: &str) -> HashMap<String, String> {
     let part = |text: &str, name: &str| {
         let rest = text.split_once(&format!("{name}=\""))?.1;
-        Some(rest.split('"').next()?.to_owned())
+        Some(rest.split('"').next()?.replace("&#34;", "\""))
     };
     html.split("<input type=\"hidden\"")
         .skip(1)

@@ -42,7 +42,10 @@ fn without_an_operator_only_the_public_status_is_shown() {
             "Sign out",
         ],
     );
-    refuse(&Case::failed(Reason::BuildFailed).signed_out().html(), &["id=\"why\"", "data-follow=\"live\"", "[1/4]"]);
+    refuse(
+        &Case::failed(Reason::BuildFailed).signed_out().html(),
+        &["id=\"why\"", "data-follow=\"live\"", "[1/4]"],
+    );
 }
 
 #[test]

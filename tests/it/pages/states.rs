@@ -169,7 +169,9 @@ fn nothing_is_said_to_serve_where_a_later_one_may_have_changed_it() {
 
     expect(
         &html,
-        &["A later deployment began to deploy and failed: look at <a href=\"/deploys/dep_00000000000000000002\">what it did</a>."],
+        &[
+            "A later deployment began to deploy and failed: look at <a href=\"/deploys/dep_00000000000000000002\">what it did</a>.",
+        ],
     );
     refuse(&html, &["Serving since", "✓ Serving"]);
 }

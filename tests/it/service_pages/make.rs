@@ -191,6 +191,59 @@ async fn each_error_leads_to_its_field_and_keeps_what_was_typed() {
     assert_eq!(server.admin.get("/api/v1/services").await.items().len(), 0);
 }
 
+/// Seven wrong fields are told at once, each a link, and where the focus begins.
+#[tokio::test]
+async fn all_errors_of_a_form_are_told_at_once() {
+    let server = TestServer::with(Options::with_cluster()).await;
+    let browser = Browser::of(&server, "mira").await;
+    let wrong = [
+        ("name", "API"),
+        ("repository", "ext::sh"),
+        ("defaultBranch", ""),
+        ("url", "ftp://x"),
+        ("queuePolicy", "some"),
+        ("timeout", "0"),
+        ("env", "KEY"),
+        ("vars", "1=x\nOK=1"),
+        ("deployCommand", ""),
+    ];
+
+    let answer = browser.post("/services", &with(&LOCAL, &wrong)).await;
+
+    let html = answer.text();
+    assert_eq!(answer.status, 400);
+    expect(
+        &html,
+        &["New service: 9 things to fix", "id=\"errors\" role=\"alert\" tabindex=\"-1\" autofocus"],
+    );
+    for (field, _) in wrong {
+        expect(&html, &[&format!("<li><a href=\"#{field}\">"), &format!("id=\"{field}\"")]);
+    }
+    let body = json!({
+        "name": "API", "repository": "ext::sh", "defaultBranch": "a b", "url": "ftp://x", "queuePolicy": "some",
+        "timeout": "0s", "executor": "tekton", "image": "app", "workload": { "namespace": "A", "deployment": "b" },
+        "dockerfile": "../x", "target": "-x", "resources": { "x": "1", "build.limits.cpu": "lots" },
+    });
+    let refused = server.admin.post("/api/v1/services", body).await.json();
+    let named: Vec<_> =
+        refused["errors"].as_array().unwrap().iter().map(|one| one["parameter"].as_str().unwrap()).collect();
+    assert_eq!(
+        named,
+        [
+            "name",
+            "repository",
+            "defaultBranch",
+            "queuePolicy",
+            "image",
+            "workload.namespace",
+            "resources.build.limits.cpu",
+            "resources.x",
+            "timeout",
+            "url",
+        ]
+    );
+}
+
 #[tokio::test]
 async fn a_name_that_is_taken_is_said_at_the_name() {
     let server = TestServer::start().await;

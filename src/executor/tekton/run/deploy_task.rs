@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::domain::{Step, TektonSettings};
 use crate::executor::tekton::StepImages;
 use crate::executor::tekton::names::{
-    COMMIT_RESULT, DEPLOY_TASK, DIGEST_RESULT, MESSAGE_RESULT, PREVIOUS_IMAGE_RESULT, REPLICAS_RESULT, of_build,
+    COMMIT_RESULT, DEPLOY_TASK, DIGEST_RESULT, MESSAGE_RESULT, PREVIOUS_IMAGE_RESULT, REPLICAS_RESULT,
+    of_build,
 };
 use crate::executor::{ClusterRun, Run};
 

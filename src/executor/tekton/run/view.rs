@@ -71,7 +71,8 @@ impl View {
 /// Reads what is known.
 pub fn view(snapshot: &RunSnapshot) -> View {
     let steps = Step::ALL.map(|step| step_view(snapshot.task(task_of(step)), step));
-    let mut view = View { steps, waiting: None, commit: commit(snapshot), digest: None, replicas: None, end: None };
+    let mut view =
+        View { steps, waiting: None, commit: commit(snapshot), digest: None, replicas: None, end: None };
     view.digest = result(snapshot, Step::Build, DIGEST_RESULT).and_then(|text| ImageDigest::parse(&text));
     view.replicas = result(snapshot, Step::Deploy, REPLICAS_RESULT).and_then(|text| text.parse().ok());
     view.end = verdict::of_run(snapshot);

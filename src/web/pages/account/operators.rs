@@ -12,7 +12,7 @@ use crate::web::extract::Form;
 use crate::web::pages::account::view::{LinkMadePage, RemovalPage};
 use crate::web::pages::account::{self, PATH};
 use crate::web::pages::format::Moment;
-use crate::web::pages::{Frame, Page, field, redirect};
+use crate::web::pages::{Frame, Page, field, held, redirect};
 use crate::web::request::Query;
 use crate::web::state::AppState;
 use crate::wire::operator::SignInLinkJson;
@@ -29,10 +29,10 @@ pub(in crate::web) async fn create(
     let made = state.act(by.clone(), move |tx, context, by| operators::create(tx, context, by, &typed)).await;
     let detail = match made {
         Ok(made) => return Ok(shown_once(&state, &by, made, true)),
-        Err(error) => match error.as_invalid() {
+        Err(error) => match error.invalids().pop() {
             Some(wrong) => wrong.detail,
             None if error.class() == Class::Conflict => error.detail(),
-            None => return Err(error.leading_back(PATH)),
+            None => return Err(error.holding(held(PATH, &format!("{PATH}/operators"), &form))),
         },
     };
     let mut page = account::load(&state, &by).await?;
@@ -48,10 +48,11 @@ pub(in crate::web) async fn link(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let name = field(&form, "name");
+    let held = held(PATH, &format!("{PATH}/operators/link"), &form);
     let made = state.act_on_credentials(by.clone(), move |tx, context, by| {
         operators::make_link(tx, context, by, &name, false)
     });
-    let made = made.await.map_err(|error| error.leading_back(PATH))?;
+    let made = made.await.map_err(|error| error.holding(held))?;
     Ok(shown_once(&state, &by, made, false))
 }
 

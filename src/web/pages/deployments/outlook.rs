@@ -64,12 +64,7 @@ impl Outlook {
     }
 }
 
-fn left(
-    deployment: &Deployment,
-    records: &[StepRecord; 3],
-    around: &Around,
-    now: Timestamp,
-) -> Option<Left> {
+fn left(deployment: &Deployment, records: &[StepRecord; 3], around: &Around, now: Timestamp) -> Option<Left> {
     let whole = expected(deployment, around);
     let usual: Duration = whole.iter().sum();
     if usual.is_zero() {

@@ -196,11 +196,7 @@ fn failed(deployment: &Deployment, steps: &[StepRecord; 3], around: Option<&Arou
         tail: ".".to_owned(),
     });
     let served = before.map(|(before, said)| OtherOne { tail: said.to_owned(), ..OtherOne::named(before) });
-    Lede {
-        first: Some(first(deployment, reason, steps)),
-        rest: rest.to_owned(),
-        other: newer.or(served),
-    }
+    Lede { first: Some(first(deployment, reason, steps)), rest: rest.to_owned(), other: newer.or(served) }
 }
 
 /// The executor's own words where it gave some; else the exit code of a command; else what the reason means.

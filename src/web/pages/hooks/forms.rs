@@ -2,46 +2,53 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{Code, Hook, Timestamp};
+use crate::domain::{Code, Hook, Invalid, Timestamp};
 use crate::web::error::Error;
 use crate::web::pages::format::sentence;
 use crate::web::pages::trimmed;
 use crate::wire::Change;
 use crate::wire::hook::HookBody;
 
-/// One thing that is wrong, and the field that it is wrong with.
+/// What is wrong with a form: the fields and what would be right.
 #[derive(Debug, Default)]
-pub(super) struct Wrong(Option<(&'static str, String)>);
+pub(super) struct Wrong(Vec<(&'static str, String)>);
 
 impl Wrong {
-    /// What is wrong with the form; gives the error back where no field is at fault.
+    /// What is wrong with the form; gives the error back where a field that it does not have is at fault.
     pub(super) fn of(error: Error) -> Result<Self, Error> {
         if error.code() == Code::NameTaken {
-            return Ok(Self(Some(("name", sentence(&error.detail())))));
+            return Ok(Self(vec![("name", sentence(&error.detail()))]));
         }
-        let Some(invalid) = error.as_invalid() else { return Err(error) };
-        let (field, says) = match invalid.field.as_str() {
-            "name" => ("name", invalid.detail),
-            "branches" => ("branches", invalid.detail),
-            "addresses" => ("addresses", invalid.detail),
-            "expiresAt" | "expiresIn" => ("expires", invalid.detail),
-            "paused" => ("reason", "a reason is 1 to 500 characters; callers read it".to_owned()),
-            "overlap" => ("overlap", invalid.detail),
-            "branch" => ("branch", invalid.detail),
-            _ => return Err(error),
-        };
-        Ok(Self(Some((field, sentence(&says)))))
+        let invalids = error.invalids();
+        let wrong: Vec<_> = invalids.iter().filter_map(one).collect();
+        if wrong.is_empty() || wrong.len() < invalids.len() { Err(error) } else { Ok(Self(wrong)) }
     }
 
     /// What is wrong with this field.
-    pub(super) fn with(&self, field: &str) -> Option<&str> {
-        self.0.as_ref().filter(|(own, _)| *own == field).map(|(_, says)| says.as_str())
+    pub(super) fn with(&self, field: &str) -> Option<String> {
+        let own: Vec<_> =
+            self.0.iter().filter(|(own, _)| *own == field).map(|(_, says)| says.as_str()).collect();
+        (!own.is_empty()).then(|| own.join(" "))
     }
 
-    /// The field and what is wrong with it.
-    pub(super) fn first(&self) -> Option<(&'static str, &str)> {
-        self.0.as_ref().map(|(field, says)| (*field, says.as_str()))
+    /// All of it.
+    pub(super) fn all(&self) -> &[(&'static str, String)] {
+        &self.0
     }
+}
+
+fn one(invalid: &Invalid) -> Option<(&'static str, String)> {
+    let (field, says) = match invalid.field.as_str() {
+        "name" => ("name", invalid.detail.as_str()),
+        "branches" => ("branches", &*invalid.detail),
+        "addresses" => ("addresses", &*invalid.detail),
+        "expiresAt" | "expiresIn" => ("expires", &*invalid.detail),
+        "paused" => ("reason", "a reason is 1 to 500 characters; callers read it"),
+        "overlap" => ("overlap", &*invalid.detail),
+        "branch" => ("branch", &*invalid.detail),
+        _ => return None,
+    };
+    Some((field, sentence(says)))
 }
 
 fn given(text: &str) -> Change<String> {

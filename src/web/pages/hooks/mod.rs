@@ -25,7 +25,7 @@ use crate::db::{Reader, hook_calls};
 use crate::domain::{Hook, Scope, Service, Timestamp};
 use crate::web::error::Error;
 use crate::web::extract::Form;
-use crate::web::pages::{Frame, Page, redirect};
+use crate::web::pages::{Frame, Page, held, redirect};
 use crate::web::request::Query;
 use crate::web::state::AppState;
 
@@ -139,7 +139,7 @@ pub(in crate::web) async fn create(
     match made {
         Ok(made) => Ok(shown_once(&by, &state, made)),
         Err(error) => {
-            let error = error.leading_back(&hooks_path(&name));
+            let error = error.holding(held(&hooks_path(&name), &hooks_path(&name), &form));
             let known = read_list(&by, &state, name).await?;
             refused(error, |wrong| IndexPage::new(frame(&by, &state), &known).refused(typed, wrong))
         }
@@ -183,6 +183,7 @@ pub(in crate::web) async fn rotate(
     };
     let replaces = form.get("generation").and_then(|text| text.parse::<i64>().ok());
     let back = hooks_path(&name);
+    let held = held(&back, &format!("{back}/{hook}/rotate"), &form);
     let rotated = state.act(by.clone(), move |tx, context, by| {
         let (_, now) = hooks::find(tx, by, Scope::Admin, &name, &hook)?;
         if replaces.is_some_and(|generation| generation != now.generation) {
@@ -190,7 +191,7 @@ pub(in crate::web) async fn rotate(
         }
         hooks::rotate(tx, context, by, &name, &hook, overlap).map(Some)
     });
-    Ok(match rotated.await.map_err(|error| error.leading_back(&back))? {
+    Ok(match rotated.await.map_err(|error| error.holding(held))? {
         Some(made) => shown_once(&by, &state, made),
         None => done(&service, &found, "rotated"),
     })

@@ -1,16 +1,13 @@
-//! The form of a service's settings: what is typed becomes the body that the API takes, so that its rules hold here too.
+//! The form of a service's settings: what stands in its fields, and what is wrong with each.
 
-use std::collections::{BTreeMap, HashMap};
+mod body;
+
+use std::collections::HashMap;
 
 use crate::actions::service_settings::DEFAULT_TIMEOUT;
-use crate::domain::{
-    CloneSettings, EnvName, ExecutorKind, ExecutorSet, History, Invalid, QueuePolicy, Service, Span,
-    Workload, read_env_lines,
-};
+use crate::domain::{CloneSettings, ExecutorKind, ExecutorSet, Invalid, QueuePolicy, Service, Span};
 use crate::web::pages::format;
-use crate::web::pages::services::form_lines::{lines, pairs};
-use crate::wire::Change;
-use crate::wire::service::{CloneFields, LocalFields, Pairs, ServiceBody, TektonFields, WorkloadBody};
+use crate::web::pages::services::form_lines::lines;
 
 /// Fields as they are called in the form, which is as the API calls them, and as people read them.
 const LABELS: [(&str, &str); 27] = [
@@ -52,7 +49,7 @@ pub(super) struct ServiceForm {
     /// Names of the variables that are set; their values are not shown.
     pub(super) variables: Vec<String>,
     /// What was wrong.
-    pub(super) error: Option<Invalid>,
+    pub(super) errors: Vec<Invalid>,
     /// Executors that can be chosen.
     pub(super) executors: Vec<ExecutorKind>,
 }
@@ -61,7 +58,7 @@ impl ServiceForm {
     /// For a new service, with the defaults in their places.
     pub(super) fn empty(available: ExecutorSet) -> Self {
         let executors = executors(available, None);
-        let mut form = Self { fields: HashMap::new(), variables: Vec::new(), error: None, executors };
+        let mut form = Self { fields: HashMap::new(), variables: Vec::new(), errors: Vec::new(), executors };
         form.set("defaultBranch", "main");
         form.set("queuePolicy", QueuePolicy::Coalesce.as_str());
         form.set("executor", form.executors.first().map_or("local", |kind| kind.as_str()));
@@ -152,141 +149,44 @@ impl ServiceForm {
         self.executors.iter().any(|kind| kind.as_str() == executor)
     }
 
-    /// The field that was wrong, as the form calls it; a part belongs to its field.
-    pub(super) fn wrong(&self) -> Option<&str> {
-        let field = self.error.as_ref()?.field.as_str();
+    /// The field that an error is of, as the form calls it; a part belongs to its field.
+    fn place<'e>(&self, error: &'e Invalid) -> &'e str {
+        let field = error.field.as_str();
         let whole = field.split_once('.').map_or(field, |(whole, _)| whole);
         let is_shown =
             field.strip_prefix("env.").is_some_and(|name| self.variables.iter().any(|own| own == name));
-        Some(if is_shown { field } else { whole })
+        if is_shown { field } else { whole }
     }
 
-    /// What is wrong with this field, as a sentence.
-    pub(super) fn error(&self, field: &str) -> Option<String> {
-        let error = self.error.as_ref().filter(|_| self.wrong() == Some(field))?;
-        let part = error.field.split_once('.').filter(|_| !field.contains('.'));
-        Some(match part {
+    fn sentence(&self, error: &Invalid) -> String {
+        let part = error.field.split_once('.').filter(|_| !self.place(error).contains('.'));
+        match part {
             Some((_, part)) => format!("{part}: {}", format::sentence(&error.detail)),
             None => format::sentence(&error.detail),
-        })
+        }
     }
 
-    /// The same for the summary: with the field's label in front.
-    pub(super) fn summary(&self) -> Option<String> {
-        let wrong = self.wrong()?;
-        let label = LABELS.iter().find(|(field, _)| *field == wrong).map_or(wrong, |(_, label)| label);
-        Some(format!("{label}: {}", self.error(wrong)?))
+    /// What is wrong with this field, in sentences.
+    pub(super) fn error(&self, field: &str) -> Option<String> {
+        let own = self.errors.iter().filter(|error| self.place(error) == field);
+        let own: Vec<_> = own.map(|error| self.sentence(error)).collect();
+        (!own.is_empty()).then(|| own.join(" "))
     }
 
-    /// The body as the API takes it: for a new service, or for changes of `before`. Settings of the executor that is
-    /// not chosen are left as they are.
-    ///
-    /// # Errors
-    /// Names the field that cannot be read.
-    pub(super) fn body(&self, before: Option<&Service>) -> Result<ServiceBody, Invalid> {
-        let text = |field: &str| self.get(field).trim().to_owned();
-        let optional = |field: &str| Change::from(Some(text(field)).filter(|text| !text.is_empty()));
-        let executor = text("executor");
-        let is_kept = before.is_some_and(|before| before.executor.as_str() == executor);
-        let mut body = ServiceBody {
-            name: before.is_none().then(|| text("name")),
-            repository: Some(text("repository")),
-            default_branch: Some(self.default_branch()?),
-            executor: Some(executor.clone()).filter(|text| !text.is_empty() && !is_kept),
-            queue_policy: Some(text("queuePolicy")).filter(|text| !text.is_empty()),
-            timeout: self.timeout(),
-            url: optional("url"),
-            fetch: self.fetch_fields()?,
-            ..ServiceBody::default()
+    /// The same for the summary: ids, and sentences with the field's label in front.
+    pub(super) fn summary(&self) -> Vec<(String, String)> {
+        let line = |error: &Invalid| {
+            let place = self.place(error);
+            let label = LABELS.iter().find(|(field, _)| *field == place).map_or(place, |(_, label)| label);
+            (place.to_owned(), format!("{label}: {}", self.sentence(error)))
         };
-        if executor == ExecutorKind::Tekton.as_str() {
-            let before = before.and_then(|before| before.tekton.as_ref());
-            body.tekton = TektonFields {
-                image: optional("image"),
-                cache_repository: optional("cacheRepository"),
-                dockerfile: optional("dockerfile"),
-                context: optional("context"),
-                target: optional("target"),
-                build_args: Change::Set(self.whole_list("buildArgs", before.map(|own| &own.build_args))?),
-                build_secrets: Change::Set(
-                    self.whole_list("buildSecrets", before.map(|own| &own.build_secrets))?,
-                ),
-                resources: Change::Set(
-                    self.whole_list("resources", before.map(|own| own.resources.named()))?,
-                ),
-                git_secret: optional("gitSecret"),
-                registry_secret: optional("registrySecret"),
-                workload: optional("workload")
-                    .try_map(|text| Workload::parse(&text).map(WorkloadBody::from))?,
-                rollback: Change::Set(text("rollback") == "true"),
-            };
-        } else {
-            body.local = LocalFields {
-                build_command: Some(self.get("buildCommand").trim().to_owned()),
-                deploy_command: Some(self.get("deployCommand").trim().to_owned()),
-                env: Some(self.env()?),
-                vars: Some(self.vars(before)?),
-                git_token_file: optional("gitTokenFile"),
-                git_ssh_key_file: optional("gitSshKeyFile"),
-            };
-        }
-        Ok(body)
+        self.errors.iter().map(line).collect()
     }
 
-    fn default_branch(&self) -> Result<String, Invalid> {
-        match self.get("defaultBranch").trim() {
-            "" => Err(Invalid::new("defaultBranch", "is missing: what is deployed when a call names none")),
-            branch => Ok(branch.to_owned()),
-        }
-    }
-
-    fn timeout(&self) -> Option<String> {
-        let number = self.get("timeout").trim();
-        let unit = UNITS.iter().map(|(unit, _)| *unit).find(|unit| *unit == self.get("timeoutUnit"));
-        (!number.is_empty()).then(|| format!("{number}{}", unit.unwrap_or("m")))
-    }
-
-    /// Lines are the whole list: what is there and not among them goes.
-    fn whole_list<T>(&self, field: &str, known: Option<&BTreeMap<String, T>>) -> Result<Pairs, Invalid> {
-        let mut list: Pairs = known.into_iter().flatten().map(|(name, _)| (name.clone(), None)).collect();
-        for (name, value) in pairs(field, self.get(field))? {
-            list.insert(name, Some(value));
-        }
-        Ok(list)
-    }
-
-    fn fetch_fields(&self) -> Result<CloneFields, Invalid> {
-        let is_on = |field: &str| Some(self.get(field) == "true");
-        let history = Some(self.get("history").trim()).filter(|text| !text.is_empty());
-        let history = history.map(History::parse).transpose()?.or(Some(History::default()));
-        Ok(CloneFields { submodules: is_on("submodules"), lfs: is_on("lfs"), history })
-    }
-
-    /// Lines are the whole list here too.
-    fn vars(&self, before: Option<&Service>) -> Result<Pairs, Invalid> {
-        let known = before.into_iter().flat_map(|before| before.local.vars.keys());
-        let mut vars: Pairs = known.map(|name| (name.as_str().to_owned(), None)).collect();
-        for (name, value) in read_env_lines("vars", self.get("vars"))? {
-            vars.insert(name, Some(value));
-        }
-        Ok(vars)
-    }
-
-    /// An empty value leaves a variable as it is.
-    fn env(&self) -> Result<Pairs, Invalid> {
-        let mut env = Pairs::new();
-        for name in &self.variables {
-            match self.typed(name) {
-                _ if self.is_removed(name) => drop(env.insert(name.clone(), None)),
-                "" => {}
-                value => drop(env.insert(name.clone(), Some(value.to_owned()))),
-            }
-        }
-        for (name, value) in read_env_lines("env", self.get("env"))? {
-            EnvName::parse("env", &name)?;
-            env.insert(name, Some(value));
-        }
-        Ok(env)
+    /// `1 thing to fix`; nothing where all is well.
+    pub(super) fn count(&self) -> Option<String> {
+        let count = self.errors.len() as u64;
+        (count > 0).then(|| format!("{} to fix", format::count(count, "thing")))
     }
 }
 

@@ -35,8 +35,8 @@ pub struct Typed {
     pub clear_cache: bool,
     /// Why to freeze.
     pub reason: String,
-    /// The field that was wrong.
-    pub error: Option<Invalid>,
+    /// The fields that were wrong.
+    pub errors: Vec<Invalid>,
 }
 
 impl ServiceHead {
@@ -69,7 +69,7 @@ impl ServiceHead {
 
     /// What is wrong with this field of the head's forms, as a sentence.
     pub fn error(&self, field: &str) -> Option<String> {
-        let error = self.typed.error.as_ref().filter(|error| error.field == field);
+        let error = self.typed.errors.iter().find(|error| error.field == field);
         error.map(|error| crate::web::pages::format::sentence(&error.detail))
     }
 
@@ -78,16 +78,19 @@ impl ServiceHead {
         ["branch", "tag", "commit", "note"].iter().any(|field| self.error(field).is_some())
     }
 
-    /// The id of the field that was wrong.
-    pub fn error_id(&self) -> Option<&'static str> {
-        match self.typed.error.as_ref()?.field.as_str() {
-            "branch" => Some("b"),
-            "tag" => Some("t"),
-            "commit" => Some("c"),
-            "note" => Some("n"),
-            "reason" => Some("why"),
-            _ => None,
-        }
+    /// Ids of the fields that were wrong, and what would be right.
+    pub fn errors(&self) -> Vec<(&'static str, String)> {
+        let line = |error: &Invalid| {
+            let (id, label) = match error.field.as_str() {
+                "branch" => ("b", "Branch"),
+                "tag" => ("t", "Tag"),
+                "commit" => ("c", "Commit"),
+                "note" => ("n", "Note"),
+                _ => ("why", "Reason"),
+            };
+            (id, format!("{label}: {}", crate::web::pages::format::sentence(&error.detail)))
+        };
+        self.typed.errors.iter().map(line).collect()
     }
 }
 

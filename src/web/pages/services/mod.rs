@@ -162,20 +162,16 @@ async fn once_more(
     error: Error,
 ) -> Result<Response, Error> {
     let status = error.status();
-    let problem = match (error.as_invalid(), error.class()) {
-        (Some(invalid), _) => {
-            let problem =
-                format!("{}: {}", format::capital(&invalid.field), format::sentence(&invalid.detail));
-            typed.error = Some(invalid);
-            problem
+    typed.errors = error.invalids();
+    let problem = match error.class() {
+        _ if !typed.errors.is_empty() => None,
+        Class::Conflict | Class::Locked | Class::TooMany | Class::Unavailable => {
+            Some(format::sentence(&error.detail()))
         }
-        (None, Class::Conflict | Class::Locked | Class::TooMany | Class::Unavailable) => {
-            format::sentence(&error.detail())
-        }
-        (None, _) => return Err(error),
+        _ => return Err(error),
     };
     let mut page = page(state, name, by, Wanted::default(), Some(typed)).await?;
-    page.problem = Some(problem);
+    page.problem = problem;
     Ok(Page(page).with_status(status).into_response())
 }
 

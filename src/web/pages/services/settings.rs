@@ -8,7 +8,7 @@ use poem::{IntoResponse, Response, handler};
 
 use crate::actions::{By, services};
 use crate::db::caches;
-use crate::domain::{Code, ExecutorKind, Invalid, Scope, Service};
+use crate::domain::{Code, ExecutorKind, Faults, Invalid, Scope, Service};
 use crate::web::error::Error;
 use crate::web::extract::Form;
 use crate::web::pages::services::form::ServiceForm;
@@ -70,11 +70,11 @@ pub(in crate::web) async fn create(
 ) -> Result<Response, Error> {
     by.require(Scope::Admin, None)?;
     let mut form = ServiceForm::empty(state.settings().available).sent(sent);
-    let made = match form.body(None) {
-        Ok(body) => {
-            state.act(by.clone(), move |tx, context, by| services::create(tx, context, by, body)).await
-        }
-        Err(invalid) => Err(invalid.into()),
+    let mut faults = Faults::default();
+    let body = form.body(None, &mut faults);
+    let made = match faults.finish(()) {
+        Ok(()) => state.act(by.clone(), move |tx, context, by| services::create(tx, context, by, body)).await,
+        Err(faults) => Err(with_rest(faults, services::faults(state.context(), None, body, by.at))),
     };
     match made {
         Ok(service) => Ok(redirect(&path(service.name.as_str()))),
@@ -92,12 +92,22 @@ pub(in crate::web) async fn create(
 /// What is not the form's fault.
 fn form_error(error: Error, form: &mut ServiceForm) -> Result<StatusCode, Error> {
     let status = error.status();
-    form.error = Some(match (error.as_invalid(), error.code()) {
-        (Some(invalid), _) => invalid,
-        (None, Code::NameTaken) => Invalid::new("name", error.detail()),
-        (None, _) => return Err(error),
-    });
+    form.errors = match (error.invalids(), error.code()) {
+        (invalids, _) if !invalids.is_empty() => invalids,
+        (_, Code::NameTaken) => vec![Invalid::new("name", error.detail())],
+        (_, _) => return Err(error),
+    };
     Ok(status)
+}
+
+/// What could not be read of a form, and what is wrong with the rest of it.
+fn with_rest(mut faults: Vec<Invalid>, rest: Vec<Invalid>) -> Error {
+    // A field that could not be read is not missing.
+    let whole = |one: &Invalid| one.field.split('.').next().map(str::to_owned);
+    let is_new = |one: &Invalid| faults.iter().all(|fault| whole(fault) != whole(one));
+    let rest: Vec<_> = rest.into_iter().filter(is_new).collect();
+    faults.extend(rest);
+    Error::from_faults(faults)
 }
 
 /// `GET /services/{name}/settings`.
@@ -155,15 +165,19 @@ pub(in crate::web) async fn update(
 ) -> Result<Response, Error> {
     let service = find(&state, &by, name.clone()).await?;
     let mut form = ServiceForm::of(&service, state.settings().available).sent(sent);
-    let changed = match form.body(Some(&service)) {
-        Ok(changes) => {
+    let mut faults = Faults::default();
+    let changes = form.body(Some(&service), &mut faults);
+    let updated = match faults.finish(()) {
+        Ok(()) => {
             let update = state
                 .act(by.clone(), move |tx, context, by| services::update(tx, context, by, &name, changes));
             update.await
         }
-        Err(invalid) => Err(invalid.into()),
+        Err(faults) => {
+            Err(with_rest(faults, services::faults(state.context(), Some(service.clone()), changes, by.at)))
+        }
     };
-    match changed {
+    match updated {
         Ok(after) => Ok(redirect(&format!("{}/settings?saved", path(after.name.as_str())))),
         Err(error) => {
             let status = form_error(error, &mut form)?;

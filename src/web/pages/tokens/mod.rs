@@ -13,8 +13,9 @@ use crate::db::{self, Reader, services};
 use crate::domain::{Class, Scope};
 use crate::web::error::Error;
 use crate::web::extract::Form;
+use crate::web::pages::format::sentence;
 use crate::web::pages::tokens::view::{RevocationPage, TokenMadePage, TokenRow, TokensPage};
-use crate::web::pages::{Frame, Page, chosen, field, redirect};
+use crate::web::pages::{Frame, Page, chosen, field, held, redirect};
 use crate::web::request::Query;
 use crate::web::state::AppState;
 use crate::wire::token::TokenBody;
@@ -59,17 +60,19 @@ pub(in crate::web) async fn create(
 ) -> Result<Response, Error> {
     let wanted = read(&form);
     let made = state.act(by.clone(), move |tx, context, by| tokens::create(tx, context, by, &wanted)).await;
-    let (field_id, detail) = match made {
+    let errors = match made {
         Ok((row, token)) => {
             let frame = Frame::of(&by.caller, &state, PATH);
             let page = TokenMadePage::new(frame, row, token.reveal(), by.at);
             return Ok(Page(page).with_header(header::CACHE_CONTROL, "no-store").into_response());
         }
-        Err(error) => match (error.as_invalid(), error.class()) {
-            (Some(wrong), _) => (view::Form::id_of(&wrong.field), wrong.detail),
-            (None, Class::Conflict) => ("tn", error.detail()),
-            (None, Class::NotFound) => ("tv", error.detail()),
-            (None, _) => return Err(error.leading_back(PATH)),
+        Err(error) => match (error.invalids(), error.class()) {
+            (wrong, _) if !wrong.is_empty() => {
+                wrong.into_iter().map(|one| (view::Form::id_of(&one.field), sentence(&one.detail))).collect()
+            }
+            (_, Class::Conflict) => vec![("tn", sentence(&error.detail()))],
+            (_, Class::NotFound) => vec![("tv", sentence(&error.detail()))],
+            (_, _) => return Err(error.holding(held(PATH, PATH, &form))),
         },
     };
     let form = view::Form {
@@ -77,7 +80,7 @@ pub(in crate::web) async fn create(
         scope: field(&form, "scope"),
         service: field(&form, "service"),
         expires: field(&form, "expires"),
-        error: Some((field_id, detail)),
+        errors,
     };
     let page = load(&state, &by, form).await?;
     Ok(Page(page).with_status(StatusCode::BAD_REQUEST).into_response())

@@ -36,8 +36,8 @@ pub struct Form {
     pub service: String,
     /// How long it lives.
     pub expires: String,
-    /// The id of the field that is wrong, and what would be right, without a full stop.
-    pub error: Option<(&'static str, String)>,
+    /// Ids of the fields that are wrong, and what would be right.
+    pub errors: Vec<(&'static str, String)>,
 }
 
 impl Form {
@@ -52,7 +52,7 @@ impl Form {
     }
 
     fn error_at(&self, id: &str) -> Option<&str> {
-        self.error.as_ref().filter(|(own, _)| *own == id).map(|(_, detail)| detail.as_str())
+        self.errors.iter().find(|(own, _)| *own == id).map(|(_, detail)| detail.as_str())
     }
 
     fn has(&self, value: &str) -> bool {
