@@ -76,6 +76,19 @@ Exits 1 where something would make deployments fail.")]
         /// Name of the service
         name: String,
     },
+    /// Make a status badge under a new address, or take it away
+    #[command(after_long_help = "Examples:
+  stackblaze service badge api
+  stackblaze service badge api --off
+
+Whoever knows the address sees the service's name and how it stands.")]
+    Badge {
+        /// Name of the service
+        name: String,
+        /// Take the badge away
+        #[arg(long)]
+        off: bool,
+    },
     /// Delete a service: its hooks are revoked, what is queued or running ends
     #[command(after_long_help = "Example:
   stackblaze service rm api --yes")]
@@ -142,6 +155,7 @@ impl ServiceCommand {
             Verb::Check { name } => return service_checks::show(&session, &name).await,
             Verb::Rm { name, yes } => remove(&session, &name, yes).await?,
             Verb::EmptyCache { name } => empty_cache(&session, &name).await?,
+            Verb::Badge { name, off } => badge(&session, &name, off).await?,
             Verb::Freeze { name, reason } => freeze(&session, &name, reason).await?,
             Verb::Unfreeze { name } => unfreeze(&session, &name).await?,
         }
@@ -203,6 +217,19 @@ async fn empty_cache(session: &Session, name: &str) -> Result<(), Failure> {
         &format!("the cache of service {name} is emptied"),
     );
     session.next(&format!("stackblaze deploy {name} --wait"));
+    Ok(())
+}
+
+async fn badge(session: &Session, name: &str, off: bool) -> Result<(), Failure> {
+    let path = path(&["api", "v1", "services", name, "badge"]);
+    if off {
+        session.client.delete(&path).await?;
+        let line = format!("service {name} has no badge any more");
+        session.out.result(&json!({ "service": name, "badge": null }), &line);
+        return Ok(());
+    }
+    let made = session.client.put(&path, &json!({})).await?;
+    session.out.result(&made, &crate::cli::output::text(&made, "url"));
     Ok(())
 }
 

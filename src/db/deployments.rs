@@ -1,5 +1,6 @@
 //! The table of deployments.
 
+mod history;
 mod neighbours;
 mod transitions;
 
@@ -12,6 +13,7 @@ use crate::domain::{
     Status, Timestamp, Trigger, Who,
 };
 
+pub use history::{End, last_ends};
 pub use neighbours::{count_behind, newest_successes, queue_position, successes_around, unsettled_after};
 pub(super) use transitions::end_all_of_service;
 pub use transitions::{Cancel, begin_deploying, cancel, fail, succeed};
@@ -26,7 +28,7 @@ pub(super) const SELECT: &str = "
       FROM deployments AS d
       JOIN services AS s ON s.id = d.service_id
  LEFT JOIN hooks AS h ON h.id = d.hook_id";
-const TABLE: &str = "deployments";
+pub(super) const TABLE: &str = "deployments";
 
 pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Deployment> {
     Ok(Deployment {

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod backup;
+pub mod badges;
 pub mod caches;
 mod changes;
 pub mod checks;

@@ -25,10 +25,12 @@ CREATE TABLE services (
   cache_epoch      INTEGER NOT NULL DEFAULT 0,
   look_asked_at_ms INTEGER,
   cache_bytes      INTEGER,
-  is_cache_to_go   INTEGER NOT NULL DEFAULT 0 CHECK (is_cache_to_go IN (0, 1))
+  is_cache_to_go   INTEGER NOT NULL DEFAULT 0 CHECK (is_cache_to_go IN (0, 1)),
+  badge_key        TEXT
 ) STRICT;
 
 CREATE UNIQUE INDEX services_by_name ON services (name) WHERE deleted_at_ms IS NULL;
+CREATE UNIQUE INDEX services_by_badge ON services (badge_key) WHERE badge_key IS NOT NULL;
 
 CREATE TABLE hooks (
   sequence          INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -49,6 +49,8 @@ pub enum Act {
     ServiceFreeze,
     ServiceUnfreeze,
     ServiceEmptyCache,
+    BadgeCreate,
+    BadgeDelete,
     ServiceDeploy,
     DeploymentRedeploy,
     DeploymentRollback,
@@ -73,13 +75,15 @@ pub enum Act {
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::ServiceCreate,
         Self::ServiceUpdate,
         Self::ServiceDelete,
         Self::ServiceFreeze,
         Self::ServiceUnfreeze,
         Self::ServiceEmptyCache,
+        Self::BadgeCreate,
+        Self::BadgeDelete,
         Self::ServiceDeploy,
         Self::DeploymentRedeploy,
         Self::DeploymentRollback,
@@ -112,6 +116,8 @@ impl Act {
             Self::ServiceFreeze => ("service.freeze", Services, "froze the service"),
             Self::ServiceUnfreeze => ("service.unfreeze", Services, "lifted the freeze"),
             Self::ServiceEmptyCache => ("service.empty_cache", Services, "emptied the cache of the service"),
+            Self::BadgeCreate => ("badge.create", Services, "made a status badge of the service"),
+            Self::BadgeDelete => ("badge.delete", Services, "took away the status badge of the service"),
             Self::ServiceDeploy => ("service.deploy", Deployments, "started a deployment"),
             Self::DeploymentRedeploy => ("deployment.redeploy", Deployments, "deployed again"),
             Self::DeploymentRollback => ("deployment.rollback", Deployments, "rolled back"),

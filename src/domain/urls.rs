@@ -48,6 +48,11 @@ impl Urls {
         format!("{}/deploy-hooks/sbhook_{service}_…{}", self.public, hook.short())
     }
 
+    /// The status badge of that key.
+    pub fn badge(&self, key: &str) -> String {
+        format!("{}/badges/{key}.svg", self.public)
+    }
+
     /// The page of a deployment.
     pub fn deployment_page(&self, id: &DeploymentId) -> String {
         format!("{}{}", self.dashboard, Self::page_path(id))

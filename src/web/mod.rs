@@ -3,6 +3,7 @@
 mod api;
 pub mod assets;
 mod auth;
+mod badge;
 mod deployment;
 mod error;
 mod extract;

@@ -46,6 +46,7 @@ fn what_needs_no_operator_is_this_and_no_more() {
             "Hook /deploy-hooks POST, DELETE, OPTIONS",
             "Hook /deploy-hooks/*token POST, DELETE, OPTIONS",
             "Public / GET, HEAD, OPTIONS",
+            "Public /badges/:file GET, HEAD, OPTIONS",
             "Public /deployments/:id GET, HEAD, OPTIONS",
             "Public /deployments/:id/wait GET, HEAD, OPTIONS",
             "Public /deploys/:id GET, HEAD, OPTIONS",

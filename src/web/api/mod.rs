@@ -2,6 +2,7 @@
 
 pub(super) mod audit;
 pub(super) mod backup;
+pub(super) mod badges;
 pub(super) mod checks;
 pub(super) mod deployments;
 pub(super) mod health;

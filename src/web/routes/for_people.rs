@@ -52,6 +52,8 @@ fn of_services() -> Vec<Resource> {
         page("/services/:name/unfreeze").post(services::unfreeze).operator(),
         page("/services/:name/settings").get(settings::edit).post(settings::update).operator(),
         page("/services/:name/cache").post(settings::empty_cache).operator(),
+        page("/services/:name/badge").post(settings::make_badge).operator(),
+        page("/services/:name/badge/delete").post(settings::delete_badge).operator(),
         page("/services/:name/delete").get(settings::confirm).post(settings::delete).operator(),
     ]
 }

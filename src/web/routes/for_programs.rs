@@ -1,10 +1,11 @@
 //! The addresses that programs call. Refusals there are problems in JSON.
 
 use crate::web::api::{
-    audit, backup, checks, deployments, health, hooks, logs, operators, problems, services, tokens, trigger,
+    audit, backup, badges, checks, deployments, health, hooks, logs, operators, problems, services, tokens,
+    trigger,
 };
-use crate::web::assets;
 use crate::web::routes::resource::{Resource, program};
+use crate::web::{assets, badge};
 
 /// Every address that is no page.
 pub(super) fn all() -> Vec<Resource> {
@@ -37,7 +38,7 @@ fn of_callers() -> Vec<Resource> {
         program("/deployments/:id/logs").takes(&["follow", "from"]).get(logs::show).operator(),
         program("/deployments/:id/cancel").post(deployments::cancel).operator(),
         program("/deployments/:id/redeploy").takes(&["clear_cache"]).post(deployments::redeploy).operator(),
-        program("/deployments/:id/rollback").post(deployments::rollback).operator(),
+        program("/deployments/:id/rollback").takes(&["freeze"]).post(deployments::rollback).operator(),
     ]
 }
 
@@ -52,6 +53,7 @@ fn of_services() -> Vec<Resource> {
             .delete(services::delete)
             .operator(),
         program("/api/v1/services/:name/freeze").put(services::freeze).delete(services::unfreeze).operator(),
+        program("/api/v1/services/:name/badge").put(badges::create).delete(badges::delete).operator(),
         program("/api/v1/services/:name/deployments")
             .takes(DEPLOYMENTS)
             .get(services::deployments_of)
@@ -90,6 +92,7 @@ fn of_server() -> Vec<Resource> {
 /// What browsers and crawlers fetch by themselves.
 fn of_files() -> Vec<Resource> {
     vec![
+        program("/badges/:file").get(badge::show).public(),
         program("/static/:file").get(assets::show).head(assets::show).public(),
         program("/favicon.ico").get(assets::favicon).public(),
         program("/robots.txt").get(assets::robots).public(),

@@ -3,7 +3,7 @@
 use super::binary::{cli, program, run};
 
 /// Every command that a person may type.
-const COMMANDS: [&str; 41] = [
+const COMMANDS: [&str; 43] = [
     "serve",
     "demo",
     "service",
@@ -14,6 +14,8 @@ const COMMANDS: [&str; 41] = [
     "service rm",
     "service freeze",
     "service unfreeze",
+    "service badge",
+    "service empty-cache",
     "hook",
     "hook create",
     "hook list",

@@ -1,6 +1,7 @@
 //! The dashboard's pages of services, as an operator's browser meets them: without a script, by forms and links.
 
 mod actions;
+mod badge;
 mod follow;
 mod list;
 mod make;

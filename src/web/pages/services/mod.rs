@@ -5,6 +5,7 @@ mod form_lines;
 pub mod head;
 pub mod list_view;
 pub mod one_view;
+mod picture;
 pub(in crate::web) mod settings;
 mod ticks;
 

@@ -4,7 +4,7 @@ use askama::Template;
 use url::form_urlencoded::Serializer;
 
 use crate::actions::{self, deployments::complete};
-use crate::db::deployments::{self, Filter};
+use crate::db::deployments::{self, End, Filter};
 use crate::db::{Reader, checks, steps};
 use crate::domain::{
     Checks, Deployment, DeploymentId, ExecutorKind, Service, Status, StepRecord, Timestamp, Verdict,
@@ -16,6 +16,7 @@ use crate::web::pages::format::{self, Moment};
 use crate::web::pages::relative::Relative;
 use crate::web::pages::services::head::ServiceHead;
 use crate::web::pages::services::list_view::short_repository;
+use crate::web::pages::services::picture::{self, Picture};
 use crate::wire::deployment::FoundDeployment;
 
 /// Deployments of one page.
@@ -83,6 +84,7 @@ pub struct Known {
     serving: Option<Deployment>,
     checks: Option<Checks>,
     successes: Vec<[StepRecord; 3]>,
+    ends: Vec<End>,
     deployments: Vec<FoundDeployment>,
 }
 
@@ -105,6 +107,7 @@ impl Known {
             successes: successes.iter().map(|one| steps::list(reader, one)).collect::<Result<_, _>>()?,
             serving: successes.into_iter().next(),
             checks: checks::find(reader, &service.id)?,
+            ends: deployments::last_ends(reader, &service.id, picture::COUNTED)?,
             deployments: listed
                 .into_iter()
                 .map(|deployment| complete(reader, deployment))
@@ -130,6 +133,7 @@ pub struct ServicePage {
     url: Option<String>,
     executor: &'static str,
     checks: Option<ChecksView>,
+    picture: Option<Picture>,
     segments: Vec<Segment>,
     status: &'static str,
     text: String,
@@ -181,7 +185,7 @@ struct CheckItem {
 impl ServicePage {
     /// Puts the page together.
     pub fn new(frame: Frame, head: ServiceHead, known: Known, wanted: &Wanted, now: Timestamp) -> Self {
-        let Known { service, serving, checks, successes, deployments } = known;
+        let Known { service, serving, checks, successes, ends, deployments } = known;
         let usual = Usual::of(&successes);
         let has_more = deployments.len() > PAGE;
         let last = deployments.iter().take(PAGE).next_back().map(|found| found.deployment.id.clone());
@@ -205,6 +209,7 @@ impl ServicePage {
             target: workload.filter(|_| service.executor == ExecutorKind::Tekton),
             url: service.url,
             executor: service.executor.as_str(),
+            picture: Picture::of(&ends, now),
             checks: checks.map(|checks| ChecksView::new(checks, now)),
             segments: SEGMENTS.iter().enumerate().map(segment).collect(),
             status: SEGMENTS[wanted.segment].0,

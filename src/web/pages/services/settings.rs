@@ -6,8 +6,8 @@ use poem::http::StatusCode;
 use poem::web::{Data, Path};
 use poem::{IntoResponse, Response, handler};
 
-use crate::actions::{By, services};
-use crate::db::caches;
+use crate::actions::{self, By, Context, services};
+use crate::db::{Reader, badges, caches};
 use crate::domain::{Code, ExecutorKind, Faults, Invalid, Scope, Service};
 use crate::web::error::Error;
 use crate::web::extract::Form;
@@ -35,6 +35,8 @@ struct SettingsPage {
     form: ServiceForm,
     is_saved: bool,
     is_emptied: bool,
+    /// The URL of its status badge, where it has one.
+    badge: Option<String>,
     /// How much builds keep on this host, for people; none where they keep nothing there.
     cache: Option<String>,
 }
@@ -137,10 +139,14 @@ async fn settings(
     form: ServiceForm,
 ) -> Result<SettingsPage, Error> {
     let (head, id) = (ServiceHead::new(service, "general"), service.id.clone());
-    let bytes = state.read(move |reader, _| Ok(caches::bytes(reader, &id)?)).await?;
+    let read = move |reader: &Reader<'_>, context: &Context| {
+        let badge = badges::key(reader, &id)?.map(|key| context.urls().badge(&key));
+        Ok((caches::bytes(reader, &id)?, badge))
+    };
+    let (bytes, badge) = state.read(read).await?;
     let cache = bytes.filter(|bytes| *bytes > 0).map(format::mebibytes);
     let frame = Frame::of(&by.caller, state, HERE);
-    Ok(SettingsPage { frame, head, form, is_saved: false, is_emptied: false, cache })
+    Ok(SettingsPage { frame, head, form, is_saved: false, is_emptied: false, badge, cache })
 }
 
 /// `POST /services/{name}/cache`: empties what its builds keep.
@@ -152,6 +158,30 @@ pub(in crate::web) async fn empty_cache(
 ) -> Result<Response, Error> {
     let to = format!("{}/settings?emptied", path(&name));
     state.act(by, move |tx, _, by| services::empty_cache(tx, by, &name)).await?;
+    Ok(redirect(&to))
+}
+
+/// `POST /services/{name}/badge`: a status badge under a new URL.
+#[handler]
+pub(in crate::web) async fn make_badge(
+    by: By,
+    Path(name): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let to = format!("{}/settings#badge", path(&name));
+    state.act(by, move |tx, context, by| actions::badges::create(tx, context, by, &name)).await?;
+    Ok(redirect(&to))
+}
+
+/// `POST /services/{name}/badge/delete`.
+#[handler]
+pub(in crate::web) async fn delete_badge(
+    by: By,
+    Path(name): Path<String>,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let to = format!("{}/settings#badge", path(&name));
+    state.act(by, move |tx, _, by| actions::badges::delete(tx, by, &name)).await?;
     Ok(redirect(&to))
 }
 
