@@ -9,6 +9,7 @@ mod api_lists;
 mod architecture;
 mod branches;
 mod browser;
+mod ci_runners;
 mod cli;
 mod clone;
 mod cluster_runs;

@@ -36,7 +36,7 @@ fn shell(text: &str, folder: &Path, data: &Path, variables: &[(&str, &str)]) -> 
 #[tokio::test]
 async fn the_lines_for_ci_deploy_and_tell_the_end_by_their_exit_code() {
     let (data, folder, repo) = (TempDir::new().unwrap(), TempDir::new().unwrap(), GitRepo::new());
-    repo.commit("hello", "one\n", "Say hello");
+    let commit = repo.commit("hello", "one\n", "Say hello");
     let server = Server::start(data.path(), &[]);
     let lines = commands("From CI").join("\n").replace("https://deploy.example.com", &server.url);
     let mut ends = Vec::new();
@@ -44,15 +44,20 @@ async fn the_lines_for_ci_deploy_and_tell_the_end_by_their_exit_code() {
     for (name, build) in [("good", "true"), ("bad", "false")] {
         let service = json!({ "name": name, "repository": repo.url(), "buildCommand": build });
         let hook = format!("{}{}", server.url, server.hook(service).await);
-        let variables = [("STACKBLAZE_DEPLOY_HOOK", hook.as_str()), ("CI_JOB_ID", name)];
+        let variables = [
+            ("STACKBLAZE_DEPLOY_HOOK", hook.as_str()),
+            ("CI_JOB_ID", name),
+            ("CI_COMMIT_BRANCH", "main"),
+            ("CI_COMMIT_SHA", &commit),
+        ];
         ends.push(shell(&lines, folder.path(), data.path(), &variables));
     }
 
     let text = |index: usize| String::from_utf8_lossy(&ends[index].stdout).into_owned();
     assert_eq!(ends[0].status.code(), Some(0), "{} {}", text(0), String::from_utf8_lossy(&ends[0].stderr));
-    assert!(text(0).contains("\"status\":\"succeeded\""));
+    assert!(text(0).contains("succeeded"));
     assert_eq!(ends[1].status.code(), Some(22));
-    assert!(text(1).contains("\"reason\":\"build_failed\""));
+    assert!(text(1).contains("failed build_failed"));
 }
 
 #[tokio::test]

@@ -14,14 +14,40 @@ use crate::harness::guest::output;
 use crate::harness::process::{Server, client};
 
 /// What each system sets for its jobs; `run` tells one job from another.
-fn variables(system: &str, run: &str) -> Vec<(&'static str, String)> {
+fn variables(system: &str, run: &str, commit: &str) -> Vec<(&'static str, String)> {
+    let branch = "main".to_owned();
+    let commit = commit.to_owned();
+    let run = run.to_owned();
     match system {
-        "gh" => vec![("GITHUB_RUN_ID", run.to_owned()), ("GITHUB_RUN_ATTEMPT", "1".to_owned())],
-        "gl" => vec![("CI_JOB_ID", run.to_owned())],
-        "jk" => vec![("BUILD_TAG", format!("jenkins-My shop-{run}"))],
-        "cc" => vec![("CIRCLE_WORKFLOW_JOB_ID", run.to_owned())],
-        "bb" => vec![("BITBUCKET_STEP_UUID", format!("{{{run}}}"))],
-        "wp" => vec![("CI_PIPELINE_NUMBER", run.to_owned()), ("CI_STEP_NUMBER", "3".to_owned())],
+        "gh" => vec![
+            ("GITHUB_RUN_ID", run),
+            ("GITHUB_RUN_ATTEMPT", "1".to_owned()),
+            ("GITHUB_REF_NAME", branch),
+            ("GITHUB_SHA", commit),
+        ],
+        "gl" => vec![("CI_JOB_ID", run), ("CI_COMMIT_BRANCH", branch), ("CI_COMMIT_SHA", commit)],
+        "jk" => vec![
+            ("BUILD_TAG", format!("jenkins-My shop-{run}")),
+            ("GIT_BRANCH", "origin/main".to_owned()),
+            ("GIT_COMMIT", commit),
+        ],
+        "cc" => {
+            vec![("CIRCLE_WORKFLOW_JOB_ID", run), ("CIRCLE_BRANCH", branch), ("CIRCLE_SHA1", commit)]
+        }
+        "bb" => vec![
+            ("BITBUCKET_STEP_UUID", format!("{{{run}}}")),
+            ("BITBUCKET_BRANCH", branch),
+            ("BITBUCKET_COMMIT", commit),
+        ],
+        "wp" => vec![
+            ("CI_PIPELINE_NUMBER", run),
+            ("CI_STEP_NUMBER", "3".to_owned()),
+            ("CI_COMMIT_BRANCH", branch),
+            ("CI_COMMIT_SHA", commit),
+        ],
+        "az" => {
+            vec![("BUILD_SOURCEBRANCH", "refs/heads/main".to_owned()), ("BUILD_SOURCEVERSION", commit)]
+        }
         _ => Vec::new(),
     }
 }
@@ -33,19 +59,40 @@ fn filled(system: &System, shell: &str, run: &str, folder: &Path) -> String {
         "az" => shell.replace("$(Build.BuildId)", run).replace("$(System.JobAttempt)", "1"),
         // In Groovy's quotes a backslash at the end of a line joins it with the next.
         "jk" => shell.replace("\\\n", ""),
+        // What would be a variable of its own has two dollar signs.
+        "wp" => shell.replace("$$", "$"),
         _ => shell,
     }
 }
 
-fn run(system: &System, shell: &str, hook: &str, name: &str) -> Output {
-    let folder = TempDir::new().unwrap();
-    let mut command = Command::new("sh");
-    command
-        .args(["-e", "-c", &filled(system, shell, name, folder.path())])
-        .current_dir(folder.path())
-        .env("STACKBLAZE_DEPLOY_HOOK", hook)
-        .envs(variables(system.id, name));
-    output(&mut command)
+/// A checkout as a job has it: at a commit, on the branch.
+struct Checkout {
+    folder: TempDir,
+    commit: String,
+}
+
+impl Checkout {
+    fn of(repo: &GitRepo, commit: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let git = |args: &[&str]| {
+            let done = output(Command::new("git").arg("-C").arg(folder.path()).args(args));
+            assert!(done.status.success(), "{args:?}: {}", said(&done));
+        };
+        git(&["clone", "-q", &repo.url(), "."]);
+        git(&["reset", "-q", "--hard", commit]);
+        Self { folder, commit: commit.to_owned() }
+    }
+
+    fn run(&self, system: &System, shell: &str, hook: &str, name: &str) -> Output {
+        let folder = self.folder.path();
+        let mut command = Command::new("sh");
+        command
+            .args(["-e", "-c", &filled(system, shell, name, folder)])
+            .current_dir(folder)
+            .env("STACKBLAZE_DEPLOY_HOOK", hook)
+            .envs(variables(system.id, name, &self.commit));
+        output(&mut command)
+    }
 }
 
 fn said(output: &Output) -> String {
@@ -74,10 +121,10 @@ async fn printed(server: &Server) -> BTreeMap<String, String> {
     SYSTEMS.iter().map(block).collect()
 }
 
-/// The HTML without what is hidden while nobody waits.
-fn without_waiting(html: &str) -> String {
+/// The HTML without what is hidden while nobody wants it.
+fn without(html: &str, class: &str) -> String {
     let mut text = String::new();
-    for (index, part) in html.split("<span class=\"w\">").enumerate() {
+    for (index, part) in html.split(&format!("<span class=\"{class}\">")).enumerate() {
         let mut rest = part;
         let mut depth = usize::from(index > 0);
         while depth > 0 {
@@ -105,10 +152,12 @@ fn holds(printed: &str, shell: &str) -> bool {
 #[tokio::test]
 async fn every_printed_snippet_deploys_and_tells_the_end_by_its_exit_code() {
     let (data, repo) = (TempDir::new().unwrap(), GitRepo::new());
-    repo.commit("hello", "one\n", "Say hello");
+    let first = repo.commit("hello", "one\n", "Say hello");
+    repo.commit("hello", "two\n", "Say it again");
+    let job = Checkout::of(&repo, &first);
     let server = Server::start(data.path(), &["--concurrency", "2"]);
     let mut hooks = Vec::new();
-    for (name, build) in [("good", "true"), ("bad", "false")] {
+    for (name, build) in [("good", "true"), ("bad", "echo the cause is here; false")] {
         let service =
             json!({ "name": name, "repository": repo.url(), "buildCommand": build, "queuePolicy": "every" });
         hooks.push(format!("{}{}", server.url, server.hook(service).await));
@@ -116,52 +165,66 @@ async fn every_printed_snippet_deploys_and_tells_the_end_by_its_exit_code() {
     let pages = printed(&server).await;
 
     for system in &SYSTEMS {
-        let (quick, waiting) = (system.shell(&server.url, false), system.shell(&server.url, true));
+        let quick = system.shell(&server.url, false, true);
+        let waiting = system.shell(&server.url, true, true);
+        let head = system.shell(&server.url, true, false);
         let page = &pages[system.id];
         assert!(holds(&text_of(page), &waiting), "{}: {}", system.id, text_of(page));
         assert!(
-            holds(&text_of(&without_waiting(page)), &quick),
+            holds(&text_of(&without(page, "w")), &quick),
             "{}: {}",
             system.id,
-            text_of(&without_waiting(page))
+            text_of(&without(page, "w"))
         );
+        assert!(holds(&text_of(&without(page, "x")), &head), "{}: {}", system.id, text_of(page));
         assert!(
             text_of(page).contains("STACKBLAZE_DEPLOY_HOOK") && !page.contains("sbhook_"),
             "{}",
             system.id
         );
 
-        let accepted = run(system, &quick, &hooks[0], &format!("{}1", system.id));
-        let again = run(system, &quick, &hooks[0], &format!("{}1", system.id));
-        let serving = run(system, &waiting, &hooks[0], &format!("{}2", system.id));
-        let failed = run(system, &waiting, &hooks[1], &format!("{}3", system.id));
+        let accepted = job.run(system, &quick, &hooks[0], &format!("{}1", system.id));
+        let again = job.run(system, &quick, &hooks[0], &format!("{}1", system.id));
+        let serving = job.run(system, &waiting, &hooks[0], &format!("{}2", system.id));
+        let failed = job.run(system, &waiting, &hooks[1], &format!("{}3", system.id));
+        let newest = job.run(system, &head, &hooks[0], &format!("{}4", system.id));
 
+        let accepted_text = said(&accepted);
         assert!(
-            accepted.status.success() && said(&accepted).contains("\"status\":\"queued\""),
-            "{}: {}",
-            system.id,
-            said(&accepted)
+            accepted.status.success() && accepted_text.contains("\"status\":\"queued\""),
+            "{}: {accepted_text}",
+            system.id
         );
         let is_same = accepted.stdout == again.stdout;
         assert_eq!(is_same, system.id != "curl", "{}: a job that is tried again deploys once", system.id);
-        assert!(
-            serving.status.success() && said(&serving).contains("\"status\":\"succeeded\""),
-            "{}: {}",
-            system.id,
-            said(&serving)
-        );
-        assert!(
-            !failed.status.success() && said(&failed).contains("\"reason\":\"build_failed\""),
-            "{}: {}",
-            system.id,
-            said(&failed)
-        );
+        // The link stands before the end, and the end is one line.
+        let told = said(&serving);
+        let link = format!("See {}/deploys/dep_", server.url);
+        assert!(serving.status.success() && told.contains(&link), "{}: {told}", system.id);
+        assert!(told.find(&link) < told.find("succeeded"), "{}: {told}", system.id);
+        assert_eq!(commit_of(&server, &told).await, first, "{}: exactly this commit", system.id);
+        let told = said(&newest);
+        assert!(newest.status.success(), "{}: {told}", system.id);
+        assert_ne!(commit_of(&server, &told).await, first, "{}: the head of the branch", system.id);
+        // The job's log ends with why it failed, in the step's own words.
+        let told = said(&failed);
+        assert!(!failed.status.success() && told.contains("failed build_failed"), "{}: {told}", system.id);
+        assert!(told.contains("the cause is here"), "{}: {told}", system.id);
     }
+}
+
+/// The commit that was deployed, by what a job printed.
+async fn commit_of(server: &Server, printed: &str) -> String {
+    let id =
+        printed.split("dep_").nth(1).unwrap().split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap();
+    let deployment = server.api("GET", &format!("/deployments/dep_{id}"), None).await;
+    deployment["commit"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
 async fn every_snippet_fails_with_the_reason_where_the_call_is_refused() {
-    let data = TempDir::new().unwrap();
+    let (data, repo) = (TempDir::new().unwrap(), GitRepo::new());
+    let job = Checkout::of(&repo, &repo.commit("hello", "one\n", "Say hello"));
     let server = Server::start(data.path(), &[]);
     let service = json!({ "name": "api", "repository": "https://git.example.com/api.git" });
     let hook = format!("{}{}", server.url, server.hook(service).await);
@@ -169,7 +232,7 @@ async fn every_snippet_fails_with_the_reason_where_the_call_is_refused() {
 
     for wanted in ["holidays", "unknown_hook"] {
         for (system, waits) in SYSTEMS.iter().flat_map(|system| [(system, false), (system, true)]) {
-            let refused = run(system, &system.shell(&server.url, waits), &hook, "1");
+            let refused = job.run(system, &system.shell(&server.url, waits, true), &hook, "1");
 
             assert!(!refused.status.success(), "{} {waits}: {}", system.id, said(&refused));
             assert!(said(&refused).contains(wanted), "{} {waits}: {}", system.id, said(&refused));

@@ -49,8 +49,8 @@ pub(in crate::web) async fn wait(
     let found = load(&state, &id).await?;
     let found = hold(&state, &id, found, HOLD, Status::is_final).await?;
     match found.deployment.status {
-        Status::Succeeded => object(request, &state, found, StatusCode::OK).await,
-        Status::Failed => object(request, &state, found, StatusCode::FAILED_DEPENDENCY).await,
+        Status::Succeeded => end(request, &state, found, StatusCode::OK).await,
+        Status::Failed => end(request, &state, found, StatusCode::FAILED_DEPENDENCY).await,
         _ => {
             Ok(Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).header("retry-after", 1).finish())
         }
@@ -85,6 +85,34 @@ async fn hold(
 async fn may_see(request: &Request, state: &AppState, found: &FoundDeployment) -> bool {
     let caller = auth::find(state.context(), request).await.ok().flatten();
     caller.is_some_and(|caller| caller.may_see(&found.deployment))
+}
+
+/// How it ended: the object, or a line for a job's log. With a credential the words of who knows why follow, and the last
+/// lines of the step that failed.
+async fn end(
+    request: &Request,
+    state: &AppState,
+    found: FoundDeployment,
+    status: StatusCode,
+) -> Result<Response, Error> {
+    if !prefers(request.headers(), "text/plain") {
+        return object(request, state, found, status).await;
+    }
+    let deployment = &found.deployment;
+    let mut lines = vec![match deployment.reason {
+        None => deployment.status.as_str().to_owned(),
+        Some(reason) => {
+            let message = deployment.message.as_deref().unwrap_or(reason.sentence());
+            format!("{} {}: {message}", deployment.status.as_str(), reason.as_str())
+        }
+    }];
+    if may_see(request, state, &found).await {
+        lines.extend(deployment.detail.clone());
+        lines.extend(log_tail(state, &found).await?);
+    }
+    lines.push(String::new());
+    let response = Response::builder().status(status).content_type("text/plain; charset=utf-8");
+    Ok(response.header("vary", "accept, authorization, cookie").body(lines.join("\n")))
 }
 
 /// The object, whatever the caller would accept: a gate that answers "not modified" would look like a success.

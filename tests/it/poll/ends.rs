@@ -123,3 +123,37 @@ async fn it_ends_for_a_server_that_was_restarted() {
 
     assert_eq!(poll(&server, &id).await, "failed");
 }
+
+/// A job's log ends with one line, and for who holds a credential with the words of the step that failed.
+#[tokio::test]
+async fn a_gate_that_is_read_by_people_tells_the_end_in_lines() {
+    let server = TestServer::start().await;
+    let (good, failed) = (server.service("good").create().await, server.service("bad").create().await);
+    let good = good.deploy(json!({})).await;
+    server.run_all().await;
+    let script = Script::default().begins(Step::Build).says(Step::Build, b"the cause\n").ends(Step::Build, 2);
+    server.executor.next(script.fails(Reason::BuildFailed));
+    let id = failed.deploy(json!({})).await;
+    server.run_all().await;
+    let read = async |api: &crate::harness::http::Api, id: &str| {
+        let path = format!("/deployments/{id}/wait");
+        api.request(Method::GET, &path).header("accept", "text/plain").answer().await
+    };
+
+    let told = read(&server.anyone(), &good).await;
+    assert_eq!((told.status, told.text().as_str()), (200, "succeeded\n"));
+    assert_eq!(told.header("content-type"), Some("text/plain; charset=utf-8"));
+    let told = read(&server.anyone(), &id).await;
+    assert_eq!(told.status, 424);
+    assert!(
+        told.text().starts_with("failed build_failed: ") && told.text().lines().count() == 1,
+        "{}",
+        told.text()
+    );
+    let told = read(&server.admin, &id).await;
+    assert!(
+        told.text().starts_with("failed build_failed: ") && told.text().ends_with("the cause\n"),
+        "{}",
+        told.text()
+    );
+}
