@@ -41,6 +41,11 @@ impl DataDir {
         Self { data_dir: Some(path) }
     }
 
+    /// The folder where no flag names one.
+    pub fn usual() -> Self {
+        Self { data_dir: variable("STACKBLAZE_DATA_DIR").map(PathBuf::from) }
+    }
+
     /// The folder that the flag names; none where its variable or nothing does.
     pub fn flag(&self) -> Option<&Path> {
         self.data_dir
@@ -81,6 +86,7 @@ pub struct Config {
         env = "STACKBLAZE_LISTEN",
         value_name = "ADDR:PORT",
         value_delimiter = ',',
+        value_parser = values::listen_address,
         default_value = "127.0.0.1:8080"
     )]
     pub listen: Vec<SocketAddr>,
@@ -106,22 +112,22 @@ pub struct Config {
     #[arg(long, env = "STACKBLAZE_TRUSTED_PROXY", value_name = "ADDR|CIDR", value_delimiter = ',')]
     pub trusted_proxy: Vec<AddressRange>,
     /// Most deployments that run at a time
-    #[arg(long, env = "STACKBLAZE_CONCURRENCY", value_name = "N", default_value = "4")]
+    #[arg(long, env = "STACKBLAZE_CONCURRENCY", value_name = "N", default_value = "4", value_parser = values::count)]
     pub concurrency: NonZeroU32,
     /// Calls a minute that one hook may make in the long run
-    #[arg(long, env = "STACKBLAZE_HOOK_RATE", value_name = "N", default_value = "60")]
+    #[arg(long, env = "STACKBLAZE_HOOK_RATE", value_name = "N", default_value = "60", value_parser = values::count)]
     pub hook_rate: NonZeroU32,
     /// Calls that one hook may make at once
-    #[arg(long, env = "STACKBLAZE_HOOK_BURST", value_name = "N", default_value = "30")]
+    #[arg(long, env = "STACKBLAZE_HOOK_BURST", value_name = "N", default_value = "30", value_parser = values::count)]
     pub hook_burst: NonZeroU32,
     /// Changes a minute that one API token may ask for in the long run
-    #[arg(long, env = "STACKBLAZE_TOKEN_RATE", value_name = "N", default_value = "600")]
+    #[arg(long, env = "STACKBLAZE_TOKEN_RATE", value_name = "N", default_value = "600", value_parser = values::count)]
     pub token_rate: NonZeroU32,
     /// Changes that one API token may ask for at once
-    #[arg(long, env = "STACKBLAZE_TOKEN_BURST", value_name = "N", default_value = "300")]
+    #[arg(long, env = "STACKBLAZE_TOKEN_BURST", value_name = "N", default_value = "300", value_parser = values::count)]
     pub token_burst: NonZeroU32,
     /// Most queued deployments of one service
-    #[arg(long, env = "STACKBLAZE_QUEUE_LIMIT", value_name = "N", default_value = "200")]
+    #[arg(long, env = "STACKBLAZE_QUEUE_LIMIT", value_name = "N", default_value = "200", value_parser = values::count)]
     pub queue_limit: NonZeroU32,
     /// A deployment queued for longer ends as failed, reason timeout
     #[arg(long, env = "STACKBLAZE_QUEUE_TIMEOUT", value_name = "DURATION", default_value = "24h")]
@@ -136,10 +142,10 @@ pub struct Config {
     #[arg(long, env = "STACKBLAZE_MIN_FREE", value_name = "SIZE", default_value = "32MiB")]
     pub min_free: Bytes,
     /// Most TCP connections in all
-    #[arg(long, env = "STACKBLAZE_CONNECTIONS", value_name = "N", default_value = "10000")]
+    #[arg(long, env = "STACKBLAZE_CONNECTIONS", value_name = "N", default_value = "10000", value_parser = values::count)]
     pub connections: NonZeroU32,
     /// Most TCP connections of one address; trusted proxies are exempt
-    #[arg(long, env = "STACKBLAZE_CONNECTIONS_PER_PEER", value_name = "N", default_value = "256")]
+    #[arg(long, env = "STACKBLAZE_CONNECTIONS_PER_PEER", value_name = "N", default_value = "256", value_parser = values::count)]
     pub connections_per_peer: NonZeroU32,
     /// An idle connection is kept this long; trusted proxies have at least five minutes
     #[arg(long, env = "STACKBLAZE_KEEP_ALIVE", value_name = "DURATION", default_value = "75s")]

@@ -51,7 +51,9 @@ impl Error {
 
     /// Something alive has that name already; `what` is as `service api`.
     pub fn taken(what: impl std::fmt::Display) -> Self {
-        Self::new(Code::NameTaken, format!("there is a {what} already"))
+        let what = what.to_string();
+        let article = if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        Self::new(Code::NameTaken, format!("there is {article} {what} already"))
     }
 
     /// The same key with other parameters.

@@ -7,7 +7,7 @@ use crate::config::DataDir;
 
 use super::client::path;
 use super::failure::{FAILED, Failure, NOT_FOUND};
-use super::output::text;
+use super::output::{text, without_fraction};
 use super::remote::{Remote, Session};
 
 /// Operators: the people at the dashboard
@@ -100,6 +100,6 @@ fn print(session: &Session, link: &Value) {
     } else {
         session.out.line(&text(link, "signInUrl"));
     }
-    let (name, until) = (text(link, "name"), text(link, "expiresAt"));
+    let (name, until) = (text(link, "name"), without_fraction(&text(link, "expiresAt")));
     session.out.note(&format!("Open it in a browser: it signs {name} in, once, until {until}."));
 }

@@ -18,7 +18,8 @@ use crate::wire::hook::HookJson;
 
 /// Create and update services and hooks as a file declares them; delete nothing
 #[derive(Debug, Args)]
-#[command(after_long_help = "Example:
+#[command(after_long_help = "Examples:
+  stackblaze apply -f services.toml --dry-run
   stackblaze apply -f services.toml
 
 services.toml, every setting but name and repository may be left out; what
@@ -60,6 +61,9 @@ pub(super) struct Apply {
     /// File that declares services, `-` for stdin
     #[arg(long, short)]
     file: PathBuf,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -92,7 +96,8 @@ impl Apply {
         for service in &declared {
             warn_unprotected(&session, service.body.repository.as_deref());
         }
-        let mut report = Report { session: &session, items: Vec::new(), has_urls: false };
+        let mut report =
+            Report { session: &session, items: Vec::new(), has_urls: false, is_try: self.dry_run };
         for service in &declared {
             apply_service(&mut report, service).await?;
         }
@@ -106,17 +111,25 @@ struct Report<'a> {
     session: &'a Session,
     items: Vec<Value>,
     has_urls: bool,
+    is_try: bool,
 }
 
 impl Report<'_> {
+    /// The same address where nothing is to be done.
+    fn address(&self, path: &str) -> String {
+        if self.is_try { format!("{path}?dry_run=true") } else { path.to_owned() }
+    }
+
     fn add(&mut self, done: &Done) {
         let out = self.session.out;
         self.has_urls |= done.url.is_some();
         if out.json {
-            self.items.push(json!({ "what": done.what, "action": done.action, "url": done.url }));
+            let item = json!({ "what": done.what, "action": done.action, "url": done.url });
+            self.items.push(item);
             return;
         }
-        out.line(&format!("{} {}", done.what, done.action));
+        let would = if self.is_try && !done.action.starts_with("unchanged") { "would be " } else { "" };
+        out.line(&format!("{} {would}{}", done.what, done.action));
         if let Some(url) = &done.url {
             out.line(&format!("  {url}"));
         }
@@ -129,6 +142,10 @@ impl Report<'_> {
         if self.has_urls {
             self.session.out.note("URLs of hooks are secrets and are shown this once.");
         }
+        if self.is_try {
+            self.session.out.note("Nothing was done.");
+            return;
+        }
         self.session.next("stackblaze service list");
     }
 }
@@ -138,14 +155,20 @@ async fn apply_service(report: &mut Report<'_>, declared: &DeclaredService) -> R
     let own = path(&["api", "v1", "services", &declared.name]);
     let action = match find(report.session, &own).await? {
         None => {
-            let made = report.session.client.post("/api/v1/services", &declared.body).await;
+            let made = report.session.client.post(&report.address("/api/v1/services"), &declared.body).await;
             made.map_err(|failure| within(failure, &what))?;
             "created"
         }
-        Some(before) => update(report.session, &own, &before, &declared.body, &what).await?,
+        Some(before) => update(report, &own, &before, &declared.body, &what).await?,
     };
     report.add(&Done { what, action, url: None });
     for hook in &declared.hooks {
+        if report.is_try && action == "created" {
+            // Without its service the server cannot try it out.
+            let what = format!("hook {}/{}", declared.name, hook.name);
+            report.add(&Done { what, action, url: None });
+            continue;
+        }
         apply_hook(report, &declared.name, hook).await?;
     }
     Ok(())
@@ -157,12 +180,12 @@ async fn apply_hook(report: &mut Report<'_>, service: &str, declared: &DeclaredH
     let own = format!("{all}{}", path(&[&declared.name]));
     let done = match find(report.session, &own).await? {
         None => {
-            let made = report.session.client.post(&all, &declared.body).await;
+            let made = report.session.client.post(&report.address(&all), &declared.body).await;
             let hook: Answer<HookJson> = Answer::read(made.map_err(|failure| within(failure, &what))?)?;
             Done { what, action: "created", url: hook.url.clone() }
         }
         Some(before) => {
-            let action = update(report.session, &own, &before, &declared.body, &what).await?;
+            let action = update(report, &own, &before, &declared.body, &what).await?;
             Done { what, action, url: None }
         }
     };
@@ -181,7 +204,7 @@ async fn find(session: &Session, path: &str) -> Result<Option<Value>, Failure> {
 /// Sends what differs. Whether anything changed is told by the object afterwards, since the server may write a value
 /// in another way than the file does. Values of variables cannot be compared; they are written each time.
 async fn update(
-    session: &Session,
+    report: &Report<'_>,
     path: &str,
     before: &Value,
     declared: &impl Serialize,
@@ -195,7 +218,7 @@ async fn update(
         return Ok("unchanged");
     }
     let has_variables = fields.contains_key("env");
-    let after = session.client.patch(path, &body).await;
+    let after = report.session.client.patch(&report.address(path), &body).await;
     let after = after.map_err(|failure| within(failure, what))?;
     Ok(match (after == *before, has_variables) {
         (false, _) => "updated",

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli::client::path;
+use crate::cli::completions;
 use crate::cli::deployment::print_to_the_end;
 use crate::cli::failure::{Failure, UNKNOWN};
 use crate::cli::output::text;
@@ -27,6 +28,7 @@ Exit codes with --wait: 0 succeeded, 1 failed, 130 Ctrl-C,
 2 unknown (no end within --timeout, or the server stayed away).")]
 pub(super) struct Deploy {
     /// Name of the service
+    #[arg(add = completions::of_services())]
     service: String,
     /// Branch [default: the service's]
     #[arg(long)]

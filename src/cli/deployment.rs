@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::cli::answer::Answer;
 use crate::cli::client::{self, path};
+use crate::cli::completions;
 use crate::cli::deployment_list::ListArgs;
 use crate::cli::failure::Failure;
 use crate::cli::log_text::LogText;
@@ -43,6 +44,7 @@ enum Verb {
   stackblaze deployment show dep_mwuangvh9xk2mq7rz4tb")]
     Show {
         /// Id of the deployment
+        #[arg(add = completions::of_deployments())]
         id: String,
     },
     /// Print the log of a deployment
@@ -52,6 +54,7 @@ enum Verb {
   stackblaze deployment logs --tail 50 dep_mwuangvh9xk2mq7rz4tb")]
     Logs {
         /// Id of the deployment
+        #[arg(add = completions::of_deployments())]
         id: String,
         /// Go on until the deployment has ended, also across a restart of the server
         #[arg(long, short)]
@@ -65,6 +68,7 @@ enum Verb {
   stackblaze deployment cancel dep_mwuangvh9xk2mq7rz4tb")]
     Cancel {
         /// Id of the deployment
+        #[arg(add = completions::of_deployments())]
         id: String,
     },
     /// Wait for the end; the exit code tells it: 0 succeeded, 1 failed, 2 unknown
@@ -77,6 +81,7 @@ Exit codes: 0 succeeded, 1 failed, 130 Ctrl-C,
 2 unknown (no end within --timeout, or the server stayed away).")]
     Wait {
         /// Id of the deployment
+        #[arg(add = completions::of_deployments())]
         id: String,
         #[command(flatten)]
         patience: Patience,
@@ -86,6 +91,7 @@ Exit codes: 0 succeeded, 1 failed, 130 Ctrl-C,
   stackblaze deployment redeploy dep_mwuangvh9xk2mq7rz4tb --clear-cache --wait")]
     Redeploy {
         /// Id of the deployment
+        #[arg(add = completions::of_deployments())]
         id: String,
         /// Empty the build cache first
         #[arg(long)]
@@ -98,6 +104,7 @@ Exit codes: 0 succeeded, 1 failed, 130 Ctrl-C,
   stackblaze deployment rollback dep_mwuangvh9xk2mq7rz4tb --freeze --wait")]
     Rollback {
         /// Id of the deployment
+        #[arg(add = completions::of_deployments())]
         id: String,
         /// Freeze the service too, so that no call deploys over it
         #[arg(long)]

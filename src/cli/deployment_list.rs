@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::answer::Answer;
 use crate::cli::client::{path, query_value};
+use crate::cli::completions;
 use crate::cli::failure::Failure;
 use crate::cli::output::{age, or_dash};
 use crate::cli::remote::Session;
@@ -18,9 +19,10 @@ use crate::wire::list::List;
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     /// Name of the service [default: all]
+    #[arg(add = completions::of_services())]
     service: Option<String>,
     /// Only with this status: queued, building, deploying, succeeded or failed
-    #[arg(long)]
+    #[arg(long, value_parser = ["queued", "building", "deploying", "succeeded", "failed"])]
     status: Option<String>,
     /// Only of this branch
     #[arg(long)]

@@ -4,6 +4,7 @@ use clap::{ArgGroup, Args, Subcommand};
 
 use crate::cli::answer::Answer;
 use crate::cli::client::path;
+use crate::cli::completions;
 use crate::cli::failure::Failure;
 use crate::cli::hook_view::{self, show_url};
 use crate::cli::output::quoted;
@@ -36,6 +37,7 @@ enum Verb {
 With --json it prints {\"id\",\"service\",\"name\",\"url\"}.")]
     Create {
         /// Name of the service
+        #[arg(add = completions::of_services())]
         service: String,
         /// What to call it, for example github-actions
         #[arg(long)]
@@ -48,6 +50,7 @@ With --json it prints {\"id\",\"service\",\"name\",\"url\"}.")]
   stackblaze hook list api")]
     List {
         /// Name of the service
+        #[arg(add = completions::of_services())]
         service: String,
     },
     /// Show a hook; its URL was shown once, when it was made
@@ -103,8 +106,10 @@ With --json it prints {\"id\",\"service\",\"name\",\"url\"}.")]
 #[derive(Debug, Args)]
 struct Named {
     /// Name of the service
+    #[arg(add = completions::of_services())]
     service: String,
     /// Name or id of the hook
+    #[arg(add = completions::of_hooks())]
     name: String,
 }
 

@@ -7,12 +7,16 @@ use crate::cli::client::path;
 use crate::cli::failure::Failure;
 use crate::cli::output::{age, or_dash, shown};
 use crate::cli::remote::Session;
+use crate::domain::trouble_of_address;
 use crate::wire::hook::{CallJson, HookJson};
 use crate::wire::list::List;
 
 /// The URL on stdout, all that is said about it on stderr. Of the JSON exactly the four keys that scripts need.
 pub(super) fn show_url(session: &Session, hook: &HookJson) {
     let url = shown(hook.url.as_ref());
+    if let Some(trouble) = trouble_of_address(&url) {
+        session.out.warn(trouble);
+    }
     if session.out.json {
         session
             .out

@@ -35,11 +35,14 @@ mod step;
 mod token;
 mod wait;
 mod words;
+mod wrong_values;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 
 use crate::config::DataDir;
 
@@ -102,7 +105,9 @@ enum Command {
 
 /// Reads the command line, does what it says, and gives the exit code.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    CompleteEnv::with_factory(Cli::command).complete();
+    let arguments = noun_first(std::env::args_os().collect());
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             if error.use_stderr() && wants_json() {
@@ -110,7 +115,11 @@ pub fn main() -> ExitCode {
                 return Failure::usage(text.trim().trim_start_matches("error: ")).report_as_json();
             }
             let is_help = !error.use_stderr();
-            drop(error.print());
+            match wrong_values::all(Cli::command(), &arguments, &error) {
+                // Each is told in a line, as all that is wrong is told elsewhere.
+                Some(all) => all.iter().for_each(|line| stderr::say(&format!("stackblaze: {line}"))),
+                None => drop(error.print()),
+            }
             return if is_help { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
         }
     };
@@ -123,6 +132,26 @@ pub fn main() -> ExitCode {
         // A program knows fields as the API spells them.
         if wants_json() { failure.report_as_json() } else { failure.spelled(&Cli::command()).report() }
     })
+}
+
+/// Flags that a noun knows may stand before it too.
+fn noun_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let (mut at, mut moved) = (1, Vec::new());
+    while let Some(argument) = arguments.get(at).and_then(|argument| argument.to_str()) {
+        let (name, has_value) = argument.split_once('=').map_or((argument, false), |(name, _)| (name, true));
+        match name {
+            "--server" | "--token-file" => {
+                let end = arguments.len().min(at + if has_value { 1 } else { 2 });
+                moved.extend(arguments.drain(at..end));
+            }
+            "--json" | "--quiet" | "-q" => moved.push(arguments.remove(at)),
+            "--data-dir" => at += if has_value { 1 } else { 2 },
+            _ => break,
+        }
+    }
+    let noun = arguments.len().min(at + 1);
+    arguments.splice(noun..noun, moved);
+    arguments
 }
 
 /// Whether a program reads what is printed, the reason of a failure too.
@@ -143,6 +172,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Deployment(deployment) => return block_on(deployment.run(dir)),
         Command::Doctor(doctor) => return block_on(doctor.run(dir)),
         Command::Service(service) => return block_on(service.run(dir)),
+        Command::Completions(completions) => return completions.run(Cli::command()),
         Command::Hook(hook) => block_on(hook.run(dir))?,
         Command::Status(status) => block_on(status.run(dir))?,
         Command::Token(token) => block_on(token.run(dir))?,
@@ -150,7 +180,6 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Apply(apply) => block_on(apply.run(dir))?,
         Command::Backup(backup) => block_on(backup.run(dir))?,
         Command::Restore(restore) => restore.run(dir)?,
-        Command::Completions(completions) => completions.run(Cli::command()),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -164,6 +193,24 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_of_a_noun_may_stand_before_it() {
+        let moved = |line: &str| {
+            let words = noun_first(line.split(' ').map(OsString::from).collect());
+            words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+        };
+
+        assert_eq!(moved("s --server URL --json status"), "s status --server URL --json");
+        assert_eq!(
+            moved("s --data-dir D --token-file=F -q deploy api --wait"),
+            "s --data-dir D deploy --token-file=F -q api --wait"
+        );
+        for same in ["s", "s status --json", "s --help", "s --version status --server URL"] {
+            assert_eq!(moved(same), same);
+        }
+        assert_eq!(moved("s --server"), "s --server");
+    }
 
     /// A line that a terminal breaks does not survive a copy.
     #[test]

@@ -99,6 +99,30 @@ pub(super) fn text(object: &Value, field: &str) -> String {
     }
 }
 
+/// A time of the API's without the fraction of its second.
+pub(super) fn without_fraction(time: &str) -> String {
+    match time.split_once('.') {
+        Some((whole, _)) => format!("{whole}Z"),
+        None => time.to_owned(),
+    }
+}
+
+/// Columns of the terminal that results go to; none where they go elsewhere.
+fn columns() -> Option<usize> {
+    let stdout = std::io::stdout();
+    let width = stdout.is_terminal().then(|| terminal_size::terminal_size_of(&stdout))??.0;
+    Some(usize::from(width.0)).filter(|columns| *columns > 0)
+}
+
+/// A text in so many columns; what does not fit ends in `…`.
+fn cut(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(columns.saturating_sub(1)).collect();
+    if columns == 0 { head } else { head + "…" }
+}
+
 /// What is there as text; empty where nothing is.
 pub(super) fn shown<T: ToString>(value: Option<&T>) -> String {
     value.map(T::to_string).unwrap_or_default()
@@ -176,7 +200,7 @@ impl Output {
         self.note(&format!("{label} {command}"));
     }
 
-    /// Rows under a head; the column `status` is coloured.
+    /// Rows under a head; the column `status` is coloured. On a terminal each row is one line, cut at its end.
     pub(super) fn table(self, head: &[&str], rows: &[Vec<String>], status: usize) {
         let width = |column: usize| {
             let cells = rows.iter().map(|row| row[column].chars().count());
@@ -184,18 +208,22 @@ impl Output {
         };
         let widths: Vec<usize> = (0..head.len()).map(width).collect();
         let has_colour = has_colour(&std::io::stdout());
+        let most = columns().unwrap_or(usize::MAX);
         let mut lines = String::new();
         let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
         for (index, row) in std::iter::once(&head).chain(rows).enumerate() {
             let mut line = String::new();
+            let mut used = 0;
             for (column, cell) in row.iter().enumerate() {
+                let cell = &cut(cell, most.saturating_sub(used));
+                used += widths[column] + GAP;
                 let style = match (index, column == status) {
                     (0, _) => Style::Dim,
                     (_, true) => Style::of(cell),
                     (_, false) => Style::Plain,
                 };
                 line.push_str(&style.paint(cell, has_colour));
-                let blanks = widths[column] + GAP - cell.chars().count();
+                let blanks = (widths[column] + GAP).saturating_sub(cell.chars().count());
                 line.extend(std::iter::repeat_n(' ', blanks));
             }
             lines.push_str(line.trim_end());

@@ -46,8 +46,10 @@ impl Restore {
         }
         let restored = restore(&dir, &self.file, self.revoke_all, &Clock::System).map_err(failure)?;
         let counts = format!(
-            "{} deployments, {} of them unfinished and ended as interrupted",
-            restored.deployments, restored.interrupted
+            "{} deployment{}, {} of them unfinished and ended as interrupted",
+            restored.deployments,
+            if restored.deployments == 1 { "" } else { "s" },
+            restored.interrupted
         );
         out.result(&to_json(&restored), &format!("restored into {}: {counts}", dir.display()));
         self.say_what_works_again(&restored);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::answer::Answer;
 use crate::cli::client::path;
+use crate::cli::completions;
 use crate::cli::failure::Failure;
 use crate::cli::remote::{Remote, Session};
 use crate::cli::service_fields::{Fields, empty};
@@ -52,6 +53,7 @@ enum Verb {
   stackblaze service show api")]
     Show {
         /// Name of the service
+        #[arg(add = completions::of_services())]
         name: String,
     },
     /// Change settings of a service; what is not named stays
@@ -67,6 +69,7 @@ enum Verb {
 Exits 1 where something would make deployments fail.")]
     Check {
         /// Name of the service
+        #[arg(add = completions::of_services())]
         name: String,
     },
     /// Empty what builds of a service keep from one run to the next
@@ -74,6 +77,7 @@ Exits 1 where something would make deployments fail.")]
   stackblaze service empty-cache api")]
     EmptyCache {
         /// Name of the service
+        #[arg(add = completions::of_services())]
         name: String,
     },
     /// Make a status badge under a new address, or take it away
@@ -84,6 +88,7 @@ Exits 1 where something would make deployments fail.")]
 Whoever knows the address sees the service's name and how it stands.")]
     Badge {
         /// Name of the service
+        #[arg(add = completions::of_services())]
         name: String,
         /// Take the badge away
         #[arg(long)]
@@ -94,6 +99,7 @@ Whoever knows the address sees the service's name and how it stands.")]
   stackblaze service rm api --yes")]
     Rm {
         /// Name of the service
+        #[arg(add = completions::of_services())]
         name: String,
         /// Do not ask
         #[arg(long)]
@@ -104,6 +110,7 @@ Whoever knows the address sees the service's name and how it stands.")]
   stackblaze service freeze api --reason 'release day'")]
     Freeze {
         /// Name of the service
+        #[arg(add = completions::of_services())]
         name: String,
         /// Why; callers of its hooks read it
         #[arg(long)]
@@ -114,6 +121,7 @@ Whoever knows the address sees the service's name and how it stands.")]
   stackblaze service unfreeze api")]
     Unfreeze {
         /// Name of the service
+        #[arg(add = completions::of_services())]
         name: String,
     },
 }
@@ -132,6 +140,7 @@ struct Add {
 #[derive(Debug, Args)]
 struct Set {
     /// Name of the service
+    #[arg(add = completions::of_services())]
     name: String,
     /// Git repository: https, ssh, git, http, or a path on the server
     #[arg(long)]

@@ -56,10 +56,10 @@ pub(super) struct Fields {
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
     /// What a call does while others are queued: coalesce, latest or every [default for a new service: coalesce]
-    #[arg(long, value_name = "POLICY")]
+    #[arg(long, value_name = "POLICY", value_parser = ["coalesce", "latest", "every"])]
     queue_policy: Option<String>,
     /// What runs the deployments: tekton or local [default: what the server has]
-    #[arg(long)]
+    #[arg(long, value_parser = ["tekton", "local"])]
     executor: Option<String>,
     /// Where the service can be seen
     #[arg(long)]

@@ -10,6 +10,7 @@ use crate::cli::remote::Session;
 use crate::cli::words::word;
 use crate::wire::list::List;
 use crate::wire::service::{ServiceBody, ServiceJson};
+use crate::wire::status::ServiceStatusJson;
 
 /// All services.
 pub(super) async fn list(session: &Session) -> Result<(), Failure> {
@@ -23,15 +24,25 @@ pub(super) async fn list(session: &Session) -> Result<(), Failure> {
         session.next("stackblaze service add NAME --repo R --branch B --build CMD --deploy CMD");
         return Ok(());
     }
+    let status: Answer<List<ServiceStatusJson>> = Answer::read(session.client.list("/api/v1/status").await?)?;
     let row = |service: &ServiceJson| {
+        let own = status.items.iter().find(|own| own.service == service.name());
+        let ended = own.and_then(|own| own.last.as_ref()).map(|one| one.status.to_string());
         let state = if service.frozen.is_none() { "active" } else { "frozen" };
         let body = &service.body;
         let [executor, branch, repository] =
             [&body.executor, &body.default_branch, &body.repository].map(|field| shown(field.as_ref()));
-        vec![service.name(), state.to_owned(), executor, branch, repository]
+        vec![
+            service.name(),
+            state.to_owned(),
+            or_dash(ended.unwrap_or_default()),
+            executor,
+            branch,
+            repository,
+        ]
     };
     let rows: Vec<_> = list.items.iter().map(row).collect();
-    session.out.table(&["NAME", "STATE", "EXECUTOR", "BRANCH", "REPOSITORY"], &rows, 1);
+    session.out.table(&["NAME", "STATE", "LAST", "EXECUTOR", "BRANCH", "REPOSITORY"], &rows, 1);
     Ok(())
 }
 

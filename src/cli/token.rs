@@ -5,7 +5,8 @@ use serde_json::json;
 
 use crate::cli::answer::Answer;
 use crate::cli::client::path;
-use crate::cli::failure::Failure;
+use crate::cli::completions;
+use crate::cli::failure::{Failure, NOT_FOUND};
 use crate::cli::output::age;
 use crate::cli::remote::{Remote, Session};
 use crate::config::DataDir;
@@ -35,10 +36,10 @@ enum Verb {
         /// What to call it
         name: String,
         /// What it may do: read, deploy (and read) or admin (everything)
-        #[arg(long)]
+        #[arg(long, value_parser = ["read", "deploy", "admin"])]
         scope: String,
         /// Only this service
-        #[arg(long)]
+        #[arg(long, add = completions::of_services())]
         service: Option<String>,
         /// Worthless after this time [default: never]
         #[arg(long, value_name = "DURATION")]
@@ -107,6 +108,11 @@ async fn list(session: &Session) -> Result<(), Failure> {
 }
 
 async fn revoke(session: &Session, name: &str, yes: bool) -> Result<(), Failure> {
+    // Nobody is asked about what is not there.
+    let list: Answer<List<TokenJson>> = Answer::read(session.client.list("/api/v1/tokens").await?)?;
+    if !list.items.iter().any(|token| token.name == name || token.id == name) {
+        return Err(Failure::new(NOT_FOUND, format!("there is no token {name}")));
+    }
     session.out.confirm(&format!("Revoke token {name}? It stops working for good."), yes)?;
     session.client.delete(&path(&["api", "v1", "tokens", name])).await?;
     session.out.result(&json!({ "name": name, "revoked": true }), &format!("token {name} revoked"));

@@ -1,6 +1,8 @@
 //! Values of settings as people write them.
 
 use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use crate::domain::{Invalid, Step};
@@ -56,6 +58,20 @@ impl fmt::Display for Bytes {
             bytes => write!(f, "{bytes}"),
         }
     }
+}
+
+/// Reads an address and port to listen on.
+pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        let port = text.trim_start_matches(':').parse::<u16>().ok();
+        let like = port.map_or("127.0.0.1:8080 or [::1]:8080".to_owned(), |port| format!("127.0.0.1:{port}"));
+        format!("is an address and a port; write {like}")
+    })
+}
+
+/// Reads a whole number from 1 on.
+pub(super) fn count(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| "is a whole number from 1 to 4294967295".to_owned())
 }
 
 /// Reads the base of URLs: scheme, host and port without a path. Given as its origin in ASCII, as browsers say it.

@@ -18,6 +18,8 @@ pub enum Class {
     TooSlow,
     /// The present state does not allow it.
     Conflict,
+    /// Somebody else has changed it since it was read.
+    Precondition,
     /// The body is of a kind that is not taken.
     MediaType,
     /// The body is too large.
@@ -76,6 +78,7 @@ pub enum Code {
     Revoked,
     OldUrlGood,
     CheckFailed,
+    ChangedMeanwhile,
     MediaType,
     BodyTooLarge,
     BodyTooSlow,
@@ -96,7 +99,7 @@ pub enum Code {
 }
 
 /// Each code with its word and its class, in the order of the variants.
-const TABLE: [(Code, &str, Class); 45] = [
+const TABLE: [(Code, &str, Class); 46] = [
     (Code::UnknownHook, "unknown_hook", Class::Credential),
     (Code::Unauthenticated, "unauthenticated", Class::Credential),
     (Code::Scope, "scope", Class::Forbidden),
@@ -125,6 +128,7 @@ const TABLE: [(Code, &str, Class); 45] = [
     (Code::Revoked, "revoked", Class::Conflict),
     (Code::OldUrlGood, "old_url_good", Class::Conflict),
     (Code::CheckFailed, "check_failed", Class::Dependency),
+    (Code::ChangedMeanwhile, "changed_meanwhile", Class::Precondition),
     (Code::MediaType, "media_type", Class::MediaType),
     (Code::BodyTooLarge, "body_too_large", Class::TooLarge),
     (Code::BodyTooSlow, "body_too_slow", Class::TooSlow),
@@ -145,7 +149,7 @@ const TABLE: [(Code, &str, Class); 45] = [
 ];
 
 /// What each code means and what to do, in the same order.
-const MEANINGS: [(Code, &str); 45] = [
+const MEANINGS: [(Code, &str); 46] = [
     (
         Code::UnknownHook,
         "The hook URL is unknown, cut, revoked or expired. Ask an operator for a new one; nothing was looked up or started.",
@@ -191,6 +195,10 @@ const MEANINGS: [(Code, &str); 45] = [
     (
         Code::CheckFailed,
         "Of a dry run: the call would be accepted, and its deployment would fail, by what was found when the server looked last.",
+    ),
+    (
+        Code::ChangedMeanwhile,
+        "It was changed since it was read: the ETag that If-Match names is not its own any more. Read it again, and change that.",
     ),
     (Code::MediaType, "The body is not JSON; send a JSON object with Content-Type: application/json."),
     (

@@ -77,6 +77,6 @@ pub use step::{Step, StepRecord, StepStatus};
 pub use step_resources::StepResources;
 pub use tekton_settings::{CacheRepository, TektonSettings};
 pub use token::{ApiToken, HookToken, Scope, TokenHash, TokenKey, TokenKeyError};
-pub use urls::{Urls, is_this_machine};
+pub use urls::{Urls, is_this_machine, trouble_of_address};
 pub use who::Who;
 pub use workload::Workload;

@@ -74,6 +74,18 @@ impl Urls {
     }
 }
 
+/// What is wrong with an address for callers elsewhere: nobody reaches it, or others read along. A sentence without a full
+/// stop.
+pub fn trouble_of_address(address: &str) -> Option<&'static str> {
+    if is_this_machine(address) {
+        return Some(
+            "hook URLs lead to this machine, so that CI elsewhere cannot reach them; start the server with --public-url",
+        );
+    }
+    let reads_along = "hook URLs begin with http, so that whoever is on the way reads the secret; put https before the server";
+    address.starts_with("http://").then_some(reads_along)
+}
+
 /// Whether an address leads to the machine that it is read on.
 pub fn is_this_machine(address: &str) -> bool {
     let Ok(url) = url::Url::parse(address) else { return false };

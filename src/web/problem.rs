@@ -23,6 +23,7 @@ pub(super) const fn status_of(class: Class) -> StatusCode {
         Class::Method => StatusCode::METHOD_NOT_ALLOWED,
         Class::TooSlow => StatusCode::REQUEST_TIMEOUT,
         Class::Conflict => StatusCode::CONFLICT,
+        Class::Precondition => StatusCode::PRECONDITION_FAILED,
         Class::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Class::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Class::TargetTooLong => StatusCode::URI_TOO_LONG,

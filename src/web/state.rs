@@ -42,6 +42,18 @@ struct Inner {
     start: String,
 }
 
+/// What became of an operation that was only tried out.
+enum Tried<T> {
+    Done(T),
+    Refused(actions::Error),
+}
+
+impl<T> From<db::Error> for Tried<T> {
+    fn from(error: db::Error) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
 impl AppState {
     /// Puts together what handlers need. `is_draining` makes held calls answer as they stand; `unbelieved` is told of by
     /// readiness.
@@ -138,6 +150,29 @@ impl AppState {
     {
         let done = self.0.context.run(move |tx, context| operation(tx, context, &by));
         Ok(done.await?)
+    }
+
+    /// Runs an operation and takes all of it back: what would come of it.
+    ///
+    /// # Errors
+    /// Those of the operation, and where the database does not take it.
+    pub(super) async fn try_out<F, T>(&self, by: By, operation: F) -> Result<T, Error>
+    where
+        F: FnOnce(&Tx<'_>, &Context, &By) -> actions::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        // An error takes the transaction's writes back; this one carries the result out.
+        let tried = self.0.context.run(move |tx, context| {
+            Err::<(), _>(match operation(tx, context, &by) {
+                Ok(done) => Tried::Done(done),
+                Err(error) => Tried::Refused(error),
+            })
+        });
+        match tried.await {
+            Err(Tried::Done(done)) => Ok(done),
+            Err(Tried::Refused(error)) => Err(error.into()),
+            Ok(()) => Err(Error::internal("what was only tried out was done")),
+        }
     }
 
     /// The same for what may end somebody's credential: open log streams look at theirs again at once.

@@ -44,7 +44,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rust_embed", &["web/"]),
     ("governor", &["web/"]),
     ("hmac", &["domain/token.rs"]),
-    ("sha2", &["domain/token.rs", "executor/tekton/install/manifests.rs", "web/assets.rs"]),
+    (
+        "sha2",
+        &["domain/token.rs", "executor/tekton/install/manifests.rs", "web/api/edit.rs", "web/assets.rs"],
+    ),
     ("argon2", &["domain/password.rs"]),
     ("getrandom", &["domain/entropy.rs"]),
     ("anyhow", &["cli/", "server.rs", "server/", "main.rs"]),

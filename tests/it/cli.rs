@@ -10,3 +10,4 @@ mod help;
 mod nouns;
 mod remote;
 mod server_folder;
+mod values;

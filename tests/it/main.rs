@@ -5,6 +5,7 @@
     reason = "tests fail by panicking; helpers are shared by files"
 )]
 
+mod api_edits;
 mod api_lists;
 mod architecture;
 mod branches;

@@ -9,6 +9,7 @@ use crate::actions::{self, By, Context, services};
 use crate::db::hooks as rows;
 use crate::db::{Reader, hook_calls};
 use crate::domain::{HookId, Invalid, Scope};
+use crate::web::api::edit::{Edit, tagged};
 use crate::web::api::{created, json, limit, no_content};
 use crate::web::error::Error;
 use crate::web::extract::Input;
@@ -53,16 +54,24 @@ pub(in crate::web) async fn index(
 #[handler]
 pub(in crate::web) async fn create(
     by: By,
+    edit: Edit,
     Path(name): Path<String>,
     Input(body): Input<HookBody>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let service = name.clone();
-    let made = state.act(by, move |tx, context, by| {
+    let (service, is_try) = (name.clone(), edit.is_try());
+    let made = edit.run(&state, by, move |tx, context, by, edit| {
         let minted = hooks::create(tx, context, by, &name, body)?;
+        // The URL of a hook that was only tried out opens nothing.
+        if edit.is_try() {
+            return shown(tx, context, &minted.service, &minted.hook, by.at);
+        }
         shown_once(tx, context, by, minted)
     });
     let made = made.await?;
+    if is_try {
+        return Ok(json(StatusCode::OK, &made));
+    }
     Ok(created(&["services", &service, "hooks", &made.id], &made))
 }
 
@@ -77,22 +86,25 @@ pub(in crate::web) async fn show(
         let (service, hook) = hooks::find(reader, &by, Scope::Read, &name, &hook)?;
         shown(reader, context, &service, &hook, by.at)
     };
-    Ok(json(StatusCode::OK, &state.read(read).await?))
+    Ok(tagged(&state.read(read).await?))
 }
 
 /// `PATCH /api/v1/services/{name}/hooks/{hook}`: name and rules.
 #[handler]
 pub(in crate::web) async fn update(
     by: By,
+    edit: Edit,
     Path((name, hook)): Path<(String, String)>,
     Input(body): Input<HookBody>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let changed = state.act_on_credentials(by, move |tx, context, by| {
+    let changed = edit.run(&state, by, move |tx, context, by, edit| {
+        let (service, before) = hooks::find(tx, by, Scope::Admin, &name, &hook)?;
+        edit.check(&shown(tx, context, &service, &before, by.at)?)?;
         let (service, after) = hooks::update(tx, by, &name, &hook, body)?;
         shown(tx, context, &service, &after, by.at)
     });
-    Ok(json(StatusCode::OK, &changed.await?))
+    Ok(tagged(&changed.await?))
 }
 
 /// `DELETE /api/v1/services/{name}/hooks/{hook}`: revokes it.

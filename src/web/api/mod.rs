@@ -5,6 +5,7 @@ pub(super) mod backup;
 pub(super) mod badges;
 pub(super) mod checks;
 pub(super) mod deployments;
+mod edit;
 pub(super) mod health;
 pub(super) mod hooks;
 pub(super) mod logs;

@@ -10,6 +10,7 @@ use crate::actions::{By, Context, deployments, services, status};
 use crate::db::deployments::Filter;
 use crate::db::{Reader, caches};
 use crate::domain::{DeploymentId, Invalid, Scope, ServiceName, Status};
+use crate::web::api::edit::{Edit, tagged};
 use crate::web::api::{accepted, created, json, limit, no_content};
 use crate::web::error::Error;
 use crate::web::extract::Input;
@@ -66,11 +67,15 @@ pub(in crate::web) async fn all_deployments(
 #[handler]
 pub(in crate::web) async fn create(
     by: By,
+    edit: Edit,
     Input(body): Input<ServiceBody>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let made = state.act(by, move |tx, context, by| services::create(tx, context, by, body)).await?;
-    Ok(created(&["services", made.name.as_str()], &ServiceJson::new(&made)))
+    let is_try = edit.is_try();
+    let made =
+        edit.run(&state, by, move |tx, context, by, _| services::create(tx, context, by, body)).await?;
+    let body = ServiceJson::new(&made);
+    Ok(if is_try { json(StatusCode::OK, &body) } else { created(&["services", made.name.as_str()], &body) })
 }
 
 /// `GET /api/v1/services/{name}`.
@@ -81,19 +86,23 @@ pub(in crate::web) async fn show(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let found = state.read(move |reader, _| services::find(reader, &by, Scope::Read, &name)).await?;
-    Ok(json(StatusCode::OK, &ServiceJson::new(&found)))
+    Ok(tagged(&ServiceJson::new(&found)))
 }
 
 /// `PATCH /api/v1/services/{name}`.
 #[handler]
 pub(in crate::web) async fn update(
     by: By,
+    edit: Edit,
     Path(name): Path<String>,
     Input(changes): Input<ServiceBody>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let after = state.act(by, move |tx, context, by| services::update(tx, context, by, &name, changes));
-    Ok(json(StatusCode::OK, &ServiceJson::new(&after.await?)))
+    let after = edit.run(&state, by, move |tx, context, by, edit| {
+        edit.check(&ServiceJson::new(&services::find(tx, by, Scope::Admin, &name)?))?;
+        services::update(tx, context, by, &name, changes)
+    });
+    Ok(tagged(&ServiceJson::new(&after.await?)))
 }
 
 /// `DELETE /api/v1/services/{name}`: its queued deployments end, the running one is cancelled, its hooks are revoked.

@@ -18,6 +18,8 @@ pub(super) fn all() -> Vec<Resource> {
 
 /// Parameters of a list, and of a list of deployments.
 const PAGE: &[&str] = &["limit", "after"];
+/// The same where something can be added too.
+const SERVICES: &[&str] = &["limit", "after", "dry_run"];
 const DEPLOYMENTS: &[&str] = &["limit", "after", "status", "branch"];
 
 /// The public documentation's addresses: a hook, and the deployments that it starts.
@@ -46,8 +48,9 @@ fn of_services() -> Vec<Resource> {
     vec![
         program("/api/v1/status").takes(PAGE).get(services::statuses).operator(),
         program("/api/v1/deployments").takes(DEPLOYMENTS).get(services::all_deployments).operator(),
-        program("/api/v1/services").takes(PAGE).get(services::index).post(services::create).operator(),
+        program("/api/v1/services").takes(SERVICES).get(services::index).post(services::create).operator(),
         program("/api/v1/services/:name")
+            .takes(&["dry_run"])
             .get(services::show)
             .patch(services::update)
             .delete(services::delete)
@@ -61,8 +64,13 @@ fn of_services() -> Vec<Resource> {
             .operator(),
         program("/api/v1/services/:name/cache").get(services::cache).delete(services::empty_cache).operator(),
         program("/api/v1/services/:name/checks").get(checks::show).post(checks::create).operator(),
-        program("/api/v1/services/:name/hooks").takes(PAGE).get(hooks::index).post(hooks::create).operator(),
+        program("/api/v1/services/:name/hooks")
+            .takes(SERVICES)
+            .get(hooks::index)
+            .post(hooks::create)
+            .operator(),
         program("/api/v1/services/:name/hooks/:hook")
+            .takes(&["dry_run"])
             .get(hooks::show)
             .patch(hooks::update)
             .delete(hooks::revoke)

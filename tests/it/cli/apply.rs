@@ -27,9 +27,20 @@ fn what_is_declared_is_created_then_unchanged_then_updated() {
     let server = RunningServer::start();
     let file = server.write("services.toml", SERVICES);
 
+    let tried = server.cli(&["apply", "-f", &file, "--dry-run"]).ok();
+    assert!(
+        tried.stdout.starts_with("service api would be created\n")
+            && tried.stderr.contains("Nothing was done.")
+    );
+    assert!(server.cli(&["service", "list", "--json"]).ok().json()["items"].as_array().unwrap().is_empty());
     let first = server.cli(&["apply", "-f", &file]).ok();
     let second = server.cli(&["apply", "-f", &file]).ok();
     server.write("services.toml", &SERVICES.replace("make", "make all").replace("\"main\", ", ""));
+    let tried = server.cli(&["apply", "-f", &file, "--dry-run"]).ok();
+    assert_eq!(
+        tried.stdout,
+        "service api would be updated\nhook api/ci would be updated\nservice web unchanged\n"
+    );
     let third = server.cli(&["apply", "-f", &file, "--json"]).ok().json();
 
     let lines: Vec<&str> = first.stdout.lines().collect();

@@ -91,7 +91,7 @@ fn completions_are_made_for_each_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(program().args(["completions", shell])).ok().stdout;
 
-        assert!(script.contains("stackblaze") && script.contains("login-link"), "{shell}");
+        assert!(script.contains("COMPLETE") && script.contains("stackblaze"), "{shell}");
     }
     run(program().args(["completions", "tcsh"])).code(64);
 }

@@ -47,7 +47,7 @@ fn a_service_is_added_shown_changed_frozen_and_deleted() {
     assert_eq!(frozen.stdout, "service api frozen\n");
     assert!(refused.stderr.contains("release day"));
     assert!(
-        listed.stdout.starts_with("NAME") && listed.stdout.contains("api   active  local"),
+        listed.stdout.starts_with("NAME") && listed.stdout.contains("api   active  -     local"),
         "{}",
         listed.stdout
     );

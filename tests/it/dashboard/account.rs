@@ -147,7 +147,7 @@ async fn a_name_that_will_not_do_comes_back_with_its_reason() {
     let mira = Browser::of(&server, "mira").await;
 
     for (name, says) in [
-        ("mira", "There is a operator mira already"),
+        ("mira", "There is an operator mira already"),
         ("", "1 to 58"),
         (&"\"><script>/".repeat(9), "1 to 58"),
     ] {

@@ -4,8 +4,9 @@ use askama::Template;
 
 use crate::db::hook_calls::ServiceCall;
 use crate::db::hooks::Usage;
-use crate::domain::{Hook, Service, Timestamp};
+use crate::domain::{Hook, Service, Timestamp, trouble_of_address};
 use crate::web::pages::Frame;
+use crate::web::pages::format::sentence;
 use crate::web::pages::hooks::forms::{NewHook, Wrong};
 use crate::web::pages::hooks::words::{State, When, day, network_and_program, short_id};
 use crate::web::pages::services::head::ServiceHead;
@@ -20,6 +21,8 @@ pub(super) struct IndexPage {
     done: Option<(&'static str, String)>,
     form: NewHook,
     wrong: Wrong,
+    /// What is wrong with the address of hook URLs.
+    trouble: Option<String>,
     rows: Vec<Row>,
     hidden: usize,
     calls: Vec<CallRow>,
@@ -37,7 +40,7 @@ pub(super) struct Known {
 }
 
 impl IndexPage {
-    pub(super) fn new(frame: Frame, known: &Known) -> Self {
+    pub(super) fn new(frame: Frame, known: &Known, base: &str) -> Self {
         let mut rows: Vec<_> = known
             .hooks
             .iter()
@@ -52,6 +55,7 @@ impl IndexPage {
             frame,
             service: ServiceHead::new(&known.service, "hooks"),
             done: None,
+            trouble: trouble_of_address(base).map(sentence),
             form: NewHook::default(),
             wrong: Wrong::default(),
             rows,

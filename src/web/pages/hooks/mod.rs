@@ -104,7 +104,7 @@ pub(in crate::web) async fn index(
     let known = read_list(&by, &state, name).await?;
     let hook = query.get("hook").and_then(|id| known.hooks.iter().find(|(hook, ..)| hook.id.as_str() == id));
     let done = query.get("done").and_then(done_word).zip(hook.map(|(hook, ..)| hook.name.to_string()));
-    Ok(Page(IndexPage::new(frame(&by, &state), &known).after(done)).into_response())
+    Ok(Page(IndexPage::new(frame(&by, &state), &known, state.urls().public()).after(done)).into_response())
 }
 
 /// What can have been done; another word is none of ours.
@@ -141,7 +141,9 @@ pub(in crate::web) async fn create(
         Err(error) => {
             let error = error.holding(held(&hooks_path(&name), &hooks_path(&name), &form));
             let known = read_list(&by, &state, name).await?;
-            refused(error, |wrong| IndexPage::new(frame(&by, &state), &known).refused(typed, wrong))
+            refused(error, |wrong| {
+                IndexPage::new(frame(&by, &state), &known, state.urls().public()).refused(typed, wrong)
+            })
         }
     }
 }

@@ -6,8 +6,9 @@ use askama::Template;
 
 use crate::actions::hooks::MintedHook;
 use crate::db::hooks::Usage;
-use crate::domain::{Hook, Service, Timestamp};
+use crate::domain::{Hook, Service, Timestamp, trouble_of_address};
 use crate::web::pages::Frame;
+use crate::web::pages::format::sentence;
 use crate::web::pages::hooks::forms::{Rules, Wrong};
 use crate::web::pages::hooks::snippets::{Part, SYSTEMS};
 use crate::web::pages::hooks::words::{When, left, network_and_program, short_id};
@@ -53,6 +54,8 @@ pub(super) struct CreatedPage {
     expires: Option<When>,
     /// What becomes of the old URL, where there is one.
     old_url: Option<String>,
+    /// What is wrong with its address.
+    trouble: Option<String>,
     snippets: Vec<Snippet>,
 }
 
@@ -91,6 +94,7 @@ impl CreatedPage {
             expires: rules.expires_at.map(|at| When::clock(at, now)),
             old_url,
             url: made.url,
+            trouble: trouble_of_address(base).map(sentence),
             snippets: SYSTEMS.iter().map(snippet).collect(),
         }
     }
