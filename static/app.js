@@ -34,6 +34,18 @@
     navigator.clipboard.writeText(text).then(function () { copied(btn); }, function () { fallback(btn, field); });
   });
 
+  // A panel that was opened closes by Esc, and by a click elsewhere.
+  document.addEventListener("keydown", function (event) {
+    if (event.key !== "Escape") return;
+    $(".more[open]").forEach(function (el) {
+      el.open = false;
+      el.querySelector("summary").focus();
+    });
+  });
+  document.addEventListener("click", function (event) {
+    $(".more[open]").forEach(function (el) { if (!el.contains(event.target)) el.open = false; });
+  });
+
   // Relative times, beside the absolute ones and never in their place.
   function ago(ms) {
     var units = [[86400, "day"], [3600, "h"], [60, "min"]];
@@ -44,6 +56,10 @@
     return "just now";
   }
   function tellAgo() {
+    // UTC is shown; the reader's own time is its title.
+    $("time[datetime]").forEach(function (el) {
+      if (!el.title) el.title = new Date(el.dateTime).toLocaleString();
+    });
     $("time[data-ago]").forEach(function (el) {
       if (!el.dataset.text) el.dataset.text = el.textContent;
       var ms = Date.now() - Date.parse(el.dateTime);
@@ -177,7 +193,14 @@
     function segments(parts, parent) {
       parts.forEach(function (part) {
         var to = part[0] ? element("span", part[0], parent) : parent;
-        to.appendChild(document.createTextNode(part[1]));
+        // As the server does it: an address is a link, all else is text.
+        part[1].split(/(https?:\/\/[^\s"'<>`|\\^{}]*[^\s"'<>`|\\^{}.,;:!?)\]])/).forEach(function (text, at) {
+          if (at % 2 === 0) { if (text) to.appendChild(document.createTextNode(text)); return; }
+          var link = element("a", "", to);
+          link.href = text;
+          link.rel = "noreferrer nofollow";
+          link.textContent = text;
+        });
       });
       if (!parts.length) parent.appendChild(document.createTextNode(" "));
     }

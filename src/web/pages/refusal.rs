@@ -61,11 +61,19 @@ impl RefusedRequest {
             }
             _ => ("All services", "/services".to_owned()),
         };
+        let (heading, detail) = match error.code() {
+            Code::Unauthenticated => {
+                ("Sign in to see this page", "It is for who runs this server.".to_owned())
+            }
+            _ => (heading(error), sentence(&error.detail())),
+        };
+        // What the heading says is not said twice.
+        let is_more = detail.trim_end_matches('.') != heading;
         let page = ErrorPage {
-            detail: Some(sentence(&error.detail())),
+            detail: Some(detail).filter(|_| is_more),
             next: Some((label.to_owned(), address)),
             request_id: self.request_id,
-            ..ErrorPage::new(self.frame, error.status(), heading(error))
+            ..ErrorPage::new(self.frame, error.status(), heading)
         };
         let mut response = Page(page).with_status(error.status()).into_response();
         response.headers_mut().extend(error.headers());

@@ -24,7 +24,7 @@ fn without_an_operator_only_the_public_status_is_shown() {
         &[
             "<a href=\"/login?next=/deploys/dep_mwuangvh9xk2mq7rz4tb\">Sign in</a>",
             "data-follow=\"live\"",
-            "<h1>api-service at 4f2c1d7</h1>",
+            ">api-service at 4f2c1d7</h1>",
             "1 min 06 s",
         ],
     );

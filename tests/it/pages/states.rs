@@ -15,7 +15,7 @@ fn a_queued_deployment_tells_its_place_and_can_be_cancelled() {
         &html,
         &[
             "<title>● Queued: api-service, branch main · StackBlaze</title>",
-            "<h1>api-service, branch main</h1>",
+            ">api-service, branch main</h1>",
             "2 deployments of api-service wait before it.",
             "accepted <time datetime=\"2026-11-24T14:30:45.000Z\" data-ago>14:30:45 UTC</time>",
             "<li class=\"is-now\" data-step=\"queued\" aria-current=\"step\">",
@@ -36,7 +36,7 @@ fn a_building_deployment_shows_its_steps_and_the_log_up_to_the_open_line() {
         &html,
         &[
             "<title>● Building api-service at 4f2c1d7 · StackBlaze</title>",
-            "<h1>Round currency totals half to even</h1>",
+            ">Round currency totals half to even</h1>",
             "started <time",
             "<li class=\"is-done\" data-step=\"clone\"><a href=\"#step-clone\">",
             "data-running=\"66000\">1 min 06 s</span>",

@@ -48,7 +48,7 @@ async fn a_wrong_branch_or_commit_comes_back_with_what_was_typed() {
         &[
             "<title>Not done: api",
             "<a href=\"#b\">Branch: Has a character that is not allowed",
-            "name=\"svc\" open><summary class=\"btn\">Other…",
+            "name=\"svc\" open><summary class=\"btn\">Deploy another…",
             &format!(
                 "name=\"branch\" value=\"{}\" maxlength=\"200\" aria-invalid=\"true\" aria-describedby=\"b-e\"",
                 escaped()

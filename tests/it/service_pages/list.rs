@@ -126,3 +126,35 @@ async fn a_token_of_one_service_does_not_see_the_others() {
     assert_eq!(holder.get("/services/api").await.status, 200);
     assert_eq!(holder.get("/services/other").await.status, 403);
 }
+
+/// Among 125 services one is found by a part of its name or its repository, and by how it stands.
+#[tokio::test]
+async fn one_of_many_services_is_found_by_name_repository_and_state() {
+    let server = TestServer::start().await;
+    for number in 0..125 {
+        let body = json!({
+            "name": format!("service-{number}"),
+            "repository": format!("https://git.example.com/team-{}/app-{number}.git", number % 5),
+            "deployCommand": "true",
+        });
+        assert_eq!(server.admin.post("/api/v1/services", body).await.status, 201);
+    }
+    server.admin.put("/api/v1/services/service-7/freeze", json!({ "reason": "x" })).await;
+    let browser = Browser::of(&server, "mira").await;
+    let rows = async |query: &str| {
+        let html = browser.page(&format!("/services{query}")).await;
+        html.matches("<a class=\"main-link mono\"").count()
+    };
+
+    assert_eq!(rows("").await, 125);
+    assert_eq!(rows("?q=SERVICE-12").await, 6, "12 and 120 to 124");
+    assert_eq!(rows("?q=team-3").await, 25);
+    assert_eq!(rows("?state=frozen").await, 1);
+    assert_eq!(rows("?state=frozen&q=service-8").await, 0);
+    assert_eq!(rows("?state=never").await, 125);
+    assert_eq!(rows("?state=nonsense").await, 125);
+    expect(
+        &browser.page("/services?q=nothing").await,
+        &["No service fits. <a href=\"/services\">Show all</a>"],
+    );
+}

@@ -5,6 +5,8 @@
 
 use anstyle_parse::{DefaultCharAccumulator, Params, Parser, Perform};
 
+use crate::web::pages::log::links;
+
 /// Classes of the colours 0–7, in the terminal's order.
 const COLOURS: [&str; 8] = ["k", "r", "g", "y", "bl", "m", "cy", "wh"];
 /// What the eight look like on a common terminal; other colours go to the nearest of these.
@@ -26,6 +28,13 @@ pub struct Segment {
     pub classes: String,
     /// The text, without control characters other than tabs.
     pub text: String,
+}
+
+impl Segment {
+    /// The text in parts: whether one is an address, and the part.
+    pub fn parts(&self) -> Vec<(bool, &str)> {
+        links::parts(&self.text)
+    }
 }
 
 /// Colour and weight; carried from line to line.

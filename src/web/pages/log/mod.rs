@@ -3,4 +3,5 @@
 pub mod ansi;
 pub(super) mod kept;
 pub mod lines;
+mod links;
 pub mod view;

@@ -1,6 +1,7 @@
 //! The list of all services.
 
 use askama::Template;
+use url::form_urlencoded::Serializer;
 
 use crate::db::deployments::{self, Filter};
 use crate::db::{self, Reader};
@@ -16,6 +17,72 @@ use crate::web::pages::services::ticks::{self, Ticks};
 
 /// Most services that the head sentence names.
 const NAMED: usize = 5;
+/// With so many services one looks for one.
+const MANY: usize = 6;
+/// Filters by state: the word in the address, and the label.
+const SEGMENTS: [(&str, &str); 5] = [
+    ("", "All"),
+    ("running", "Running"),
+    ("failed", "Failed"),
+    ("frozen", "Frozen"),
+    ("never", "Never deployed"),
+];
+
+/// Which services the page was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    segment: usize,
+    text: String,
+}
+
+impl Wanted {
+    /// Reads the query as a browser's form writes it; what means nothing is left out.
+    pub fn parse(query: &str) -> Self {
+        let mut wanted = Self::default();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "state" => wanted.segment = SEGMENTS.iter().position(|(word, _)| *word == value).unwrap_or(0),
+                "q" => wanted.text = value.trim().chars().take(200).collect(),
+                _ => {}
+            }
+        }
+        wanted
+    }
+
+    fn is_all(&self) -> bool {
+        self.segment == 0 && self.text.is_empty()
+    }
+
+    fn query(&self, segment: usize) -> String {
+        let mut query = Serializer::new(String::new());
+        if segment > 0 {
+            query.append_pair("state", SEGMENTS[segment].0);
+        }
+        if !self.text.is_empty() {
+            query.append_pair("q", &self.text);
+        }
+        query.finish()
+    }
+
+    fn fits(&self, known: &Known) -> bool {
+        let last = known.last.as_ref();
+        let is_in_state = match SEGMENTS[self.segment].0 {
+            "running" => last.is_some_and(|last| !last.status.is_final()),
+            "failed" => last.is_some_and(needs_look),
+            "frozen" => known.service.frozen.is_some(),
+            "never" => last.is_none(),
+            _ => true,
+        };
+        let text = self.text.to_lowercase();
+        let has = |own: &str| own.to_lowercase().contains(&text);
+        is_in_state && (has(known.service.name.as_str()) || has(known.service.repository.as_str()))
+    }
+}
+
+/// Whether it failed by itself, so that somebody has to look.
+fn needs_look(deployment: &Deployment) -> bool {
+    deployment.status == Status::Failed && !deployment.reason.is_some_and(Reason::is_intended)
+}
 
 /// A service with what the list tells of its deployments.
 #[derive(Debug)]
@@ -60,6 +127,14 @@ pub struct ServicesPage {
     failed: Vec<(String, DeploymentId)>,
     more_failed: usize,
     rows: Vec<Row>,
+    /// Filters by state: label, address, and whether it is the one that counts.
+    segments: Vec<(&'static str, String, bool)>,
+    state: &'static str,
+    text: String,
+    /// Whether there is anything to filter, or a filter.
+    has_filter: bool,
+    /// Whether there is no service at all.
+    is_empty: bool,
     has_cluster: bool,
     was_deleted: bool,
     /// Whether something runs, so that the page will not stay as it is.
@@ -94,6 +169,7 @@ impl ServicesPage {
     pub fn new(
         frame: Frame,
         mut known: Vec<Known>,
+        wanted: &Wanted,
         has_cluster: bool,
         was_deleted: bool,
         now: Timestamp,
@@ -101,18 +177,26 @@ impl ServicesPage {
         known.sort_by_key(|known| std::cmp::Reverse(known.last.as_ref().map(|last| last.sequence)));
         let last = || known.iter().filter_map(|known| known.last.as_ref());
         let running = last().filter(|last| last.status.is_running()).count();
-        let needs_look = |deployment: &&Deployment| {
-            deployment.status == Status::Failed && !deployment.reason.is_some_and(Reason::is_intended)
-        };
-        let failed: Vec<_> =
-            last().filter(needs_look).map(|last| (last.service.clone(), last.id.clone())).collect();
+        let failed: Vec<_> = last()
+            .filter(|last| needs_look(last))
+            .map(|last| (last.service.clone(), last.id.clone()))
+            .collect();
         Self {
             frame,
             heading: format::count(known.len() as u64, "service"),
             calm: calm(running, failed.is_empty()),
             more_failed: failed.len().saturating_sub(NAMED),
             failed: failed.into_iter().take(NAMED).collect(),
-            rows: known.iter().map(|known| Row::new(known, now)).collect(),
+            rows: known.iter().filter(|own| wanted.fits(own)).map(|own| Row::new(own, now)).collect(),
+            segments: SEGMENTS
+                .iter()
+                .enumerate()
+                .map(|(place, (_, label))| (*label, wanted.query(place), place == wanted.segment))
+                .collect(),
+            state: SEGMENTS[wanted.segment].0,
+            text: wanted.text.clone(),
+            has_filter: known.len() >= MANY || !wanted.is_all(),
+            is_empty: known.is_empty(),
             has_cluster,
             was_deleted,
             is_busy: running > 0,

@@ -45,6 +45,7 @@ pub(in crate::web) async fn index(
     if let Some(unchanged) = moment.unchanged(request) {
         return Ok(unchanged);
     }
+    let wanted = list_view::Wanted::parse(request.uri().query().unwrap_or_default());
     let was_deleted = query.flag("deleted")?;
     let read = |reader: &Reader<'_>, _: &Context| {
         let all = db::services::list(reader, None, u32::MAX)?;
@@ -54,7 +55,7 @@ pub(in crate::web) async fn index(
     let known = state.read(read).await?;
     let frame = Frame::of(&by.caller, &state, HERE);
     let has_cluster = state.settings().available.has(ExecutorKind::Tekton);
-    Ok(moment.tag(Page(ServicesPage::new(frame, known, has_cluster, was_deleted, by.at))))
+    Ok(moment.tag(Page(ServicesPage::new(frame, known, &wanted, has_cluster, was_deleted, by.at))))
 }
 
 /// `GET /services/{name}`.
