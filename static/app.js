@@ -368,7 +368,8 @@
     return (/^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) && within(at)) || $(".more[open]", main).length > 0
       || (!selection.isCollapsed && within(selection.anchorNode))
       || $("input, textarea", main).some(function (field) {
-        return field.value !== field.defaultValue || field.checked !== field.defaultChecked;
+        var isBox = /^(checkbox|radio)$/.test(field.type);
+        return within(field) && (isBox ? field.checked !== field.defaultChecked : field.value !== field.defaultValue);
       })
       || $("option", main).some(function (option, at) { return option.selected && !option.defaultSelected && option.index > 0; });
   }

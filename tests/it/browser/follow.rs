@@ -103,3 +103,36 @@ async fn what_a_stranger_sees_goes_on_too() {
     assert!(tab(&desk).await.starts_with("✓ Succeeded"));
     assert_eq!(desk.browser.complaints().await, Vec::<String>::new());
 }
+
+/// A browser has six connections to one server. Only the tab that is seen holds the log's stream, so that a list in the
+/// eighth tab goes on.
+#[tokio::test]
+#[ignore = "needs Chromium"]
+async fn a_list_goes_on_beside_nine_tabs_with_live_logs() {
+    let desk = Desk::new(true).await;
+    let go_on = desk.data.path().join("go-on");
+    let build = format!("echo first; while ! [ -e {} ]; do sleep 0.05; done", go_on.display());
+    let hook = desk.service("api", &build).await;
+    let id = desk.start(&hook).await;
+    let page = format!("/deploys/{id}");
+    for tabs in [2, 7] {
+        for _ in 0..tabs {
+            desk.open(&page).await;
+            desk.browser.shows("first").await;
+            let tab = desk.browser.driver.new_tab().await.unwrap();
+            desk.browser.driver.switch_to_window(tab).await.unwrap();
+        }
+        let name = format!("docs-{tabs}");
+        desk.open("/services").await;
+        desk.browser.shows("Building").await;
+        run(&desk, "window.same = true").await;
+
+        let service = serde_json::json!({ "name": name, "repository": desk.repo.url() });
+        desk.server.hook(service).await;
+        desk.browser.shows(&name).await;
+
+        assert_eq!(run(&desk, "return window.same === true").await, true);
+    }
+    std::fs::write(&go_on, "").unwrap();
+    desk.ends(&id).await;
+}

@@ -50,3 +50,37 @@ async fn two_hundred_thousand_lines_stay_usable_and_the_browser_finds_in_them() 
     assert_eq!((jumped, found), (json!(true), json!(true)));
     assert!(run(&desk, "return document.querySelectorAll('.l').length").await.as_u64().unwrap() >= 200_000);
 }
+
+#[tokio::test]
+#[ignore = "needs Chromium"]
+async fn addresses_in_a_log_are_links_and_its_lines_wrap() {
+    let desk = Desk::new(true).await;
+    let go_on = desk.data.path().join("go-on");
+    let wide = "wide ".repeat(200);
+    let build = format!(
+        "echo 'see https://docs.example/a?b=1.'; while ! [ -e {} ]; do sleep 0.05; done; echo 'and https://late.example/x, {wide}'",
+        go_on.display()
+    );
+    let hook = desk.service("api", &build).await;
+    let id = desk.start(&hook).await;
+    desk.open(&format!("/deploys/{id}")).await;
+    desk.browser.shows("docs.example").await;
+    run(&desk, "window.same = true").await;
+    std::fs::write(&go_on, "").unwrap();
+    let links = "return [...document.querySelectorAll('.log .l span a')].map(link => link.href)";
+
+    desk.browser.shows("late.example").await;
+    desk.ends(&id).await;
+    desk.open(&format!("/deploys/{id}")).await;
+    let found = run(&desk, links).await;
+    let style = "return getComputedStyle(document.querySelector('.l')).whiteSpace";
+    let before = run(&desk, style).await;
+    run(&desk, "document.getElementById('wrap').click()").await;
+
+    assert!(found.as_array().unwrap().contains(&json!("https://docs.example/a?b=1")), "{found}");
+    assert!(found.as_array().unwrap().contains(&json!("https://late.example/x")), "{found}");
+    assert_eq!((before, run(&desk, style).await), (json!("pre"), json!("pre-wrap")));
+    let overhang = "const lines = document.querySelector('#step-build .lines'); return lines.scrollWidth - lines.clientWidth";
+    assert_eq!(run(&desk, overhang).await, json!(0));
+    assert_eq!(desk.browser.complaints().await, Vec::<String>::new());
+}

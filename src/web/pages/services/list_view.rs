@@ -123,22 +123,26 @@ impl Known {
 pub struct ServicesPage {
     frame: Frame,
     heading: String,
-    calm: String,
+    /// How many services have a deployment that runs, so that the page will not stay as it is.
+    running: usize,
     failed: Vec<(String, DeploymentId)>,
     more_failed: usize,
     rows: Vec<Row>,
-    /// Filters by state: label, address, and whether it is the one that counts.
-    segments: Vec<(&'static str, String, bool)>,
-    state: &'static str,
-    text: String,
-    /// Whether there is anything to filter, or a filter.
-    has_filter: bool,
+    /// Where there is anything to filter, or a filter.
+    filter: Option<FilterBar>,
     /// Whether there is no service at all.
     is_empty: bool,
     has_cluster: bool,
     was_deleted: bool,
-    /// Whether something runs, so that the page will not stay as it is.
-    is_busy: bool,
+}
+
+/// What narrows the list.
+#[derive(Debug)]
+struct FilterBar {
+    /// Filters by state: label, query, and whether it is the one that counts.
+    segments: Vec<(&'static str, String, bool)>,
+    state: &'static str,
+    text: String,
 }
 
 /// A service's row.
@@ -184,23 +188,19 @@ impl ServicesPage {
         Self {
             frame,
             heading: format::count(known.len() as u64, "service"),
-            calm: calm(running, failed.is_empty()),
+            running,
             more_failed: failed.len().saturating_sub(NAMED),
             failed: failed.into_iter().take(NAMED).collect(),
             rows: known.iter().filter(|own| wanted.fits(own)).map(|own| Row::new(own, now)).collect(),
-            segments: SEGMENTS
-                .iter()
-                .enumerate()
-                .map(|(place, (_, label))| (*label, wanted.query(place), place == wanted.segment))
-                .collect(),
-            state: SEGMENTS[wanted.segment].0,
-            text: wanted.text.clone(),
-            has_filter: known.len() >= MANY || !wanted.is_all(),
+            filter: (known.len() >= MANY || !wanted.is_all()).then(|| FilterBar::new(wanted)),
             is_empty: known.is_empty(),
             has_cluster,
             was_deleted,
-            is_busy: running > 0,
         }
+    }
+
+    fn calm(&self) -> String {
+        calm(self.running, self.failed.is_empty())
     }
 
     fn failed_count(&self) -> usize {
@@ -214,6 +214,20 @@ fn calm(running: usize, is_well: bool) -> String {
         (0, false) => "Nothing is running.".to_owned(),
         (1, _) => "1 is running.".to_owned(),
         (n, _) => format!("{n} are running."),
+    }
+}
+
+impl FilterBar {
+    fn new(wanted: &Wanted) -> Self {
+        Self {
+            segments: SEGMENTS
+                .iter()
+                .enumerate()
+                .map(|(place, (_, label))| (*label, wanted.query(place), place == wanted.segment))
+                .collect(),
+            state: SEGMENTS[wanted.segment].0,
+            text: wanted.text.clone(),
+        }
     }
 }
 
