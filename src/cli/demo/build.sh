@@ -23,11 +23,14 @@ ok "index.html, style.css"
 
 say "Checking"
 sleep 0.8
-grep -q '</html>' dist/index.html
+if ! grep -q '</html>' dist/index.html; then
+  printf '  \033[31merror:\033[0m index.html: line %s: </html> is missing\n' "$(($(wc -l < dist/index.html)))" >&2
+  exit 1
+fi
 ok "pages are whole"
 
 say "Stamping"
 sleep 0.8
-printf '%s\n' "$STACKBLAZE_COMMIT" > dist/commit.txt
-printf '%s\n' "$STACKBLAZE_DEPLOYMENT_ID" > dist/deployment.txt
+sed -e "s/@COMMIT@/$STACKBLAZE_COMMIT/" -e "s|@BRANCH@|$STACKBLAZE_BRANCH|" \
+  -e "s/@DEPLOYMENT@/$STACKBLAZE_DEPLOYMENT_ID/" index.html > dist/index.html
 printf '%s files\n' "$(find dist -type f | wc -l | tr -d ' ')"

@@ -25,6 +25,7 @@ use crate::domain::random_digits;
 use crate::server::Server;
 use crate::wire::deployment::DeploymentJson;
 
+use sample::BROKEN;
 pub(in crate::cli) use sample::git_version;
 use show::Show;
 
@@ -34,8 +35,10 @@ const PORTS: u16 = 100;
 /// The service, its hook and the operator.
 const SERVICE: &str = "hello";
 const HOOK: &str = "demo";
+/// Where the sample is put, in the data folder.
+const SITE: &str = "site";
 
-/// See it work in ten seconds: a server, a sample service and a real deployment
+/// See it work in ten seconds: a server, a sample service and real deployments
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   stackblaze demo
@@ -111,7 +114,8 @@ async fn start(data_dir: &Path, listen: SocketAddr) -> Result<Server, Failure> {
     Ok(Server::open(&config, data_dir).await?)
 }
 
-/// Steps 1 to 4; the object of the deployment when it has ended.
+/// Steps 1 to 4, and where there is somebody to see it a deployment that fails on purpose; the object of the first one
+/// when it has ended.
 async fn deploy_once(
     show: &Show,
     data_dir: &Path,
@@ -145,6 +149,13 @@ async fn deploy_once(
         write_out(format!("{line}\n").as_bytes());
     }
     if !is_once {
+        show.site(&data_dir.join(SITE));
+        if !show.is_json() {
+            show.broken();
+            let broken = caller.post(&format!("{hook_path}?branch={BROKEN}"), &json!({})).await?;
+            show.follow(&caller, &text(&broken, "deploymentId")).await?;
+            show.page(&text(&broken, "dashboardUrl"));
+        }
         show.tail(base, &hook_url, &id, &sign_in_url);
     }
     Ok(deployment)
@@ -159,7 +170,7 @@ async fn make_service(show: &Show, socket: &Client, data_dir: &Path) -> Result<S
         "repository": repository,
         "buildCommand": "sh build.sh",
         "deployCommand": "sh deploy.sh",
-        "env": { "SITE": data_dir.join("site") },
+        "env": { "SITE": data_dir.join(SITE) },
         "executor": "local",
     });
     socket.post("/api/v1/services", &service).await?;

@@ -18,6 +18,8 @@ const FILES: [(&str, &str); 4] = [
 const NEW_UI: (&str, &str) = ("style.css", include_str!("new_ui.css"));
 /// The second branch.
 pub(super) const BRANCH: &str = "feat/new-ui";
+/// The branch whose build fails: a page of it lacks its end.
+pub(super) const BROKEN: &str = "fix/headline";
 
 /// What git says its version is.
 ///
@@ -35,7 +37,7 @@ pub(in crate::cli) fn git_version() -> Result<String, Failure> {
     Ok(text.strip_prefix("git version ").unwrap_or(&text).to_owned())
 }
 
-/// Makes the repository with its two branches.
+/// Makes the repository with its branches.
 pub(super) fn make(folder: &Path) -> Result<(), Failure> {
     std::fs::create_dir(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     git(folder, &["init", "--quiet"])?;
@@ -45,9 +47,16 @@ pub(super) fn make(folder: &Path) -> Result<(), Failure> {
         write(folder, name, text)?;
     }
     commit(folder, "Say hello")?;
-    git(folder, &["checkout", "--quiet", "-b", BRANCH])?;
-    write(folder, NEW_UI.0, NEW_UI.1)?;
-    commit(folder, "Give it a new look")?;
+    branch(folder, BRANCH, NEW_UI, "Give it a new look")?;
+    let page = include_str!("index.html").replace("</body>\n</html>\n", "").replace("Hello", "Good morning");
+    branch(folder, BROKEN, ("index.html", &page), "Say good morning")
+}
+
+/// A branch off `main` that changes one file.
+fn branch(folder: &Path, name: &str, (file, text): (&str, &str), message: &str) -> Result<(), Failure> {
+    git(folder, &["checkout", "--quiet", "-b", name])?;
+    write(folder, file, text)?;
+    commit(folder, message)?;
     git(folder, &["checkout", "--quiet", "main"])
 }
 

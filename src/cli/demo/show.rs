@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cli::answer::Answer;
 use crate::cli::client::{Client, path};
-use crate::cli::demo::sample::BRANCH;
+use crate::cli::demo::sample::{BRANCH, BROKEN};
 use crate::cli::failure::Failure;
 use crate::cli::log_text::LogText;
 use crate::cli::logs::{Follower, Part};
@@ -55,7 +55,7 @@ impl Show {
     }
 
     pub(super) fn service(&self, name: &str) {
-        self.line(&format!("1 service    {name:8} sample repository, branches main and {BRANCH}"));
+        self.line(&format!("1 service    {name:8} sample repository, branches main, {BRANCH}, {BROKEN}"));
     }
 
     pub(super) fn hook(&self, name: &str, url: &str) {
@@ -65,12 +65,27 @@ impl Show {
     pub(super) fn trigger(&self, url: &str, accepted: &Value) {
         self.line(&format!("3 trigger    curl --fail-with-body -X POST \"{url}\""));
         self.line(&format!("{INDENT}202 {accepted}"));
+        self.line("4 deploy     queued");
+    }
+
+    /// What the first deployment has put in its place.
+    pub(super) fn site(&self, folder: &Path) {
+        self.line(&format!("{INDENT}serving file://{}/current/index.html", folder.display()));
+    }
+
+    pub(super) fn broken(&self) {
+        self.line(&format!(
+            "\n5 fail       the same call with \"?branch={BROKEN}\": a page of it lacks its end, on purpose"
+        ));
+    }
+
+    pub(super) fn page(&self, url: &str) {
+        self.line(&format!("{INDENT}its page, once signed in: {url}"));
     }
 
     /// Follows log and steps to the end; the object of the deployment then.
     pub(super) async fn follow(&self, caller: &Client, id: &str) -> Result<Answer<DeploymentJson>, Failure> {
         let mut steps = Steps { show: self, last_lines: HashMap::new(), ended: 0 };
-        self.line("4 deploy     queued");
         let mut follower = Follower::new(caller, id);
         while let Some(part) = follower.next().await? {
             // The log is in order: once a step speaks, those before it have said everything.

@@ -22,6 +22,7 @@ fn one_deployment_is_made_and_nothing_is_left() {
     let keys: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
     let wanted = ["url", "hookUrl", "service", "deploymentId", "status", "signInUrl", "apiToken", "dataDir"];
     assert_eq!(keys, wanted);
+    assert_eq!(ran.stdout.lines().count(), 1);
     assert_eq!((&line["service"], &line["status"]), (&"hello".into(), &"succeeded".into()));
     assert!(line["hookUrl"].as_str().unwrap().starts_with("http://127.0.0.1:"));
     assert!(!Path::new(line["dataDir"].as_str().unwrap()).exists());
@@ -34,6 +35,8 @@ fn what_it_prints_next_works_as_printed() {
     let mut demo = Running::spawn(program().args(["demo", "--port", "0"]).env("TMPDIR", temporary.path()));
     let text = demo.wait_for_output("Ctrl-C stops the demo.");
 
+    let site = text.lines().find_map(|line| line.trim().strip_prefix("serving file://")).unwrap();
+    let site = std::fs::read_to_string(site).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("Try next     ")).unwrap();
     let accepted =
         run(Command::new("sh").args(["-c", line]).stdout(Stdio::piped()).stderr(Stdio::piped())).ok();
@@ -45,6 +48,16 @@ fn what_it_prints_next_works_as_printed() {
     let ended = demo.end().ok();
 
     assert!(text.contains("current -> releases/dep-") && text.contains("succeeded in"), "{text}");
+    assert!(site.contains("<dt>Branch</dt><dd>main</dd>") && site.contains("<dd>dep_"), "{site}");
+    let (_, failed) = text.split_once("\n5 fail ").unwrap();
+    for said in [
+        "clone ",
+        "failed, build_failed: ",
+        "error: index.html: line 16: </html> is missing",
+        "/deploys/dep_",
+    ] {
+        assert!(failed.contains(said), "{said}: {text}");
+    }
     assert_eq!((&waited["branch"], &waited["status"]), (&"feat/new-ui".into(), &"succeeded".into()));
     assert!(ended.stdout.contains("Stopping."));
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
