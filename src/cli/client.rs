@@ -91,6 +91,11 @@ impl Client {
         self.call(self.request(Method::POST, path).json(body)).await
     }
 
+    /// A POST without a body, as `curl -X POST` sends it.
+    pub(super) async fn post_nothing(&self, path: &str) -> Result<Value, Failure> {
+        self.call(self.request(Method::POST, path)).await
+    }
+
     pub(super) async fn put(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
         self.call(self.request(Method::PUT, path).json(body)).await
     }

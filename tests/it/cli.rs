@@ -1,7 +1,7 @@
 //! The command line as a person or a script uses it: the real program against a real server.
 
 #[path = "harness/binary.rs"]
-mod binary;
+pub mod binary;
 
 mod apply;
 mod demo;

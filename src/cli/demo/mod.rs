@@ -125,7 +125,7 @@ async fn deploy_once(
     let socket = Client::over_socket(data_dir)?;
     let hook_url = make_service(show, &socket, data_dir).await?;
     let hook_path = hook_url.strip_prefix(base).unwrap_or_default();
-    let accepted = Client::over_tcp(base, None)?.post(hook_path, &json!({})).await?;
+    let accepted = Client::over_tcp(base, None)?.post_nothing(hook_path).await?;
     show.trigger(&hook_url, &accepted);
     let id = text(&accepted, "deploymentId");
     // The hook's own token may read the log of what it started.
@@ -152,7 +152,7 @@ async fn deploy_once(
         show.site(&data_dir.join(SITE));
         if !show.is_json() {
             show.broken();
-            let broken = caller.post(&format!("{hook_path}?branch={BROKEN}"), &json!({})).await?;
+            let broken = caller.post_nothing(&format!("{hook_path}?branch={BROKEN}")).await?;
             show.follow(&caller, &text(&broken, "deploymentId")).await?;
             show.page(&text(&broken, "dashboardUrl"));
         }

@@ -1,5 +1,6 @@
 //! The dashboard in Debian's Chromium, with scripts and without.
 
+mod demo;
 mod follow;
 mod hostile;
 mod journey;
