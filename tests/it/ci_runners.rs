@@ -12,7 +12,18 @@ use crate::harness::git::GitRepo;
 use crate::harness::guest::output;
 use crate::harness::process::Server;
 
-const WORKFLOW: &str = "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n";
+/// The runner leaves unread what a failing step has printed last, and waits for it only where the step ends well: so the
+/// shell that the system itself would take keeps its exit code for a step of its own.
+const HEAD: &str = "on: push
+jobs:
+  deploy:
+    runs-on: ubuntu-latest
+    defaults:
+      run:
+        shell: bash -c 'bash -e \"$0\" || echo $? > failed' {0}
+    steps:
+";
+const TAIL: &str = "      - run: '[ ! -e failed ] || exit \"$(cat failed)\"'\n        shell: bash -e {0}\n";
 
 /// What the page prints for a system.
 fn printed(system: &str, base: &str) -> String {
@@ -90,7 +101,7 @@ async fn the_snippet_for_workflows_deploys_and_says_why_it_does_not() {
     let ci = Ci::new(".github/workflows/deploy.yml", |base| {
         let step = printed("gh", base);
         let lines = step.lines().map(|line| format!("      {line}\n"));
-        format!("{WORKFLOW}{}", lines.collect::<String>())
+        format!("{HEAD}{}{TAIL}", lines.collect::<String>())
     })
     .await;
     ci.shows(|work, hook| {
