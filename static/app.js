@@ -162,11 +162,18 @@
   if (follow) follow.addEventListener("click", toEnd);
   if (box) { watch(box); toEnd(); }
 
+  // Loads the page anew, but not in the way of somebody who is on the way to another.
+  var left = -Infinity;
+  addEventListener("beforeunload", function () { left = performance.now(); });
+  function reload() {
+    if (performance.now() - left < 3000) setTimeout(reload, 3000);
+    else location.reload();
+  }
   // A final status: the server renders the end. From the fourth time on it waits, so that a page never spins.
   function reloadAtEnd(id) {
     var key = "ended:" + id, times = 3;
     try { times = Number(sessionStorage.getItem(key)) || 0; sessionStorage.setItem(key, String(times + 1)); } catch (e) { times = 3; }
-    setTimeout(function () { location.reload(); }, times < 3 ? 0 : 10000);
+    setTimeout(reload, times < 3 ? 0 : 10000);
   }
 
   // The live log. Lines arrive as [number, [[classes, text], …], kind].
@@ -303,7 +310,7 @@
       lookNow();
       if (was === now) return;
       // Nothing of the log is read yet, so the server may as well say it all.
-      if (was === "queued") return location.reload();
+      if (was === "queued") return reload();
       log.dataset.status = now;
       var foot = log.querySelector(".log-end span");
       if (foot && now === "deploying") foot.textContent = "It ends when the new version serves.";
