@@ -31,6 +31,7 @@ async fn a_good_run_tells_commit_digest_and_steps_in_order() {
             "image",
             "build finished true Some(0)",
             "deploy started",
+            "3 replicas",
             "deploy finished true Some(0)",
         ]
     );
