@@ -58,7 +58,7 @@ pub fn find(reader: &Reader<'_>, key: &str) -> Result<Option<Badge>> {
     // A few stops on purpose in a row do not hide what was before them.
     let filter = Filter { statuses: begun.to_vec(), limit: 20, ..Filter::default() };
     let is_told = |one: &&Deployment| !one.reason.is_some_and(Reason::is_intended);
-    let last = deployments::list_for_service(reader, &service.id, &filter)?;
+    let last = deployments::list_for_service(reader, &service.id, &filter)?.deployments;
     let last = last.iter().find(is_told).map(|one| one.status);
     Ok(Some(Badge { service: service.name.to_string(), last }))
 }

@@ -3,7 +3,7 @@
 use crate::actions::wanted::Wanted;
 use crate::actions::{By, Context, Error, Result, services as own_services};
 use crate::db::audit::Record;
-use crate::db::deployments::{self, Cancel, Filter, NewDeployment};
+use crate::db::deployments::{self, Cancel, Filter, Listed, NewDeployment};
 use crate::db::log_end::{self, Most};
 use crate::db::queue::{self, Place};
 use crate::db::{Reader, Tx, logs, services, steps};
@@ -50,24 +50,42 @@ pub fn complete(reader: &Reader<'_>, deployment: Deployment) -> Result<FoundDepl
 ///
 /// # Errors
 /// Codes `not_found` and `scope`.
-pub fn list(reader: &Reader<'_>, by: &By, service: &str, filter: &Filter) -> Result<Vec<FoundDeployment>> {
+pub fn list(reader: &Reader<'_>, by: &By, service: &str, filter: &Filter) -> Result<FoundPage> {
     let service = own_services::find(reader, by, Scope::Read, service)?;
     let listed = deployments::list_for_service(reader, &service.id, filter)?;
-    listed.into_iter().map(|deployment| complete(reader, deployment)).collect()
+    complete_page(reader, listed)
 }
 
 /// A page of the deployments that the caller may see, of all services, newest first.
 ///
 /// # Errors
 /// Code `scope`.
-pub fn list_all(reader: &Reader<'_>, by: &By, filter: &Filter) -> Result<Vec<FoundDeployment>> {
+pub fn list_all(reader: &Reader<'_>, by: &By, filter: &Filter) -> Result<FoundPage> {
     let only = by.caller.only_service();
     by.require(Scope::Read, only)?;
     let listed = match only {
         Some(service) => deployments::list_for_service(reader, service, filter)?,
         None => deployments::list_all(reader, filter)?,
     };
-    listed.into_iter().map(|deployment| complete(reader, deployment)).collect()
+    complete_page(reader, listed)
+}
+
+/// A page of deployments with what belongs to each.
+#[derive(Debug)]
+pub struct FoundPage {
+    /// Newest first.
+    pub deployments: Vec<FoundDeployment>,
+    /// Where there may be more: those before this one.
+    pub more: Option<DeploymentId>,
+}
+
+/// Reads what belongs to the deployments of a page.
+///
+/// # Errors
+/// Where the database cannot be read.
+pub fn complete_page(reader: &Reader<'_>, listed: Listed) -> Result<FoundPage> {
+    let deployments = listed.deployments.into_iter().map(|deployment| complete(reader, deployment));
+    Ok(FoundPage { deployments: deployments.collect::<Result<_>>()?, more: listed.more })
 }
 
 /// The lines of one step that say why it failed: the first that begin like an error, a mark, and the last ones; oldest

@@ -5,7 +5,7 @@ use crate::actions::service_settings::{change, create_from};
 use crate::actions::{By, Context, Error, Result, check_reason};
 use crate::db::audit::Record;
 use crate::db::deployments::{self, Filter};
-use crate::db::{Reader, Tx, caches, checks, hooks, removal, services};
+use crate::db::{Reader, Tx, caches, checks, hooks, queue, removal, services};
 use crate::domain::{Act, Code, Invalid, Scope, Service, ServiceId, Status, Subject, Timestamp};
 use crate::wire;
 use crate::wire::service::{SECRET, ServiceBody};
@@ -150,14 +150,12 @@ pub struct Belongings {
 /// # Errors
 /// Where the database cannot be read.
 pub fn belongings(reader: &Reader<'_>, service: &Service) -> Result<Belongings> {
-    let count = |statuses: &[Status]| {
-        let filter = Filter { statuses: statuses.to_vec(), limit: u32::MAX, ..Filter::default() };
-        Ok::<_, Error>(deployments::list_for_service(reader, &service.id, &filter)?.len())
-    };
+    let statuses = vec![Status::Building, Status::Deploying];
+    let running = Filter { statuses, limit: 10, ..Filter::default() };
     Ok(Belongings {
         hooks: hooks::list_for_service(reader, &service.id, None, u32::MAX)?.len(),
-        queued: count(&[Status::Queued])?,
-        running: count(&[Status::Building, Status::Deploying])?,
+        queued: usize::try_from(queue::length(reader, &service.id)?).unwrap_or(0),
+        running: deployments::list_for_service(reader, &service.id, &running)?.deployments.len(),
     })
 }
 

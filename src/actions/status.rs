@@ -1,6 +1,6 @@
 //! What serves, what runs and what waits, a line a service.
 
-use crate::actions::{By, Result, services};
+use crate::actions::{By, Error, Result, services};
 use crate::db::deployments::{self, Filter};
 use crate::db::{Reader, queue};
 use crate::domain::{Deployment, Service, Status};
@@ -18,7 +18,7 @@ pub fn list(reader: &Reader<'_>, by: &By, after: Option<&str>, limit: u32) -> Re
 fn of(reader: &Reader<'_>, service: &Service) -> Result<ServiceStatusJson> {
     let newest = |statuses: &[Status], limit| {
         let filter = Filter { statuses: statuses.to_vec(), limit, ..Filter::default() };
-        deployments::list_for_service(reader, &service.id, &filter)
+        Ok::<_, Error>(deployments::list_for_service(reader, &service.id, &filter)?.deployments)
     };
     let brief = |found: Vec<Deployment>| found.first().map(brief);
     Ok(ServiceStatusJson {

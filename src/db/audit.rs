@@ -3,7 +3,7 @@
 use rusqlite::{Row, named_params};
 
 use super::sql_types::{optional_text, text, time, who};
-use super::{Error, Reader, Tx, sql_types};
+use super::{Error, Reader, Tx};
 use crate::domain::{Act, ActKind, DeploymentId, Subject, Timestamp, Who};
 
 const TABLE: &str = "audit";
@@ -103,29 +103,31 @@ pub fn list(
     cursor: Option<Cursor>,
     limit: u32,
 ) -> Result<Vec<Entry>, Error> {
-    const SQL: &str = "
-        SELECT sequence, at_ms, who_way, who_name, address, act, noun, service, name, began_id, detail
-          FROM audit
-         WHERE (:before IS NULL OR sequence < :before)
-           AND (:after IS NULL OR sequence > :after)
-           AND (:acts IS NULL OR act IN (SELECT value FROM json_each(:acts)))
-         ORDER BY CASE WHEN :after IS NULL THEN -sequence ELSE sequence END
-         LIMIT :limit";
-    let (before, after) = match cursor {
-        None => (None, None),
-        Some(Cursor::Before(sequence)) => (Some(sequence), None),
-        Some(Cursor::After(sequence)) => (None, Some(sequence)),
+    let (side, order, from) = match cursor {
+        None => ("<", "DESC", i64::MAX),
+        Some(Cursor::Before(sequence)) => ("<", "DESC", sequence),
+        Some(Cursor::After(sequence)) => (">", "ASC", sequence),
     };
-    let acts = kind
-        .map(|kind| sql_types::list(Act::ALL.into_iter().filter(|act| act.kind() == kind).map(Act::as_str)));
-    let mut statement = reader.conn().prepare_cached(SQL)?;
-    let params = named_params! { ":before": before, ":after": after, ":acts": acts, ":limit": limit };
-    let rows = statement.query_map(params, from_row)?;
-    let mut entries: Vec<Entry> = rows.collect::<Result<_, _>>()?;
-    if after.is_some() {
-        entries.reverse();
+    // Acts of a kind are found through the index of each act.
+    let acts = Act::ALL.into_iter().filter(|act| kind == Some(act.kind()));
+    let mut arms: Vec<_> = acts
+        .map(|act| {
+            format!("SELECT sequence FROM audit WHERE act = '{}' AND sequence {side} :from", act.as_str())
+        })
+        .collect();
+    if kind.is_none() {
+        arms.push(format!("SELECT sequence FROM audit WHERE sequence {side} :from"));
     }
-    Ok(entries)
+    let sql = format!(
+        "SELECT sequence, at_ms, who_way, who_name, address, act, noun, service, name, began_id, detail
+           FROM audit
+          WHERE sequence IN ({} ORDER BY sequence {order} LIMIT :limit)
+          ORDER BY sequence DESC",
+        arms.join(" UNION ALL ")
+    );
+    let mut statement = reader.conn().prepare_cached(&sql)?;
+    let rows = statement.query_map(named_params! { ":from": from, ":limit": limit }, from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]

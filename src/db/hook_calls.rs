@@ -1,7 +1,9 @@
 //! Refusals and replays of genuine hooks, for the hook's page. Accepted calls are read from the deployments.
 
-use rusqlite::named_params;
+use rusqlite::{OptionalExtension, named_params};
 
+use super::hooks::accepted;
+use super::sql_types::text;
 use super::{Error, Reader, Tx};
 use crate::domain::{HookId, ServiceId, Timestamp};
 
@@ -48,20 +50,22 @@ pub fn count(
 
 /// The last calls of a hook, newest first: accepted ones and those of this table.
 pub fn last(reader: &Reader<'_>, hook: &HookId, limit: u32) -> Result<Vec<Call>, Error> {
-    const SQL: &str = "
-        SELECT at_ms, result, detail, caller, count
-          FROM (SELECT second * 1000 AS at_ms, result, detail, caller, count
-                  FROM hook_calls
-                 WHERE hook_id = :hook_id
-             UNION ALL
-                SELECT * FROM (SELECT created_at_ms, 'accepted', id, who_name, 1
-                                 FROM deployments
-                                WHERE hook_id = :hook_id
-                                ORDER BY sequence DESC
-                                LIMIT :limit))
-         ORDER BY at_ms DESC
-         LIMIT :limit";
-    let mut statement = reader.conn().prepare_cached(SQL)?;
+    let sql = format!(
+        "SELECT at_ms, result, detail, caller, count
+           FROM (SELECT * FROM (SELECT second * 1000 AS at_ms, result, detail, caller, count
+                                  FROM hook_calls
+                                 WHERE hook_id = :hook_id
+                                 ORDER BY second DESC
+                                 LIMIT :limit)
+              UNION ALL
+                 SELECT created_at_ms, 'accepted', id, who_name, 1
+                   FROM deployments
+                  WHERE sequence IN ({}))
+          ORDER BY at_ms DESC
+          LIMIT :limit",
+        accepted("sequence")
+    );
+    let mut statement = reader.conn().prepare_cached(&sql)?;
     let rows = statement.query_map(named_params! { ":hook_id": hook.as_str(), ":limit": limit }, |row| {
         Ok(Call {
             at: Timestamp::from_millis(row.get(0)?),
@@ -105,35 +109,26 @@ pub fn last_of_service(
     service: &ServiceId,
     limit: u32,
 ) -> Result<Vec<ServiceCall>, Error> {
-    const SQL: &str = "
-        SELECT calls.at_ms, calls.result, calls.detail, calls.caller, calls.count, hooks.name,
-               coalesce(calls.branch, (SELECT branch FROM deployments WHERE id = calls.detail)) AS branch
-          FROM (SELECT hook_id, second * 1000 AS at_ms, result, detail, caller, count, NULL AS branch
-                  FROM hook_calls
-                 WHERE hook_id IN (SELECT id FROM hooks WHERE service_id = :service_id)
-             UNION ALL
-                SELECT * FROM (SELECT hook_id, created_at_ms, 'accepted', id, who_name, 1, branch
-                                 FROM deployments
-                                WHERE service_id = :service_id
-                                  AND hook_id IS NOT NULL
-                                ORDER BY sequence DESC
-                                LIMIT :limit)) AS calls
-          JOIN hooks ON hooks.id = calls.hook_id
-         ORDER BY calls.at_ms DESC
-         LIMIT :limit";
-    let mut statement = reader.conn().prepare_cached(SQL)?;
-    let params = named_params! { ":service_id": service.as_str(), ":limit": limit };
-    let rows = statement.query_map(params, |row| {
-        let call = Call {
-            at: Timestamp::from_millis(row.get(0)?),
-            result: row.get(1)?,
-            detail: row.get(2)?,
-            caller: row.get(3)?,
-            count: row.get(4)?,
-        };
-        Ok(ServiceCall { hook: row.get(5)?, branch: row.get(6)?, call })
+    const HOOKS: &str = "SELECT id, name FROM hooks WHERE service_id = :service_id";
+    const BRANCH: &str = "SELECT branch FROM deployments WHERE id = :id";
+    let mut statement = reader.conn().prepare_cached(HOOKS)?;
+    let hooks = statement.query_map(named_params! { ":service_id": service.as_str() }, |row| {
+        Ok((text(row, "hooks", "id", HookId::parse)?, row.get::<_, String>(1)?))
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut calls = Vec::new();
+    for hook in hooks {
+        let (id, name) = hook?;
+        calls.extend(last(reader, &id, limit)?.into_iter().map(|call| (name.clone(), call)));
+    }
+    calls.sort_by_key(|(_, call)| std::cmp::Reverse(call.at));
+    calls.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let mut statement = reader.conn().prepare_cached(BRANCH)?;
+    let mut with_branch = |(hook, call): (String, Call)| {
+        let branch =
+            statement.query_row(named_params! { ":id": call.detail }, |row| row.get(0)).optional()?;
+        Ok(ServiceCall { hook, branch, call })
+    };
+    calls.into_iter().map(&mut with_branch).collect()
 }
 
 #[cfg(test)]

@@ -1,36 +1,43 @@
 //! The table of hooks. Hashes of their secrets do not leave this file.
 
+mod usage;
+
 use rusqlite::{OptionalExtension, Row, named_params};
 
-use super::sql_types::{hash, list as json_list, optional_time, read_list, text, time, who};
+use super::sql_types::{Fields, list as json_list, read_list};
 use super::{Error, Reader, Tx};
 use crate::domain::{
     BranchPattern, Hook, HookId, HookName, HookRules, HookToken, ServiceId, Timestamp, TokenHash,
 };
 
-const COLUMNS: &str = "id, service_id, name, hash, generation, previous_hash, previous_until_ms, rotated_at_ms, branches, addresses, \
-    expires_at_ms, paused, created_at_ms, who_way, who_name, revoked_at_ms";
+pub(super) use usage::accepted;
+pub use usage::{COUNTED, Usage, usage};
+
+const COLUMNS: &str = "id, service_id, name, branches, addresses, expires_at_ms, paused, generation, previous_until_ms, \
+    rotated_at_ms, created_at_ms, who_way, who_name, revoked_at_ms";
 const TABLE: &str = "hooks";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Hook> {
+    read(&mut Fields::new(row, TABLE))
+}
+
+fn read(fields: &mut Fields<'_>) -> rusqlite::Result<Hook> {
     Ok(Hook {
-        id: text(row, TABLE, "id", HookId::parse)?,
-        service_id: text(row, TABLE, "service_id", ServiceId::parse)?,
-        name: text(row, TABLE, "name", |text| HookName::parse(text).ok())?,
+        id: fields.text(HookId::parse)?,
+        service_id: fields.text(ServiceId::parse)?,
+        name: fields.text(|text| HookName::parse(text).ok())?,
         rules: HookRules {
-            branches: text(row, TABLE, "branches", |json| {
-                read_list(json, |text| BranchPattern::parse(text).ok())
-            })?,
-            addresses: text(row, TABLE, "addresses", |json| read_list(json, |text| text.parse().ok()))?,
-            expires_at: optional_time(row, "expires_at_ms")?,
-            paused: row.get("paused")?,
+            branches: fields.text(|json| read_list(json, |text| BranchPattern::parse(text).ok()))?,
+            addresses: fields.text(|json| read_list(json, |text| text.parse().ok()))?,
+            expires_at: fields.optional_time()?,
+            paused: fields.next()?,
         },
-        generation: row.get("generation")?,
-        previous_until: optional_time(row, "previous_until_ms")?,
-        rotated_at: optional_time(row, "rotated_at_ms")?,
-        created_at: time(row, "created_at_ms")?,
-        created_by: who(row, TABLE)?,
-        revoked_at: optional_time(row, "revoked_at_ms")?,
+        generation: fields.next()?,
+        previous_until: fields.optional_time()?,
+        rotated_at: fields.optional_time()?,
+        created_at: fields.time()?,
+        created_by: fields.who()?,
+        revoked_at: fields.optional_time()?,
     })
 }
 
@@ -45,11 +52,12 @@ pub struct Verified {
 /// The hook that this token opens now: it exists, is neither revoked nor expired, belongs to the token's service, and
 /// the hash is that of its secret or of the previous one in grace. Hashes are compared in constant time.
 pub fn verify(reader: &Reader<'_>, token: &HookToken, now: Timestamp) -> Result<Option<Verified>, Error> {
-    let sql = format!("SELECT {COLUMNS} FROM hooks WHERE id = :id AND revoked_at_ms IS NULL");
+    let sql =
+        format!("SELECT {COLUMNS}, hash, previous_hash FROM hooks WHERE id = :id AND revoked_at_ms IS NULL");
     let found =
         reader.conn().prepare_cached(&sql)?.query_row(named_params! { ":id": token.hook.as_str() }, |row| {
-            let previous = row.get_ref("previous_hash")?.as_blob_or_null()?.and_then(TokenHash::from_bytes);
-            Ok((from_row(row)?, hash(row, TABLE, "hash")?, previous))
+            let mut fields = Fields::new(row, TABLE);
+            Ok((read(&mut fields)?, fields.hash()?, fields.optional_hash()?))
         });
     let Some((hook, current, previous)) = found.optional()? else { return Ok(None) };
     let given = token.hash();
@@ -225,57 +233,6 @@ pub(super) fn revoke_all_of_service(tx: &Tx<'_>, service: &ServiceId, now: Times
 pub fn any(reader: &Reader<'_>) -> Result<bool, Error> {
     const SQL: &str = "SELECT EXISTS (SELECT 1 FROM hooks)";
     Ok(reader.conn().prepare_cached(SQL)?.query_row([], |row| row.get(0))?)
-}
-
-/// How a hook is used, read from the deployments that it brought about.
-#[derive(Debug, Default)]
-pub struct Usage {
-    /// The last accepted call: when, from where, and the deployment's id.
-    pub last: Option<(Timestamp, String, String)>,
-    /// Accepted calls since a moment.
-    pub calls: i64,
-    /// Accepted calls with the previous secret since the last rotation.
-    pub calls_with_previous: i64,
-    /// Accepted calls with the present secret.
-    pub calls_with_current: i64,
-    /// Whether the last accepted call was made with a secret that is replaced.
-    pub last_was_previous: bool,
-}
-
-/// Reads a hook's usage; `since` bounds the count of calls.
-pub fn usage(reader: &Reader<'_>, hook: &Hook, since: Timestamp) -> Result<Usage, Error> {
-    const LAST: &str = "
-        SELECT created_at_ms, who_name, id, hook_generation < :generation AS was_previous
-          FROM deployments
-         WHERE hook_id = :hook_id
-         ORDER BY sequence DESC
-         LIMIT 1";
-    const COUNTS: &str = "
-        SELECT count(*), count(*) FILTER (WHERE hook_generation < :generation AND created_at_ms >= :rotated_at),
-               count(*) FILTER (WHERE hook_generation = :generation)
-          FROM deployments
-         WHERE hook_id = :hook_id
-           AND created_at_ms >= :since";
-    let id = hook.id.as_str();
-    let found = reader
-        .conn()
-        .prepare_cached(LAST)?
-        .query_row(named_params! { ":hook_id": id, ":generation": hook.generation }, |row| {
-            let was_previous: Option<bool> = row.get("was_previous")?;
-            Ok(((time(row, "created_at_ms")?, row.get(1)?, row.get(2)?), was_previous.unwrap_or(false)))
-        })
-        .optional()?;
-    let (last, last_was_previous) = found.map_or((None, false), |(last, was)| (Some(last), was));
-    let params = named_params! {
-        ":hook_id": id,
-        ":since": since.as_millis(),
-        ":generation": hook.generation,
-        ":rotated_at": hook.rotated_at.map(Timestamp::as_millis),
-    };
-    let mut counts = reader.conn().prepare_cached(COUNTS)?;
-    let (calls, calls_with_previous, calls_with_current) =
-        counts.query_row(params, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    Ok(Usage { last, calls, calls_with_previous, calls_with_current, last_was_previous })
 }
 
 #[cfg(test)]

@@ -161,6 +161,7 @@ fn cut(tx: &Tx<'_>, id: &DeploymentId, log: &mut Summary, kept: Kept) -> Result<
         DELETE FROM log_pieces
          WHERE deployment_id = :deployment_id
            AND at_byte >= :from
+           AND at_byte < :to
            AND at_byte + octet_length(text) <= :to
      RETURNING at_byte, octet_length(text)";
     let tail_begins = log.bytes.saturating_sub(kept.tail);
@@ -196,11 +197,19 @@ fn store(tx: &Tx<'_>, id: &DeploymentId, log: &Summary, now: Timestamp) -> Resul
            SET bytes = excluded.bytes, lines = excluded.lines, kept_bytes = excluded.kept_bytes,
                cut_from = excluded.cut_from, cut_to = excluded.cut_to, is_complete = excluded.is_complete,
                changed_at_ms = excluded.changed_at_ms";
+    // Before the row itself, whose old number counts.
+    const TOTAL: &str = "
+        UPDATE log_totals
+           SET kept_bytes = kept_bytes + :kept_bytes
+                            - ifnull((SELECT kept_bytes FROM logs WHERE deployment_id = :deployment_id), 0)";
+    let kept_bytes = to_i64(log.bytes - (log.cut_to - log.cut_from));
+    let params = named_params! { ":deployment_id": id.as_str(), ":kept_bytes": kept_bytes };
+    tx.conn().prepare_cached(TOTAL)?.execute(params)?;
     tx.conn().prepare_cached(SQL)?.execute(named_params! {
         ":deployment_id": id.as_str(),
         ":bytes": to_i64(log.bytes),
         ":lines": to_i64(log.lines),
-        ":kept_bytes": to_i64(log.bytes - (log.cut_to - log.cut_from)),
+        ":kept_bytes": kept_bytes,
         ":cut_from": to_i64(log.cut_from),
         ":cut_to": to_i64(log.cut_to),
         ":is_complete": log.is_complete,

@@ -13,6 +13,8 @@ pub mod checks;
 mod connection;
 pub mod deployments;
 mod facts;
+#[cfg(test)]
+mod growth_tests;
 pub mod health;
 pub mod hook_calls;
 pub mod hooks;

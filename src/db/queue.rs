@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, named_params};
 
 use super::deployments::{NewDeployment, SELECT, fail, from_row, insert};
-use super::sql_types::list;
+use super::sql_types::queued;
 use super::{Error, Reader, Tx, runs, steps};
 use crate::domain::{
     Deployment, DeploymentId, ExecutorKind, ExecutorSet, QueuePolicy, Reason, ServiceId, Timestamp,
@@ -45,26 +45,15 @@ pub fn room(
         return Ok(Room::Joins(last.id));
     }
     // `latest` empties the queue, so it never meets the limit.
-    let is_full = policy != QueuePolicy::Latest && is_full(reader, &new.service_id, limit)?;
+    let is_full = policy != QueuePolicy::Latest && length(reader, &new.service_id)? >= i64::from(limit);
     Ok(if is_full { Room::Full } else { Room::Free })
 }
 
 /// How many deployments of a service are queued.
 pub fn length(reader: &Reader<'_>, service: &ServiceId) -> Result<i64, Error> {
-    const SQL: &str = "SELECT count(*) FROM deployments WHERE service_id = :service_id AND status = 'queued'";
+    let sql = format!("SELECT count(*) FROM deployments WHERE service_id = :service_id AND {}", queued());
     let params = named_params! { ":service_id": service.as_str() };
-    Ok(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
-}
-
-/// Whether the service has `limit` queued deployments or more.
-fn is_full(reader: &Reader<'_>, service: &ServiceId, limit: u32) -> Result<bool, Error> {
-    const SQL: &str = "
-        SELECT count(*) >= :limit
-          FROM deployments
-         WHERE service_id = :service_id
-           AND status = 'queued'";
-    let params = named_params! { ":service_id": service.as_str(), ":limit": limit };
-    Ok(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
+    Ok(reader.conn().prepare_cached(&sql)?.query_row(params, |row| row.get(0))?)
 }
 
 /// Finds a place for a new deployment by the policy of its service.
@@ -101,14 +90,12 @@ pub fn take(
 
 /// Ends the queued deployments of a service that are older than `winner`.
 fn supersede(tx: &Tx<'_>, service: &ServiceId, winner: &DeploymentId, now: Timestamp) -> Result<(), Error> {
-    const LOSERS: &str = "
-        SELECT id
-          FROM deployments
-         WHERE service_id = :service_id
-           AND status = 'queued'
-           AND id <> :winner";
     const NAME: &str = "UPDATE deployments SET superseded_by = :winner WHERE id = :id";
-    let mut statement = tx.conn().prepare_cached(LOSERS)?;
+    let losers = format!(
+        "SELECT id FROM deployments WHERE service_id = :service_id AND {} AND id <> :winner",
+        queued()
+    );
+    let mut statement = tx.conn().prepare_cached(&losers)?;
     let params = named_params! { ":service_id": service.as_str(), ":winner": winner.as_str() };
     let losers: Vec<String> = statement.query_map(params, |row| row.get(0))?.collect::<Result<_, _>>()?;
     for loser in losers.iter().filter_map(|id| DeploymentId::parse(id)) {
@@ -119,16 +106,24 @@ fn supersede(tx: &Tx<'_>, service: &ServiceId, winner: &DeploymentId, now: Times
     Ok(())
 }
 
+/// The one that was queued last. Asked for each executor, whose rows are in order.
 fn last_queued(reader: &Reader<'_>, service: &ServiceId) -> Result<Option<Deployment>, Error> {
     let sql = format!(
         "{SELECT}
-          WHERE d.service_id = :service_id
-            AND d.status = 'queued'
+          WHERE d.status = 'queued'
+            AND d.executor = :executor
+            AND d.service_id = :service_id
           ORDER BY d.sequence DESC
           LIMIT 1"
     );
-    let params = named_params! { ":service_id": service.as_str() };
-    Ok(reader.conn().prepare_cached(&sql)?.query_row(params, from_row).optional()?)
+    let mut statement = reader.conn().prepare_cached(&sql)?;
+    let mut last: Option<Deployment> = None;
+    for kind in ExecutorKind::ALL {
+        let params = named_params! { ":service_id": service.as_str(), ":executor": kind.as_str() };
+        let found = statement.query_row(params, from_row).optional()?;
+        last = last.into_iter().chain(found).max_by_key(|one| one.sequence);
+    }
+    Ok(last)
 }
 
 /// What may be claimed.
@@ -140,35 +135,63 @@ pub struct Claims {
     pub concurrency: u32,
 }
 
-/// Takes the oldest queued deployment whose service runs nothing, also nothing that was given up and may go on, and marks
-/// it building; none where nothing is due or as many run as may. The run is stopped once the service's timeout has passed
-/// from now.
+/// The number of the oldest queued deployment whose service runs nothing, also nothing that was given up and may go on; none
+/// where nothing is due or as many run as may. Looks at the head of each service's queue, whatever is behind it.
+pub fn next(reader: &Reader<'_>, claims: Claims) -> Result<Option<i64>, Error> {
+    const RUNNING: &str = "
+        SELECT count(*) FROM deployments INDEXED BY deployments_running WHERE status IN ('building', 'deploying')";
+    const NEXT: &str = "
+          WITH RECURSIVE waiting (service_id) AS (
+               SELECT min(service_id) FROM deployments WHERE status = 'queued' AND executor = :executor
+               UNION ALL
+               SELECT (SELECT min(d.service_id)
+                         FROM deployments AS d
+                        WHERE d.status = 'queued'
+                          AND d.executor = :executor
+                          AND d.service_id > waiting.service_id)
+                 FROM waiting
+                WHERE waiting.service_id IS NOT NULL)
+        SELECT min((SELECT min(d.sequence)
+                      FROM deployments AS d
+                     WHERE d.status = 'queued'
+                       AND d.executor = :executor
+                       AND d.service_id = waiting.service_id))
+          FROM waiting
+         WHERE NOT EXISTS (SELECT 1
+                             FROM deployments AS r INDEXED BY deployments_running
+                            WHERE r.service_id = waiting.service_id
+                              AND r.status IN ('building', 'deploying'))
+           AND NOT EXISTS (SELECT 1
+                             FROM deployments AS r INDEXED BY deployments_open_runs
+                            WHERE r.service_id = waiting.service_id
+                              AND r.run_state = 'open'
+                              AND r.executor = :executor)";
+    let running: u32 = reader.conn().prepare_cached(RUNNING)?.query_row([], |row| row.get(0))?;
+    if running >= claims.concurrency {
+        return Ok(None);
+    }
+    let mut statement = reader.conn().prepare_cached(NEXT)?;
+    let mut next: Option<i64> = None;
+    for kind in claims.ready.iter() {
+        let head: Option<i64> =
+            statement.query_row(named_params! { ":executor": kind.as_str() }, |row| row.get(0))?;
+        next = next.into_iter().chain(head).min();
+    }
+    Ok(next)
+}
+
+/// Takes what is [`next`] and marks it building. The run is stopped once the service's timeout has passed from now.
 pub fn claim_next(tx: &Tx<'_>, claims: Claims, now: Timestamp) -> Result<Option<Deployment>, Error> {
     const SQL: &str = "
         UPDATE deployments
            SET status = 'building', started_at_ms = :now, version = version + 1, message = NULL,
                stop_at_ms = :now + 1000 * (SELECT timeout_s FROM services WHERE id = deployments.service_id)
-         WHERE (SELECT count(*) FROM deployments WHERE status IN ('building', 'deploying')) < :concurrency
-           AND sequence = (SELECT d.sequence
-                             FROM deployments AS d
-                            WHERE d.status = 'queued'
-                              AND d.executor IN (SELECT value FROM json_each(:ready))
-                              AND NOT EXISTS (SELECT 1
-                                                FROM deployments AS r
-                                               WHERE r.service_id = d.service_id
-                                                 AND (r.status IN ('building', 'deploying')
-                                                      OR (r.run_state = 'open' AND r.executor = d.executor)))
-                            ORDER BY d.sequence
-                            LIMIT 1)
+         WHERE sequence = :sequence
      RETURNING id";
-    let params = named_params! {
-        ":now": now.as_millis(),
-        ":concurrency": claims.concurrency,
-        ":ready": words(claims.ready),
-    };
-    let claimed: Option<String> =
-        tx.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0)).optional()?;
-    let Some(id) = claimed.as_deref().and_then(DeploymentId::parse) else { return Ok(None) };
+    let Some(sequence) = next(tx, claims)? else { return Ok(None) };
+    let params = named_params! { ":now": now.as_millis(), ":sequence": sequence };
+    let claimed: String = tx.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?;
+    let Some(id) = DeploymentId::parse(&claimed) else { return Ok(None) };
     steps::insert_all(tx, &id)?;
     tx.touch(&id);
     let claimed = super::deployments::find(tx, &id)?;
@@ -178,20 +201,22 @@ pub fn claim_next(tx: &Tx<'_>, claims: Claims, now: Timestamp) -> Result<Option<
     Ok(claimed)
 }
 
-fn words(kinds: ExecutorSet) -> String {
-    list(kinds.iter().map(ExecutorKind::as_str))
-}
-
 /// Deployments that are building or deploying, oldest first.
 pub fn running(reader: &Reader<'_>) -> Result<Vec<Deployment>, Error> {
-    let sql = format!("{SELECT} WHERE d.status IN ('building', 'deploying') ORDER BY d.sequence");
+    let sql = format!(
+        "{SELECT}
+          WHERE d.sequence IN (SELECT sequence
+                                 FROM deployments INDEXED BY deployments_running
+                                WHERE status IN ('building', 'deploying'))
+          ORDER BY d.sequence"
+    );
     let mut statement = reader.conn().prepare_cached(&sql)?;
     let rows = statement.query_map([], from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// At most 100 queued deployments that cannot run any more: waiting since before `before`, or for an executor that this
-/// server lacks.
+/// At most 100 queued deployments of each executor that cannot run any more: waiting since before `before`, or for an executor
+/// that this server lacks.
 pub fn overdue(
     reader: &Reader<'_>,
     available: ExecutorSet,
@@ -200,18 +225,21 @@ pub fn overdue(
     let sql = format!(
         "{SELECT}
           WHERE d.status = 'queued'
-            AND (d.waits_since_ms < :before
-                 OR d.executor NOT IN (SELECT value FROM json_each(:available)))
-          ORDER BY d.sequence
+            AND d.executor = :executor
+            AND d.waits_since_ms < :before
+          ORDER BY d.waits_since_ms
           LIMIT 100"
     );
     let mut statement = reader.conn().prepare_cached(&sql)?;
-    let params = named_params! {
-        ":before": before.as_millis(),
-        ":available": words(available),
-    };
-    let rows = statement.query_map(params, from_row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut overdue = Vec::new();
+    for kind in ExecutorKind::ALL {
+        let before = if available.has(kind) { before.as_millis() } else { i64::MAX };
+        let params = named_params! { ":executor": kind.as_str(), ":before": before };
+        for row in statement.query_map(params, from_row)? {
+            overdue.push(row?);
+        }
+    }
+    Ok(overdue)
 }
 
 #[cfg(test)]

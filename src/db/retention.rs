@@ -1,14 +1,18 @@
 //! Deletes what is no longer kept, a few rows at a time, so that acceptance never waits for it.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
-use rusqlite::named_params;
+use rusqlite::{OptionalExtension, named_params};
 
+use super::sql_types::text;
 use super::{Error, Reader, Tx, idempotency};
-use crate::domain::{DeploymentId, Timestamp};
+use crate::domain::{DeploymentId, ServiceId, Timestamp};
 
-/// Most rows of one table in one closure.
+/// Most rows of one table that one closure deletes, and most deployments that it looks at.
 const ROWS: u32 = 100;
+const LOOKED_AT: u32 = 200;
 /// Calls of a hook that are kept beside the accepted ones.
 const CALLS_PER_HOOK: u32 = 50;
 
@@ -32,63 +36,118 @@ pub struct Limits {
     pub audit_acts: u32,
 }
 
-/// Whether more than a fifth of all ended deployments, or of all acts, are older than what is kept, and there are enough
-/// to tell.
+/// Whether more than a fifth of all deployments, or of all acts, are older than what is kept, and there are enough to tell.
+/// Both are numbered as they come, so that the one a fifth from the first is found at once.
 pub fn is_much_due(reader: &Reader<'_>, limits: &Limits, now: Timestamp) -> Result<bool, Error> {
-    const SQL: &str = "
-        SELECT count(*) >= :enough
-               AND 5 * count(*) FILTER (WHERE created_at_ms < :oldest) > count(*)
-          FROM deployments
-         WHERE status IN ('succeeded', 'failed')";
-    // Acts are numbered as they come, so that the one a fifth from the first is found at once.
-    const ACTS: &str = "
-        SELECT ifnull((SELECT at_ms < :oldest
-                         FROM audit
-                        WHERE sequence >= first + (last - first) / 5
-                        ORDER BY sequence
-                        LIMIT 1), 0)
-               AND last - first >= :enough
-          FROM (SELECT (SELECT min(sequence) FROM audit) AS first, (SELECT max(sequence) FROM audit) AS last)";
-    let is_due = |sql: &str, oldest: Timestamp| {
+    let is_due = |table: &str, at: &str, oldest: Timestamp| {
+        let sql = format!(
+            "SELECT ifnull((SELECT {at} < :oldest
+                              FROM {table}
+                             WHERE sequence >= first + (last - first) / 5
+                             ORDER BY sequence
+                             LIMIT 1), 0)
+                    AND last - first >= :enough
+               FROM (SELECT (SELECT min(sequence) FROM {table}) AS first, (SELECT max(sequence) FROM {table}) AS last)"
+        );
         let params = named_params! { ":enough": ENOUGH_TO_TELL, ":oldest": oldest.as_millis() };
-        let due: Option<bool> = reader.conn().prepare_cached(sql)?.query_row(params, |row| row.get(0))?;
+        let due: Option<bool> = reader.conn().prepare_cached(&sql)?.query_row(params, |row| row.get(0))?;
         Ok::<_, Error>(due == Some(true))
     };
-    Ok(is_due(SQL, now.minus(limits.deployments.max(idempotency::KEPT)))?
-        || is_due(ACTS, now.minus(limits.audit))?)
+    Ok(is_due("deployments", "created_at_ms", now.minus(limits.deployments.max(idempotency::KEPT)))?
+        || is_due("audit", "at_ms", now.minus(limits.audit))?)
 }
 
-/// Deletes some deployments that are old, final, not among the last of their service and not what it serves; none
-/// before its Idempotency-Key is forgotten.
-/// Gives their ids, whose logs go with them.
-pub fn delete_deployments(tx: &Tx<'_>, limits: &Limits, now: Timestamp) -> Result<Vec<DeploymentId>, Error> {
-    const SQL: &str = "
-        DELETE FROM deployments
-         WHERE sequence IN (
-               SELECT d.sequence
-                 FROM deployments AS d
-                WHERE d.status IN ('succeeded', 'failed')
-                  AND d.created_at_ms < :oldest
-                  AND d.sequence <= coalesce((SELECT k.sequence
-                                                FROM deployments AS k
-                                               WHERE k.service_id = d.service_id
-                                               ORDER BY k.sequence DESC
-                                               LIMIT 1 OFFSET :kept), -1)
-                  AND d.sequence <> coalesce((SELECT max(s.sequence)
-                                                FROM deployments AS s
-                                               WHERE s.service_id = d.service_id
-                                                 AND s.status = 'succeeded'), -1)
-                ORDER BY d.sequence
-                LIMIT :rows)
-     RETURNING id";
-    let mut statement = tx.conn().prepare_cached(SQL)?;
-    let params = named_params! {
-        ":oldest": now.minus(limits.deployments.max(idempotency::KEPT)).as_millis(),
-        ":kept": limits.deployments_per_service,
-        ":rows": ROWS,
-    };
-    let ids: Vec<String> = statement.query_map(params, |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(ids.iter().filter_map(|id| DeploymentId::parse(id)).collect())
+/// What one closure has deleted.
+#[derive(Debug, Default)]
+pub struct Deleted {
+    /// Deployments whose logs go with them.
+    pub ids: Vec<DeploymentId>,
+    /// Where the next closure goes on; none where all that comes after is young.
+    pub next: Option<i64>,
+}
+
+/// Deletes deployments above the number `after` that are old, final, not among the last of their service and not what it
+/// serves; none before its Idempotency-Key is forgotten. Looks at a few rows, and at none behind the first young one.
+pub fn delete_deployments(
+    tx: &Tx<'_>,
+    limits: &Limits,
+    after: i64,
+    now: Timestamp,
+) -> Result<Deleted, Error> {
+    const OLDEST: &str = "
+        SELECT sequence, id, service_id, status IN ('succeeded', 'failed'), created_at_ms
+          FROM deployments
+         WHERE sequence > :after
+         ORDER BY sequence
+         LIMIT :rows";
+    const DELETE: &str = "DELETE FROM deployments WHERE sequence = :sequence";
+    let oldest = now.minus(limits.deployments.max(idempotency::KEPT));
+    let mut statement = tx.conn().prepare_cached(OLDEST)?;
+    let rows = statement.query_map(named_params! { ":after": after, ":rows": LOOKED_AT }, |row| {
+        Ok((
+            row.get::<_, i64>(0)?,
+            text(row, "deployments", "id", DeploymentId::parse)?,
+            text(row, "deployments", "service_id", ServiceId::parse)?,
+            row.get::<_, bool>(3)?,
+            Timestamp::from_millis(row.get(4)?),
+        ))
+    })?;
+    let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+    let mut deleted = Deleted::default();
+    let mut kept: HashMap<ServiceId, Kept> = HashMap::new();
+    let mut delete = tx.conn().prepare_cached(DELETE)?;
+    let is_whole = rows.len() < usize::try_from(LOOKED_AT).unwrap_or(usize::MAX);
+    for (sequence, id, service, is_final, created_at) in rows {
+        if created_at >= oldest {
+            return Ok(Deleted { next: None, ..deleted });
+        }
+        deleted.next = Some(sequence);
+        let kept = match kept.entry(service) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let own = Kept::of(tx, new.key(), limits.deployments_per_service)?;
+                new.insert(own)
+            }
+        };
+        if is_final && sequence < kept.from && Some(sequence) != kept.serving {
+            delete.execute(named_params! { ":sequence": sequence })?;
+            deleted.ids.push(id);
+        }
+    }
+    if is_whole {
+        deleted.next = None;
+    }
+    Ok(deleted)
+}
+
+/// Which deployments of a service stay, however old.
+struct Kept {
+    /// The number of the first of the last ones.
+    from: i64,
+    /// What it serves.
+    serving: Option<i64>,
+}
+
+impl Kept {
+    fn of(reader: &Reader<'_>, service: &ServiceId, count: u32) -> Result<Self, Error> {
+        // What waits and what runs is younger than what has ended, or stays anyway.
+        const FROM: &str = "
+            SELECT sequence FROM deployments WHERE service_id = :service_id AND status = 'succeeded'
+         UNION ALL
+            SELECT sequence FROM deployments WHERE service_id = :service_id AND status = 'failed'
+             ORDER BY sequence DESC
+             LIMIT 1 OFFSET :before";
+        const SERVING: &str =
+            "SELECT max(sequence) FROM deployments WHERE service_id = :service_id AND status = 'succeeded'";
+        let serving = reader
+            .conn()
+            .prepare_cached(SERVING)?
+            .query_row(named_params! { ":service_id": service.as_str() }, |row| row.get(0))?;
+        let Some(before) = count.checked_sub(1) else { return Ok(Self { from: i64::MAX, serving }) };
+        let params = named_params! { ":service_id": service.as_str(), ":before": before };
+        let from = reader.conn().prepare_cached(FROM)?.query_row(params, |row| row.get(0)).optional()?;
+        Ok(Self { from: from.unwrap_or(0), serving })
+    }
 }
 
 /// Deletes old first answers, expired sessions and links, calls beyond the last of each hook, and old acts; true where
@@ -140,11 +199,11 @@ pub fn delete_small_rows(tx: &Tx<'_>, limits: &Limits, now: Timestamp) -> Result
 pub fn delete_oldest_log(tx: &Tx<'_>, limits: &Limits, now: Timestamp) -> Result<bool, Error> {
     const OLDEST: &str = "
         SELECT deployment_id
-          FROM logs
+          FROM logs INDEXED BY logs_by_age
          WHERE is_complete
            AND kept_bytes > 0
            AND (changed_at_ms < :oldest
-                OR (SELECT sum(kept_bytes) FROM logs) > :bytes)
+                OR (SELECT kept_bytes FROM log_totals) > :bytes)
          ORDER BY changed_at_ms
          LIMIT 1";
     let params = named_params! {
@@ -170,11 +229,15 @@ pub fn forget_logs(tx: &Tx<'_>, ids: &[DeploymentId]) -> Result<(), Error> {
 
 fn delete_text(tx: &Tx<'_>, id: &str) -> Result<(), Error> {
     const PIECES: &str = "DELETE FROM log_pieces WHERE deployment_id = :deployment_id";
+    const TOTAL: &str = "
+        UPDATE log_totals
+           SET kept_bytes = kept_bytes - ifnull((SELECT kept_bytes FROM logs WHERE deployment_id = :deployment_id), 0)";
     const CUT: &str = "
         UPDATE logs
            SET kept_bytes = 0, cut_from = 0, cut_to = bytes
          WHERE deployment_id = :deployment_id";
     tx.conn().prepare_cached(PIECES)?.execute(named_params! { ":deployment_id": id })?;
+    tx.conn().prepare_cached(TOTAL)?.execute(named_params! { ":deployment_id": id })?;
     tx.conn().prepare_cached(CUT)?.execute(named_params! { ":deployment_id": id })?;
     Ok(())
 }

@@ -92,10 +92,12 @@ pub fn set_state(tx: &Tx<'_>, id: &DeploymentId, state: RunState) -> Result<(), 
 pub fn unsettled(reader: &Reader<'_>) -> Result<Vec<Deployment>, Error> {
     let sql = format!(
         "{SELECT}
-          WHERE d.run_state = 'open'
-            AND d.status IN ('succeeded', 'failed')
-          ORDER BY d.sequence
-          LIMIT 100"
+          WHERE d.sequence IN (SELECT sequence
+                                 FROM deployments INDEXED BY deployments_open_runs
+                                WHERE run_state = 'open'
+                                  AND status IN ('succeeded', 'failed')
+                                LIMIT 100)
+          ORDER BY d.sequence"
     );
     let mut statement = reader.conn().prepare_cached(&sql)?;
     let rows = statement.query_map([], from_row)?;
@@ -114,7 +116,7 @@ pub fn deletable(
         SELECT id
           FROM (SELECT id, finished_at_ms,
                        row_number() OVER (PARTITION BY service_id ORDER BY sequence DESC) AS place
-                  FROM deployments
+                  FROM deployments INDEXED BY deployments_ended_runs
                  WHERE run_state = 'ended'
                    AND executor = :executor)
          WHERE finished_at_ms < :before

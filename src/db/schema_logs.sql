@@ -15,14 +15,20 @@ CREATE TABLE logs (
   causes_step   TEXT
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX logs_by_age ON logs (changed_at_ms);
+-- Those that may be deleted.
+CREATE INDEX logs_by_age ON logs (changed_at_ms) WHERE is_complete AND kept_bytes > 0;
+
+-- One row: the bytes that all logs together keep.
+CREATE TABLE log_totals (
+  kept_bytes INTEGER NOT NULL
+) STRICT;
 
 -- Pieces of redacted text, in order; `at_byte` counts the log as produced.
 CREATE TABLE log_pieces (
   deployment_id TEXT    NOT NULL,
   at_byte       INTEGER NOT NULL,
   at_line       INTEGER NOT NULL,
-  step          TEXT    NOT NULL CHECK (step IN ('clone', 'build', 'deploy')),
+  step          TEXT    NOT NULL CHECK (step = 'clone' OR step = 'build' OR step = 'deploy'),
   at_ms         INTEGER NOT NULL,
   text          TEXT    NOT NULL,
   PRIMARY KEY (deployment_id, at_byte)

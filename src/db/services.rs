@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, named_params};
 use serde::Serialize;
 
-use crate::db::sql_types::{optional_text, text, time};
+use crate::db::sql_types::{Fields, text};
 use crate::db::{Error, Reader, Tx};
 use crate::domain::{
     Branch, ExecutorKind, QueuePolicy, Repository, Service, ServiceId, ServiceName, Span, Timestamp,
@@ -14,21 +14,21 @@ const COLUMNS: &str = "id, name, repository, default_branch, executor, queue_pol
 const TABLE: &str = "services";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Service> {
-    let timeout: i64 = row.get("timeout_s")?;
+    let mut fields = Fields::new(row, TABLE);
     Ok(Service {
-        id: text(row, TABLE, "id", ServiceId::parse)?,
-        name: text(row, TABLE, "name", |text| ServiceName::parse(text).ok())?,
-        repository: text(row, TABLE, "repository", |text| Repository::parse(text).ok())?,
-        default_branch: text(row, TABLE, "default_branch", |text| Branch::parse(text).ok())?,
-        executor: text(row, TABLE, "executor", ExecutorKind::parse)?,
-        queue_policy: text(row, TABLE, "queue_policy", QueuePolicy::parse)?,
-        timeout: Span::from_secs(u64::try_from(timeout).unwrap_or(0)),
-        url: row.get("url")?,
-        fetch: text(row, TABLE, "fetch", |json| serde_json::from_str(json).ok())?,
-        local: text(row, TABLE, "local", |json| serde_json::from_str(json).ok())?,
-        tekton: optional_text(row, TABLE, "tekton", |json| serde_json::from_str(json).ok())?,
-        frozen: row.get("frozen")?,
-        created_at: time(row, "created_at_ms")?,
+        id: fields.text(ServiceId::parse)?,
+        name: fields.text(|text| ServiceName::parse(text).ok())?,
+        repository: fields.text(|text| Repository::parse(text).ok())?,
+        default_branch: fields.text(|text| Branch::parse(text).ok())?,
+        executor: fields.text(ExecutorKind::parse)?,
+        queue_policy: fields.text(QueuePolicy::parse)?,
+        timeout: Span::from_secs(u64::try_from(fields.next::<i64>()?).unwrap_or(0)),
+        url: fields.next()?,
+        fetch: fields.text(|json| serde_json::from_str(json).ok())?,
+        local: fields.text(|json| serde_json::from_str(json).ok())?,
+        tekton: fields.optional_text(|json| serde_json::from_str(json).ok())?,
+        frozen: fields.next()?,
+        created_at: fields.time()?,
     })
 }
 

@@ -12,8 +12,9 @@ const SEEN: &str = "seen_at_ms";
 
 /// Whether anything waits or runs.
 pub fn is_anything_unfinished(reader: &Reader<'_>) -> Result<bool, Error> {
-    const SQL: &str =
-        "SELECT EXISTS (SELECT 1 FROM deployments WHERE status IN ('queued', 'building', 'deploying'))";
+    const SQL: &str = "
+        SELECT EXISTS (SELECT 1 FROM deployments INDEXED BY deployments_queued WHERE status = 'queued')
+            OR EXISTS (SELECT 1 FROM deployments INDEXED BY deployments_running WHERE status IN ('building', 'deploying'))";
     Ok(reader.conn().prepare_cached(SQL)?.query_row([], |row| row.get(0))?)
 }
 
@@ -27,7 +28,10 @@ pub fn move_by(tx: &Tx<'_>, millis: i64, before: Timestamp) -> Result<(), Error>
     const SQL: &str = "
         UPDATE deployments
            SET waits_since_ms = waits_since_ms + :millis, stop_at_ms = stop_at_ms + :millis
-         WHERE status IN ('queued', 'building', 'deploying')
+         WHERE sequence IN (SELECT sequence FROM deployments INDEXED BY deployments_queued WHERE status = 'queued'
+                         UNION ALL
+                            SELECT sequence FROM deployments INDEXED BY deployments_running
+                             WHERE status IN ('building', 'deploying'))
            AND waits_since_ms <= :before";
     let params = named_params! { ":millis": millis, ":before": before.as_millis() };
     tx.conn().prepare_cached(SQL)?.execute(params)?;
@@ -40,7 +44,10 @@ pub fn skip_absence(tx: &Tx<'_>, now: Timestamp) -> Result<(), Error> {
         UPDATE deployments
            SET waits_since_ms = waits_since_ms + :now - max(:seen, waits_since_ms),
                stop_at_ms = stop_at_ms + :now - max(:seen, ifnull(started_at_ms, :seen))
-         WHERE status IN ('queued', 'building', 'deploying')";
+         WHERE sequence IN (SELECT sequence FROM deployments INDEXED BY deployments_queued WHERE status = 'queued'
+                         UNION ALL
+                            SELECT sequence FROM deployments INDEXED BY deployments_running
+                             WHERE status IN ('building', 'deploying'))";
     let seen = facts::find(tx, SEEN)?.and_then(|text| text.parse::<i64>().ok());
     if let Some(seen) = seen {
         let params = named_params! { ":now": now.as_millis(), ":seen": seen };

@@ -14,6 +14,7 @@ mod record;
 mod recovery;
 pub mod retention;
 mod stop;
+mod tick;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::db::queue::Claims;
-use crate::db::{self, Db, deployments, logs, queue, services};
+use crate::db::{self, Db, logs};
 use crate::domain::{Clock, Deployment, DeploymentId, ExecutorSet, Reason, Service, Timestamp};
 use crate::executor::Executor;
 
@@ -33,7 +34,7 @@ pub use executors::Executors;
 
 use health::Health;
 use limits::Limits;
-use stop::{Stop, due_to_stop};
+use stop::Stop;
 
 /// Longest time between two looks at the tables.
 const TICK: Duration = Duration::from_secs(1);
@@ -138,37 +139,6 @@ impl<E: Executor> Dispatcher<E> {
         Ok(())
     }
 
-    /// Ticks until the drain.
-    async fn tick_on(&self) {
-        let mut changed = self.inner.db.queue_changed();
-        while !self.inner.is_draining.is_cancelled() {
-            changed.borrow_and_update();
-            if let Err(error) = self.tick().await {
-                tracing::warn!(error = %error, "the queue could not be looked at; trying again");
-            }
-            tokio::select! {
-                _ = changed.changed() => {}
-                () = tokio::time::sleep(TICK) => {}
-                () = self.inner.is_draining.cancelled() => {}
-            }
-        }
-    }
-
-    /// One look at the tables: ends what is overdue, stops what is to be stopped, claims what is due.
-    ///
-    /// # Errors
-    /// Where the database does not answer; the next tick tries again.
-    pub async fn tick(&self) -> Result<(), db::Error> {
-        self.inner.limits.keep(&self.inner.db, &self.inner.clock).await?;
-        self.end_overdue().await?;
-        self.stop_runs().await?;
-        while !self.inner.is_draining.is_cancelled() {
-            let Some((deployment, service)) = self.claim().await? else { break };
-            self.start(deployment, service);
-        }
-        Ok(())
-    }
-
     /// Stops claiming, asks every run that does not survive this process to end as `interrupted`, leaves the others to
     /// the next one, and waits until nothing is followed any more.
     pub async fn drain(&self) {
@@ -190,23 +160,6 @@ impl<E: Executor> Dispatcher<E> {
         }
     }
 
-    async fn claim(&self) -> Result<Option<(Deployment, Service)>, db::Error> {
-        let (claims, now) = (self.claims(), self.inner.clock.now());
-        self.inner
-            .db
-            .core()
-            .write(move |tx| {
-                let Some(deployment) = queue::claim_next(tx, claims, now)? else {
-                    return Ok(None);
-                };
-                // A deleted service has nothing queued; were it otherwise, the claim is undone.
-                let service = services::find(tx, &deployment.service_id)?;
-                let service = service.ok_or(db::Error::Unavailable("a queued deployment has no service"))?;
-                Ok(Some((deployment, service)))
-            })
-            .await
-    }
-
     fn start(&self, deployment: Deployment, service: Service) {
         let survives = deployment.executor.survives_restart();
         let (inner, stop, id) = (Arc::clone(&self.inner), Stop::new(survives), deployment.id.clone());
@@ -222,58 +175,6 @@ impl<E: Executor> Dispatcher<E> {
             stop.go_down();
         }
         running.insert(id, Running { stop, task: task.abort_handle() });
-    }
-
-    async fn end_overdue(&self) -> Result<(), db::Error> {
-        let (available, now) = (self.available(), self.inner.clock.now());
-        let before = now.minus(self.inner.settings.queue_timeout);
-        let overdue =
-            self.inner.db.core().read(move |reader| queue::overdue(reader, available, before)).await?;
-        for deployment in overdue {
-            let (reason, message) = if available.has(deployment.executor) {
-                (Reason::Timeout, "it waited in the queue for longer than it may".to_owned())
-            } else {
-                let executor = deployment.executor.as_str();
-                (Reason::ExecutorUnavailable, format!("this server has no executor {executor} any more"))
-            };
-            self.inner
-                .db
-                .core()
-                .write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, None, now))
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn stop_runs(&self) -> Result<(), db::Error> {
-        let now = self.inner.clock.now();
-        for deployment in self.inner.db.core().read(queue::running).await? {
-            if let Some((reason, message)) = due_to_stop(&deployment, now) {
-                self.inner.ask_to_stop(&deployment.id, reason, &message);
-            }
-            if self.inner.is_lost(&deployment, now) {
-                self.give_up(deployment).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends a run that did not end by itself in time, its processes go with its future; or a row that no run stands
-    /// behind.
-    async fn give_up(&self, deployment: Deployment) -> Result<(), db::Error> {
-        let now = self.inner.clock.now();
-        if let Some(running) = self.inner.running().remove(&deployment.id) {
-            running.task.abort();
-        }
-        persist::complete_log(&self.inner.db, &deployment.id, now).await;
-        let (reason, message) = due_to_stop(&deployment, now)
-            .unwrap_or((Reason::Internal, "its run ended without saying how".to_owned()));
-        self.inner
-            .db
-            .core()
-            .write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, None, now))
-            .await?;
-        Ok(())
     }
 }
 

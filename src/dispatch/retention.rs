@@ -70,14 +70,15 @@ async fn is_to_wait(
 /// Where the database does not answer.
 pub async fn sweep(db: &Db, clock: &Clock, limits: &Limits) -> Result<(), Error> {
     let (limits, now) = (*limits, clock.now());
-    loop {
+    let mut from = Some(0);
+    while let Some(after) = from {
         give_way(db).await;
-        let ids = db.core().write(move |tx| delete_deployments(tx, &limits, now)).await?;
-        if ids.is_empty() {
-            break;
+        let deleted = db.core().write(move |tx| delete_deployments(tx, &limits, after, now)).await?;
+        from = deleted.next;
+        if !deleted.ids.is_empty() {
+            tracing::info!(deployments = deleted.ids.len(), "deleted old deployments");
+            db.logs().write(move |tx| forget_logs(tx, &deleted.ids)).await?;
         }
-        tracing::info!(deployments = ids.len(), "deleted old deployments");
-        db.logs().write(move |tx| forget_logs(tx, &ids)).await?;
     }
     loop {
         give_way(db).await;

@@ -96,6 +96,7 @@ pub struct HookJson {
     pub created_by: String,
     pub rotating_until: Option<Timestamp>,
     pub last_used: Option<LastUse>,
+    /// Among the last 1,000 calls; the same below.
     #[serde(rename = "callsLast30Days")]
     pub calls: i64,
     pub calls_with_old_url: i64,

@@ -32,10 +32,12 @@ pub fn last_ends(reader: &Reader<'_>, service: &ServiceId, limit: u32) -> Result
         SELECT d.id, d.status, d.reason, d.started_at_ms, d.finished_at_ms,
                (SELECT name FROM steps WHERE deployment_id = d.id AND status = 'failed' LIMIT 1) AS failed_step
           FROM deployments AS d
-         WHERE d.service_id = :service_id
-           AND d.status IN ('succeeded', 'failed')
-         ORDER BY d.sequence DESC
-         LIMIT :limit";
+         WHERE d.sequence IN (SELECT sequence FROM deployments WHERE service_id = :service_id AND status = 'succeeded'
+                           UNION ALL
+                              SELECT sequence FROM deployments WHERE service_id = :service_id AND status = 'failed'
+                               ORDER BY sequence DESC
+                               LIMIT :limit)
+         ORDER BY d.sequence DESC";
     let mut statement = reader.conn().prepare_cached(SQL)?;
     let params = named_params! { ":service_id": service.as_str(), ":limit": limit };
     let rows = statement.query_map(params, |row| {

@@ -193,7 +193,12 @@ fn a_page_shows_the_newest_first_and_only_what_its_filter_lets_through() {
     let ids = ["a", "b", "a"].map(|branch| bench.queued(&service, branch, T0));
     fail(&bench.tx(), &ids[0], Reason::Cancelled, "", None, T0).unwrap();
     let page = |filter: Filter| -> Vec<_> {
-        list_for_service(&bench.tx(), &service.id, &filter).unwrap().into_iter().map(|d| d.id).collect()
+        list_for_service(&bench.tx(), &service.id, &filter)
+            .unwrap()
+            .deployments
+            .into_iter()
+            .map(|d| d.id)
+            .collect()
     };
     let all = || Filter { limit: 10, ..Filter::default() };
 
@@ -212,7 +217,12 @@ fn a_text_finds_branch_id_and_the_beginning_of_a_commit_and_is_no_pattern() {
     set_commit(&bench.tx(), &ids[1], &commit, "subject").unwrap();
     let found = |text: &str| -> Vec<_> {
         let filter = Filter { text: Some(text.to_owned()), limit: 10, ..Filter::default() };
-        list_for_service(&bench.tx(), &service.id, &filter).unwrap().into_iter().map(|d| d.id).collect()
+        list_for_service(&bench.tx(), &service.id, &filter)
+            .unwrap()
+            .deployments
+            .into_iter()
+            .map(|d| d.id)
+            .collect()
     };
 
     assert_eq!(found("new-ui"), [ids[0].clone()]);

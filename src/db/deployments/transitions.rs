@@ -4,6 +4,7 @@
 use rusqlite::named_params;
 
 use crate::db::deployments::{SELECT, from_row};
+use crate::db::sql_types::queued;
 use crate::db::{Error, Reader, Tx, steps};
 use crate::domain::{Deployment, DeploymentId, Reason, ServiceId, Status, Timestamp};
 
@@ -128,7 +129,12 @@ pub(in crate::db) fn end_all_of_service(
 
 fn unfinished_of_service(reader: &Reader<'_>, service: &ServiceId) -> Result<Vec<Deployment>, Error> {
     let sql = format!(
-        "{SELECT} WHERE d.service_id = :service_id AND d.status IN ('queued', 'building', 'deploying')"
+        "{SELECT}
+          WHERE d.sequence IN (SELECT sequence FROM deployments WHERE service_id = :service_id AND {}
+                            UNION ALL
+                               SELECT sequence FROM deployments
+                                WHERE service_id = :service_id AND status IN ('building', 'deploying'))",
+        queued()
     );
     let mut statement = reader.conn().prepare_cached(&sql)?;
     let rows = statement.query_map(named_params! { ":service_id": service.as_str() }, from_row)?;

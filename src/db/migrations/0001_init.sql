@@ -70,7 +70,7 @@ CREATE TABLE deployments (
   note               TEXT,
   ignored_parameters TEXT    NOT NULL CHECK (json_valid(ignored_parameters)),
   executor           TEXT    NOT NULL,
-  status             TEXT    NOT NULL CHECK (status IN ('queued', 'building', 'deploying', 'succeeded', 'failed')),
+  status             TEXT    NOT NULL CHECK (status = 'queued' OR status = 'building' OR status = 'deploying' OR status = 'succeeded' OR status = 'failed'),
   reason             TEXT,
   message            TEXT,
   detail             TEXT,
@@ -86,23 +86,29 @@ CREATE TABLE deployments (
   image              TEXT,
   replicas           INTEGER,
   run_uid            TEXT,
-  run_state          TEXT    CHECK (run_state IN ('open', 'ended', 'deleted')),
+  run_state          TEXT    CHECK (run_state = 'open' OR run_state = 'ended' OR run_state = 'deleted'),
   CHECK ((status = 'failed') = (reason IS NOT NULL)),
   CHECK ((status IN ('succeeded', 'failed')) = (finished_at_ms IS NOT NULL))
 ) STRICT;
 
-CREATE INDEX deployments_queued ON deployments (service_id, sequence) WHERE status = 'queued';
+-- A queued row is in the indexes of queued ones and in no other, so that accepting one touches the ends of few trees, and no
+-- look at what waits or runs meets what has ended.
+CREATE INDEX deployments_queued ON deployments (executor, service_id, sequence) WHERE status = 'queued';
+CREATE INDEX deployments_waiting ON deployments (executor, waits_since_ms) WHERE status = 'queued';
 CREATE INDEX deployments_running ON deployments (service_id) WHERE status IN ('building', 'deploying');
 CREATE INDEX deployments_succeeded ON deployments (service_id, sequence) WHERE status = 'succeeded';
-CREATE INDEX deployments_of_service ON deployments (service_id, sequence);
+CREATE INDEX deployments_failed ON deployments (service_id, sequence) WHERE status = 'failed';
+CREATE INDEX deployments_of_branch ON deployments (service_id, branch, sequence) WHERE status <> 'queued';
+CREATE INDEX deployments_of_commit ON deployments (commit_id, sequence) WHERE status <> 'queued' AND commit_id IS NOT NULL;
+CREATE INDEX deployments_of_hook ON deployments (hook_id, sequence, created_at_ms, hook_generation)
+ WHERE status <> 'queued' AND hook_id IS NOT NULL;
 CREATE INDEX deployments_open_runs ON deployments (service_id) WHERE run_state = 'open';
 CREATE INDEX deployments_ended_runs ON deployments (service_id, sequence) WHERE run_state = 'ended';
-CREATE INDEX deployments_of_hook ON deployments (hook_id, sequence) WHERE hook_id IS NOT NULL;
 
 CREATE TABLE steps (
   deployment_id  TEXT    NOT NULL REFERENCES deployments (id) ON DELETE CASCADE,
-  name           TEXT    NOT NULL CHECK (name IN ('clone', 'build', 'deploy')),
-  status         TEXT    NOT NULL CHECK (status IN ('pending', 'running', 'succeeded', 'failed', 'skipped')),
+  name           TEXT    NOT NULL CHECK (name = 'clone' OR name = 'build' OR name = 'deploy'),
+  status         TEXT    NOT NULL CHECK (status = 'pending' OR status = 'running' OR status = 'succeeded' OR status = 'failed' OR status = 'skipped'),
   started_at_ms  INTEGER,
   finished_at_ms INTEGER,
   exit_code      INTEGER,
@@ -165,7 +171,7 @@ CREATE TABLE tokens (
   id              TEXT    NOT NULL UNIQUE,
   name            TEXT    NOT NULL,
   hash            BLOB    NOT NULL CHECK (length(hash) = 32),
-  scope           TEXT    NOT NULL CHECK (scope IN ('read', 'deploy', 'admin')),
+  scope           TEXT    NOT NULL CHECK (scope = 'read' OR scope = 'deploy' OR scope = 'admin'),
   service_id      TEXT    REFERENCES services (id),
   created_at_ms   INTEGER NOT NULL,
   who_way         TEXT    NOT NULL,
@@ -192,11 +198,13 @@ CREATE TABLE audit (
   detail   TEXT    NOT NULL
 ) STRICT;
 
+CREATE INDEX audit_of_act ON audit (act, sequence);
+
 -- What the dispatcher found when it last looked at what a service needs; replaced as a whole.
 CREATE TABLE checks (
   service_id    TEXT    NOT NULL REFERENCES services (id),
   place         INTEGER NOT NULL,
-  verdict       TEXT    NOT NULL CHECK (verdict IN ('good', 'advice', 'bad')),
+  verdict       TEXT    NOT NULL CHECK (verdict = 'good' OR verdict = 'advice' OR verdict = 'bad'),
   detail        TEXT    NOT NULL,
   fix           TEXT,
   checked_at_ms INTEGER NOT NULL,

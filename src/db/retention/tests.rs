@@ -40,9 +40,9 @@ fn what_is_old_and_has_ended_is_deleted_with_its_steps() {
     let old = succeeded(&bench, &service);
     succeeded(&bench, &service);
 
-    let deleted = delete_deployments(&bench.tx(), &LIMITS, later()).unwrap();
+    let deleted = delete_deployments(&bench.tx(), &LIMITS, 0, later()).unwrap();
 
-    assert_eq!(deleted, [old]);
+    assert_eq!(deleted.ids, [old]);
     assert_eq!((bench.count("deployments"), bench.count("steps")), (1, 3));
 }
 
@@ -51,9 +51,9 @@ fn what_is_not_old_enough_stays() {
     let bench = Bench::core();
     failed(&bench, &bench.service("api"));
 
-    let deleted = delete_deployments(&bench.tx(), &LIMITS, T0.plus(DAY)).unwrap();
+    let deleted = delete_deployments(&bench.tx(), &LIMITS, 0, T0.plus(DAY)).unwrap();
 
-    assert!(deleted.is_empty());
+    assert!(deleted.ids.is_empty());
 }
 
 #[test]
@@ -64,9 +64,9 @@ fn what_has_not_ended_stays_however_old() {
     bench.queued(&service, "main", T0);
     bench.claim(T0).unwrap();
 
-    let deleted = delete_deployments(&bench.tx(), &LIMITS, later()).unwrap();
+    let deleted = delete_deployments(&bench.tx(), &LIMITS, 0, later()).unwrap();
 
-    assert!(deleted.is_empty() && bench.count("deployments") == 2);
+    assert!(deleted.ids.is_empty() && bench.count("deployments") == 2);
 }
 
 #[test]
@@ -77,9 +77,9 @@ fn the_last_of_each_service_stay_however_old() {
     failed(&bench, &other);
     let limits = Limits { deployments_per_service: 3, ..LIMITS };
 
-    let deleted = delete_deployments(&bench.tx(), &limits, later()).unwrap();
+    let deleted = delete_deployments(&bench.tx(), &limits, 0, later()).unwrap();
 
-    assert_eq!(deleted, [ids[0].clone()]);
+    assert_eq!(deleted.ids, [ids[0].clone()]);
     assert_eq!(bench.count("deployments"), 4);
 }
 
@@ -90,9 +90,9 @@ fn what_serves_stays_however_old() {
     let serves = succeeded(&bench, &service);
     let newer = failed(&bench, &service);
 
-    let deleted = delete_deployments(&bench.tx(), &LIMITS, later()).unwrap();
+    let deleted = delete_deployments(&bench.tx(), &LIMITS, 0, later()).unwrap();
 
-    assert_eq!(deleted, [newer]);
+    assert_eq!(deleted.ids, [newer]);
     assert!(deployments::find(&bench.tx(), &serves).unwrap().is_some());
 }
 
@@ -100,14 +100,14 @@ fn what_serves_stays_however_old() {
 fn no_more_than_one_closure_may_take_go_at_a_time() {
     let bench = Bench::core();
     let service = bench.service("api");
-    for _ in 0..101 {
+    for _ in 0..201 {
         failed(&bench, &service);
     }
 
-    let first = delete_deployments(&bench.tx(), &LIMITS, later()).unwrap();
-    let second = delete_deployments(&bench.tx(), &LIMITS, later()).unwrap();
+    let first = delete_deployments(&bench.tx(), &LIMITS, 0, later()).unwrap();
+    let second = delete_deployments(&bench.tx(), &LIMITS, first.next.unwrap(), later()).unwrap();
 
-    assert_eq!((first.len(), second.len()), (100, 1));
+    assert_eq!((first.ids.len(), second.ids.len(), second.next), (200, 1, None));
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn first_answers_go_with_their_deployment() {
     let id = failed(&bench, &service);
     idempotency::insert(&bench.tx(), &hook.id, "key", "", &id, "{}", later()).unwrap();
 
-    delete_deployments(&bench.tx(), &LIMITS, later()).unwrap();
+    delete_deployments(&bench.tx(), &LIMITS, 0, later()).unwrap();
 
     assert_eq!(bench.count("idempotency_keys"), 0);
 }

@@ -6,6 +6,7 @@ use poem::{Response, handler};
 
 use serde::Serialize;
 
+use crate::actions::deployments::FoundPage;
 use crate::actions::{By, Context, deployments, services, status};
 use crate::db::deployments::Filter;
 use crate::db::{Reader, caches};
@@ -16,7 +17,7 @@ use crate::web::error::Error;
 use crate::web::extract::Input;
 use crate::web::request::Query;
 use crate::web::state::AppState;
-use crate::wire::deployment::{DeployBody, DeploymentJson, FoundDeployment, Seen};
+use crate::wire::deployment::{DeployBody, DeploymentJson, Seen};
 use crate::wire::list::List;
 use crate::wire::service::{FreezeBody, ServiceBody, ServiceJson};
 
@@ -57,10 +58,9 @@ pub(in crate::web) async fn all_deployments(
     query: Query,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let limit = limit(&query)?;
-    let filter = filter(&query, limit + 1)?;
+    let filter = filter(&query)?;
     let found = state.read(move |reader, _| deployments::list_all(reader, &by, &filter)).await?;
-    Ok(page_of(found, limit, &state))
+    Ok(page_of(found, &state))
 }
 
 /// `POST /api/v1/services`.
@@ -148,19 +148,18 @@ pub(in crate::web) async fn deployments_of(
     Path(name): Path<String>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let limit = limit(&query)?;
-    let filter = filter(&query, limit + 1)?;
+    let filter = filter(&query)?;
     let found = state.read(move |reader, _| deployments::list(reader, &by, &name, &filter)).await?;
-    Ok(page_of(found, limit, &state))
+    Ok(page_of(found, &state))
 }
 
-fn page_of(found: Vec<FoundDeployment>, limit: u32, state: &AppState) -> Response {
-    let shown =
-        found.into_iter().map(|found| DeploymentJson::new(found, state.urls(), Seen::InList)).collect();
-    json(StatusCode::OK, &List::page(shown, limit, |body| body.id().to_string()))
+fn page_of(found: FoundPage, state: &AppState) -> Response {
+    let shown = found.deployments.into_iter();
+    let items = shown.map(|found| DeploymentJson::new(found, state.urls(), Seen::InList)).collect();
+    json(StatusCode::OK, &List { items, next: found.more.map(|more| more.to_string()) })
 }
 
-fn filter(query: &Query, limit: u32) -> Result<Filter, Invalid> {
+fn filter(query: &Query) -> Result<Filter, Invalid> {
     let status = query.get("status").map(|word| {
         Status::parse(word)
             .ok_or_else(|| Invalid::new("status", "must be queued, building, deploying, succeeded or failed"))
@@ -173,7 +172,7 @@ fn filter(query: &Query, limit: u32) -> Result<Filter, Invalid> {
         text: None,
         branch: deployments::read_ref(query.get("branch"))?,
         before: before.transpose()?,
-        limit,
+        limit: limit(query)?,
     })
 }
 

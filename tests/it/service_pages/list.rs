@@ -146,13 +146,18 @@ async fn one_of_many_services_is_found_by_name_repository_and_state() {
         html.matches("<a class=\"main-link mono\"").count()
     };
 
-    assert_eq!(rows("").await, 125);
+    assert_eq!((rows("").await, rows("?page=2").await, rows("?page=3").await), (50, 50, 25));
+    let last = browser.page("/services?page=3&q=service").await;
+    expect(
+        &last,
+        &["Page 3 of 3", "<a class=\"btn\" href=\"/services?q=service&#38;page=2\" rel=\"prev\">Before</a>"],
+    );
     assert_eq!(rows("?q=SERVICE-12").await, 6, "12 and 120 to 124");
     assert_eq!(rows("?q=team-3").await, 25);
     assert_eq!(rows("?state=frozen").await, 1);
     assert_eq!(rows("?state=frozen&q=service-8").await, 0);
-    assert_eq!(rows("?state=never").await, 125);
-    assert_eq!(rows("?state=nonsense").await, 125);
+    assert_eq!(rows("?state=never&page=3").await, 25);
+    assert_eq!(rows("?state=nonsense&page=nonsense").await, 50);
     expect(
         &browser.page("/services?q=nothing").await,
         &["No service fits. <a href=\"/services\">Show all</a>"],

@@ -93,7 +93,7 @@ struct Row {
     last: Option<Last>,
     /// A later call that joined what another one had begun.
     joined: Option<When>,
-    calls: i64,
+    calls: String,
     is_off: bool,
     is_paused: bool,
     is_rotating: bool,
@@ -134,7 +134,7 @@ impl Row {
             created_by: hook.created_by.person(),
             last,
             joined: joined.map(|at| When::ago(at, now)),
-            calls: usage.calls,
+            calls: usage.counted(usage.calls),
             is_off,
             is_paused: !is_off && hook.rules.paused.is_some(),
             is_rotating,

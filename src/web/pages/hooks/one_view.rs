@@ -161,8 +161,8 @@ pub(super) struct EndPage {
     ending: Ending,
     last: Option<(When, String)>,
     is_recent: bool,
-    calls: i64,
-    calls_with_old_url: i64,
+    calls: String,
+    calls_with_old_url: String,
     /// A deployment of this hook that has not ended: its id, and short.
     running: Option<(String, String)>,
 }
@@ -190,8 +190,8 @@ impl EndPage {
             ending,
             is_recent: newest.as_ref().is_some_and(|(at, _)| now.since(*at) < RECENT),
             last: newest.map(|(at, how)| (When::ago(at, now), how)),
-            calls: usage.calls,
-            calls_with_old_url: usage.calls_with_previous,
+            calls: usage.counted(usage.calls),
+            calls_with_old_url: usage.counted(usage.calls_with_previous),
             running: last
                 .filter(|_| used.is_running)
                 .and_then(|(.., id)| short_id(id).map(|short| (id.clone(), short))),
@@ -201,7 +201,7 @@ impl EndPage {
     fn is_in_use(&self) -> bool {
         match self.ending {
             Ending::Hook => self.is_recent,
-            Ending::OldUrl => self.calls_with_old_url > 0,
+            Ending::OldUrl => self.calls_with_old_url != "0",
         }
     }
 }

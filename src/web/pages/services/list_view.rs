@@ -1,122 +1,20 @@
 //! The list of all services.
 
 use askama::Template;
-use url::form_urlencoded::Serializer;
 
-use crate::db::deployments::{self, Filter};
-use crate::db::{self, Reader};
-use crate::domain::{
-    Deployment, DeploymentId, ExecutorKind, Reason, Repository, Service, Status, Timestamp, Transport,
-};
+use crate::domain::{DeploymentId, ExecutorKind, Reason, Repository, Timestamp, Transport};
 use crate::web::pages::Frame;
 use crate::web::pages::deployments::row::Beginner;
 use crate::web::pages::deployments::verdict;
 use crate::web::pages::format;
 use crate::web::pages::relative::Relative;
-use crate::web::pages::services::ticks::{self, Ticks};
+use crate::web::pages::services::overview::{Known, Overview, PAGE, SEGMENTS, Wanted};
+use crate::web::pages::services::ticks::Ticks;
 
 /// Most services that the head sentence names.
 const NAMED: usize = 5;
 /// With so many services one looks for one.
 const MANY: usize = 6;
-/// Filters by state: the word in the address, and the label.
-const SEGMENTS: [(&str, &str); 5] = [
-    ("", "All"),
-    ("running", "Running"),
-    ("failed", "Failed"),
-    ("frozen", "Frozen"),
-    ("never", "Never deployed"),
-];
-
-/// Which services the page was asked for.
-#[derive(Debug, Clone, Default)]
-pub struct Wanted {
-    segment: usize,
-    text: String,
-}
-
-impl Wanted {
-    /// Reads the query as a browser's form writes it; what means nothing is left out.
-    pub fn parse(query: &str) -> Self {
-        let mut wanted = Self::default();
-        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            match &*name {
-                "state" => wanted.segment = SEGMENTS.iter().position(|(word, _)| *word == value).unwrap_or(0),
-                "q" => wanted.text = value.trim().chars().take(200).collect(),
-                _ => {}
-            }
-        }
-        wanted
-    }
-
-    fn is_all(&self) -> bool {
-        self.segment == 0 && self.text.is_empty()
-    }
-
-    fn query(&self, segment: usize) -> String {
-        let mut query = Serializer::new(String::new());
-        if segment > 0 {
-            query.append_pair("state", SEGMENTS[segment].0);
-        }
-        if !self.text.is_empty() {
-            query.append_pair("q", &self.text);
-        }
-        query.finish()
-    }
-
-    fn fits(&self, known: &Known) -> bool {
-        let last = known.last.as_ref();
-        let is_in_state = match SEGMENTS[self.segment].0 {
-            "running" => last.is_some_and(|last| !last.status.is_final()),
-            "failed" => last.is_some_and(needs_look),
-            "frozen" => known.service.frozen.is_some(),
-            "never" => last.is_none(),
-            _ => true,
-        };
-        let text = self.text.to_lowercase();
-        let has = |own: &str| own.to_lowercase().contains(&text);
-        is_in_state && (has(known.service.name.as_str()) || has(known.service.repository.as_str()))
-    }
-}
-
-/// Whether it failed by itself, so that somebody has to look.
-fn needs_look(deployment: &Deployment) -> bool {
-    deployment.status == Status::Failed && !deployment.reason.is_some_and(Reason::is_intended)
-}
-
-/// A service with what the list tells of its deployments.
-#[derive(Debug)]
-pub struct Known {
-    service: Service,
-    /// The one that runs, else the newest.
-    last: Option<Deployment>,
-    serving: Option<Deployment>,
-    /// Those that have begun, newest first.
-    recent: Vec<Deployment>,
-}
-
-impl Known {
-    /// Reads what belongs to a service.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn read(reader: &Reader<'_>, service: Service) -> Result<Self, db::Error> {
-        let list = |statuses: &[Status], limit| {
-            let filter = Filter { statuses: statuses.to_vec(), limit, ..Filter::default() };
-            deployments::list_for_service(reader, &service.id, &filter)
-        };
-        let begun = [Status::Building, Status::Deploying, Status::Succeeded, Status::Failed];
-        let recent = list(&begun, u32::try_from(ticks::COUNT).unwrap_or(u32::MAX))?;
-        let running = recent.first().filter(|newest| newest.status.is_running()).cloned();
-        Ok(Self {
-            last: if running.is_some() { running } else { list(&[], 1)?.pop() },
-            serving: deployments::newest_successes(reader, &service.id, 1)?.pop(),
-            recent,
-            service,
-        })
-    }
-}
-
 /// The page.
 #[derive(Debug, Template)]
 #[template(path = "pages/services/index.html")]
@@ -130,6 +28,8 @@ pub struct ServicesPage {
     rows: Vec<Row>,
     /// Where there is anything to filter, or a filter.
     filter: Option<FilterBar>,
+    /// Where there is more than a page.
+    pager: Option<Pager>,
     /// Whether there is no service at all.
     is_empty: bool,
     has_cluster: bool,
@@ -143,6 +43,14 @@ struct FilterBar {
     segments: Vec<(&'static str, String, bool)>,
     state: &'static str,
     text: String,
+}
+
+/// The way from page to page.
+#[derive(Debug)]
+struct Pager {
+    words: String,
+    before: Option<String>,
+    after: Option<String>,
 }
 
 /// A service's row.
@@ -169,31 +77,26 @@ struct Last {
 }
 
 impl ServicesPage {
-    /// Puts the page together; the services that were deployed last come first.
+    /// Puts the page together.
     pub fn new(
         frame: Frame,
-        mut known: Vec<Known>,
+        overview: Overview,
         wanted: &Wanted,
         has_cluster: bool,
         was_deleted: bool,
         now: Timestamp,
     ) -> Self {
-        known.sort_by_key(|known| std::cmp::Reverse(known.last.as_ref().map(|last| last.sequence)));
-        let last = || known.iter().filter_map(|known| known.last.as_ref());
-        let running = last().filter(|last| last.status.is_running()).count();
-        let failed: Vec<_> = last()
-            .filter(|last| needs_look(last))
-            .map(|last| (last.service.clone(), last.id.clone()))
-            .collect();
+        let Overview { count, running, failed, found, shown } = overview;
         Self {
             frame,
-            heading: format::count(known.len() as u64, "service"),
+            heading: format::count(count as u64, "service"),
             running,
             more_failed: failed.len().saturating_sub(NAMED),
             failed: failed.into_iter().take(NAMED).collect(),
-            rows: known.iter().filter(|own| wanted.fits(own)).map(|own| Row::new(own, now)).collect(),
-            filter: (known.len() >= MANY || !wanted.is_all()).then(|| FilterBar::new(wanted)),
-            is_empty: known.is_empty(),
+            rows: shown.iter().map(|own| Row::new(own, now)).collect(),
+            filter: (count >= MANY || !wanted.is_all()).then(|| FilterBar::new(wanted)),
+            pager: (found > PAGE).then(|| Pager::new(wanted, found)),
+            is_empty: count == 0,
             has_cluster,
             was_deleted,
         }
@@ -223,10 +126,22 @@ impl FilterBar {
             segments: SEGMENTS
                 .iter()
                 .enumerate()
-                .map(|(place, (_, label))| (*label, wanted.query(place), place == wanted.segment))
+                .map(|(place, (_, label))| (*label, wanted.query(place, 1), place == wanted.segment))
                 .collect(),
             state: SEGMENTS[wanted.segment].0,
             text: wanted.text.clone(),
+        }
+    }
+}
+
+impl Pager {
+    fn new(wanted: &Wanted, found: usize) -> Self {
+        let (page, last) = (wanted.page, found.div_ceil(PAGE));
+        let query = |page| wanted.query(wanted.segment, page);
+        Self {
+            words: format!("Page {page} of {last}"),
+            before: (page > 1).then(|| query((page - 1).min(last))),
+            after: (page < last).then(|| query(page + 1)),
         }
     }
 }

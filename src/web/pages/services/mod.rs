@@ -5,6 +5,7 @@ mod form_lines;
 pub mod head;
 pub mod list_view;
 pub mod one_view;
+mod overview;
 mod picture;
 pub(in crate::web) mod settings;
 mod ticks;
@@ -15,7 +16,6 @@ use poem::web::{Data, Path};
 use poem::{IntoResponse, Request, Response, handler};
 
 use crate::actions::{By, Context, deployments, services};
-use crate::db;
 use crate::db::Reader;
 use crate::domain::{Class, ExecutorKind, Scope, Urls};
 use crate::web::error::Error;
@@ -45,17 +45,13 @@ pub(in crate::web) async fn index(
     if let Some(unchanged) = moment.unchanged(request) {
         return Ok(unchanged);
     }
-    let wanted = list_view::Wanted::parse(request.uri().query().unwrap_or_default());
+    let wanted = overview::Wanted::parse(request.uri().query().unwrap_or_default());
     let was_deleted = query.flag("deleted")?;
-    let read = |reader: &Reader<'_>, _: &Context| {
-        let all = db::services::list(reader, None, u32::MAX)?;
-        let known = all.into_iter().map(|service| list_view::Known::read(reader, service));
-        Ok(known.collect::<Result<Vec<_>, _>>()?)
-    };
-    let known = state.read(read).await?;
+    let own = wanted.clone();
+    let overview = state.read(move |reader, _| Ok(overview::Overview::read(reader, &own)?)).await?;
     let frame = Frame::of(&by.caller, &state, HERE);
     let has_cluster = state.settings().available.has(ExecutorKind::Tekton);
-    Ok(moment.tag(Page(ServicesPage::new(frame, known, &wanted, has_cluster, was_deleted, by.at))))
+    Ok(moment.tag(Page(ServicesPage::new(frame, overview, &wanted, has_cluster, was_deleted, by.at))))
 }
 
 /// `GET /services/{name}`.

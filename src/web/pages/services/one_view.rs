@@ -3,7 +3,8 @@
 use askama::Template;
 use url::form_urlencoded::Serializer;
 
-use crate::actions::{self, deployments::complete};
+use crate::actions;
+use crate::actions::deployments::{FoundPage, complete_page};
 use crate::db::deployments::{self, End, Filter};
 use crate::db::{Reader, checks, steps};
 use crate::domain::{
@@ -20,7 +21,7 @@ use crate::web::pages::services::picture::{self, Picture};
 use crate::wire::deployment::FoundDeployment;
 
 /// Deployments of one page.
-const PAGE: usize = 20;
+const PAGE: u32 = 20;
 /// Successes whose times are taken for usual.
 const SUCCESSES: u32 = 10;
 /// Filters by status: the word in the address, the label, and what it lets through.
@@ -85,7 +86,7 @@ pub struct Known {
     checks: Option<Checks>,
     successes: Vec<[StepRecord; 3]>,
     ends: Vec<End>,
-    deployments: Vec<FoundDeployment>,
+    page: FoundPage,
 }
 
 impl Known {
@@ -94,24 +95,20 @@ impl Known {
     /// # Errors
     /// Those of the database.
     pub fn read(reader: &Reader<'_>, service: Service, wanted: &Wanted) -> actions::Result<Self> {
-        let list = |filter: Filter| deployments::list_for_service(reader, &service.id, &filter);
         let successes = deployments::newest_successes(reader, &service.id, SUCCESSES)?;
-        let listed = list(Filter {
+        let filter = Filter {
             statuses: SEGMENTS[wanted.segment].2.to_vec(),
             text: Some(wanted.text.clone()).filter(|text| !text.is_empty()),
             before: wanted.before.clone(),
-            limit: u32::try_from(PAGE + 1).unwrap_or(u32::MAX),
+            limit: PAGE,
             branch: None,
-        })?;
+        };
         Ok(Self {
             successes: successes.iter().map(|one| steps::list(reader, one)).collect::<Result<_, _>>()?,
             serving: successes.into_iter().next(),
             checks: checks::find(reader, &service.id)?,
             ends: deployments::last_ends(reader, &service.id, picture::COUNTED)?,
-            deployments: listed
-                .into_iter()
-                .map(|deployment| complete(reader, deployment))
-                .collect::<actions::Result<_>>()?,
+            page: complete_page(reader, deployments::list_for_service(reader, &service.id, &filter)?)?,
             service,
         })
     }
@@ -139,6 +136,8 @@ pub struct ServicePage {
     text: String,
     rows: Vec<Row>,
     is_filtered: bool,
+    /// How many are looked through for a text.
+    window: String,
     is_first: bool,
     newest: String,
     older: Option<String>,
@@ -185,10 +184,9 @@ struct CheckItem {
 impl ServicePage {
     /// Puts the page together.
     pub fn new(frame: Frame, head: ServiceHead, known: Known, wanted: &Wanted, now: Timestamp) -> Self {
-        let Known { service, serving, checks, successes, ends, deployments } = known;
+        let Known { service, serving, checks, successes, ends, page } = known;
+        let deployments = page.deployments;
         let usual = Usual::of(&successes);
-        let has_more = deployments.len() > PAGE;
-        let last = deployments.iter().take(PAGE).next_back().map(|found| found.deployment.id.clone());
         let row = |found: &FoundDeployment| {
             Row::new(&found.deployment, &found.steps, found.queue_position, &usual, now)
         };
@@ -215,11 +213,12 @@ impl ServicePage {
             status: SEGMENTS[wanted.segment].0,
             text: wanted.text.clone(),
             is_busy: deployments.iter().any(|found| !found.deployment.status.is_final()),
-            rows: deployments.iter().take(PAGE).map(row).collect(),
+            rows: deployments.iter().map(row).collect(),
             is_filtered: !wanted.is_all(),
+            window: format::thousands(u64::from(deployments::WINDOW)),
             is_first: wanted.before.is_none(),
             newest: wanted.query(wanted.segment, None),
-            older: last.filter(|_| has_more).map(|last| wanted.query(wanted.segment, Some(&last))),
+            older: page.more.map(|last| wanted.query(wanted.segment, Some(&last))),
         }
     }
 

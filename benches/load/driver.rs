@@ -1,0 +1,257 @@
+//! Keep-alive HTTP/1.1 from one thread: as fast as answers come, or at a rate. At a rate a request counts from when it was
+//! due, so that waiting in line is part of its time.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll;
+
+/// What is sent, and how.
+pub struct Load<'a> {
+    pub address: SocketAddr,
+    /// Requests, taken in turn.
+    pub requests: &'a [Vec<u8>],
+    pub connections: usize,
+    /// Requests a second; none: a new one with each answer.
+    pub rate: Option<f64>,
+    pub warm_up: Duration,
+    pub time: Duration,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub answers: u64,
+    pub seconds: f64,
+    /// Answers by status; 0 for connections that broke.
+    pub statuses: BTreeMap<u16, u64>,
+    latencies: Histogram,
+}
+
+impl Outcome {
+    pub fn per_second(&self) -> f64 {
+        self.answers as f64 / self.seconds
+    }
+
+    /// The latency below which this share of the answers came, in microseconds.
+    pub fn latency(&self, share: f64) -> f64 {
+        self.latencies.quantile(share)
+    }
+
+    /// Whether every answer had this status.
+    pub fn is_all(&self, status: u16) -> bool {
+        self.statuses.keys().all(|own| *own == status) && self.answers > 0
+    }
+}
+
+/// Counts by microseconds, 64 steps for each doubling.
+#[derive(Debug)]
+struct Histogram {
+    counts: Vec<u64>,
+    all: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { counts: vec![0; 64 * 40], all: 0 }
+    }
+}
+
+impl Histogram {
+    fn add(&mut self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(64);
+        let octave = 63 - u64::from(nanos.leading_zeros());
+        let step = (nanos >> (octave - 6)) & 63;
+        let last = self.counts.len() - 1;
+        let place = usize::try_from((octave - 6) * 64 + step).unwrap_or(last).min(last);
+        self.counts[place] += 1;
+        self.all += 1;
+    }
+
+    fn quantile(&self, share: f64) -> f64 {
+        let wanted = (share * self.all as f64) as u64;
+        let mut passed = 0;
+        for (place, count) in self.counts.iter().enumerate() {
+            passed += count;
+            if passed > wanted {
+                let (octave, step) = (place as u64 / 64 + 6, place as u64 % 64);
+                return ((1_u64 << octave) + (step << (octave - 6))) as f64 / 1_000.0;
+            }
+        }
+        0.0
+    }
+}
+
+/// One connection, and what has come of the answer that it waits for.
+struct Line {
+    stream: TcpStream,
+    /// When the request that it waits for was due.
+    due: Option<Instant>,
+    head: Vec<u8>,
+    status: u16,
+    body: Body,
+}
+
+enum Body {
+    /// The head is not whole yet.
+    Unknown,
+    /// So many bytes are to come.
+    Length(usize),
+    /// Until the last chunk; what came last.
+    Chunked(Vec<u8>),
+}
+
+impl Line {
+    fn dial(address: SocketAddr) -> std::io::Result<TcpStream> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        Ok(stream)
+    }
+
+    fn send(&mut self, request: &[u8], due: Instant) -> bool {
+        self.due = Some(due);
+        self.head.clear();
+        self.body = Body::Unknown;
+        matches!((&self.stream).write(request), Ok(sent) if sent == request.len())
+    }
+
+    /// Takes what came; true once the answer is whole.
+    fn take(&mut self, mut bytes: &[u8]) -> bool {
+        if matches!(self.body, Body::Unknown) {
+            let before = self.head.len();
+            self.head.extend_from_slice(bytes);
+            let Some(end) = self.head.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+            bytes = &bytes[end + 4 - before..];
+            let head = String::from_utf8_lossy(&self.head[..end]).to_ascii_lowercase();
+            self.status = head.get(9..12).and_then(|code| code.parse().ok()).unwrap_or(0);
+            let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+            self.body = match field("content-length:").and_then(|length| length.parse().ok()) {
+                _ if [204, 304].contains(&self.status) => Body::Length(0),
+                Some(length) => Body::Length(length),
+                None if field("transfer-encoding:").is_some() => Body::Chunked(Vec::new()),
+                None => Body::Length(0),
+            };
+        }
+        match &mut self.body {
+            Body::Unknown => false,
+            Body::Length(left) => {
+                *left = left.saturating_sub(bytes.len());
+                *left == 0
+            }
+            Body::Chunked(last) => {
+                last.extend_from_slice(bytes);
+                last.drain(..last.len().saturating_sub(7));
+                last.ends_with(b"0\r\n\r\n")
+            }
+        }
+    }
+}
+
+impl Load<'_> {
+    /// Sends and counts until the time is over.
+    ///
+    /// # Errors
+    /// Where the server cannot be reached.
+    pub fn run(&self) -> std::io::Result<Outcome> {
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let mut lines = Vec::with_capacity(self.connections);
+        for place in 0..self.connections {
+            let stream = Line::dial(self.address)?;
+            epoll::add(&poll, &stream, epoll::EventData::new_u64(place as u64), epoll::EventFlags::IN)?;
+            lines.push(Line { stream, due: None, head: Vec::new(), status: 0, body: Body::Unknown });
+        }
+        let began = Instant::now();
+        let (measured_from, end) = (began + self.warm_up, began + self.warm_up + self.time);
+        let mut outcome = Outcome::default();
+        let (mut next, mut sent, mut idle) = (0, 0_u64, Vec::new());
+        if self.rate.is_some() {
+            idle.extend((0..lines.len()).rev());
+        } else {
+            for line in &mut lines {
+                self.fire(line, &mut next, Instant::now());
+            }
+        }
+        let mut events = Vec::with_capacity(512);
+        let mut buffer = vec![0; 256 * 1024];
+        loop {
+            let now = Instant::now();
+            if now >= end {
+                outcome.seconds = (now - measured_from).as_secs_f64();
+                return Ok(outcome);
+            }
+            let wait = self.send_due(began, now, &mut sent, &mut next, &mut idle, &mut lines);
+            events.clear();
+            let wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
+            epoll::wait(&poll, rustix::buffer::spare_capacity(&mut events), Some(&wait))?;
+            for event in &events {
+                let place = event.data.u64() as usize;
+                let line = &mut lines[place];
+                let mut is_broken = false;
+                let is_whole = match (&line.stream).read(&mut buffer) {
+                    Ok(0) => {
+                        is_broken = true;
+                        false
+                    }
+                    Ok(length) => line.take(&buffer[..length]),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+                    Err(_) => {
+                        is_broken = true;
+                        false
+                    }
+                };
+                let now = Instant::now();
+                if is_broken {
+                    let due = line.due.take();
+                    line.stream = Line::dial(self.address)?;
+                    let data = epoll::EventData::new_u64(place as u64);
+                    epoll::add(&poll, &line.stream, data, epoll::EventFlags::IN)?;
+                    if due.is_some() && now >= measured_from {
+                        *outcome.statuses.entry(0).or_default() += 1;
+                    }
+                } else if !is_whole {
+                    continue;
+                } else if let Some(due) = line.due.take().filter(|_| now >= measured_from) {
+                    outcome.answers += 1;
+                    *outcome.statuses.entry(line.status).or_default() += 1;
+                    outcome.latencies.add(now.saturating_duration_since(due));
+                }
+                if self.rate.is_some() {
+                    idle.push(place);
+                } else {
+                    self.fire(line, &mut next, now);
+                }
+            }
+        }
+    }
+
+    fn fire(&self, line: &mut Line, next: &mut usize, due: Instant) {
+        line.send(&self.requests[*next % self.requests.len()], due);
+        *next += 1;
+    }
+
+    /// Sends what is due by the rate as far as connections are idle; how long there is nothing to send.
+    fn send_due(
+        &self,
+        began: Instant,
+        now: Instant,
+        sent: &mut u64,
+        next: &mut usize,
+        idle: &mut Vec<usize>,
+        lines: &mut [Line],
+    ) -> Duration {
+        const LONGEST: Duration = Duration::from_millis(100);
+        let Some(rate) = self.rate else { return LONGEST };
+        loop {
+            let due = began + Duration::from_secs_f64(*sent as f64 / rate);
+            if due > now {
+                return (due - now).min(LONGEST);
+            }
+            let Some(place) = idle.pop() else { return LONGEST };
+            *sent += 1;
+            self.fire(&mut lines[place], next, due);
+        }
+    }
+}
