@@ -36,6 +36,7 @@ async fn a_private_repository_is_built_pushed_and_serves() {
             "image",
             "build finished true Some(0)",
             "deploy started",
+            "2 replicas",
             "deploy finished true Some(0)",
         ]
     );
