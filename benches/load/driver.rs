@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll;
@@ -156,102 +157,112 @@ impl Load<'_> {
     /// # Errors
     /// Where the server cannot be reached.
     pub fn run(&self) -> std::io::Result<Outcome> {
-        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let mut lines = Vec::with_capacity(self.connections);
-        for place in 0..self.connections {
-            let stream = Line::dial(self.address)?;
-            epoll::add(&poll, &stream, epoll::EventData::new_u64(place as u64), epoll::EventFlags::IN)?;
-            lines.push(Line { stream, due: None, head: Vec::new(), status: 0, body: Body::Unknown });
-        }
-        let began = Instant::now();
-        let (measured_from, end) = (began + self.warm_up, began + self.warm_up + self.time);
-        let mut outcome = Outcome::default();
-        let (mut next, mut sent, mut idle) = (0, 0_u64, Vec::new());
-        if self.rate.is_some() {
-            idle.extend((0..lines.len()).rev());
-        } else {
-            for line in &mut lines {
-                self.fire(line, &mut next, Instant::now());
-            }
-        }
+        let mut run = Run::new(self)?;
+        let end = run.measured_from + self.time;
         let mut events = Vec::with_capacity(512);
         let mut buffer = vec![0; 256 * 1024];
         loop {
             let now = Instant::now();
             if now >= end {
-                outcome.seconds = (now - measured_from).as_secs_f64();
-                return Ok(outcome);
+                run.outcome.seconds = (now - run.measured_from).as_secs_f64();
+                return Ok(run.outcome);
             }
-            let wait = self.send_due(began, now, &mut sent, &mut next, &mut idle, &mut lines);
-            events.clear();
+            let wait = run.send_due(now);
             let wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
-            epoll::wait(&poll, rustix::buffer::spare_capacity(&mut events), Some(&wait))?;
+            events.clear();
+            epoll::wait(&run.poll, rustix::buffer::spare_capacity(&mut events), Some(&wait))?;
             for event in &events {
-                let place = event.data.u64() as usize;
-                let line = &mut lines[place];
-                let mut is_broken = false;
-                let is_whole = match (&line.stream).read(&mut buffer) {
-                    Ok(0) => {
-                        is_broken = true;
-                        false
-                    }
-                    Ok(length) => line.take(&buffer[..length]),
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => false,
-                    Err(_) => {
-                        is_broken = true;
-                        false
-                    }
-                };
-                let now = Instant::now();
-                if is_broken {
-                    let due = line.due.take();
-                    line.stream = Line::dial(self.address)?;
-                    let data = epoll::EventData::new_u64(place as u64);
-                    epoll::add(&poll, &line.stream, data, epoll::EventFlags::IN)?;
-                    if due.is_some() && now >= measured_from {
-                        *outcome.statuses.entry(0).or_default() += 1;
-                    }
-                } else if !is_whole {
-                    continue;
-                } else if let Some(due) = line.due.take().filter(|_| now >= measured_from) {
-                    outcome.answers += 1;
-                    *outcome.statuses.entry(line.status).or_default() += 1;
-                    outcome.latencies.add(now.saturating_duration_since(due));
-                }
-                if self.rate.is_some() {
-                    idle.push(place);
-                } else {
-                    self.fire(line, &mut next, now);
-                }
+                run.look_at(event.data.u64() as usize, &mut buffer)?;
             }
         }
     }
+}
 
-    fn fire(&self, line: &mut Line, next: &mut usize, due: Instant) {
-        line.send(&self.requests[*next % self.requests.len()], due);
-        *next += 1;
+/// A load while it runs.
+struct Run<'a> {
+    load: &'a Load<'a>,
+    poll: OwnedFd,
+    began: Instant,
+    measured_from: Instant,
+    lines: Vec<Line>,
+    /// Places of lines that wait for nothing; of use at a rate only.
+    idle: Vec<usize>,
+    /// Requests sent so far.
+    sent: usize,
+    outcome: Outcome,
+}
+
+impl<'a> Run<'a> {
+    fn new(load: &'a Load<'a>) -> std::io::Result<Self> {
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let mut lines = Vec::with_capacity(load.connections);
+        for place in 0..load.connections {
+            let stream = Line::dial(load.address)?;
+            epoll::add(&poll, &stream, epoll::EventData::new_u64(place as u64), epoll::EventFlags::IN)?;
+            lines.push(Line { stream, due: None, head: Vec::new(), status: 0, body: Body::Unknown });
+        }
+        let began = Instant::now();
+        let measured_from = began + load.warm_up;
+        let idle = (0..lines.len()).rev().collect();
+        let mut run =
+            Self { load, poll, began, measured_from, lines, idle, sent: 0, outcome: Outcome::default() };
+        if load.rate.is_none() {
+            (0..load.connections).for_each(|place| run.fire(place, began));
+        }
+        Ok(run)
     }
 
-    /// Sends what is due by the rate as far as connections are idle; how long there is nothing to send.
-    fn send_due(
-        &self,
-        began: Instant,
-        now: Instant,
-        sent: &mut u64,
-        next: &mut usize,
-        idle: &mut Vec<usize>,
-        lines: &mut [Line],
-    ) -> Duration {
+    fn fire(&mut self, place: usize, due: Instant) {
+        self.lines[place].send(&self.load.requests[self.sent % self.load.requests.len()], due);
+        self.sent += 1;
+    }
+
+    /// Sends what is due by the rate as far as lines are idle; how long there is nothing to send.
+    fn send_due(&mut self, now: Instant) -> Duration {
         const LONGEST: Duration = Duration::from_millis(100);
-        let Some(rate) = self.rate else { return LONGEST };
+        let Some(rate) = self.load.rate else { return LONGEST };
         loop {
-            let due = began + Duration::from_secs_f64(*sent as f64 / rate);
+            let due = self.began + Duration::from_secs_f64(self.sent as f64 / rate);
             if due > now {
                 return (due - now).min(LONGEST);
             }
-            let Some(place) = idle.pop() else { return LONGEST };
-            *sent += 1;
-            self.fire(&mut lines[place], next, due);
+            let Some(place) = self.idle.pop() else { return LONGEST };
+            self.fire(place, due);
         }
+    }
+
+    /// Takes what came on a line, and sends the next request once its answer is whole.
+    fn look_at(&mut self, place: usize, buffer: &mut [u8]) -> std::io::Result<()> {
+        let line = &mut self.lines[place];
+        let is_whole = match (&line.stream).read(buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Ok(0) | Err(_) => None,
+            Ok(length) => Some(line.take(&buffer[..length])),
+        };
+        let now = Instant::now();
+        match is_whole {
+            Some(false) => return Ok(()),
+            Some(true) => {
+                if let Some(due) = line.due.take().filter(|_| now >= self.measured_from) {
+                    self.outcome.answers += 1;
+                    *self.outcome.statuses.entry(line.status).or_default() += 1;
+                    self.outcome.latencies.add(now.saturating_duration_since(due));
+                }
+            }
+            None => {
+                if line.due.take().is_some() && now >= self.measured_from {
+                    *self.outcome.statuses.entry(0).or_default() += 1;
+                }
+                line.stream = Line::dial(self.load.address)?;
+                let data = epoll::EventData::new_u64(place as u64);
+                epoll::add(&self.poll, &line.stream, data, epoll::EventFlags::IN)?;
+            }
+        }
+        if self.load.rate.is_some() {
+            self.idle.push(place);
+        } else {
+            self.fire(place, now);
+        }
+        Ok(())
     }
 }

@@ -69,7 +69,7 @@ pub fn shown(
     let usage = recent_usage(reader, hook, now)?;
     let last = usage.last.map(|(at, caller, deployment_id)| LastUse { at, caller, deployment_id });
     let used = HookUse { last, calls: usage.calls, calls_with_previous: usage.calls_with_previous };
-    let masked = context.urls().masked_hook(&service.id, &hook.id);
+    let masked = context.urls().masked_hook(&hook.id);
     Ok(HookJson::new(service.name.as_str(), hook, masked, used, now))
 }
 

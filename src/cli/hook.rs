@@ -7,9 +7,9 @@ use crate::cli::client::path;
 use crate::cli::completions;
 use crate::cli::failure::Failure;
 use crate::cli::hook_view::{self, show_url};
-use crate::cli::output::quoted;
 use crate::cli::remote::{Remote, Session};
 use crate::config::DataDir;
+use crate::domain::shell_word;
 use crate::wire::Change;
 use crate::wire::hook::{HookBody, HookJson, RotateBody};
 
@@ -234,7 +234,7 @@ async fn change(
 ) -> Result<(), Failure> {
     let hook: Answer<HookJson> = Answer::read(session.client.patch(&named.path(&[]), body).await?)?;
     session.out.result(&hook.json, &format!("hook {}/{} {what}", named.service, hook.name));
-    session.next(&format!("stackblaze hook {next} {} {}", named.service, quoted(&hook.name)));
+    session.next(&format!("stackblaze hook {next} {} {}", named.service, shell_word(&hook.name)));
     Ok(())
 }
 
@@ -249,6 +249,6 @@ async fn revoke(session: &Session, named: &Named, yes: bool) -> Result<(), Failu
     } else {
         session.out.line(&format!("hook {full_name} revoked"));
     }
-    session.next(&format!("stackblaze hook create {} --name {}", named.service, quoted(&hook.name)));
+    session.next(&format!("stackblaze hook create {} --name {}", named.service, shell_word(&hook.name)));
     Ok(())
 }

@@ -133,12 +133,6 @@ pub(super) fn or_dash(text: String) -> String {
     if text.is_empty() { "-".to_owned() } else { text }
 }
 
-/// A name as a shell takes it.
-pub(super) fn quoted(name: &str) -> String {
-    let is_plain = name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
-    if is_plain { name.to_owned() } else { format!("'{}'", name.replace('\'', "'\\''")) }
-}
-
 /// A time as an age, `4 min ago`; a dash where there is none.
 pub(super) fn age(at: Option<Timestamp>) -> String {
     let Some(at) = at else { return "-".to_owned() };

@@ -92,6 +92,18 @@ mod tests {
         assert!(is_held(dir.path()));
     }
 
+    /// Whoever was killed a moment ago may hold it for a moment more.
+    #[test]
+    fn a_second_holder_tries_for_a_second() {
+        let dir = tempfile::tempdir().unwrap();
+        let _held = take(dir.path()).unwrap();
+        let began = Instant::now();
+
+        drop(take(dir.path()).err().unwrap());
+
+        assert!(began.elapsed() >= PATIENCE);
+    }
+
     #[test]
     fn a_lock_file_that_is_removed_lets_no_second_holder_in() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! Every absolute URL. Built from settings alone, never from what a request says of itself.
 
-use crate::domain::{DeploymentId, HookId, HookToken, LinkToken, ServiceId};
+use crate::domain::{DeploymentId, HookId, HookToken, LinkToken};
 
 /// The addresses under which the server is known.
 #[derive(Debug, Clone)]
@@ -44,8 +44,8 @@ impl Urls {
     }
 
     /// The URL of a hook without its secret, to be told from others.
-    pub fn masked_hook(&self, service: &ServiceId, hook: &HookId) -> String {
-        format!("{}/deploy-hooks/sbhook_{service}_…{}", self.public, hook.short())
+    pub fn masked_hook(&self, hook: &HookId) -> String {
+        format!("{}/deploy-hooks/sbhook_••{}••", self.public, hook.short())
     }
 
     /// The status badge of that key.

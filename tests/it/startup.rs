@@ -240,3 +240,26 @@ async fn what_it_logs_is_one_json_object_a_line_and_holds_no_secret() {
         assert!(!line.contains(&token[31..63]) && !line.contains('\x1b'), "{line}");
     }
 }
+
+/// The browser would drop the cookie, and the link would be used up.
+#[tokio::test]
+async fn a_sign_in_by_http_is_refused_before_its_link_is_used_where_pages_are_https() {
+    let data = TempDir::new().unwrap();
+    let server = Server::start(data.path(), &["--public-url", "https://deploy.example.com"]);
+    let operator = server.api("POST", "/api/v1/operators", Some(json!({ "name": "mira" }))).await;
+    let once = operator["signInUrl"].as_str().unwrap().split_once("once=").unwrap().1.to_owned();
+    let sign_in = async |origin: &str| {
+        let request = client().post(format!("{}/login", server.url)).header("origin", origin);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(format!("once={once}")).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+
+    let (refused, page) = sign_in("http://deploy.example.com").await;
+    // The client follows to the first page.
+    let (let_in, _) = sign_in("https://deploy.example.com").await;
+    let (used_up, _) = sign_in("https://deploy.example.com").await;
+
+    assert_eq!((refused, let_in, used_up), (403, 200, 404));
+    assert!(page.contains("https address"), "{page}");
+}

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -42,6 +42,8 @@ fn a_backup_is_private_and_never_replaces_a_file() {
     assert_eq!(made["bytes"], std::fs::metadata(&file).unwrap().len());
     assert_eq!(mode(&file), 0o600);
     assert!(again.stderr.contains("is there already"));
+    let told = server.cli(&["backup", server.file("other.db").to_str().unwrap()]).ok();
+    assert!(format!("{}{}", told.stdout, told.stderr).contains("secret.key) in a third place"));
     assert!(server.cli(&["backup", "/nowhere/copy.db"]).code(1).stderr.contains("cannot write"));
     assert!(!server.file("copy.db.partial").exists());
 }
@@ -296,4 +298,18 @@ fn a_terminal_that_closes_ends_the_server_as_a_service_manager_does() {
 
     assert!(ended.stderr.contains("stopping"), "{}", ended.stderr);
     assert!(!server.dir().join("stackblaze.sock").exists() && !server.dir().join("core.db-wal").exists());
+}
+
+#[test]
+fn a_small_limit_of_open_files_is_raised_at_the_start_and_said() {
+    let data = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -Sn 300; exec \"$@\"", "sh"]).arg(program().get_program());
+    shell.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut server = Running::spawn(&mut shell);
+
+    let said = server.wait_for("the limit of open files was raised");
+
+    assert!(said.contains("300"), "{said}");
 }

@@ -324,3 +324,13 @@ async fn an_api_token_has_no_account() {
         assert_eq!(server.admin.request(method, path).answer().await.status, 403, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_command_for_a_name_with_a_blank_has_it_as_one_word() {
+    let server = TestServer::start().await;
+    let browser = Browser::with_password(&server, "Mira Kowalska").await;
+
+    let page = browser.page("/account").await;
+
+    assert!(page.contains("stackblaze admin reset &#39;Mira Kowalska&#39;"), "{page}");
+}

@@ -47,9 +47,13 @@ async fn a_service_without_hooks_says_what_one_is_for() {
 
     let html = page.text();
     assert_eq!((page.status, page.header("cache-control")), (200, Some("no-store")));
-    for part in
-        ["Generate Hook URL", "No hooks yet", "$STACKBLAZE_DEPLOY_HOOK", "aria-current=\"page\">Deploy Hooks"]
-    {
+    for part in [
+        "Hook URLs begin with http, so that whoever",
+        "Generate Hook URL",
+        "No hooks yet",
+        "$STACKBLAZE_DEPLOY_HOOK",
+        "aria-current=\"page\">Deploy Hooks",
+    ] {
         assert!(html.contains(part), "{part}");
     }
     assert!(!html.contains("<table"));

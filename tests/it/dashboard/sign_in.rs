@@ -4,6 +4,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use reqwest::Method;
+use reqwest::header::HeaderValue;
 
 use super::answers::leads_to;
 use super::answers::setup_link;
@@ -289,4 +290,29 @@ async fn setup_wrong_passwords_and_the_end_of_a_session_are_in_the_audit() {
     }
     assert!(!text.contains("typed into") && !acts.contains("typed into"));
     assert!(acts.contains("session.refuse"), "{acts}");
+}
+
+#[tokio::test]
+async fn a_neighbours_cookie_of_any_bytes_signs_nobody_out() {
+    let server = TestServer::start().await;
+    let mira = Browser::of(&server, "mira").await;
+    let both = [b"n=Gr\xf6\xdfe; ".as_slice(), mira.cookie.as_bytes()].concat();
+
+    let request = server.anyone().request(Method::GET, "/services");
+    let answer = request.header("cookie", HeaderValue::from_bytes(&both).unwrap()).answer().await;
+
+    assert_eq!(answer.status, 200);
+}
+
+/// Browsers keep cookies by host, whatever the port.
+#[tokio::test]
+async fn two_servers_of_one_host_do_not_sign_each_other_out() {
+    let (one, other) = (TestServer::start().await, TestServer::start().await);
+    let (first, second) = (Browser::of(&one, "mira").await, Browser::of(&other, "mira").await);
+    let both = format!("{}; {}", first.cookie, second.cookie);
+
+    for server in [&one, &other] {
+        let request = server.anyone().request(Method::GET, "/services").header("cookie", &both);
+        assert_eq!(request.answer().await.status, 200);
+    }
 }

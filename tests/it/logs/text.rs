@@ -2,7 +2,8 @@
 
 use reqwest::Method;
 use serde_json::json;
-use stackblaze::domain::Step;
+use stackblaze::domain::{Commit, Step};
+use stackblaze::executor::Event;
 
 use super::finished;
 use super::wordy;
@@ -182,5 +183,49 @@ async fn a_secret_is_blotted_out_in_every_form() {
     let log = server.admin.get(&format!("/deployments/{id}/logs")).await.text();
     // The last digits are those of the line feed that was encoded with it.
     assert_eq!(log, "***\n***Cg==\n***\n***\n");
+    server.idle().await;
+}
+
+#[tokio::test]
+async fn a_variable_that_is_no_secret_is_left_as_it_is() {
+    let server = TestServer::start().await;
+    let said = b"building for production\n0 warnings\n";
+    server
+        .executor
+        .next(Script::default().step(Step::Clone, b"").step(Step::Build, said).step(Step::Deploy, b""));
+    let vars = json!({ "NODE_ENV": "production", "APP_LOG": "warnings" });
+    let service = server.service("api").with("vars", vars).create().await;
+
+    let id = service.deploy(json!({})).await;
+    server.run_all().await;
+
+    let log = server.admin.get(&format!("/deployments/{id}/logs")).await.text();
+    assert_eq!(log.as_bytes(), said);
+    server.idle().await;
+}
+
+#[tokio::test]
+async fn a_commits_subject_is_redacted_and_has_no_sequences() {
+    let server = TestServer::start().await;
+    let secret = "correct horse/battery";
+    let told = Event::Commit {
+        commit: Commit::parse(&"a".repeat(40)).unwrap(),
+        subject: format!("Use \u{1b}[31m{secret}\u{1b}[0m"),
+    };
+    server.executor.next(
+        Script::default()
+            .begins(Step::Clone)
+            .tells(told)
+            .ends(Step::Clone, 0)
+            .step(Step::Build, b"")
+            .step(Step::Deploy, b""),
+    );
+    let service = server.service("api").env("KEY", secret).create().await;
+
+    let id = service.deploy(json!({})).await;
+    server.run_all().await;
+
+    let shown = server.admin.get(&format!("/deployments/{id}")).await.json();
+    assert_eq!(shown["commitSubject"], "Use ***", "{shown}");
     server.idle().await;
 }

@@ -133,6 +133,7 @@ async fn a_nearly_full_disk_refuses_new_work_and_still_answers_about_old() {
     let answer = server.anyone().request(Method::POST, &path).answer().await;
 
     assert_eq!(answer.refusal(), (503, "disk_nearly_full".to_owned()));
+    assert_eq!(server.anyone().get("/readyz").await.status, 503);
     assert_eq!(answer.header("retry-after"), Some("60"));
     assert_eq!(server.deployment(&id).await["status"], "queued");
 }
