@@ -168,7 +168,9 @@ impl Load<'_> {
                 return Ok(run.outcome);
             }
             let wait = run.send_due(now);
-            let wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
+            // Whole milliseconds only: a longer sleep than was asked for would be counted as the server's.
+            let wait =
+                rustix::event::Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_millis()) * 1_000_000 };
             events.clear();
             epoll::wait(&run.poll, rustix::buffer::spare_capacity(&mut events), Some(&wait))?;
             for event in &events {

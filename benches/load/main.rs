@@ -1,6 +1,6 @@
 //! Measures the product beside bare poem and the bare disk, and says which goals it reaches.
 //!
-//!     cargo bench --bench load -- [--quick] [--only P1,P5] [--out bench.json]
+//!     cargo bench --bench load -- [--quick] [--rounds N] [--only P1,P5] [--out bench.json]
 //!
 //! Ratios are taken within a round, whose targets run one after the other on the same processor; what is shown is the median
 //! of the rounds. Nothing here decides whether a test passes: `./test` runs `--quick` to keep it alive.
@@ -31,16 +31,18 @@ use rows::{Rows, Verdict};
 /// What was asked for.
 struct Wanted {
     is_quick: bool,
+    rounds: usize,
     only: Vec<String>,
     out: Option<PathBuf>,
 }
 
 impl Wanted {
     fn read(mut args: impl Iterator<Item = String>) -> Result<Self> {
-        let mut wanted = Self { is_quick: false, only: Vec::new(), out: None };
+        let mut wanted = Self { is_quick: false, rounds: 5, only: Vec::new(), out: None };
         while let Some(arg) = args.next() {
             match arg.as_str() {
-                "--quick" => wanted.is_quick = true,
+                "--quick" => (wanted.is_quick, wanted.rounds) = (true, 1),
+                "--rounds" => wanted.rounds = args.next().context("--rounds N")?.parse()?,
                 "--only" => {
                     let list = args.next().context("--only P1,P5")?;
                     wanted.only = list.split(',').map(str::to_owned).collect();
@@ -48,7 +50,9 @@ impl Wanted {
                 "--out" => wanted.out = Some(args.next().context("--out FILE")?.into()),
                 // Cargo's own.
                 "--bench" => {}
-                other => bail!("{other}: cargo bench --bench load -- [--quick] [--only P1,P5] [--out FILE]"),
+                other => bail!(
+                    "{other}: cargo bench --bench load -- [--quick] [--rounds N] [--only P1,P5] [--out FILE]"
+                ),
             }
         }
         Ok(wanted)
@@ -62,9 +66,10 @@ fn main() -> Result<()> {
     }
     let wanted = Wanted::read(args)?;
     println!("{}", conditions());
-    probe::bind_to(1)?;
-    let mut rows = Rows::new(wanted.is_quick, wanted.only)?;
-    rows.measure()?;
+    let (targets, driver) = probe::processors()?;
+    probe::bind_to(driver)?;
+    let mut rows = Rows::new(wanted.is_quick, wanted.only, targets)?;
+    rows.measure(wanted.rounds)?;
     println!("\n{:<5} {:<58} {:>12} {:>12} {:>12}  verdict", "", "", "goal", "median", "min to max");
     let mut all = Vec::new();
     for row in rows.found() {

@@ -7,13 +7,20 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Lets this process run on one processor only; on a machine that has no other, on that one.
+/// The processor of what is measured and that of the driver: the first two that this process may use, or the one there is.
+pub fn processors() -> Result<(usize, usize)> {
+    let own = sched_getaffinity(None)?;
+    let mut free = (0..CpuSet::MAX_CPU).filter(|&processor| own.is_set(processor));
+    let first = free.next().unwrap_or(0);
+    Ok((first, free.next().unwrap_or(first)))
+}
+
+/// Lets this process run on one processor only.
 pub fn bind_to(processor: usize) -> Result<()> {
-    let count = std::thread::available_parallelism()?.get();
     let mut set = CpuSet::new();
-    set.set(processor.min(count - 1));
+    set.set(processor);
     Ok(sched_setaffinity(None, &set)?)
 }
 

@@ -106,17 +106,16 @@ pub struct Rows {
 }
 
 impl Rows {
-    pub fn new(is_quick: bool, only: Vec<String>) -> Result<Self> {
+    pub fn new(is_quick: bool, only: Vec<String>, processor: usize) -> Result<Self> {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
-        Ok(Self { data: Data::make(&folder)?, folder, is_quick, only, found: Vec::new() })
+        Ok(Self { data: Data::make(&folder, processor)?, folder, is_quick, only, found: Vec::new() })
     }
 
     pub fn found(&self) -> &[Row] {
         &self.found
     }
 
-    pub fn measure(&mut self) -> Result<()> {
-        let rounds = if self.is_quick { 1 } else { 5 };
+    pub fn measure(&mut self, rounds: usize) -> Result<()> {
         for round in 1..=rounds {
             println!("round {round} of {rounds}");
             self.accepts()?;
@@ -154,6 +153,20 @@ impl Rows {
         if self.is_quick { Duration::from_secs(1) } else { Duration::from_secs(3) }
     }
 
+    fn product(&self, folder: &Path) -> Result<Target> {
+        Target::product(folder, &[], self.data.processor)
+    }
+
+    /// Where all answers have to be of one status: a figure of others means nothing. A quick look only says so.
+    fn all(&self, what: &str, outcome: &Outcome, status: u16) -> Result<()> {
+        if self.is_quick && !outcome.is_all(status) {
+            println!("{what}: {:?}", outcome.statuses);
+            return Ok(());
+        }
+        ensure!(outcome.is_all(status), "{what}: {:?}", outcome.statuses);
+        Ok(())
+    }
+
     /// Runs a closed loop; the outcome and the processor time of one request in microseconds.
     fn closed(&self, target: &Target, requests: &[Vec<u8>], connections: usize) -> Result<(Outcome, f64)> {
         self.run(target, requests, connections, None)
@@ -177,9 +190,9 @@ impl Rows {
     }
 
     fn anchor(&self, connections: usize) -> Result<(Outcome, f64)> {
-        let anchor = Target::anchor()?;
+        let anchor = Target::anchor(self.data.processor)?;
         let found = self.closed(&anchor, &[request(&anchor, "POST", "/bare", "")], connections)?;
-        ensure!(found.0.is_all(202), "the anchor: {:?}", found.0.statuses);
+        self.all("the anchor", &found.0, 202)?;
         Ok(found)
     }
 
@@ -201,7 +214,7 @@ impl Rows {
             let (anchor, anchor_cpu) = self.anchor(connections)?;
             let server = self.data.busy(0)?;
             let (outcome, cpu) = self.closed(&server, &self.calls(&server), connections)?;
-            ensure!(outcome.is_all(202), "{:?}", outcome.statuses);
+            self.all("accepts", &outcome, 202)?;
             let rate = outcome.per_second();
             let what = format!("durable accepts / bare poem, {connections} connections");
             self.note(id, &what, Goal::AtLeast(goal), rate / anchor.per_second());
@@ -225,11 +238,11 @@ impl Rows {
         }
         probe::settle()?;
         let (anchor, _) = self.anchor(64)?;
-        let server = Target::product(&self.data.fresh(0)?, &[])?;
+        let server = self.product(&self.data.fresh(0)?)?;
         let forged: Vec<_> = self.data.hooks.iter().map(|hook| forged(hook)).collect();
         let requests: Vec<_> = forged.iter().map(|path| request(&server, "POST", path, "")).collect();
         let (outcome, cpu) = self.closed(&server, &requests, 64)?;
-        ensure!(outcome.is_all(401), "{:?}", outcome.statuses);
+        self.all("refusals", &outcome, 401)?;
         let share = outcome.per_second() / anchor.per_second();
         self.note("P5", "refusals of forged tokens / bare poem", Goal::AtLeast(0.85), share);
         self.note("", "  processor time of a refusal, us", Goal::AtLeast(0.0), cpu);
@@ -259,7 +272,7 @@ impl Rows {
             ("status that has not changed, 304 / bare poem", same, 304, 0.6),
         ] {
             let (outcome, _) = self.closed(&server, &requests, 64)?;
-            ensure!(outcome.is_all(status), "{what}: {:?}", outcome.statuses);
+            self.all(what, &outcome, status)?;
             self.note("P8", what, Goal::AtLeast(goal), outcome.per_second() / anchor.per_second());
         }
         Ok(())
@@ -312,7 +325,7 @@ impl Rows {
                 let core = open(folder.join("core.db"))?;
                 core.execute("UPDATE services SET queue_policy = ?1", [policy])?;
                 drop(core);
-                let server = Target::product(&folder, &[])?;
+                let server = self.product(&folder)?;
                 let hook = self.first_hook();
                 let request = [request(&server, "POST", &hook, "")];
                 medians.push(self.closed(&server, &request, 1)?.0.latency(0.5));
@@ -334,8 +347,8 @@ impl Rows {
         }
         let many = self.many();
         let folder = self.data.fresh(many)?;
-        let first = Target::product(&folder, &[])?.ready_after;
-        let again = Target::product(&folder, &[])?.ready_after.min(first);
+        let first = self.product(&folder)?.ready_after;
+        let again = self.product(&folder)?.ready_after.min(first);
         self.note(
             "P13",
             "ms from start to answer, much history",
@@ -344,7 +357,7 @@ impl Rows {
         );
         let new = self.folder.join("new");
         drop(std::fs::remove_dir_all(&new));
-        let made = Target::product(&new, &[])?.ready_after;
+        let made = self.product(&new)?.ready_after;
         self.note("P13", "ms from start to answer, new folder", Goal::AtMost(15.0), made.as_secs_f64() * 1e3);
         Ok(())
     }
@@ -355,7 +368,7 @@ impl Rows {
         }
         let many = self.many();
         for (rows, memory, processor) in [(0, 13.0, 0.3), (many, 18.0, 0.5)] {
-            let server = Target::product(&self.data.fresh(rows)?, &[])?;
+            let server = self.product(&self.data.fresh(rows)?)?;
             std::thread::sleep(Duration::from_secs(2));
             let (before, began) = (server.cpu(), Instant::now());
             let what = if rows == 0 { "no history" } else { "much history" };
@@ -402,12 +415,12 @@ impl Rows {
         let header = format!("{}\r\n", self.data.cookie);
         let mut figures = Vec::new();
         for rows in [1_000, many] {
-            let server = Target::product(&self.data.fresh(rows)?, &[])?;
+            let server = self.product(&self.data.fresh(rows)?)?;
             std::thread::sleep(Duration::from_secs(1));
             for page in &pages {
                 let page = page.replace(&middle, &format!("dep_0{:019}", rows / 2));
                 let (outcome, cpu) = self.closed(&server, &[request(&server, "GET", &page, &header)], 1)?;
-                ensure!(outcome.is_all(200), "{page}: {:?}", outcome.statuses);
+                self.all(&page, &outcome, 200)?;
                 figures.push((outcome.latency(0.99), cpu / 1e3));
             }
         }

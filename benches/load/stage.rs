@@ -32,7 +32,7 @@ const OPEN: [&str; 14] = [
 pub const SERVICES: usize = 200;
 const HOOKS: usize = 5;
 
-/// A process that answers HTTP, bound to the first processor.
+/// A process that answers HTTP, bound to one processor.
 pub struct Target {
     child: Child,
     pub address: SocketAddr,
@@ -42,30 +42,36 @@ pub struct Target {
 
 impl Target {
     /// The product on a data directory.
-    pub fn product(data: &Path, more: &[&str]) -> Result<Self> {
+    pub fn product(data: &Path, more: &[&str], processor: usize) -> Result<Self> {
         let address = free_address()?;
         let listen = address.to_string();
         let mut args = vec![PROGRAM, "serve", "--log", "warn", "--listen", &listen, "--data-dir"];
         args.push(data.to_str().context("a path is no text")?);
         args.extend(OPEN);
         args.extend(more);
-        Self::start(&args, address)
+        Self::start(&args, address, processor)
     }
 
     /// The framework alone, with an answer as long as the product's.
-    pub fn anchor() -> Result<Self> {
+    pub fn anchor(processor: usize) -> Result<Self> {
         let address = free_address()?;
         let program = std::env::current_exe()?;
         Self::start(
             &[program.to_str().context("a path is no text")?, "anchor", &address.to_string()],
             address,
+            processor,
         )
     }
 
-    fn start(args: &[&str], address: SocketAddr) -> Result<Self> {
+    fn start(args: &[&str], address: SocketAddr, processor: usize) -> Result<Self> {
         let began = Instant::now();
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["-c", &processor.to_string()])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let child = command.spawn().context("taskset, of util-linux")?;
         let mut target = Self { child, address, ready_after: Duration::ZERO };
         while call(address, "GET", "/healthz", None, None).is_err() {
@@ -145,17 +151,19 @@ pub struct Data {
     blocker: String,
     /// `Cookie: …` of an operator.
     pub cookie: String,
+    /// Where targets run.
+    pub processor: usize,
 }
 
 impl Data {
     /// Makes the first one, by the product itself.
-    pub fn make(folder: &Path) -> Result<Self> {
+    pub fn make(folder: &Path, processor: usize) -> Result<Self> {
         drop(std::fs::remove_dir_all(folder));
         std::fs::create_dir_all(folder)?;
         let repository = folder.join("repository");
         git(&["init", "-q", "-b", "main", repository.to_str().unwrap_or_default()])?;
         let empty = folder.join("empty");
-        let server = Target::product(&empty, &[])?;
+        let server = Target::product(&empty, &[], processor)?;
         let program = |args: &[&str]| -> Result<String> {
             let done = Command::new(PROGRAM).args(args).arg("--data-dir").arg(&empty).output()?;
             ensure!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
@@ -204,7 +212,7 @@ impl Data {
         }
         // The same order in each run, and no two hooks of a service beside each other.
         let hooks = (0..hooks.len()).map(|at| hooks[at * 389 % hooks.len()].clone()).collect();
-        Ok(Self { folder: folder.to_owned(), hooks, blocker, cookie })
+        Ok(Self { folder: folder.to_owned(), hooks, blocker, cookie, processor })
     }
 
     /// A copy with so many finished deployments, a third of them of the first service.
@@ -234,12 +242,16 @@ impl Data {
         drop(std::fs::remove_dir_all(&run));
         copy(&from, &run)?;
         rustix::fs::sync();
+        if rows > 0 {
+            // The disk is told what was deleted before, and is slow meanwhile.
+            std::thread::sleep(Duration::from_secs(2));
+        }
         Ok(run)
     }
 
     /// Starts the product with all places taken, so that nothing else is begun.
     pub fn busy(&self, rows: usize) -> Result<Target> {
-        let server = Target::product(&self.fresh(rows)?, &["--concurrency", "1"])?;
+        let server = Target::product(&self.fresh(rows)?, &["--concurrency", "1"], self.processor)?;
         let (status, _, body) = call(server.address, "POST", &self.blocker, None, None)?;
         ensure!(status == 202, "{status} {body}");
         let accepted: Value = serde_json::from_str(&body)?;

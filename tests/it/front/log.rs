@@ -33,13 +33,16 @@ async fn reading_is_logged_at_debug_and_refused_hook_calls_once_a_peer() {
     let server = Server::start().await;
 
     server.answer_to(HELLO).await;
+    let mut balancer = server.call().await;
+    balancer.send("HEAD /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await;
+    assert!(balancer.closed().await.starts_with(b"HTTP/1.1 200 "));
     for _ in 0..20 {
         server.answer_to(&get("/deploy-hooks/s3cret", "")).await;
     }
     server.answer_to(&get("/missing", "")).await;
 
     let levels: Vec<_> = lines.requests().iter().map(|line| line["level"].clone()).collect();
-    assert_eq!(levels, ["DEBUG", "INFO", "INFO"]);
+    assert_eq!(levels, ["DEBUG", "DEBUG", "INFO", "INFO"]);
 }
 
 #[tokio::test]
