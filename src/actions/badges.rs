@@ -2,8 +2,7 @@
 
 use crate::actions::{By, Context, Result, services};
 use crate::db::audit::Record;
-use crate::db::deployments::{self, Filter};
-use crate::db::{Reader, Tx, badges};
+use crate::db::{Reader, Tx, badges, deployments};
 use crate::domain::BASE36;
 use crate::domain::{Act, Deployment, Reason, Scope, Service, Status, Subject, random_digits};
 
@@ -56,9 +55,8 @@ pub fn find(reader: &Reader<'_>, key: &str) -> Result<Option<Badge>> {
     let Some(service) = badges::service_of(reader, key)? else { return Ok(None) };
     let begun = [Status::Building, Status::Deploying, Status::Succeeded, Status::Failed];
     // A few stops on purpose in a row do not hide what was before them.
-    let filter = Filter { statuses: begun.to_vec(), limit: 20, ..Filter::default() };
     let is_told = |one: &&Deployment| !one.reason.is_some_and(Reason::is_intended);
-    let last = deployments::list_for_service(reader, &service.id, &filter)?.deployments;
+    let last = deployments::newest(reader, &service.id, &begun, 20)?;
     let last = last.iter().find(is_told).map(|one| one.status);
     Ok(Some(Badge { service: service.name.to_string(), last }))
 }

@@ -4,8 +4,7 @@ use crate::actions::service_reach::needs_whole_server;
 use crate::actions::service_settings::{change, create_from};
 use crate::actions::{By, Context, Error, Result, check_reason};
 use crate::db::audit::Record;
-use crate::db::deployments::{self, Filter};
-use crate::db::{Reader, Tx, caches, checks, hooks, queue, removal, services};
+use crate::db::{Reader, Tx, caches, checks, deployments, hooks, queue, removal, services};
 use crate::domain::{Act, Code, Invalid, Scope, Service, ServiceId, Status, Subject, Timestamp};
 use crate::wire;
 use crate::wire::service::{SECRET, ServiceBody};
@@ -150,12 +149,11 @@ pub struct Belongings {
 /// # Errors
 /// Where the database cannot be read.
 pub fn belongings(reader: &Reader<'_>, service: &Service) -> Result<Belongings> {
-    let statuses = vec![Status::Building, Status::Deploying];
-    let running = Filter { statuses, limit: 10, ..Filter::default() };
+    let running = deployments::newest(reader, &service.id, &[Status::Building, Status::Deploying], 10)?;
     Ok(Belongings {
         hooks: hooks::list_for_service(reader, &service.id, None, u32::MAX)?.len(),
         queued: usize::try_from(queue::length(reader, &service.id)?).unwrap_or(0),
-        running: deployments::list_for_service(reader, &service.id, &running)?.deployments.len(),
+        running: running.len(),
     })
 }
 

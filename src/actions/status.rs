@@ -1,8 +1,7 @@
 //! What serves, what runs and what waits, a line a service.
 
-use crate::actions::{By, Error, Result, services};
-use crate::db::deployments::{self, Filter};
-use crate::db::{Reader, queue};
+use crate::actions::{By, Result, services};
+use crate::db::{Reader, deployments, queue};
 use crate::domain::{Deployment, Service, Status};
 use crate::wire::status::{BriefJson, ServiceStatusJson};
 
@@ -16,18 +15,15 @@ pub fn list(reader: &Reader<'_>, by: &By, after: Option<&str>, limit: u32) -> Re
 }
 
 fn of(reader: &Reader<'_>, service: &Service) -> Result<ServiceStatusJson> {
-    let newest = |statuses: &[Status], limit| {
-        let filter = Filter { statuses: statuses.to_vec(), limit, ..Filter::default() };
-        Ok::<_, Error>(deployments::list_for_service(reader, &service.id, &filter)?.deployments)
-    };
+    let newest = |statuses: &[Status]| deployments::newest(reader, &service.id, statuses, 1);
     let brief = |found: Vec<Deployment>| found.first().map(brief);
     Ok(ServiceStatusJson {
         service: service.name.to_string(),
         frozen: service.frozen.clone(),
-        serving: brief(deployments::newest_successes(reader, &service.id, 1)?),
-        running: brief(newest(&[Status::Building, Status::Deploying], 1)?),
+        serving: brief(newest(&[Status::Succeeded])?),
+        running: brief(newest(&[Status::Building, Status::Deploying])?),
         queued: queue::length(reader, &service.id)?,
-        last: brief(newest(&[Status::Succeeded, Status::Failed], 1)?),
+        last: brief(newest(&[Status::Succeeded, Status::Failed])?),
     })
 }
 

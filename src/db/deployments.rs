@@ -15,10 +15,8 @@ use crate::domain::{
 };
 
 pub use history::{End, last_ends};
-pub use list::{Filter, Listed, WINDOW, list_all, list_for_service};
-pub use neighbours::{
-    Standing, count_behind, newest_successes, queue_position, standing, successes_around, unsettled_after,
-};
+pub use list::{Filter, Listed, WINDOW, list_all, list_for_service, newest};
+pub use neighbours::{Standing, count_behind, queue_position, standing, successes_around, unsettled_after};
 pub(super) use transitions::end_all_of_service;
 pub use transitions::{Cancel, begin_deploying, cancel, fail, succeed};
 

@@ -10,12 +10,16 @@ use crate::domain::Timestamp;
 /// The fact by which the next server knows how long none was there.
 const SEEN: &str = "seen_at_ms";
 
+/// The numbers of all that waits or runs.
+const UNFINISHED: &str = "
+    SELECT sequence FROM deployments INDEXED BY deployments_queued WHERE status = 'queued'
+ UNION ALL
+    SELECT sequence FROM deployments INDEXED BY deployments_running WHERE status IN ('building', 'deploying')";
+
 /// Whether anything waits or runs.
 pub fn is_anything_unfinished(reader: &Reader<'_>) -> Result<bool, Error> {
-    const SQL: &str = "
-        SELECT EXISTS (SELECT 1 FROM deployments INDEXED BY deployments_queued WHERE status = 'queued')
-            OR EXISTS (SELECT 1 FROM deployments INDEXED BY deployments_running WHERE status IN ('building', 'deploying'))";
-    Ok(reader.conn().prepare_cached(SQL)?.query_row([], |row| row.get(0))?)
+    let sql = format!("SELECT EXISTS ({UNFINISHED})");
+    Ok(reader.conn().prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
 }
 
 /// Notes that a server was there now.
@@ -25,33 +29,29 @@ pub fn note_seen(tx: &Tx<'_>, now: Timestamp) -> Result<(), Error> {
 
 /// The wall clock was set by so many milliseconds; what waited or ran `before`, by the clock as it was, moves with it.
 pub fn move_by(tx: &Tx<'_>, millis: i64, before: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "
-        UPDATE deployments
-           SET waits_since_ms = waits_since_ms + :millis, stop_at_ms = stop_at_ms + :millis
-         WHERE sequence IN (SELECT sequence FROM deployments INDEXED BY deployments_queued WHERE status = 'queued'
-                         UNION ALL
-                            SELECT sequence FROM deployments INDEXED BY deployments_running
-                             WHERE status IN ('building', 'deploying'))
-           AND waits_since_ms <= :before";
+    let sql = format!(
+        "UPDATE deployments
+            SET waits_since_ms = waits_since_ms + :millis, stop_at_ms = stop_at_ms + :millis
+          WHERE sequence IN ({UNFINISHED})
+            AND waits_since_ms <= :before"
+    );
     let params = named_params! { ":millis": millis, ":before": before.as_millis() };
-    tx.conn().prepare_cached(SQL)?.execute(params)?;
+    tx.conn().prepare_cached(&sql)?.execute(params)?;
     Ok(())
 }
 
 /// Takes the time from when a server was last seen, or from when a call came, out of what is left of all limits.
 pub fn skip_absence(tx: &Tx<'_>, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "
-        UPDATE deployments
-           SET waits_since_ms = waits_since_ms + :now - max(:seen, waits_since_ms),
-               stop_at_ms = stop_at_ms + :now - max(:seen, ifnull(started_at_ms, :seen))
-         WHERE sequence IN (SELECT sequence FROM deployments INDEXED BY deployments_queued WHERE status = 'queued'
-                         UNION ALL
-                            SELECT sequence FROM deployments INDEXED BY deployments_running
-                             WHERE status IN ('building', 'deploying'))";
+    let sql = format!(
+        "UPDATE deployments
+            SET waits_since_ms = waits_since_ms + :now - max(:seen, waits_since_ms),
+                stop_at_ms = stop_at_ms + :now - max(:seen, ifnull(started_at_ms, :seen))
+          WHERE sequence IN ({UNFINISHED})"
+    );
     let seen = facts::find(tx, SEEN)?.and_then(|text| text.parse::<i64>().ok());
     if let Some(seen) = seen {
         let params = named_params! { ":now": now.as_millis(), ":seen": seen };
-        tx.conn().prepare_cached(SQL)?.execute(params)?;
+        tx.conn().prepare_cached(&sql)?.execute(params)?;
     }
     note_seen(tx, now)
 }

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use crate::db::{self, deployments, queue, services};
+use crate::db::{self, queue, services};
 use crate::dispatch::stop::asked_to_stop;
 use crate::dispatch::{Dispatcher, persist};
 use crate::domain::{Deployment, Reason};
@@ -47,10 +47,7 @@ impl<E: Executor> Dispatcher<E> {
                 (Reason::Interrupted, "the server stopped while it ran".to_owned())
             };
         let (reason, message) = asked_to_stop(&deployment).unwrap_or(otherwise);
-        let write = move |tx: &db::Tx<'_>| {
-            deployments::fail(tx, &deployment.id, reason, &message, None, now).map(drop)
-        };
-        self.inner.db.core().write(write).await
+        self.fail(deployment, reason, message, now).await
     }
 
     /// Lets what ended runs left on this host be removed, a former process's included, and caches be looked after, until

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::db::{self, deployments, queue, services};
 use crate::dispatch::stop::due_to_stop;
 use crate::dispatch::{Dispatcher, TICK, persist};
-use crate::domain::{Deployment, Reason, Service};
+use crate::domain::{Deployment, Reason, Service, Timestamp};
 use crate::executor::Executor;
 
 /// While nothing more can run, calls that are accepted bring no more than one look in this time.
@@ -102,11 +102,7 @@ impl<E: Executor> Dispatcher<E> {
                 let executor = deployment.executor.as_str();
                 (Reason::ExecutorUnavailable, format!("this server has no executor {executor} any more"))
             };
-            self.inner
-                .db
-                .core()
-                .write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, None, now))
-                .await?;
+            self.fail(deployment, reason, message, now).await?;
         }
         Ok(())
     }
@@ -134,11 +130,20 @@ impl<E: Executor> Dispatcher<E> {
         persist::complete_log(&self.inner.db, &deployment.id, now).await;
         let (reason, message) = due_to_stop(&deployment, now)
             .unwrap_or((Reason::Internal, "its run ended without saying how".to_owned()));
-        self.inner
-            .db
-            .core()
-            .write(move |tx| deployments::fail(tx, &deployment.id, reason, &message, None, now))
-            .await?;
-        Ok(())
+        self.fail(deployment, reason, message, now).await
+    }
+
+    /// Ends a deployment that has no run to say how it ended.
+    pub(super) async fn fail(
+        &self,
+        deployment: Deployment,
+        reason: Reason,
+        message: String,
+        now: Timestamp,
+    ) -> Result<(), db::Error> {
+        let write = move |tx: &db::Tx<'_>| {
+            deployments::fail(tx, &deployment.id, reason, &message, None, now).map(drop)
+        };
+        self.inner.db.core().write(write).await
     }
 }

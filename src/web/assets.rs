@@ -86,8 +86,12 @@ fn find(hashed: &str) -> Option<(String, EmbeddedFile)> {
 }
 
 fn hash(file: &EmbeddedFile) -> String {
-    let digest = file.metadata.sha256_hash();
-    digest[..HASH_BYTES].iter().fold(String::new(), |mut text, byte| {
+    hex(&file.metadata.sha256_hash()[..HASH_BYTES])
+}
+
+/// Bytes as two digits each.
+pub(in crate::web) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })

@@ -42,6 +42,17 @@ pub fn list_for_service(reader: &Reader<'_>, service: &ServiceId, filter: &Filte
     Search::new(reader, Some(service), filter)?.run()
 }
 
+/// The newest deployments of a service in one of these statuses, newest first. Of those that succeeded the first serves.
+pub fn newest(
+    reader: &Reader<'_>,
+    service: &ServiceId,
+    statuses: &[Status],
+    limit: u32,
+) -> Result<Vec<Deployment>, Error> {
+    let filter = Filter { statuses: statuses.to_vec(), limit, ..Filter::default() };
+    Ok(list_for_service(reader, service, &filter)?.deployments)
+}
+
 /// A page of all deployments, newest first.
 pub fn list_all(reader: &Reader<'_>, filter: &Filter) -> Result<Listed, Error> {
     Search::new(reader, None, filter)?.run()

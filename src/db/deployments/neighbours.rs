@@ -7,25 +7,6 @@ use crate::db::sql_types::{optional_text, queued, text};
 use crate::db::{Error, Reader};
 use crate::domain::{Deployment, DeploymentId, Reason, ServiceId, Status};
 
-/// The newest deployments of a service that succeeded, newest first. The first of them serves.
-pub fn newest_successes(
-    reader: &Reader<'_>,
-    service: &ServiceId,
-    limit: u32,
-) -> Result<Vec<Deployment>, Error> {
-    let sql = format!(
-        "{SELECT}
-          WHERE d.service_id = :service_id
-            AND d.status = 'succeeded'
-          ORDER BY d.sequence DESC
-          LIMIT :limit"
-    );
-    let mut statement = reader.conn().prepare_cached(&sql)?;
-    let params = named_params! { ":service_id": service.as_str(), ":limit": limit };
-    let rows = statement.query_map(params, from_row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
 /// The deployment that says how a service stands: the one that runs, else the newest. For a list of all services.
 pub fn standing(reader: &Reader<'_>, service: &ServiceId) -> Result<Option<Standing>, Error> {
     let sql = format!(

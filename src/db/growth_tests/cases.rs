@@ -85,8 +85,8 @@ pub(super) const LISTS: &[Case] = &[
     ("deployments::last_ends", |w| {
         assert_eq!(deployments::last_ends(&w.core.tx(), &w.hot.id, 10).unwrap().len(), 10);
     }),
-    ("deployments::newest_successes", |w| {
-        assert_eq!(deployments::newest_successes(&w.core.tx(), &w.hot.id, 3).unwrap().len(), 3);
+    ("deployments::newest", |w| {
+        assert_eq!(deployments::newest(&w.core.tx(), &w.hot.id, &[Status::Succeeded], 3).unwrap().len(), 3);
     }),
     ("deployments::standing", |w| {
         assert_eq!(deployments::standing(&w.core.tx(), &w.hot.id).unwrap().unwrap().id, w.running.id);

@@ -29,5 +29,5 @@ pub(in crate::web) async fn delete(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     state.act(by, move |tx, _, by| badges::delete(tx, by, &name)).await?;
-    Ok(Response::builder().status(StatusCode::NO_CONTENT).finish())
+    Ok(api::no_content())
 }

@@ -10,6 +10,7 @@ use crate::actions::{self, By, Context};
 use crate::db::Tx;
 use crate::domain::Code;
 use crate::web::api::json;
+use crate::web::assets::hex;
 use crate::web::error::Error;
 use crate::web::request::{Query, header as header_of};
 use crate::web::state::AppState;
@@ -78,14 +79,6 @@ fn tag<T: Serialize>(object: &T) -> String {
     }
     let digest = Sha256::digest(value.to_string());
     format!("\"{}\"", hex(&digest[..TAG_BYTES]))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// An object with its tag.

@@ -46,7 +46,7 @@ impl Around {
     /// Those of the database.
     pub fn read(reader: &Reader<'_>, deployment: &Deployment) -> actions::Result<Self> {
         let service = services::find(reader, &deployment.service_id)?;
-        let successes = deployments::newest_successes(reader, &deployment.service_id, SUCCESSES)?;
+        let successes = deployments::newest(reader, &deployment.service_id, &[Status::Succeeded], SUCCESSES)?;
         let records = successes.iter().map(|one| steps::list(reader, one)).collect::<Result<Vec<_>, _>>()?;
         let [before, after] = deployments::successes_around(reader, deployment)?;
         let serving = successes.first().cloned();

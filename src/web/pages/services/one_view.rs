@@ -95,7 +95,7 @@ impl Known {
     /// # Errors
     /// Those of the database.
     pub fn read(reader: &Reader<'_>, service: Service, wanted: &Wanted) -> actions::Result<Self> {
-        let successes = deployments::newest_successes(reader, &service.id, SUCCESSES)?;
+        let successes = deployments::newest(reader, &service.id, &[Status::Succeeded], SUCCESSES)?;
         let filter = Filter {
             statuses: SEGMENTS[wanted.segment].2.to_vec(),
             text: Some(wanted.text.clone()).filter(|text| !text.is_empty()),

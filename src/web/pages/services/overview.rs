@@ -2,7 +2,7 @@
 
 use url::form_urlencoded::Serializer;
 
-use crate::db::deployments::{self, Filter, Standing};
+use crate::db::deployments::{self, Standing};
 use crate::db::{self, Reader, services};
 use crate::domain::{Deployment, DeploymentId, Reason, Service, Status};
 use crate::web::pages::services::ticks;
@@ -123,8 +123,7 @@ impl Overview {
         let mut found: Vec<_> = all.into_iter().filter(|one| wanted.fits(one)).collect();
         let before = (wanted.page - 1).saturating_mul(PAGE).min(found.len());
         let (found, shown) = (found.len(), found.drain(before..).take(PAGE).collect::<Vec<_>>());
-        let shown =
-            shown.into_iter().map(|one| Known::read(reader, one.service)).collect::<Result<_, _>>()?;
+        let shown = shown.into_iter().map(|one| Known::read(reader, one)).collect::<Result<_, _>>()?;
         Ok(Self { count, running, failed, found, shown })
     }
 }
@@ -141,18 +140,18 @@ pub(super) struct Known {
 }
 
 impl Known {
-    fn read(reader: &Reader<'_>, service: Service) -> Result<Self, db::Error> {
-        let list = |statuses: &[Status], limit| {
-            let filter = Filter { statuses: statuses.to_vec(), limit, ..Filter::default() };
-            Ok::<_, db::Error>(deployments::list_for_service(reader, &service.id, &filter)?.deployments)
-        };
+    fn read(reader: &Reader<'_>, Brief { service, standing }: Brief) -> Result<Self, db::Error> {
         let begun = [Status::Building, Status::Deploying, Status::Succeeded, Status::Failed];
-        let recent = list(&begun, u32::try_from(ticks::COUNT).unwrap_or(u32::MAX))?;
-        let running = recent.first().filter(|newest| newest.status.is_running()).cloned();
+        let last = standing.map(|last| deployments::find(reader, &last.id)).transpose()?.flatten();
         Ok(Self {
-            last: if running.is_some() { running } else { list(&[], 1)?.pop() },
-            serving: deployments::newest_successes(reader, &service.id, 1)?.pop(),
-            recent,
+            last,
+            serving: deployments::newest(reader, &service.id, &[Status::Succeeded], 1)?.pop(),
+            recent: deployments::newest(
+                reader,
+                &service.id,
+                &begun,
+                u32::try_from(ticks::COUNT).unwrap_or(u32::MAX),
+            )?,
             service,
         })
     }
