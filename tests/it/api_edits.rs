@@ -69,3 +69,18 @@ async fn what_is_only_tried_out_is_judged_and_not_done() {
     assert_eq!((hooks.len(), &hooks[0]["branches"]), (1, &json!([])));
     assert_eq!(server.audit().await, audit, "nobody did anything");
 }
+
+/// Counts and times of calls are no setting: whoever edits a busy hook is not refused for them.
+#[tokio::test]
+async fn a_call_of_a_hook_is_no_change_of_it() {
+    let server = TestServer::start().await;
+    let hook = server.service("api").create().await.hook("ci").await;
+    let path = "/api/v1/services/api/hooks/ci";
+    let before = server.admin.get(path).await;
+
+    hook.post("").await;
+
+    let after = server.admin.get(path).await;
+    assert_ne!(after.json()["callsLast30Days"], before.json()["callsLast30Days"]);
+    assert_eq!(after.header("etag"), before.header("etag"));
+}

@@ -18,7 +18,7 @@ use crate::web::state::AppState;
 /// Bytes of a tag; two states of one object never share one by chance.
 const TAG_BYTES: usize = 12;
 /// Fields that nobody edits and that change by themselves.
-const LIVELY: [&str; 6] = ["url", "state", "rotatingUntil", "lastUsed", "calls", "callsWithOldUrl"];
+const LIVELY: [&str; 6] = ["url", "state", "rotatingUntil", "lastUsed", "callsLast30Days", "callsWithOldUrl"];
 
 /// How a change is asked for: only to what the caller has read, or only to see what would come of it.
 #[derive(Debug)]
