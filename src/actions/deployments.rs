@@ -269,7 +269,7 @@ fn start(
     }
     let id = match queue::enqueue(tx, new, service.queue_policy, settings.queue_limit, by.at)? {
         Place::New(id) | Place::Joined(id) => id,
-        Place::Full => return Err(Error::queue_full(service)),
+        Place::Full => return Err(Error::queue_full(&service.name)),
     };
     let commit = new.commit.as_ref().map_or("its head", Commit::short);
     let record = Record::new(act, Subject::Service(service.name.to_string()));

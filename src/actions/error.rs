@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::db;
-use crate::domain::{Class, Code, ExecutorKind, Invalid, Service};
+use crate::domain::{Class, Code, ExecutorKind, Invalid, ServiceName};
 
 /// The one text of every refused hook token, so that nobody learns more from it.
 const UNKNOWN_HOOK: &str = "unknown, cut, revoked or expired hook URL";
@@ -67,9 +67,8 @@ impl Error {
     }
 
     /// The service has as many queued deployments as it may.
-    pub fn queue_full(service: &Service) -> Self {
-        Self::new(Code::QueueFull, format!("{} has as many queued deployments as it may", service.name))
-            .after(QUEUE)
+    pub fn queue_full(service: &ServiceName) -> Self {
+        Self::new(Code::QueueFull, format!("{service} has as many queued deployments as it may")).after(QUEUE)
     }
 
     /// The disk has less free space than acceptance needs.

@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
-use crate::actions::trigger::{Asked, Call, open, refusals};
+use crate::actions::trigger::{Asked, Call, refusals};
 use crate::actions::{Context, Error, Result};
 use crate::db::deployments::NewDeployment;
 use crate::db::queue::{self, Room};
-use crate::db::{self, Reader, checks};
-use crate::domain::{Branch, Checks, Commit, DeploymentId, GitRef, Hook, Service, Timestamp, Trigger, Who};
+use crate::db::{self, Reader, checks, hooks};
+use crate::domain::{
+    Branch, CalledService, Checks, Commit, DeploymentId, GitRef, Hook, Service, Timestamp, Trigger, Who,
+};
 
 /// What is known before a call is made.
 pub struct Forecast {
@@ -38,7 +40,7 @@ fn weigh(
     context: &Context,
     new: &NewDeployment,
     address: Option<IpAddr>,
-    service: &Service,
+    service: &CalledService,
     hook: &Hook,
 ) -> Result<Forecast> {
     let room = queue::room(reader, new, service.queue_policy, context.settings().queue_limit)?;
@@ -80,7 +82,7 @@ pub fn of_hook(
         ignored_parameters: Vec::new(),
     };
     let from_anywhere = Hook { rules: hook.rules.clone().from_anywhere(), ..hook.clone() };
-    weigh(reader, context, &new, None, service, &from_anywhere)
+    weigh(reader, context, &new, None, &service.into(), &from_anywhere)
 }
 
 /// What a call would do.
@@ -88,9 +90,9 @@ pub fn of_hook(
 /// # Errors
 /// Code `unknown_hook`, as for the call itself.
 pub fn of_call(reader: &Reader<'_>, context: &Context, call: &Call, now: Timestamp) -> Result<CallForecast> {
-    let (verified, service) = open(reader, call, now)?.ok_or_else(Error::unknown_hook)?;
-    let new = call.deployment(&service, &verified);
-    let forecast = weigh(reader, context, &new, call.address, &service, &verified.hook)?;
-    let (service, branch) = (service.name.to_string(), new.branch);
+    let verified = hooks::verify(reader, &call.token, now)?.ok_or_else(Error::unknown_hook)?;
+    let new = call.deployment(&verified);
+    let forecast = weigh(reader, context, &new, call.address, &verified.service, &verified.hook)?;
+    let (service, branch) = (verified.service.name.to_string(), new.branch);
     Ok(CallForecast { forecast, service, branch, commit: new.commit, clear_cache: new.clear_cache })
 }

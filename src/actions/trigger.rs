@@ -9,9 +9,9 @@ use crate::actions::{Context, Error, Result};
 use crate::db::audit::{self, Actor, Record};
 use crate::db::deployments::NewDeployment;
 use crate::db::queue::{self, Place, Room};
-use crate::db::{self, Reader, Tx, hook_calls, hooks, idempotency, services};
+use crate::db::{self, Tx, hook_calls, hooks, idempotency};
 use crate::domain::{
-    Act, Code, DeploymentId, GitRef, Hook, HookToken, Service, Subject, Timestamp, Trigger, Who,
+    Act, CalledService, Code, DeploymentId, GitRef, Hook, HookToken, Subject, Timestamp, Trigger, Who,
 };
 
 /// Parameters of the query that mean something.
@@ -39,7 +39,8 @@ pub struct Call {
 
 impl Call {
     /// The deployment that the call asks for.
-    pub(super) fn deployment(&self, service: &Service, verified: &hooks::Verified) -> NewDeployment {
+    pub(super) fn deployment(&self, verified: &hooks::Verified) -> NewDeployment {
+        let service = &verified.service;
         NewDeployment {
             service_id: service.id.clone(),
             executor: service.executor,
@@ -100,12 +101,12 @@ pub fn decide(
     call: &Call,
     now: Timestamp,
 ) -> std::result::Result<Decision, db::Error> {
-    let Some((verified, service)) = open(tx, call, now)? else {
+    let Some(verified) = hooks::verify(tx, &call.token, now)? else {
         return Ok(Decision::Refused(Error::unknown_hook()));
     };
     let decision = match replay(tx, call, &verified.hook, now)? {
         Some(decision) => decision,
-        None => accept(tx, context, call, &verified, &service, now)?,
+        None => accept(tx, context, call, &verified, now)?,
     };
     note(tx, call, &verified.hook, &decision, now)?;
     Ok(match decision {
@@ -115,16 +116,6 @@ pub fn decide(
         }
         decision => decision,
     })
-}
-
-/// The hook that the call's token opens, and its service.
-pub(super) fn open(
-    reader: &Reader<'_>,
-    call: &Call,
-    now: Timestamp,
-) -> std::result::Result<Option<(hooks::Verified, Service)>, db::Error> {
-    let Some(verified) = hooks::verify(reader, &call.token, now)? else { return Ok(None) };
-    Ok(services::find(reader, &verified.hook.service_id)?.map(|service| (verified, service)))
 }
 
 fn replay(
@@ -150,7 +141,7 @@ pub(super) struct Asked<'a> {
     pub(super) address: Option<IpAddr>,
     /// The hook that was called.
     pub(super) hook: &'a Hook,
-    pub(super) service: &'a Service,
+    pub(super) service: &'a CalledService,
     /// What the queue has for it.
     pub(super) room: &'a Room,
     /// Whether the disk is nearly full.
@@ -177,7 +168,7 @@ pub(super) fn refusals(context: &Context, asked: Asked<'_>) -> Vec<Error> {
         found.push(Error::new(Code::HookPaused, format!("this hook is paused: {reason}")));
     }
     if *asked.room == Room::Full {
-        found.push(Error::queue_full(service));
+        found.push(Error::queue_full(&service.name));
     }
     if asked.is_short_of_space {
         found.push(Error::disk_nearly_full());
@@ -193,10 +184,9 @@ fn accept(
     context: &Context,
     call: &Call,
     verified: &hooks::Verified,
-    service: &Service,
     now: Timestamp,
 ) -> std::result::Result<Decision, db::Error> {
-    let new = call.deployment(service, verified);
+    let (new, service) = (call.deployment(verified), &verified.service);
     let room = queue::room(tx, &new, service.queue_policy, context.settings().queue_limit)?;
     let (branch, address, is_short_of_space) = (&new.branch, call.address, tx.is_short_of_space());
     let asked = Asked { branch, address, hook: &verified.hook, service, room: &room, is_short_of_space };
@@ -206,7 +196,7 @@ fn accept(
     let (id, is_coalesced) = match queue::take(tx, &new, service.queue_policy, room, now)? {
         Place::New(id) => (id, false),
         Place::Joined(id) => (id, true),
-        Place::Full => return Ok(Decision::Refused(Error::queue_full(service))),
+        Place::Full => return Ok(Decision::Refused(Error::queue_full(&service.name))),
     };
     let body = accepted_body(context.urls(), &id, service.name.as_str(), &new.branch);
     if let Some(key) = &call.key {
@@ -244,10 +234,9 @@ pub fn revoke_by_url(
     now: Timestamp,
 ) -> Result<()> {
     let verified = hooks::verify(tx, token, now)?.ok_or_else(Error::unknown_hook)?;
-    let hook = verified.hook;
+    let hooks::Verified { hook, service, .. } = verified;
     hooks::revoke(tx, &hook.id, now)?;
-    let service = services::find(tx, &hook.service_id)?.map(|service| service.name.to_string());
-    let subject = Subject::Hook { service: service.unwrap_or_default(), hook: hook.name.to_string() };
+    let subject = Subject::Hook { service: service.name.to_string(), hook: hook.name.to_string() };
     let record = Record::new(Act::HookRevoke, subject).with("by DELETE on its URL");
     Ok(audit::record(tx, &Actor { who: Who::HookUrl(caller), address }, &record, now)?)
 }

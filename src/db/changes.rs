@@ -80,6 +80,10 @@ impl Changes {
         self.shard(id).subscribe()
     }
 
+    pub(super) fn count(&self, id: &DeploymentId) -> u64 {
+        *self.shard(id).borrow()
+    }
+
     fn shard(&self, id: &DeploymentId) -> &watch::Sender<u64> {
         let hash = self.hasher.hash_one(id.as_str());
         &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]

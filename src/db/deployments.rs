@@ -5,7 +5,7 @@ mod list;
 mod neighbours;
 mod transitions;
 
-use rusqlite::{OptionalExtension, Row, named_params};
+use rusqlite::{OptionalExtension, Row, named_params, params};
 
 use crate::db::sql_types::{Fields, list, read_list};
 use crate::db::{Error, Reader, Tx};
@@ -129,44 +129,40 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result
         INSERT INTO deployments (id, service_id, trigger, hook_id, hook_generation, origin_id, who_way, who_name, branch,
                                  commit_id, commit_requested, clear_cache, note, cache_epoch, image, ignored_parameters,
                                  executor, status, created_at_ms, waits_since_ms)
-        VALUES (:id, :service_id, :trigger, :hook_id, :hook_generation, :origin_id, :who_way, :who_name, :branch,
-                :commit_id, :commit_requested, :clear_cache, :note, :cache_epoch, :image, :ignored_parameters,
-                :executor, 'queued', :created_at_ms, :created_at_ms)";
-    let cache_epoch = cache_epoch(tx, &new.service_id, new.clear_cache)?;
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT cache_epoch FROM services WHERE id = ?2), ?, ?, ?, 'queued',
+                ?17, ?17)";
+    if new.clear_cache {
+        turn_cache(tx, &new.service_id)?;
+    }
     let id = DeploymentId::generate(now);
-    tx.conn().prepare_cached(SQL)?.execute(named_params! {
-        ":id": id.as_str(),
-        ":service_id": new.service_id.as_str(),
-        ":trigger": new.trigger.as_str(),
-        ":hook_id": new.trigger.hook().map(HookId::as_str),
-        ":hook_generation": new.hook_generation,
-        ":origin_id": new.trigger.origin().map(DeploymentId::as_str),
-        ":who_way": new.who.way(),
-        ":who_name": new.who.name(),
-        ":branch": new.branch.as_str(),
-        ":commit_id": new.commit.as_ref().map(Commit::as_str),
-        ":commit_requested": new.commit.is_some(),
-        ":clear_cache": new.clear_cache,
-        ":note": new.note.as_ref().map(Note::as_str),
-        ":cache_epoch": cache_epoch,
-        ":image": new.image.as_ref().map(ToString::to_string),
-        ":ignored_parameters": list(&new.ignored_parameters),
-        ":executor": new.executor.as_str(),
-        ":created_at_ms": now.as_millis(),
-    })?;
+    tx.conn().prepare_cached(SQL)?.execute(params![
+        id.as_str(),
+        new.service_id.as_str(),
+        new.trigger.as_str(),
+        new.trigger.hook().map(HookId::as_str),
+        new.hook_generation,
+        new.trigger.origin().map(DeploymentId::as_str),
+        new.who.way(),
+        new.who.name(),
+        new.branch.as_str(),
+        new.commit.as_ref().map(Commit::as_str),
+        new.commit.is_some(),
+        new.clear_cache,
+        new.note.as_ref().map(Note::as_str),
+        new.image.as_ref().map(ToString::to_string),
+        list(&new.ignored_parameters),
+        new.executor.as_str(),
+        now.as_millis(),
+    ])?;
     tx.touch(&id);
     Ok(id)
 }
 
-/// The epoch of the service's cache, after raising it where `clear` is wanted.
-fn cache_epoch(tx: &Tx<'_>, service: &ServiceId, clear: bool) -> Result<u32, Error> {
-    const RAISE: &str = "UPDATE services SET cache_epoch = cache_epoch + 1 WHERE id = :id";
-    const READ: &str = "SELECT cache_epoch FROM services WHERE id = :id";
-    let params = named_params! { ":id": service.as_str() };
-    if clear {
-        tx.conn().prepare_cached(RAISE)?.execute(params)?;
-    }
-    Ok(tx.conn().prepare_cached(READ)?.query_row(params, |row| row.get(0))?)
+/// Raises the epoch of the service's cache.
+fn turn_cache(tx: &Tx<'_>, service: &ServiceId) -> Result<(), Error> {
+    const SQL: &str = "UPDATE services SET cache_epoch = cache_epoch + 1 WHERE id = :id";
+    tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": service.as_str() })?;
+    Ok(())
 }
 
 /// Stores what the branch was resolved to.

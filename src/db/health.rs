@@ -4,12 +4,16 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use rusqlite::Connection;
+use rustix::process::nice;
+use tokio::sync::oneshot;
 
 use super::connection::beside;
 use super::{CORE_FILE, Db, Error, LOGS_FILE, Reader, Role, connection, lock, migrate};
 
 /// Beside the log file: that it was found damaged, so that the next start sets it aside.
 const DAMAGED: &str = ".is-damaged";
+/// The least claim on a processor that a thread can have.
+const LEAST: i32 = 19;
 
 /// What `doctor` sees of a data directory, without changing anything in it.
 #[derive(Debug)]
@@ -55,6 +59,22 @@ pub(super) fn is_sound(conn: &Connection) -> Result<bool, Error> {
     Ok(verdict == "ok")
 }
 
+/// Looks at every page on a thread of its own, which stands back wherever something else is to be done: the larger the
+/// file, the longer it takes. None where there is no thread to be had.
+fn look_in_background(conn: Connection) -> Option<oneshot::Receiver<Result<bool, Error>>> {
+    let (tell, found) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("examine".to_owned());
+    let spawned = thread.spawn(move || {
+        // Of this thread alone, as Linux counts.
+        let _ = nice(LEAST);
+        let sound = is_sound(&conn);
+        // Before the answer, so that who has it finds the file closed.
+        drop(conn);
+        drop(tell.send(sound));
+    });
+    spawned.is_ok().then_some(found)
+}
+
 impl Db {
     /// Looks at every page of both files, on a thread of its own, until `stop`. What is damaged is said in the log; of
     /// the core file [`is_damaged`](Self::is_damaged) says so too, and the log file is set aside by the next start.
@@ -64,7 +84,7 @@ impl Db {
             let path = store.readers.path().to_owned();
             let Ok(conn) = connection::open_reader(&path) else { continue };
             let handle = conn.get_interrupt_handle();
-            let mut looked = tokio::task::spawn_blocking(move || is_sound(&conn));
+            let Some(mut looked) = look_in_background(conn) else { continue };
             let found = tokio::select! {
                 found = &mut looked => found,
                 () = &mut stop => {

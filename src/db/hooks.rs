@@ -5,16 +5,17 @@ mod usage;
 use rusqlite::{OptionalExtension, Row, named_params};
 
 use super::sql_types::{Fields, list as json_list, read_list};
-use super::{Error, Reader, Tx};
+use super::{Error, Reader, Tx, services};
 use crate::domain::{
-    BranchPattern, Hook, HookId, HookName, HookRules, HookToken, ServiceId, Timestamp, TokenHash,
+    BranchPattern, CalledService, Hook, HookId, HookName, HookRules, HookToken, ServiceId, Timestamp,
+    TokenHash,
 };
 
 pub(super) use usage::accepted;
 pub use usage::{COUNTED, Usage, usage};
 
-const COLUMNS: &str = "id, service_id, name, branches, addresses, expires_at_ms, paused, generation, previous_until_ms, \
-    rotated_at_ms, created_at_ms, who_way, who_name, revoked_at_ms";
+const COLUMNS: &str = "h.id, h.service_id, h.name, h.branches, h.addresses, h.expires_at_ms, h.paused, h.generation, \
+    h.previous_until_ms, h.rotated_at_ms, h.created_at_ms, h.who_way, h.who_name, h.revoked_at_ms";
 const TABLE: &str = "hooks";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Hook> {
@@ -41,10 +42,11 @@ fn read(fields: &mut Fields<'_>) -> rusqlite::Result<Hook> {
     })
 }
 
-/// A hook whose secret was shown, and which of its secrets it was.
+/// A hook whose secret was shown, its service, and which of its secrets it was.
 #[derive(Debug)]
 pub struct Verified {
     pub hook: Hook,
+    pub service: CalledService,
     /// The generation of the secret: the hook's own, or the one before while that is in grace.
     pub generation: i64,
 }
@@ -52,21 +54,29 @@ pub struct Verified {
 /// The hook that this token opens now: it exists, is neither revoked nor expired, belongs to the token's service, and
 /// the hash is that of its secret or of the previous one in grace. Hashes are compared in constant time.
 pub fn verify(reader: &Reader<'_>, token: &HookToken, now: Timestamp) -> Result<Option<Verified>, Error> {
-    let sql =
-        format!("SELECT {COLUMNS}, hash, previous_hash FROM hooks WHERE id = :id AND revoked_at_ms IS NULL");
+    let sql = format!(
+        "SELECT {COLUMNS}, h.hash, h.previous_hash, s.name, s.default_branch, s.executor, s.queue_policy, s.frozen
+           FROM hooks AS h
+           JOIN services AS s ON s.id = h.service_id
+          WHERE h.id = :id
+            AND h.revoked_at_ms IS NULL
+            AND s.deleted_at_ms IS NULL"
+    );
     let found =
         reader.conn().prepare_cached(&sql)?.query_row(named_params! { ":id": token.hook.as_str() }, |row| {
             let mut fields = Fields::new(row, TABLE);
-            Ok((read(&mut fields)?, fields.hash()?, fields.optional_hash()?))
+            let (hook, current, previous) = (read(&mut fields)?, fields.hash()?, fields.optional_hash()?);
+            let service = services::read_called(&mut fields, hook.service_id.clone())?;
+            Ok((hook, current, previous, service))
         });
-    let Some((hook, current, previous)) = found.optional()? else { return Ok(None) };
+    let Some((hook, current, previous, service)) = found.optional()? else { return Ok(None) };
     let given = token.hash();
     let in_grace = hook.previous_until.is_some_and(|until| now < until);
     let is_current = current.matches(&given);
     let is_previous = previous.is_some_and(|previous| previous.matches(&given)) && in_grace;
     let is_open = hook.service_id == token.service && !hook.rules.is_expired(now);
     let generation = if is_current { hook.generation } else { hook.generation - 1 };
-    Ok((is_open && (is_current || is_previous)).then_some(Verified { hook, generation }))
+    Ok((is_open && (is_current || is_previous)).then_some(Verified { hook, service, generation }))
 }
 
 impl Verified {
@@ -99,7 +109,7 @@ pub fn list_for_service(
 ) -> Result<Vec<Hook>, Error> {
     let sql = format!(
         "SELECT {COLUMNS}
-           FROM hooks
+           FROM hooks AS h
           WHERE service_id = :service_id
             AND (:after IS NULL OR sequence > (SELECT sequence FROM hooks WHERE id = :after))
           ORDER BY sequence
@@ -115,7 +125,7 @@ pub fn list_for_service(
 pub fn find_in_service(reader: &Reader<'_>, service: &ServiceId, hook: &str) -> Result<Option<Hook>, Error> {
     let sql = format!(
         "SELECT {COLUMNS}
-           FROM hooks
+           FROM hooks AS h
           WHERE service_id = :service_id
             AND (id = :hook OR (name = :hook AND revoked_at_ms IS NULL))
           ORDER BY id <> :hook

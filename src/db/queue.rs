@@ -49,11 +49,16 @@ pub fn room(
     Ok(if is_full { Room::Full } else { Room::Free })
 }
 
-/// How many deployments of a service are queued.
+/// How many deployments of a service are queued. Counted for each executor, whose rows are in order: SQLite would make a
+/// table of a list of executors, at each accepted call.
 pub fn length(reader: &Reader<'_>, service: &ServiceId) -> Result<i64, Error> {
-    let sql = format!("SELECT count(*) FROM deployments WHERE service_id = :service_id AND {}", queued());
-    let params = named_params! { ":service_id": service.as_str() };
-    Ok(reader.conn().prepare_cached(&sql)?.query_row(params, |row| row.get(0))?)
+    const SQL: &str = "
+        SELECT count(*) FROM deployments WHERE status = 'queued' AND executor = ?1 AND service_id = ?2";
+    let mut statement = reader.conn().prepare_cached(SQL)?;
+    let mut count = |kind: ExecutorKind| -> rusqlite::Result<i64> {
+        statement.query_row([kind.as_str(), service.as_str()], |row| row.get(0))
+    };
+    Ok(ExecutorKind::ALL.into_iter().map(&mut count).sum::<rusqlite::Result<i64>>()?)
 }
 
 /// Finds a place for a new deployment by the policy of its service.

@@ -111,6 +111,7 @@ pub fn delete_deployments(
         };
         if is_final && sequence < kept.from && Some(sequence) != kept.serving {
             delete.execute(named_params! { ":sequence": sequence })?;
+            tx.touch(&id);
             deleted.ids.push(id);
         }
     }

@@ -6,7 +6,8 @@ use serde::Serialize;
 use crate::db::sql_types::{Fields, text};
 use crate::db::{Error, Reader, Tx};
 use crate::domain::{
-    Branch, ExecutorKind, QueuePolicy, Repository, Service, ServiceId, ServiceName, Span, Timestamp,
+    Branch, CalledService, ExecutorKind, QueuePolicy, Repository, Service, ServiceId, ServiceName, Span,
+    Timestamp,
 };
 
 const COLUMNS: &str = "id, name, repository, default_branch, executor, queue_policy, timeout_s, url, fetch, local, tekton, \
@@ -29,6 +30,18 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Service> {
         tekton: fields.optional_text(|json| serde_json::from_str(json).ok())?,
         frozen: fields.next()?,
         created_at: fields.time()?,
+    })
+}
+
+/// Reads name, default branch, executor, queue policy and freeze, in this order, of the service of that id.
+pub(super) fn read_called(fields: &mut Fields<'_>, id: ServiceId) -> rusqlite::Result<CalledService> {
+    Ok(CalledService {
+        id,
+        name: fields.text(|text| ServiceName::parse(text).ok())?,
+        default_branch: fields.text(|text| Branch::parse(text).ok())?,
+        executor: fields.text(ExecutorKind::parse)?,
+        queue_policy: fields.text(QueuePolicy::parse)?,
+        frozen: fields.next()?,
     })
 }
 

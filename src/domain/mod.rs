@@ -71,7 +71,7 @@ pub use password::{PASSWORD_MIN, Password, PasswordHash};
 pub use redaction::Redactor;
 pub use repository::{Repository, RepositoryError, Transport};
 pub use secret_key::SecretKey;
-pub use service::{QueuePolicy, Service, ServiceId, ServiceName};
+pub use service::{CalledService, QueuePolicy, Service, ServiceId, ServiceName};
 pub use shell::shell_word;
 pub use span::Span;
 pub use status::{Reason, Status};

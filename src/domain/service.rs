@@ -75,6 +75,36 @@ impl fmt::Display for ServiceName {
     }
 }
 
+/// What of a service decides on a call.
+#[derive(Debug, Clone)]
+pub struct CalledService {
+    /// Its id.
+    pub id: ServiceId,
+    /// Its name.
+    pub name: ServiceName,
+    /// Deployed where the call names none.
+    pub default_branch: Branch,
+    /// What runs its deployments.
+    pub executor: ExecutorKind,
+    /// What happens to a call while others are queued.
+    pub queue_policy: QueuePolicy,
+    /// Why it takes no call, where it does not.
+    pub frozen: Option<String>,
+}
+
+impl From<&Service> for CalledService {
+    fn from(service: &Service) -> Self {
+        Self {
+            id: service.id.clone(),
+            name: service.name.clone(),
+            default_branch: service.default_branch.clone(),
+            executor: service.executor,
+            queue_policy: service.queue_policy,
+            frozen: service.frozen.clone(),
+        }
+    }
+}
+
 /// What happens to a call while others of the service are queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueuePolicy {
