@@ -118,10 +118,8 @@ impl Server {
         let unbelieved = front::UnbelievedProxy::default();
         let state = AppState::new(context, settings::web(config), is_draining.clone(), unbelieved.clone());
         let setup_url = setup::link(&state, data_dir).await?;
-        let front = front::Front::new(
-            web::app(state.clone()),
-            settings::front(config, limits, state.urls(), unbelieved, is_draining.clone()),
-        );
+        let front =
+            front::Front::new(web::app(state.clone()), settings::front(config, limits, &state, unbelieved));
         let serve = |tcp| tokio::spawn(Arc::clone(&front).serve_tcp(tcp, stop_accepting.clone()));
         let mut fronts: Vec<_> = listeners.into_iter().map(serve).collect();
         fronts.push(tokio::spawn(front.serve_unix(unix, stop_accepting.clone())));

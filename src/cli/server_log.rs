@@ -16,6 +16,8 @@ use crate::domain::Clock;
 const ROOM: usize = 1024 * 1024;
 /// The last lines are waited for so long at the end of the process.
 const LAST_WAIT: Duration = Duration::from_secs(2);
+/// Time from one write to the next, in which lines gather: a line costs neither a write nor a thread's waking of its own.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Takes lines; cheap to clone.
 #[derive(Clone)]
@@ -24,7 +26,7 @@ pub(super) struct ServerLog(Arc<Shared>);
 struct Shared {
     room: usize,
     lines: Mutex<Lines>,
-    /// Told of each line that comes and of each write that ends.
+    /// Told of what the thread that writes waits for, and of each write that ends.
     changed: Condvar,
 }
 
@@ -34,6 +36,8 @@ struct Lines {
     /// Lines dropped that have not been told of.
     lost: u64,
     is_writing: bool,
+    /// Whether somebody waits for the last line.
+    is_urgent: bool,
 }
 
 /// Makes this the log of the process: lines for people on a terminal, JSON elsewhere.
@@ -98,7 +102,9 @@ impl ServerLog {
 
     /// Waits until what was taken is written or lost, but not long.
     pub(super) fn flush(&self) {
-        let lines = self.0.lines();
+        let mut lines = self.0.lines();
+        lines.is_urgent = true;
+        self.0.changed.notify_all();
         let is_busy = |lines: &mut Lines| lines.is_writing || !lines.waiting.is_empty();
         drop(self.0.changed.wait_timeout_while(lines, LAST_WAIT, is_busy));
     }
@@ -123,29 +129,35 @@ impl Shared {
 
     fn push(&self, line: &[u8]) {
         let mut lines = self.lines();
+        let was_empty = lines.waiting.is_empty();
         if lines.waiting.len() + line.len() <= self.room {
             lines.waiting.extend_from_slice(line);
         } else {
             lines.lost += 1;
         }
-        self.changed.notify_all();
+        let is_waited_for = was_empty || lines.waiting.len() >= self.room / 2;
+        drop(lines);
+        if is_waited_for {
+            self.changed.notify_all();
+        }
     }
 
     fn write_on<W: Write>(&self, sink: &mut Sink<W>, tell_lost: fn(u64) -> String) {
         loop {
-            let mut lines = self.lines();
-            lines.is_writing = false;
-            self.changed.notify_all();
             let idle = |lines: &mut Lines| lines.waiting.is_empty();
-            let mut lines = self.changed.wait_while(lines, idle).unwrap_or_else(PoisonError::into_inner);
+            let mut lines =
+                self.changed.wait_while(self.lines(), idle).unwrap_or_else(PoisonError::into_inner);
             lines.is_writing = true;
             let (batch, lost) = (mem::take(&mut lines.waiting), mem::take(&mut lines.lost));
             drop(lines);
             let lost = lost + sink.write(&batch);
             let is_told = lost == 0 || sink.write(tell_lost(lost).as_bytes()) == 0;
-            if !is_told {
-                self.lines().lost += lost;
-            }
+            let mut lines = self.lines();
+            lines.lost += if is_told { 0 } else { lost };
+            lines.is_writing = false;
+            self.changed.notify_all();
+            let gather = |lines: &mut Lines| !lines.is_urgent && lines.waiting.len() < self.room / 2;
+            drop(self.changed.wait_timeout_while(lines, PAUSE, gather));
         }
     }
 }
@@ -160,30 +172,24 @@ struct Sink<W> {
 impl<W: Write> Sink<W> {
     /// Writes lines; how many of them could not be.
     fn write(&mut self, lines: &[u8]) -> u64 {
-        let mut lost = 0;
-        for line in lines.split_inclusive(|&byte| byte == b'\n') {
-            lost += u64::from(!self.write_line(line));
-        }
-        lost
-    }
-
-    fn write_line(&mut self, line: &[u8]) -> bool {
+        let count = |lines: &[u8]| lines.split_inclusive(|&byte| byte == b'\n').count() as u64;
         if self.is_inside_line && self.inner.write_all(b"\n").is_err() {
-            return false;
+            return count(lines);
         }
         self.is_inside_line = false;
-        let mut rest = line;
+        let mut rest = lines;
         while !rest.is_empty() {
             match self.inner.write(rest) {
                 Ok(written) if written > 0 => rest = &rest[written..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 _ => {
-                    self.is_inside_line = rest.len() < line.len();
-                    return false;
+                    let written = &lines[..lines.len() - rest.len()];
+                    self.is_inside_line = written.last().is_some_and(|&byte| byte != b'\n');
+                    return count(rest);
                 }
             }
         }
-        true
+        0
     }
 }
 

@@ -1,5 +1,8 @@
 //! Random digits for ids and secrets, from the operating system.
 
+use std::cell::RefCell;
+use std::mem;
+
 /// `0-9A-Za-z`, the alphabet of secrets.
 pub(crate) const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// `0-9a-z`, the alphabet of ids, legal in Kubernetes names.
@@ -11,17 +14,32 @@ pub(crate) const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 /// Where the operating system cannot give random bytes: nothing here may go on without them.
 pub fn random_digits(alphabet: &[u8], count: usize) -> String {
     let limit = 256 - 256 % alphabet.len();
-    let mut digits = String::with_capacity(count);
-    let mut pool = [0_u8; 64];
-    while digits.len() < count {
-        fill(&mut pool);
-        let fair = pool.iter().filter(|&&byte| usize::from(byte) < limit);
-        digits.extend(
-            fair.take(count - digits.len())
-                .map(|&byte| char::from(alphabet[usize::from(byte) % alphabet.len()])),
-        );
+    AHEAD.with_borrow_mut(|ahead| {
+        let fair = std::iter::repeat_with(|| usize::from(ahead.take())).filter(|&byte| byte < limit);
+        fair.take(count).map(|byte| char::from(alphabet[byte % alphabet.len()])).collect()
+    })
+}
+
+/// Random bytes that a thread has drawn ahead: to ask the system for those of each id would cost more than all else of it.
+struct Ahead {
+    bytes: [u8; 512],
+    left: usize,
+}
+
+thread_local! {
+    static AHEAD: RefCell<Ahead> = const { RefCell::new(Ahead { bytes: [0; 512], left: 0 }) };
+}
+
+impl Ahead {
+    /// The next byte, which is nowhere any more afterwards.
+    fn take(&mut self) -> u8 {
+        if self.left == 0 {
+            fill(&mut self.bytes);
+            self.left = self.bytes.len();
+        }
+        self.left -= 1;
+        mem::take(&mut self.bytes[self.left])
     }
-    digits
 }
 
 /// Fills `bytes` from the operating system's generator.

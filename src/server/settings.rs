@@ -3,14 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::actions;
 use crate::config::Config;
 use crate::db::{logs, retention};
 use crate::dispatch;
 use crate::domain::{AddressRange, ExecutorSet, Urls};
-use crate::web::{self, front};
+use crate::web::{self, AppState, front};
 
 pub(super) fn urls(config: &Config, address: SocketAddr) -> Urls {
     let public = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
@@ -42,9 +40,8 @@ pub(super) fn web(config: &Config) -> web::Settings {
 pub(super) fn front(
     config: &Config,
     limits: front::Limits,
-    urls: &Urls,
+    state: &AppState,
     unbelieved: front::UnbelievedProxy,
-    is_draining: CancellationToken,
 ) -> front::Settings {
     let size = |number: std::num::NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
     front::Settings {
@@ -55,9 +52,10 @@ pub(super) fn front(
             ..limits
         },
         trusted_proxies: config.trusted_proxy.iter().map(AddressRange::network).collect(),
-        https: urls.is_https(),
+        https: state.urls().is_https(),
         unbelieved,
-        is_draining,
+        gate: web::gate(state),
+        is_draining: state.is_draining().clone(),
     }
 }
 

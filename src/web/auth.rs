@@ -40,6 +40,13 @@ pub(super) async fn find(context: &Context, request: &Request) -> Result<Option<
     Ok(Some(caller))
 }
 
+/// Whether a request brings nothing by which [`find`] could know its caller.
+pub(super) fn is_stranger(request: &Request) -> bool {
+    let headers = request.headers();
+    let has_none = !headers.contains_key("authorization") && !headers.contains_key("cookie");
+    has_none && request.data::<Peer>() != Some(&Peer::Socket)
+}
+
 /// The same for what nobody may do without a credential.
 ///
 /// # Errors

@@ -11,9 +11,11 @@ pub mod front;
 mod limits;
 pub mod pages;
 mod problem;
+mod recent;
 mod request;
 mod routes;
 mod state;
 
+pub use api::trigger::gate;
 pub use routes::{Access, Audience, Resource, app, resources};
 pub use state::{AppState, Settings};

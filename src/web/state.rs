@@ -14,6 +14,7 @@ use crate::web::limits::budgets::Budgets;
 use crate::web::limits::rate::Rate;
 use crate::web::limits::sign_ins::SignIns;
 use crate::web::limits::streams::Streams;
+use crate::web::recent::Recent;
 
 /// What an operator may set of HTTP alone.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +38,7 @@ struct Inner {
     token_changes: Rate<String>,
     sign_ins: SignIns,
     streams: Arc<Streams>,
+    recent: Recent,
     is_draining: CancellationToken,
     unbelieved: UnbelievedProxy,
     start: String,
@@ -73,6 +75,7 @@ impl AppState {
             token_changes,
             sign_ins,
             streams,
+            recent: Recent::default(),
             is_draining,
             unbelieved,
             start,
@@ -122,6 +125,11 @@ impl AppState {
     /// Open log streams.
     pub(super) fn streams(&self) -> &Arc<Streams> {
         &self.0.streams
+    }
+
+    /// Statuses that were shown lately.
+    pub(super) fn recent(&self) -> &Recent {
+        &self.0.recent
     }
 
     /// What tells this process from the one before and the next.

@@ -1,8 +1,9 @@
 //! The status of a deployment, waiting for its end, and what may be done with it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use poem::http::{HeaderValue, StatusCode, header::ETAG};
+use poem::http::StatusCode;
 use poem::web::{Data, Path};
 use poem::{Request, Response, handler};
 use tokio::time::Instant;
@@ -10,11 +11,12 @@ use tokio::time::Instant;
 use crate::actions::By;
 use crate::actions::deployments::{self, Again};
 use crate::domain::{DeploymentId, Status};
-use crate::web::api::{accepted, json};
+use crate::web::api::{json, started, text_of};
 use crate::web::auth;
 use crate::web::deployment::{self, load, read_id};
 use crate::web::error::Error;
-use crate::web::request::{Query, header, prefers};
+use crate::web::recent::Shown;
+use crate::web::request::{Query, prefers};
 use crate::web::state::AppState;
 use crate::wire::deployment::{DeploymentJson, FoundDeployment, Seen};
 
@@ -30,12 +32,23 @@ pub(in crate::web) async fn show(
 ) -> Result<Response, Error> {
     let id = read_id(&id)?;
     let seconds = Query::parse(request)?.number("wait", 1..=50)?;
+    let is_poll = seconds.is_none() && auth::is_stranger(request);
+    let changes = state.db().deployment_changes(&id);
+    if let Some(shown) = state.recent().get(&id, changes).filter(|_| is_poll) {
+        return Ok(shown.answer(request));
+    }
     let mut found = load(&state, &id).await?;
     if let Some(seconds) = seconds {
         let status = found.deployment.status;
         found = hold(&state, &id, found, Duration::from_secs(seconds), |now| now != status).await?;
     }
-    respond(request, &state, found).await
+    // The place in the queue changes without the row.
+    let is_lasting = found.queue_position.is_none();
+    let shown = Arc::new(shown(request, &state, found).await?);
+    if is_poll && is_lasting {
+        state.recent().put(id, changes, Arc::clone(&shown));
+    }
+    Ok(shown.answer(request))
 }
 
 /// `GET /deployments/{id}/wait`: the gate for CI; 200, 424 or not yet.
@@ -127,39 +140,14 @@ async fn object(
     Ok(json(status, &DeploymentJson::new(found, state.urls(), seen)))
 }
 
-async fn respond(request: &Request, state: &AppState, found: FoundDeployment) -> Result<Response, Error> {
+async fn shown(request: &Request, state: &AppState, found: FoundDeployment) -> Result<Shown, Error> {
     let may_see = may_see(request, state, &found).await;
-    // The place in the queue changes without the row.
     let place = found.queue_position.unwrap_or(0);
     let etag = format!("W/\"{}-{place}{}\"", found.deployment.version, if may_see { "d" } else { "" });
-    if header(request.headers(), "if-none-match")
-        .is_some_and(|known| known.split(',').map(str::trim).any(|tag| tag == "*" || is_same(tag, &etag)))
-    {
-        return Ok(with_tag(Response::builder().status(StatusCode::NOT_MODIFIED).finish(), &etag));
-    }
-    if prefers(request.headers(), "text/plain") {
-        let word = format!("{}\n", found.deployment.status.as_str());
-        let response = Response::builder().content_type("text/plain; charset=utf-8").body(word);
-        return Ok(with_tag(response, &etag));
-    }
+    let status = found.deployment.status;
     let seen = seen(state, &found, may_see).await?;
-    let body = DeploymentJson::new(found, state.urls(), seen);
-    Ok(with_tag(json(StatusCode::OK, &body), &etag))
-}
-
-fn with_tag(mut response: Response, etag: &str) -> Response {
-    if let Ok(value) = HeaderValue::from_str(etag) {
-        response.headers_mut().insert(ETAG, value);
-    }
-    response.headers_mut().insert("cache-control", HeaderValue::from_static("private, no-cache"));
-    response.headers_mut().append("vary", HeaderValue::from_static("accept, authorization, cookie"));
-    response
-}
-
-/// Whether two tags are the same by the weak comparison, which is that of `If-None-Match` (RFC 9110, 8.8.3.2).
-fn is_same(one: &str, other: &str) -> bool {
-    let [one, other] = [one, other].map(|tag| tag.strip_prefix("W/").unwrap_or(tag));
-    one == other
+    let body = text_of(&DeploymentJson::new(found, state.urls(), seen)).into();
+    Ok(Shown { etag, status, body })
 }
 
 async fn seen(state: &AppState, found: &FoundDeployment, may_see: bool) -> Result<Seen, Error> {
@@ -193,8 +181,7 @@ pub(in crate::web) async fn redeploy(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let clear_cache = query.flag("clear_cache")?;
-    let started = deployment::again(by, &id, &state, Again::Redeploy { clear_cache }).await?;
-    Ok(accepted(&started.id, started.body))
+    Ok(started(deployment::again(by, &id, &state, Again::Redeploy { clear_cache }).await?))
 }
 
 /// `POST /deployments/{id}/rollback`: serve what this deployment served; with `?freeze=true` the service is frozen too.
@@ -206,6 +193,5 @@ pub(in crate::web) async fn rollback(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let freeze = query.flag("freeze")?;
-    let started = deployment::again(by, &id, &state, Again::Rollback { freeze }).await?;
-    Ok(accepted(&started.id, started.body))
+    Ok(started(deployment::again(by, &id, &state, Again::Rollback { freeze }).await?))
 }

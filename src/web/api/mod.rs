@@ -20,7 +20,9 @@ use poem::Response;
 use poem::http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-use crate::domain::{DeploymentId, Invalid};
+use crate::actions::deployments::StartedDeployment;
+use crate::domain::Invalid;
+use crate::web::front::Accepted;
 use crate::web::request::Query;
 
 /// What a segment of a path may hold as it is.
@@ -28,12 +30,16 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 
 /// A JSON answer that nobody stores.
 fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
-    json_text(status, serde_json::to_string(body).unwrap_or_default())
+    json_text(status, text_of(body))
 }
 
-/// The same with a body that is JSON already. It ends with a line feed, so that a shell and a CI log show all of it.
+/// The JSON of an answer. It ends with a line feed, so that a shell and a CI log show all of it.
+fn text_of<T: Serialize>(body: &T) -> String {
+    serde_json::to_string(body).unwrap_or_default() + "\n"
+}
+
+/// The same with a body that is JSON already, line feed and all.
 fn json_text(status: StatusCode, body: String) -> Response {
-    let body = body + "\n";
     Response::builder()
         .status(status)
         .header("content-type", "application/json")
@@ -45,13 +51,20 @@ fn json_text(status: StatusCode, body: String) -> Response {
 const POLL_SECONDS: u32 = 5;
 
 /// A 202 with the five keys, and where to look for the end.
-fn accepted(id: &DeploymentId, body: String) -> Response {
-    let mut response = json_text(StatusCode::ACCEPTED, body);
+fn accepted(accepted: Accepted, body: String) -> Response {
+    let id = &accepted.id;
+    let mut response = json_text(StatusCode::ACCEPTED, body + "\n");
     response.headers_mut().insert("retry-after", HeaderValue::from(POLL_SECONDS));
     if let Ok(location) = HeaderValue::from_str(&format!("/deployments/{id}")) {
         response.headers_mut().insert("location", location);
     }
+    response.set_data(accepted);
     response
+}
+
+/// The same for a deployment that somebody with an account or an API token began.
+fn started(started: StartedDeployment) -> Response {
+    accepted(Accepted { id: started.id, is_replay: false, is_coalesced: false }, started.body)
 }
 
 /// A 201 with what was made, and its address. `segments` are the parts of that below `/api/v1`.

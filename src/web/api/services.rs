@@ -12,7 +12,7 @@ use crate::db::deployments::Filter;
 use crate::db::{Reader, caches};
 use crate::domain::{DeploymentId, Invalid, Scope, ServiceName, Status};
 use crate::web::api::edit::{Edit, tagged};
-use crate::web::api::{accepted, created, json, limit, no_content};
+use crate::web::api::{created, json, limit, no_content, started};
 use crate::web::error::Error;
 use crate::web::extract::Input;
 use crate::web::request::Query;
@@ -184,9 +184,8 @@ pub(in crate::web) async fn deploy(
     Input(wanted): Input<DeployBody>,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
-    let started = state.act(by, move |tx, context, by| deployments::deploy(tx, context, by, &name, &wanted));
-    let started = started.await?;
-    Ok(accepted(&started.id, started.body))
+    let deploy = state.act(by, move |tx, context, by| deployments::deploy(tx, context, by, &name, &wanted));
+    Ok(started(deploy.await?))
 }
 
 /// What `GET …/cache` answers.

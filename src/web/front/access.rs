@@ -16,6 +16,7 @@ use poem::http::HeaderMap;
 use poem::http::Method;
 use poem::http::StatusCode;
 
+use crate::domain::DeploymentId;
 use crate::domain::random_digits;
 use crate::web::front::Peer;
 
@@ -52,6 +53,17 @@ pub(super) fn request_id(headers: &HeaderMap) -> String {
 fn is_harmless(id: &str) -> bool {
     let fits = (1..=REQUEST_ID_MAX).contains(&id.len());
     fits && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// Goes with the answer to an accepted call, so that its one log line names the deployment.
+#[derive(Debug, Clone)]
+pub(in crate::web) struct Accepted {
+    /// The deployment that the answer stands for.
+    pub(in crate::web) id: DeploymentId,
+    /// Whether a first answer was given again.
+    pub(in crate::web) is_replay: bool,
+    /// Whether an equal deployment was queued already.
+    pub(in crate::web) is_coalesced: bool,
 }
 
 /// What the log says of a request, beside its answer.
@@ -95,7 +107,12 @@ pub(super) fn record(refused: &Refused, entry: &Entry, response: &Response) {
     let (method, id, client, status_code) = (entry.method(), &*entry.id, entry.client, status.as_u16());
     let duration_us = u64::try_from(entry.started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let is_look = matches!(entry.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if status.is_success() && is_look {
+    if let Some(Accepted { id: deployment, is_replay, is_coalesced }) = response.data() {
+        tracing::info!(
+            method, route, status = status_code, duration_us, request.id = id, %client, count,
+            deployment.id = %deployment, is_replay, is_coalesced, "request"
+        );
+    } else if status.is_success() && is_look {
         tracing::debug!(method, route, status = status_code, duration_us, request.id = id, %client, "request");
     } else {
         tracing::info!(method, route, status = status_code, duration_us, request.id = id, %client, count, "request");

@@ -7,6 +7,7 @@
 mod access;
 mod body;
 mod connection;
+mod gate;
 mod guard;
 mod headers;
 mod limits;
@@ -47,10 +48,7 @@ use rustix::process::getrlimit;
 use tokio::net::TcpListener;
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -58,26 +56,24 @@ use crate::domain::Code;
 use crate::web::front::access::Entry;
 use crate::web::front::access::Refused;
 use crate::web::front::listen::Listen;
+use crate::web::front::listen::next_connection;
 use crate::web::front::peer_caps::PeerCaps;
 use crate::web::front::stream::Head;
 use crate::web::front::upload::Upload;
 use crate::web::problem::problem;
 use crate::web::problem::status_of;
 
-pub(super) use access::RequestId;
+pub(super) use access::{Accepted, RequestId};
 pub use body::BodyError;
 pub use body::discard;
 pub use body::read_limited;
+pub use gate::Gate;
 pub use limits::Limits;
 pub use peer::Peer;
 pub use unbelieved::UnbelievedProxy;
 
 /// Shortest time that a trusted proxy may keep an idle connection.
 const PROXY_KEEP_ALIVE: Duration = Duration::from_mins(5);
-/// A caller that waits for a place asks idle connections for theirs this often.
-const PRESSURE_INTERVAL: Duration = Duration::from_millis(50);
-/// Pause after a failed accept, so that a full table of open files does not make the loop spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections through the Unix socket; their own, so that the command line works under a flood.
 const SOCKET_CONNECTIONS: usize = 64;
 /// Open files kept for the database, logs and builds, beside the socket's connections.
@@ -94,6 +90,8 @@ pub struct Settings {
     pub https: bool,
     /// Told of a peer that speaks for others without being trusted.
     pub unbelieved: UnbelievedProxy,
+    /// What is refused before the endpoint is asked.
+    pub gate: Gate,
     /// Once cancelled, every answer is the last of its connection.
     pub is_draining: CancellationToken,
 }
@@ -105,6 +103,7 @@ pub struct Front {
     trusted_proxies: Vec<IpNet>,
     https: bool,
     unbelieved: UnbelievedProxy,
+    gate: Gate,
     is_draining: CancellationToken,
     /// Connections over TCP that there may be more, at all doors together.
     places: Arc<Semaphore>,
@@ -121,7 +120,7 @@ impl Front {
         E: IntoEndpoint,
         E::Endpoint: 'static,
     {
-        let Settings { limits, trusted_proxies, https, unbelieved, is_draining } = settings;
+        let Settings { limits, trusted_proxies, https, unbelieved, gate, is_draining } = settings;
         let endpoint = endpoint.into_endpoint().map_to_response().boxed();
         let peers = PeerCaps::new(limits.per_peer, trusted_proxies.clone());
         let refused = Refused::default();
@@ -131,6 +130,7 @@ impl Front {
             trusted_proxies,
             https,
             unbelieved,
+            gate,
             is_draining,
             places: Arc::new(Semaphore::new(limits.connections.min(places_within_open_files()))),
             peers,
@@ -189,10 +189,11 @@ impl Front {
         let entry = Entry::new(access::request_id(&parts.headers), &parts.method, client);
         let (mut response, is_kept) = match guard::check(&mut parts, head.has_length()) {
             Ok(()) => {
-                parts.extensions.insert(client);
-                parts.extensions.insert(RequestId(Arc::clone(&entry.id)));
                 let upload = Upload::new(body, &parts.headers, self.limits);
-                let response = self.call(parts, upload.clone(), &entry).await;
+                let response = match self.gate.look(&mut parts) {
+                    Some(refused) => refused,
+                    None => self.call(parts, upload.clone(), client, &entry).await,
+                };
                 (response, upload.finish().await)
             }
             Err(refusal) => (refusal.response(), false),
@@ -223,7 +224,9 @@ impl Front {
         }
     }
 
-    async fn call(&self, parts: Parts, upload: Upload, entry: &Entry) -> Response {
+    async fn call(&self, mut parts: Parts, upload: Upload, client: Peer, entry: &Entry) -> Response {
+        parts.extensions.insert(client);
+        parts.extensions.insert(RequestId(Arc::clone(&entry.id)));
         let parts = RequestParts::from((parts, LocalAddr::default(), RemoteAddr::default(), Scheme::HTTP));
         let request = Request::from_parts(parts, upload.boxed().into());
         let answer = AssertUnwindSafe(self.endpoint.get_response(request)).catch_unwind();
@@ -251,122 +254,9 @@ fn places_within_open_files() -> usize {
     files.map_or(usize::MAX, |files| files.saturating_sub(SOCKET_CONNECTIONS + FILES_KEPT).max(1))
 }
 
-/// Waits for a connection and then for a place for it; none once `stop` is cancelled.
-async fn next_connection<L: Listen>(
-    listener: &L,
-    places: &Arc<Semaphore>,
-    pressure: &Notify,
-    stop: &CancellationToken,
-) -> Option<(L::Stream, Peer, OwnedSemaphorePermit)> {
-    let accept = async {
-        let (stream, peer) = accept(listener).await;
-        loop {
-            let place = Arc::clone(places).acquire_owned();
-            match timeout(PRESSURE_INTERVAL, place).await {
-                Ok(place) => return Some((stream, peer, place.ok()?)),
-                Err(_) => pressure.notify_waiters(),
-            }
-        }
-    };
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => None,
-        accepted = accept => accepted,
-    }
-}
-
-/// Accepts a connection, however often that fails; says so once.
-async fn accept<L: Listen>(listener: &L) -> (L::Stream, Peer) {
-    let mut is_failing = false;
-    loop {
-        let error = match listener.next().await {
-            Ok(accepted) => return accepted,
-            Err(error) => error,
-        };
-        // The caller left while it waited: that says nothing of the next one.
-        if error.kind() == io::ErrorKind::ConnectionAborted {
-            continue;
-        }
-        if !is_failing {
-            tracing::warn!(%error, "cannot accept connections; trying again");
-            is_failing = true;
-        }
-        sleep(ACCEPT_PAUSE).await;
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-    use std::sync::atomic::AtomicUsize;
-    use std::sync::atomic::Ordering;
-
-    use tokio::io::DuplexStream;
-    use tokio::io::duplex;
-    use tokio::time::Instant;
-    use tokio::time::timeout;
-
     use super::*;
-
-    /// Fails with each of the errors, then gives connections.
-    struct Failing {
-        errors: Vec<io::ErrorKind>,
-        asked: AtomicUsize,
-    }
-
-    impl Failing {
-        fn new(errors: Vec<io::ErrorKind>) -> Self {
-            Self { errors, asked: AtomicUsize::new(0) }
-        }
-    }
-
-    impl Listen for Failing {
-        type Stream = DuplexStream;
-
-        async fn next(&self) -> io::Result<(DuplexStream, Peer)> {
-            let asked = self.asked.fetch_add(1, Ordering::SeqCst);
-            match self.errors.get(asked) {
-                Some(kind) => Err((*kind).into()),
-                None => Ok((duplex(64).0, Peer::Tcp(Ipv4Addr::LOCALHOST.into()))),
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn failing_accepts_are_tried_again_without_a_spin() {
-        let listener = Failing::new(vec![io::ErrorKind::Other; 3]);
-        let start = Instant::now();
-
-        accept(&listener).await;
-
-        assert_eq!(listener.asked.load(Ordering::SeqCst), 4);
-        assert!(start.elapsed() >= ACCEPT_PAUSE * 3);
-    }
-
-    #[tokio::test]
-    async fn a_caller_that_left_costs_the_next_one_no_pause() {
-        let listener = Failing::new(vec![io::ErrorKind::ConnectionAborted; 1000]);
-
-        timeout(ACCEPT_PAUSE * 50, accept(&listener)).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn one_connection_waits_for_a_place_and_none_is_taken_after_the_stop() {
-        let listener = Failing::new(Vec::new());
-        let places = Arc::new(Semaphore::new(1));
-        let stop = CancellationToken::new();
-        let held = next_connection(&listener, &places, &Notify::new(), &stop).await;
-
-        let waiting =
-            timeout(Duration::from_millis(20), next_connection(&listener, &places, &Notify::new(), &stop))
-                .await;
-        assert!(waiting.is_err() && listener.asked.load(Ordering::SeqCst) == 2);
-
-        drop(held);
-        assert!(next_connection(&listener, &places, &Notify::new(), &stop).await.is_some());
-        stop.cancel();
-        assert!(next_connection(&listener, &places, &Notify::new(), &stop).await.is_none());
-    }
 
     #[test]
     fn connections_leave_files_for_everything_else() {

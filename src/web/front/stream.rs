@@ -105,12 +105,19 @@ struct Scan {
 }
 
 impl Scan {
-    fn feed(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
+    fn feed(&mut self, mut bytes: &[u8]) {
+        while let Some((&byte, rest)) = bytes.split_first() {
             if self.stage == Stage::Past || self.unreadable.is_some() {
                 return;
             }
-            self.bytes += 1;
+            let whole = bytes.len();
+            bytes = if self.differs && self.lines > 0 && byte != b'\n' {
+                // To the end of a header line that is no Content-Length nothing matters but its length.
+                &rest[rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len())..]
+            } else {
+                rest
+            };
+            self.bytes += whole - bytes.len();
             if self.bytes > HEAD_MAX {
                 self.unreadable = Some(Unreadable::TooLarge);
             }

@@ -5,6 +5,7 @@
 
 mod budget;
 mod dry_run;
+mod gate;
 
 use poem::http::{HeaderValue, StatusCode};
 use poem::web::Data;
@@ -16,13 +17,14 @@ use crate::actions::{self, Context, describe_caller};
 use crate::domain::{HookToken, Invalid};
 use crate::web::api::{accepted, json_text, no_content};
 use crate::web::error::Error;
-use crate::web::front::discard;
+use crate::web::front::{Accepted, discard};
 use crate::web::pages;
 use crate::web::request::{Query, address, address_text, bearer, header, ignored_header, prefers};
 use crate::web::state::AppState;
 use crate::wire::deployment::Words;
 
 use dry_run::dry_run;
+pub use gate::gate;
 
 /// Largest body that is read and thrown away, in bytes.
 const BODY_MAX: usize = 1024 * 1024;
@@ -48,7 +50,7 @@ pub(in crate::web) async fn trigger(
     budget::spend(&state, &call).await?;
     let ignored = call.ignored.clone();
     if is_dry {
-        let mut response = json_text(StatusCode::OK, dry_run(&state, call, &ignored).await?);
+        let mut response = json_text(StatusCode::OK, dry_run(&state, call, &ignored).await? + "\n");
         set_headers(&mut response, ignored_header(&ignored));
         return Ok(response);
     }
@@ -95,7 +97,8 @@ fn token(request: &Request, context: &Context) -> Result<HookToken, Error> {
     let in_path = percent_encoding::percent_decode_str(in_path).decode_utf8_lossy();
     let in_header = bearer(request.headers());
     let given = if in_path.is_empty() { in_header.unwrap_or_default() } else { &*in_path };
-    let token = HookToken::parse(context.key(), given).ok_or_else(actions::Error::unknown_hook)?;
+    let token = request.data::<HookToken>().cloned().or_else(|| HookToken::parse(context.key(), given));
+    let token = token.ok_or_else(actions::Error::unknown_hook)?;
     if in_header.is_some_and(|other| other != given) {
         let detail = "names another token than the URL; give one of them";
         return Err(Invalid::new("Authorization", detail).into());
@@ -171,8 +174,6 @@ fn idempotency_key(request: &Request) -> Result<Option<String>, Invalid> {
 
 fn answer(call: AcceptedCall, ignored: &[String]) -> Response {
     let id = &call.id;
-    tracing::info!(deployment.id = %id, is_replay = call.is_replay, is_coalesced = call.is_coalesced, "hook call accepted");
-    let mut response = accepted(id, call.body);
     let link = format!("</deployments/{id}/logs>; rel=\"logs\", </deployments/{id}/wait>; rel=\"wait\"");
     let mut texts = vec![("link", link)];
     texts.extend(call.is_replay.then(|| ("idempotency-replayed", "true".to_owned())));
@@ -180,6 +181,8 @@ fn answer(call: AcceptedCall, ignored: &[String]) -> Response {
     texts.extend(ignored_header(ignored));
     texts.extend(call.rotated.map(|at| ("deprecation", format!("@{}", at.as_seconds()))));
     texts.extend(call.sunset.map(|at| ("sunset", at.http_date())));
+    let told = Accepted { id: call.id, is_replay: call.is_replay, is_coalesced: call.is_coalesced };
+    let mut response = accepted(told, call.body);
     set_headers(&mut response, texts);
     response
 }
