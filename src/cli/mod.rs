@@ -15,6 +15,7 @@ mod doctor;
 mod failure;
 mod hook;
 mod hook_view;
+mod internal;
 mod log_text;
 mod logs;
 mod manifests;
@@ -92,21 +93,16 @@ enum Command {
     Completions(completions::Completions),
     /// Print what to apply to a Kubernetes cluster
     Manifests(Box<manifests::ManifestsArgs>),
-    /// Give a Kubernetes Deployment its new image and wait until it serves; runs as the deploy step of a run
-    #[command(hide = true)]
-    Rollout(Box<rollout::RolloutArgs>),
-    /// A step of a run in a cluster; not for people
-    #[command(hide = true)]
-    RunStep(Box<run_step::RunStepArgs>),
-    /// The parent of a step of a local run; not for people
-    #[command(hide = true)]
-    Step(step::StepArgs),
 }
 
 /// Reads the command line, does what it says, and gives the exit code.
 pub fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(code) = internal::main(&arguments) {
+        return code;
+    }
     CompleteEnv::with_factory(Cli::command).complete();
-    let arguments = noun_first(std::env::args_os().collect());
+    let arguments = noun_first(arguments);
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -163,9 +159,6 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let dir = &cli.data_dir;
     match cli.command {
         Command::Serve(serve) => return Ok(serve.run(dir)),
-        Command::Step(step) => return Ok(step.run()),
-        Command::Rollout(rollout) => return Ok(rollout.run()),
-        Command::RunStep(step) => return Ok(step.run()),
         Command::Manifests(manifests) => return Ok(manifests.run()),
         Command::Demo(demo) => return demo.run(dir),
         Command::Deploy(deploy) => return block_on(deploy.run(dir)),
@@ -223,29 +216,5 @@ mod tests {
         let mut wide = Vec::new();
         walk(&Cli::command(), &mut wide);
         assert!(wide.is_empty(), "{wide:#?}");
-    }
-
-    /// The golden run is what the cluster gets; a variable that no step reads would be a value that silently changes
-    /// nothing.
-    #[test]
-    fn every_variable_of_a_run_is_read_by_its_step() {
-        let golden = include_str!("../../tests/data/tekton/pipeline_run.json");
-        let command = Cli::command();
-        for (path, step) in [("run-step clone", "clone"), ("run-step build", "build"), ("rollout", "rollout")]
-        {
-            let own = path.split(' ').fold(&command, |command, name| command.find_subcommand(name).unwrap());
-            let known: Vec<_> =
-                own.get_arguments().filter_map(|argument| argument.get_env()?.to_str()).collect();
-            let run: serde_json::Value = serde_json::from_str(golden).unwrap();
-            let tasks = run.pointer("/spec/pipelineSpec/tasks").unwrap().as_array().unwrap();
-            let steps = tasks.iter().flat_map(|task| task["taskSpec"]["steps"].as_array().unwrap());
-            let given =
-                steps.filter(|own| own["name"] == step).flat_map(|own| own["env"].as_array().unwrap());
-            for variable in given {
-                let name = variable["name"].as_str().unwrap();
-                let is_read = known.contains(&name) || name.to_lowercase().ends_with("_proxy");
-                assert!(is_read, "{path} does not read {name}");
-            }
-        }
     }
 }
