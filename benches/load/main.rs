@@ -1,6 +1,6 @@
 //! Measures the product beside bare poem and the bare disk, and says which goals it reaches.
 //!
-//!     cargo bench --bench load -- [--quick] [--rounds N] [--only P1,P5] [--out bench.json]
+//!     cargo bench --bench load -- [--quick] [--rounds N] [--only P1,P5] [--program FILE] [--out bench.json]
 //!
 //! Ratios are taken within a round, whose targets run one after the other on the same processor; what is shown is the median
 //! of the rounds. Nothing here decides whether a test passes: `./test` runs `--quick` to keep it alive.
@@ -47,11 +47,15 @@ impl Wanted {
                     let list = args.next().context("--only P1,P5")?;
                     wanted.only = list.split(',').map(str::to_owned).collect();
                 }
+                "--program" => {
+                    let other = args.next().context("--program FILE")?;
+                    drop(stage::OTHER.set(other));
+                }
                 "--out" => wanted.out = Some(args.next().context("--out FILE")?.into()),
                 // Cargo's own.
                 "--bench" => {}
                 other => bail!(
-                    "{other}: cargo bench --bench load -- [--quick] [--rounds N] [--only P1,P5] [--out FILE]"
+                    "{other}: cargo bench --bench load -- [--quick] [--rounds N] [--only P1,P5] [--program FILE] [--out FILE]"
                 ),
             }
         }

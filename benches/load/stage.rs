@@ -1,17 +1,26 @@
 //! What is measured: the product and the anchor as processes of their own on one processor, and data directories with
 //! history.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_stackblaze");
+/// Another program than this build's own, to tell what a change has brought.
+pub static OTHER: OnceLock<String> = OnceLock::new();
+
+/// The program that is measured.
+pub fn program() -> &'static str {
+    OTHER.get().map_or(env!("CARGO_BIN_EXE_stackblaze"), String::as_str)
+}
+
 /// Limits that no measurement is to meet.
 const OPEN: [&str; 14] = [
     "--token-rate",
@@ -45,11 +54,11 @@ impl Target {
     pub fn product(data: &Path, more: &[&str], processor: usize) -> Result<Self> {
         let address = free_address()?;
         let listen = address.to_string();
-        let mut args = vec![PROGRAM, "serve", "--log", "warn", "--listen", &listen, "--data-dir"];
+        let mut args = vec![program(), "serve", "--listen", &listen, "--data-dir"];
         args.push(data.to_str().context("a path is no text")?);
         args.extend(OPEN);
         args.extend(more);
-        Self::start(&args, address, processor)
+        Self::start(&args, address, processor, File::create(data.with_extension("log"))?.into())
     }
 
     /// The framework alone, with an answer as long as the product's.
@@ -60,10 +69,11 @@ impl Target {
             &[program.to_str().context("a path is no text")?, "anchor", &address.to_string()],
             address,
             processor,
+            Stdio::null(),
         )
     }
 
-    fn start(args: &[&str], address: SocketAddr, processor: usize) -> Result<Self> {
+    fn start(args: &[&str], address: SocketAddr, processor: usize, log: Stdio) -> Result<Self> {
         let began = Instant::now();
         let mut command = Command::new("taskset");
         command
@@ -71,7 +81,7 @@ impl Target {
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .stderr(log);
         let child = command.spawn().context("taskset, of util-linux")?;
         let mut target = Self { child, address, ready_after: Duration::ZERO };
         while call(address, "GET", "/healthz", None, None).is_err() {
@@ -81,6 +91,16 @@ impl Target {
         }
         target.ready_after = began.elapsed();
         Ok(target)
+    }
+
+    /// Waits until it does nothing any more: after a start it looks through its files in the background.
+    fn settle(&self) {
+        const LOOK: Duration = Duration::from_millis(500);
+        let mut before = Duration::MAX;
+        while before != self.cpu() {
+            before = self.cpu();
+            std::thread::sleep(LOOK);
+        }
     }
 
     /// Processor time of the process so far.
@@ -164,12 +184,12 @@ impl Data {
         git(&["init", "-q", "-b", "main", repository.to_str().unwrap_or_default()])?;
         let empty = folder.join("empty");
         let server = Target::product(&empty, &[], processor)?;
-        let program = |args: &[&str]| -> Result<String> {
-            let done = Command::new(PROGRAM).args(args).arg("--data-dir").arg(&empty).output()?;
+        let run = |args: &[&str]| -> Result<String> {
+            let done = Command::new(program()).args(args).arg("--data-dir").arg(&empty).output()?;
             ensure!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
             Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
         };
-        let token = program(&["token", "create", "bench", "--scope", "admin"])?;
+        let token = run(&["token", "create", "bench", "--scope", "admin"])?;
         let bearer = format!("Authorization: Bearer {}", token.lines().last().unwrap_or_default());
         let post = |path: &str, body: Value| -> Result<Value> {
             let body = body.to_string();
@@ -261,6 +281,7 @@ impl Data {
             ensure!(began.elapsed() < Duration::from_secs(30), "the first deployment does not run");
             std::thread::sleep(Duration::from_millis(20));
         }
+        server.settle();
         Ok(server)
     }
 }
