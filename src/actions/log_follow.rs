@@ -73,6 +73,8 @@ pub struct LogFollow {
     ready: VecDeque<LogPart>,
     log_changed: watch::Receiver<u64>,
     status_changed: watch::Receiver<u64>,
+    /// Changes of the deployment at which it was seen not to have ended.
+    unended_at: Option<u64>,
 }
 
 impl LogFollow {
@@ -92,6 +94,7 @@ impl LogFollow {
             ready: VecDeque::new(),
             log_changed,
             status_changed,
+            unended_at: None,
         }
     }
 
@@ -156,15 +159,24 @@ impl LogFollow {
         line.map(|line| LogPart::open_line(line, self.from))
     }
 
-    async fn has_ended(&self) -> Result<bool> {
+    async fn has_ended(&mut self) -> Result<bool> {
+        let changes = self.context.db().deployment_changes(&self.id);
+        if self.unended_at == Some(changes) {
+            return Ok(false);
+        }
         let id = self.id.clone();
         let found = self.context.db().core().read(move |reader| deployments::find(reader, &id)).await?;
-        Ok(found.ok_or_else(not_found)?.status.is_final())
+        let has_ended = found.ok_or_else(not_found)?.status.is_final();
+        self.unended_at = (!has_ended).then_some(changes);
+        Ok(has_ended)
     }
 
     async fn read(&mut self) -> Result<()> {
         let (id, from) = (self.id.clone(), self.from);
-        let parts = self.context.db().logs().read(move |reader| read_parts(reader, &id, from)).await?;
+        let parts: Vec<_> = match self.context.db().live_pieces(&id, from) {
+            Some(pieces) => pieces.iter().map(|piece| LogPart::of(piece, from)).collect(),
+            None => self.context.db().logs().read(move |reader| read_parts(reader, &id, from)).await?,
+        };
         self.from = parts.last().map_or(self.from, |part| part.end);
         self.ready.extend(parts);
         Ok(())

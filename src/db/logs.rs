@@ -57,7 +57,8 @@ impl Piece {
     }
 }
 
-/// Adds text at the end of a log and cuts its middle where it has grown past what is kept.
+/// Adds text at the end of a log and cuts its middle where it has grown past what is kept; gives the byte and the line at
+/// which it begins. Those who follow are told by whoever stores it, see [`Db::show_piece`](super::Db::show_piece).
 pub fn append(
     tx: &Tx<'_>,
     id: &DeploymentId,
@@ -65,11 +66,12 @@ pub fn append(
     text: &str,
     kept: Kept,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<(u64, u64), Error> {
     const SQL: &str = "
         INSERT INTO log_pieces (deployment_id, at_byte, at_line, step, at_ms, text)
         VALUES (:deployment_id, :at_byte, :at_line, :step, :at_ms, :text)";
     let mut log = summary(tx, id)?;
+    let begins = (log.bytes, log.lines);
     let mut rest = text;
     while !rest.is_empty() {
         let (piece, more) = rest.split_at(piece_end(rest, log.bytes, kept.head));
@@ -87,8 +89,7 @@ pub fn append(
     }
     cut(tx, id, &mut log, kept)?;
     store(tx, id, &log, now)?;
-    tx.touch(id);
-    Ok(())
+    Ok(begins)
 }
 
 /// Stores where the log stands in what is being followed; to be called behind the text before it, in one transaction.

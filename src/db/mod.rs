@@ -20,11 +20,11 @@ pub mod health;
 pub mod hook_calls;
 pub mod hooks;
 pub mod idempotency;
+mod live_logs;
 mod lock;
 pub mod log_end;
 pub mod logs;
 mod migrate;
-mod open_lines;
 pub mod operators;
 pub mod queue;
 mod readers;
@@ -44,6 +44,7 @@ pub mod waiting;
 mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use tokio::sync::watch;
@@ -57,8 +58,9 @@ pub use writer::Tx;
 
 use crate::domain::{Clock, DeploymentId};
 
-pub use open_lines::OpenLine;
-use open_lines::OpenLines;
+use live_logs::LiveLogs;
+pub use live_logs::OpenLine;
+use logs::Piece;
 
 /// Name of the core file in the data directory.
 pub const CORE_FILE: &str = "core.db";
@@ -95,7 +97,7 @@ impl Role {
 pub struct Db {
     core: Store,
     logs: Store,
-    open_lines: OpenLines,
+    live_logs: LiveLogs,
     min_free_bytes: u64,
     /// Set once the core file was found damaged.
     is_damaged: AtomicBool,
@@ -137,7 +139,7 @@ impl Db {
         Ok(Self {
             core,
             logs,
-            open_lines: OpenLines::default(),
+            live_logs: LiveLogs::default(),
             min_free_bytes,
             is_damaged: AtomicBool::new(false),
             _lock: lock,
@@ -206,13 +208,29 @@ impl Db {
 
     /// Shows the last line of a log as it stands before it is kept, to those who follow it; none takes it away.
     pub fn show_open_line(&self, id: &DeploymentId, line: Option<OpenLine>) {
-        self.open_lines.set(id, line);
+        self.live_logs.set_line(id, line);
         self.logs.changes.tell(id);
     }
 
     /// The last line of a log, where one is being written.
     pub fn open_line(&self, id: &DeploymentId) -> Option<OpenLine> {
-        self.open_lines.get(id)
+        self.live_logs.line(id)
+    }
+
+    /// Shows a piece of a log that was stored, to those who follow it.
+    pub fn show_piece(&self, id: &DeploymentId, piece: Piece) {
+        self.live_logs.push(id, piece);
+        self.logs.changes.tell(id);
+    }
+
+    /// The pieces of a log that hold or follow the byte `from`, where it is being written and they are still in memory.
+    pub fn live_pieces(&self, id: &DeploymentId, from: u64) -> Option<Vec<Arc<Piece>>> {
+        self.live_logs.from(id, from)
+    }
+
+    /// Forgets what was shown of a log that nobody writes any more.
+    pub fn forget_live_log(&self, id: &DeploymentId) {
+        self.live_logs.forget(id);
     }
 
     /// Runs what waits, empties both write-ahead logs and lets the data directory go. Blocks.

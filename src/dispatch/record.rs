@@ -1,5 +1,7 @@
 //! Records what a run tells: steps, status, log.
 
+mod pending;
+
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -15,18 +17,25 @@ use crate::domain::{
 };
 use crate::executor::Event;
 
-/// Text is stored at the latest after this.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
+use pending::Pending;
+
+/// Text is stored at the latest after this, and then shown to those who follow.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(25);
 /// Text is stored at once from this many bytes on.
 const FLUSH_BYTES: usize = 32 * 1024;
-/// Most text that waits for a database which does not take it, in bytes; the oldest goes.
-const MAX_PENDING: usize = 256 * 1024;
 /// How long the last lines are tried again.
 const END_PATIENCE: Duration = Duration::from_mins(1);
 /// The line that has not ended is shown at most once in this time.
 const SHOW_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest message about what is waited for, in characters.
 const MAX_MESSAGE: usize = 500;
+
+/// Nobody writes this log any more.
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        self.db.forget_live_log(self.id);
+    }
+}
 
 /// What is being recorded of one run.
 pub(super) struct Record<'a> {
@@ -39,9 +48,7 @@ pub(super) struct Record<'a> {
     redactor: Redactor,
     causes: LogCauses,
     step: Step,
-    pending: String,
-    /// Bytes that could not be stored and are told of in the text that follows.
-    lost: usize,
+    pending: Pending,
     /// When the open line is shown again to those who follow, and as what it was shown last.
     show_at: Option<Instant>,
     shown: Option<String>,
@@ -67,8 +74,7 @@ impl<'a> Record<'a> {
             redactor,
             causes: LogCauses::default(),
             step: Step::Clone,
-            pending: String::new(),
-            lost: 0,
+            pending: Pending::default(),
             show_at: None,
             shown: None,
             mark: None,
@@ -126,7 +132,7 @@ impl<'a> Record<'a> {
     /// Takes text that is to be stored.
     fn keep(&mut self, text: &str) {
         self.causes.take(text);
-        self.pending.push_str(text);
+        self.pending.push(text);
     }
 
     async fn event(&mut self, event: Event) {
@@ -240,37 +246,30 @@ impl<'a> Record<'a> {
             return Ok(());
         }
         let (step, kept, id) = (self.step, self.kept, self.id.clone());
-        let text = match self.lost {
-            0 => self.pending.clone(),
-            lost => format!("… {lost} bytes were lost …\n{}", self.pending),
-        };
+        let text = self.pending.to_store();
         let (now, mark, causes) = (self.clock.now(), self.mark.clone(), self.causes.changed());
         let found = causes.clone();
         let stored = self.db.logs().write(move |tx| {
             if tx.is_short_of_space() && !is_end {
                 return Err(DbError::Unavailable("the disk is nearly full"));
             }
-            logs::append(tx, &id, step, &text, kept, now)?;
+            let (at_byte, at_line) = logs::append(tx, &id, step, &text, kept, now)?;
             causes.map_or(Ok(()), |causes| logs::set_causes(tx, &id, step, &causes))?;
-            mark.map_or(Ok(()), |mark| logs::set_mark(tx, &id, &mark))
+            mark.map_or(Ok(()), |mark| logs::set_mark(tx, &id, &mark))?;
+            Ok(logs::Piece { at_byte, at_line, step, at: now, text })
         });
         match stored.await {
-            Ok(()) => {
-                (self.lost, self.mark) = (0, None);
+            Ok(piece) => {
+                self.mark = None;
                 self.pending.clear();
+                self.db.show_piece(self.id, piece);
                 Ok(())
             }
             Err(error) => {
                 if let Some(found) = found {
                     self.causes = LogCauses::again(found);
                 }
-                let surplus = self.pending.len().saturating_sub(MAX_PENDING);
-                let surplus = self.pending.ceil_char_boundary(surplus);
-                // Whole lines go, so that what stays begins where a line does.
-                let line = self.pending[surplus..].find('\n').filter(|_| surplus > 0);
-                let surplus = line.map_or(surplus, |at| surplus + at + 1);
-                self.pending.drain(..surplus);
-                self.lost += surplus;
+                self.pending.shrink();
                 Err(error)
             }
         }

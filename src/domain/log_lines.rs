@@ -144,7 +144,24 @@ impl LogLines {
     }
 
     fn text(&mut self, text: &str, out: &mut String) {
-        for byte in text.bytes() {
+        for line in text.split_inclusive('\n') {
+            match line.strip_suffix('\n') {
+                Some(whole) if self.is_kept_as_it_is(whole) => {
+                    out.push_str(&self.redactor.redact_line(whole));
+                    out.push('\n');
+                }
+                _ => self.bytes(line, out),
+            }
+        }
+    }
+
+    /// Whether a whole line needs no terminal, as most lines do not.
+    fn is_kept_as_it_is(&self, line: &str) -> bool {
+        !self.is_cut && line.len() <= MAX_LINE && self.line.is_shown_as_it_is(line)
+    }
+
+    fn bytes(&mut self, line: &str, out: &mut String) {
+        for byte in line.bytes() {
             if byte == b'\n' {
                 self.end_line(out);
                 out.push('\n');
@@ -527,7 +544,40 @@ mod tests {
         assert_eq!(lines.push(format!("{} end\n", &secret[9..]).as_bytes(), at(5)), "*** end\n");
     }
 
+    /// What lines are made of, those that a terminal shows as they are and others.
+    const PARTS: [&str; 14] = [
+        "a plain line",
+        "\n",
+        "\n",
+        "\n",
+        "\t",
+        "\r",
+        "\u{8}",
+        "\u{1b}[31m",
+        "\u{1b}[0m",
+        "\u{1b}[K",
+        "é€",
+        "\u{85}",
+        "Authorization: Bearer abcdef123456",
+        "-----BEGIN PRIVATE KEY-----",
+    ];
+
     proptest::proptest! {
+        #[test]
+        fn whole_lines_give_the_same_as_their_bytes_one_by_one(
+            parts in proptest::collection::vec(proptest::sample::select(&PARTS[..]), 0..40),
+        ) {
+            let text = parts.concat();
+
+            let mut at_once = lines();
+            let whole = at_once.take(text.as_bytes()) + at_once.finish().as_str();
+            let mut by_byte = lines();
+            let mut expected: String = text.as_bytes().iter().map(|byte| by_byte.take(&[*byte])).collect();
+            expected += &by_byte.finish();
+
+            proptest::prop_assert_eq!(whole, expected);
+        }
+
         #[test]
         fn any_bytes_give_the_same_text_however_they_are_cut(bytes: Vec<u8>, at: proptest::sample::Index) {
             let at = at.index(bytes.len() + 1);

@@ -81,15 +81,27 @@ const BEGUN: &[&str] = &[
     r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----.*$",
 ];
 
+/// A pattern that finds all that one of these finds, and more: it does not count, so that it is a small automaton.
+fn loose<'a>(patterns: impl IntoIterator<Item = &'a str>) -> String {
+    let count = compile(r"\{[0-9]+(?:,[0-9]*)?\}");
+    let any: Vec<_> =
+        patterns.into_iter().map(|pattern| count.replace_all(pattern, "*").into_owned()).collect();
+    format!("(?:{})", any.join("|"))
+}
+
 /// The tokens as far as they have come.
 fn begun_tokens() -> Regex {
-    let count = compile(r"\{[0-9]+(?:,[0-9]*)?\}");
-    let any: Vec<_> = TOKENS.iter().map(|pattern| count.replace_all(pattern, "*").into_owned()).collect();
-    compile(&format!("(?:{})$", any.join("|")))
+    compile(&format!("{}$", loose(TOKENS.iter().copied())))
+}
+
+/// Whatever may hold a secret of any kind. Most lines do not, and are looked at once instead of by each pattern.
+fn suspicious() -> Regex {
+    compile(&loose(TOKENS.iter().chain(LABELLED).copied().chain([SCHEME, KEY_BEGIN])))
 }
 
 /// The patterns, made once.
 struct Patterns {
+    suspicious: Regex,
     tokens: Regex,
     labelled: Vec<Regex>,
     scheme: Regex,
@@ -100,6 +112,7 @@ struct Patterns {
 }
 
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| Patterns {
+    suspicious: suspicious(),
     tokens: compile(&TOKENS.join("|")),
     labelled: LABELLED.iter().map(|pattern| compile(pattern)).collect(),
     scheme: compile(SCHEME),
@@ -155,11 +168,15 @@ impl Redactor {
         if line.len() < SHORTEST && self.key_lines_left == 0 {
             return spans;
         }
-        let rest = self.private_key(line, &mut spans);
+        let is_plain = self.key_lines_left == 0 && !PATTERNS.suspicious.is_match(line);
+        let rest = if is_plain { 0 } else { self.private_key(line, &mut spans) };
         if let Some(search) = &self.search {
             // One may be inside of another.
             let found = search.find_overlapping_iter(&line[rest..]);
             spans.extend(found.map(|found| shift(found.range(), rest)));
+        }
+        if is_plain {
+            return merge(spans);
         }
         spans.extend(PATTERNS.tokens.find_iter(&line[rest..]).map(|found| shift(found.range(), rest)));
         for pattern in &PATTERNS.labelled {
@@ -277,6 +294,8 @@ fn merge(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::{Strategy, ValueTree};
+
     use super::*;
 
     fn redact(line: &str) -> String {
@@ -377,6 +396,29 @@ mod tests {
             "integrity sha512-9NET910DNaIPngYnLLPeg+Ogzqsi9uM4mSboU5y6p8S5DzMTVEsJZrawi+BoDNUVBa2DhJqQYUFvMDfgU062LQ==",
         ] {
             assert_eq!(redact(line), line);
+        }
+    }
+
+    /// What the one look at a line passes over, no pattern finds.
+    #[test]
+    fn every_kind_of_secret_is_suspicious() {
+        let labelled = [
+            "https://user:pass@host/x",
+            "postgres://app:secret@db/x",
+            "authorization: bearer abcdef123456",
+            "aws_secret_access_key = AAAAAAAAAABBBBBBBBBBCCCCCCCCCC",
+            "AccountKey=AAAAAAAAAABBBBBBBBBBCCCCCCCCCC",
+            "Basic dXNlcjpwYXNz",
+        ];
+        for line in labelled {
+            assert!(PATTERNS.suspicious.is_match(line) && redact(line).contains(MARK), "{line}");
+        }
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        for pattern in TOKENS.iter().chain([&KEY_BEGIN]) {
+            let strategy = proptest::string::string_regex(pattern).unwrap();
+            let secret = strategy.new_tree(&mut runner).unwrap().current();
+            let line = format!("before {secret} behind");
+            assert!(redact(&line).contains(MARK), "{line}");
         }
     }
 }

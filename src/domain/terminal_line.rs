@@ -17,6 +17,8 @@ type Sequences = Parser<DefaultCharAccumulator>;
 pub(super) struct TerminalLine {
     parser: Sequences,
     screen: Screen,
+    /// Whether nothing has come, and no style goes on from the line before.
+    is_fresh: bool,
 }
 
 impl fmt::Debug for TerminalLine {
@@ -27,11 +29,12 @@ impl fmt::Debug for TerminalLine {
 
 impl TerminalLine {
     pub(super) fn new() -> Self {
-        Self { parser: Sequences::new(), screen: Screen::new() }
+        Self { parser: Sequences::new(), screen: Screen::new(), is_fresh: true }
     }
 
     /// Takes a byte. True where it wrote over what was given out: then [`take_overwritten`](Self::take_overwritten) is due.
     pub(super) fn push(&mut self, byte: u8) -> bool {
+        self.is_fresh = false;
         self.parser.advance(&mut self.screen, byte);
         self.screen.overwritten.is_some()
     }
@@ -73,7 +76,7 @@ impl TerminalLine {
     /// The line as it stood before something of it was written over that was given out.
     pub(super) fn take_overwritten(&mut self) -> Option<Self> {
         let cells = self.screen.overwritten.take()?;
-        let mut old = Self { parser: Sequences::new(), screen: self.screen.copy() };
+        let mut old = Self { parser: Sequences::new(), screen: self.screen.copy(), is_fresh: false };
         old.screen.bytes = cells.iter().map(|cell| cell.letter.len_utf8()).sum();
         old.screen.cells = cells;
         self.screen.given = 0;
@@ -82,7 +85,7 @@ impl TerminalLine {
 
     /// Begins behind another line, so that styles go on from there.
     pub(super) fn go_on_behind(&mut self, other: &Self) {
-        self.screen.shown = other.screen.shown;
+        (self.screen.shown, self.is_fresh) = (other.screen.shown, false);
     }
 
     /// Whether anything is there that was not given out.
@@ -95,7 +98,14 @@ impl TerminalLine {
         let pen = self.screen.pen;
         let rest = self.screen.turn_to(pen);
         // A sequence that has not ended ends with the line.
-        (self.parser, self.screen) = (Sequences::new(), Screen::new());
+        *self = Self::new();
         rest
+    }
+
+    /// Whether this whole line, were it to come now, would be shown as it is.
+    pub(super) fn is_shown_as_it_is(&self, line: &str) -> bool {
+        // Behind 0xC2 are the controls of ISO 8859, and letters too.
+        let is_plain = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f && byte != 0xc2);
+        self.is_fresh && line.bytes().all(is_plain)
     }
 }

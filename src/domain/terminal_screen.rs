@@ -88,6 +88,9 @@ impl Screen {
 
     /// The sequences that lead to a style from the one that was shown last.
     pub(super) fn turn_to(&mut self, style: u16) -> String {
+        if style == self.shown {
+            return String::new();
+        }
         let (old, new) = (&self.styles[usize::from(self.shown)], &self.styles[usize::from(style)]);
         let turn = match new.strip_prefix(old.as_str()) {
             Some(more) => more.to_owned(),

@@ -66,6 +66,8 @@ struct Live {
     id: DeploymentId,
     log: LiveLog,
     told: Option<String>,
+    /// How it stood when the deployment had had so many changes.
+    known: Option<(u64, Status)>,
     ready: VecDeque<Event>,
     has_ended: bool,
 }
@@ -75,7 +77,7 @@ impl Live {
         let follow = LogFollow::new(state.context(), state.is_draining(), id.clone(), from);
         let parts = Box::pin(follow.to_the_end().with_ticks().with_open_line().into_stream());
         let (state, log) = (state.clone(), LiveLog::new(line));
-        Self { parts, state, id, log, told: None, ready: VecDeque::new(), has_ended: false }
+        Self { parts, state, id, log, told: None, known: None, ready: VecDeque::new(), has_ended: false }
     }
 
     fn into_stream(self) -> impl Stream<Item = Event> + Send {
@@ -128,7 +130,10 @@ impl Live {
 
     /// Tells steps and status where they differ from what was told last; the status, where it could be read.
     async fn tell_state(&mut self) -> Option<Status> {
-        let id = self.id.clone();
+        let (id, changes) = (self.id.clone(), self.state.db().deployment_changes(&self.id));
+        if let Some((_, status)) = self.known.filter(|known| known.0 == changes && self.told.is_some()) {
+            return Some(status);
+        }
         let found = self.state.read(move |reader, _| find(reader, &id)).await.ok()?;
         let steps = found.steps.iter().map(|step| {
             let span = step.started_at.zip(step.finished_at).map(|(from, to)| to.since(from));
@@ -136,6 +141,7 @@ impl Live {
             json!({ "step": step.step.as_str(), "status": step.status.as_str(), "took": took }).to_string()
         });
         let status = found.deployment.status;
+        self.known = Some((changes, status));
         let mut told: Vec<(&str, String)> = steps.map(|data| ("step", data)).collect();
         let heading = heading(&found.deployment);
         told.push(("status", json!({ "status": status.as_str(), "heading": heading }).to_string()));
