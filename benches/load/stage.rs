@@ -40,6 +40,8 @@ const OPEN: [&str; 14] = [
 ];
 pub const SERVICES: usize = 200;
 const HOOKS: usize = 5;
+/// API tokens, each of which may have ten open streams.
+const READERS: usize = 20;
 
 /// A process that answers HTTP, bound to one processor.
 pub struct Target {
@@ -73,6 +75,24 @@ impl Target {
         )
     }
 
+    /// Debian's webhook server with one hook, whose command does nothing; none where it is not installed.
+    pub fn webhook(folder: &Path, processor: usize) -> Result<Option<Self>> {
+        if Command::new("webhook").arg("-version").output().is_err() {
+            return Ok(None);
+        }
+        let hooks = folder.join("hooks.json");
+        let rule = json!({ "match": { "type": "value", "value": "good",
+            "parameter": { "source": "url", "name": "token" } } });
+        let hook = json!([{ "id": "deploy", "execute-command": "/bin/true", "trigger-rule": rule,
+            "include-command-output-in-response": true, "success-http-response-code": 202,
+            "trigger-rule-mismatch-http-response-code": 401 }]);
+        std::fs::write(&hooks, hook.to_string())?;
+        let address = free_address()?;
+        let (hooks, port) = (hooks.to_string_lossy().into_owned(), address.port().to_string());
+        let args = ["webhook", "-hooks", &hooks, "-ip", "127.0.0.1", "-port", &port];
+        Self::start(&args, address, processor, Stdio::null()).map(Some)
+    }
+
     fn start(args: &[&str], address: SocketAddr, processor: usize, log: Stdio) -> Result<Self> {
         let began = Instant::now();
         let mut command = Command::new("taskset");
@@ -94,7 +114,7 @@ impl Target {
     }
 
     /// Waits until it does nothing any more: after a start it looks through its files in the background.
-    fn settle(&self) {
+    pub fn settle(&self) {
         const LOOK: Duration = Duration::from_millis(500);
         let mut before = Duration::MAX;
         while before != self.cpu() {
@@ -111,6 +131,11 @@ impl Target {
         // Fields 14 and 15 of proc(5), in hundredths of a second; the state, a letter, is left out before.
         let ticks = fields.get(10).unwrap_or(&0) + fields.get(11).unwrap_or(&0);
         Duration::from_millis(10 * u64::try_from(ticks).unwrap_or(0))
+    }
+
+    /// Threads of the process.
+    pub fn threads(&self) -> usize {
+        std::fs::read_dir(self.proc("task")).map_or(0, Iterator::count)
     }
 
     /// Resident memory in megabytes.
@@ -171,6 +196,8 @@ pub struct Data {
     blocker: String,
     /// `Cookie: …` of an operator.
     pub cookie: String,
+    /// API tokens that may read.
+    pub readers: Vec<String>,
     /// Where targets run.
     pub processor: usize,
 }
@@ -181,7 +208,10 @@ impl Data {
         drop(std::fs::remove_dir_all(folder));
         std::fs::create_dir_all(folder)?;
         let repository = folder.join("repository");
-        git(&["init", "-q", "-b", "main", repository.to_str().unwrap_or_default()])?;
+        let at = repository.to_str().context("a path is no text")?;
+        git(&["init", "-q", "-b", "main", at])?;
+        let who = ["-c", "user.name=bench", "-c", "user.email=bench@example.com"];
+        git(&[&who[..], &["-C", at, "commit", "-q", "--allow-empty", "-m", "Begin"]].concat())?;
         let empty = folder.join("empty");
         let server = Target::product(&empty, &[], processor)?;
         let run = |args: &[&str]| -> Result<String> {
@@ -191,6 +221,10 @@ impl Data {
         };
         let token = run(&["token", "create", "bench", "--scope", "admin"])?;
         let bearer = format!("Authorization: Bearer {}", token.lines().last().unwrap_or_default());
+        let reader =
+            |number: usize| run(&["token", "create", &format!("reader-{number}"), "--scope", "read"]);
+        let readers = (0..READERS).map(reader).collect::<Result<Vec<_>>>()?;
+        let readers = readers.iter().filter_map(|said| Some(said.lines().last()?.to_owned())).collect();
         let post = |path: &str, body: Value| -> Result<Value> {
             let body = body.to_string();
             let (status, _, text) =
@@ -232,7 +266,7 @@ impl Data {
         }
         // The same order in each run, and no two hooks of a service beside each other.
         let hooks = (0..hooks.len()).map(|at| hooks[at * 389 % hooks.len()].clone()).collect();
-        Ok(Self { folder: folder.to_owned(), hooks, blocker, cookie, processor })
+        Ok(Self { folder: folder.to_owned(), hooks, blocker, cookie, readers, processor })
     }
 
     /// A copy with so many finished deployments, a third of them of the first service.
@@ -269,9 +303,29 @@ impl Data {
         Ok(run)
     }
 
+    /// Gives the service of a hook another build command; its name.
+    pub fn set_build_command(&self, server: &Target, hook: &str, command: &str) -> Result<String> {
+        let number =
+            self.hooks.iter().position(|own| own == hook).context("no such hook")? * 389 % self.hooks.len();
+        let name = format!("service-{:03}", number / HOOKS);
+        let header = format!("{}\r\nOrigin: http://{}", self.cookie, server.address);
+        let body = json!({ "buildCommand": command }).to_string();
+        let path = format!("/api/v1/services/{name}");
+        let json = Some(("application/json", body.as_str()));
+        let (status, _, answer) = call(server.address, "PATCH", &path, Some(&header), json)?;
+        ensure!(status == 200, "{path}: {status} {answer}");
+        Ok(name)
+    }
+
     /// Starts the product with all places taken, so that nothing else is begun.
     pub fn busy(&self, rows: usize) -> Result<Target> {
-        let server = Target::product(&self.fresh(rows)?, &["--concurrency", "1"], self.processor)?;
+        self.busy_with(rows, &[])
+    }
+
+    /// The same with more flags.
+    pub fn busy_with(&self, rows: usize, more: &[&str]) -> Result<Target> {
+        let flags = [&["--concurrency", "1"], more].concat();
+        let server = Target::product(&self.fresh(rows)?, &flags, self.processor)?;
         let (status, _, body) = call(server.address, "POST", &self.blocker, None, None)?;
         ensure!(status == 202, "{status} {body}");
         let accepted: Value = serde_json::from_str(&body)?;

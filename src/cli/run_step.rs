@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -138,6 +139,15 @@ impl RunStepArgs {
     }
 }
 
+/// Whether a program of that name is where programs are looked for.
+fn is_program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| {
+        let found = std::fs::metadata(folder.join(name));
+        found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    })
+}
+
 impl CloneStepArgs {
     fn into_step(self) -> Result<CloneStep, String> {
         let told = |field: &str, detail: &dyn std::fmt::Display| format!("{field} {detail}");
@@ -155,6 +165,7 @@ impl CloneStepArgs {
             scratch: self.scratch,
             secret: self.git_secret,
             host_keys: self.known_hosts.map_or(HostKeys::Listed, HostKeys::FirstMet),
+            has_git_lfs: is_program("git-lfs"),
             commit_file: self.commit_file,
             subject_file: self.subject_file,
             message_file: self.message_file,

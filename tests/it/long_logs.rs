@@ -71,7 +71,8 @@ impl Desk {
         std::fs::write(format!("{proc}/clear_refs"), "5").unwrap();
         let before = status(&proc, "VmRSS:");
         let html = self.page(path).await;
-        (html, status(&proc, "VmHWM:") - before)
+        // The kernel counts the pages of each thread in batches, so that the peak may be told as less.
+        (html, status(&proc, "VmHWM:").saturating_sub(before))
     }
 }
 

@@ -12,8 +12,11 @@ const MAX_NAMED: usize = 5;
 const LFS_ATTRIBUTE: &str = "filter=lfs";
 
 impl Steps<'_> {
-    /// Whether git finds Git LFS.
+    /// Whether git finds Git LFS. To ask it takes a third of the time of a small clone.
     pub(super) fn has_lfs(&self) -> bool {
+        if self.step.has_git_lfs {
+            return true;
+        }
         let found = self.ended_in(None, "", &["lfs".into(), "version".into()]);
         found.is_ok_and(|ended| ended.code == Some(0))
     }

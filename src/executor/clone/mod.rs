@@ -46,6 +46,8 @@ pub struct CloneStep {
     pub secret: Option<PathBuf>,
     /// Which hosts of ssh are believed.
     pub host_keys: HostKeys,
+    /// Whether a program `git-lfs` is where programs are looked for. Where it is not, git itself is asked.
+    pub has_git_lfs: bool,
     /// Where the commit is told.
     pub commit_file: PathBuf,
     /// Where the first line of its message is told.
