@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStdin};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::command::CommandLine;
@@ -34,6 +34,8 @@ pub(super) const KILL: u8 = b'K';
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes read at once.
 const READ_BYTES: usize = 32 * 1_024;
+/// Time between two reads, in which lines gather: a shell writes each of its own.
+const GATHER: Duration = Duration::from_millis(1);
 /// Most bytes that are still read when the command has ended: the largest size of a pipe, so that a daemon which
 /// left the group and goes on writing does not hold the step.
 const MAX_LEFT_IN_PIPE: usize = 1_024 * 1_024;
@@ -175,7 +177,14 @@ impl Source {
             }
             match self.pipe.try_read(&mut self.buffer) {
                 Ok(0) => return pending().await,
-                Ok(count) => self.pending.extend_from_slice(&self.buffer[..count]),
+                Ok(count) => {
+                    self.pending.extend_from_slice(&self.buffer[..count]);
+                    // A whole buffer has more behind it, whose writer waits.
+                    if count < READ_BYTES {
+                        output.take(&mut self.pending).await;
+                        sleep(GATHER).await;
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(_) => return pending().await,
             }
