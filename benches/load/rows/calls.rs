@@ -42,9 +42,7 @@ impl Rows {
         probe::settle()?;
         let (anchor, _) = self.anchor(64)?;
         let server = self.product(&self.data.fresh(0)?)?;
-        let forged: Vec<_> = self.data.hooks.iter().map(|hook| forged(hook)).collect::<Result<_>>()?;
-        let requests: Vec<_> = forged.iter().map(|path| request(&server, "POST", path, "")).collect();
-        let (outcome, cpu) = self.closed(&server, &requests, 64)?;
+        let (outcome, cpu) = self.closed(&server, &self.forged_calls(&server)?, 64)?;
         self.all("refusals", &outcome, 401)?;
         let share = outcome.per_second() / anchor.per_second();
         self.note("P5", "refusals of forged tokens / bare poem", Goal::AtLeast(0.85), share);
@@ -126,9 +124,7 @@ impl Rows {
             Goal::AtLeast(25.0),
             accepts.per_second() / runs.per_second(),
         );
-        let forged: Vec<_> = self.data.hooks.iter().map(|hook| forged(hook)).collect::<Result<_>>()?;
-        let requests: Vec<_> = forged.iter().map(|path| request(&server, "POST", path, "")).collect();
-        let own = self.closed(&server, &requests, 64)?.0;
+        let own = self.closed(&server, &self.forged_calls(&server)?, 64)?.0;
         self.note(
             "P5",
             "refusals of forged tokens / webhook's",
@@ -139,8 +135,16 @@ impl Rows {
     }
 }
 
+impl Rows {
+    /// The calls of all hooks in turn, each with a forged token.
+    pub(super) fn forged_calls(&self, target: &Target) -> Result<Vec<Vec<u8>>> {
+        let path = |hook: &String| Ok(request(target, "POST", &forged(hook)?, ""));
+        self.data.hooks.iter().map(path).collect()
+    }
+}
+
 /// The URL of the same hook with a token of another server's key: its checksum is right, its MAC is not.
-pub(super) fn forged(hook: &str) -> Result<String> {
+fn forged(hook: &str) -> Result<String> {
     let (path, token) = hook.rsplit_once('/').context("a hook has no path")?;
     let ids = || Some((ServiceId::parse(token.get(7..19)?)?, HookId::parse(token.get(21..31)?)?));
     let (service, id) = ids().context("a token has no ids")?;

@@ -10,7 +10,6 @@ use stackblaze::domain::Clock;
 
 use crate::driver::Load;
 use crate::probe;
-use crate::rows::calls::forged;
 use crate::rows::runs::begin;
 use crate::rows::{Goal, Rows, request};
 
@@ -32,8 +31,7 @@ impl Rows {
         let calls = self.calls(&server);
         let alone = self.run(&server, &calls, 64, Some(500.0))?.0;
         self.all("accepts", &alone, 202)?;
-        let forged: Vec<_> = self.data.hooks.iter().map(|hook| forged(hook)).collect::<Result<_>>()?;
-        let requests: Vec<_> = forged.iter().map(|path| request(&server, "POST", path, "")).collect();
+        let requests = self.forged_calls(&server)?;
         let time = self.time();
         let flood = Load {
             address: server.address,
