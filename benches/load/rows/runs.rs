@@ -36,8 +36,7 @@ impl Rows {
             ensure!(done.success(), "the same commands by hand failed");
             by_hand.push(began.elapsed());
         }
-        by_hand.sort();
-        let ratio = took.as_secs_f64() / by_hand[by_hand.len() / 2].as_secs_f64();
+        let ratio = took.as_secs_f64() / median(by_hand).as_secs_f64();
         self.note("P23", "trivial deployment on this host / by hand, p50", Goal::AtMost(1.5), ratio);
         self.note("", "  ms of it", Goal::AtLeast(0.0), took.as_secs_f64() * 1e3);
         let cpu = cpu.as_secs_f64() * 1e3;
@@ -106,8 +105,12 @@ fn one_after_the_other(server: &Target, hook: &str, count: u32) -> Result<(Durat
         deploy(server, hook)?;
         took.push(began.elapsed());
     }
+    Ok((median(took), server.cpu().saturating_sub(before) / count))
+}
+
+fn median(mut took: Vec<Duration>) -> Duration {
     took.sort();
-    Ok((took[took.len() / 2], server.cpu().saturating_sub(before) / count))
+    took[took.len() / 2]
 }
 
 /// Deploys and waits for the good end.

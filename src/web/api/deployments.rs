@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::actions::By;
 use crate::actions::deployments::{self, Again};
 use crate::domain::{DeploymentId, Status};
-use crate::web::api::{json, started, text_of};
+use crate::web::api::{json, started, with_end};
 use crate::web::auth;
 use crate::web::deployment::{self, load, read_id};
 use crate::web::error::Error;
@@ -146,7 +146,8 @@ async fn shown(request: &Request, state: &AppState, found: FoundDeployment) -> R
     let etag = format!("W/\"{}-{place}{}\"", found.deployment.version, if may_see { "d" } else { "" });
     let status = found.deployment.status;
     let seen = seen(state, &found, may_see).await?;
-    let body = text_of(&DeploymentJson::new(found, state.urls(), seen)).into();
+    let json = serde_json::to_string(&DeploymentJson::new(found, state.urls(), seen)).unwrap_or_default();
+    let body = with_end(json).into();
     Ok(Shown { etag, status, body })
 }
 

@@ -30,16 +30,17 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 
 /// A JSON answer that nobody stores.
 fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
-    json_text(status, text_of(body))
+    json_text(status, serde_json::to_string(body).unwrap_or_default())
 }
 
-/// The JSON of an answer. It ends with a line feed, so that a shell and a CI log show all of it.
-fn text_of<T: Serialize>(body: &T) -> String {
-    serde_json::to_string(body).unwrap_or_default() + "\n"
+/// JSON as it goes out. It ends with a line feed, so that a shell and a CI log show all of it.
+fn with_end(json: String) -> String {
+    json + "\n"
 }
 
-/// The same with a body that is JSON already, line feed and all.
+/// The same with a body that is JSON already.
 fn json_text(status: StatusCode, body: String) -> Response {
+    let body = with_end(body);
     Response::builder()
         .status(status)
         .header("content-type", "application/json")
@@ -53,7 +54,7 @@ const POLL_SECONDS: u32 = 5;
 /// A 202 with the five keys, and where to look for the end.
 fn accepted(accepted: Accepted, body: String) -> Response {
     let id = &accepted.id;
-    let mut response = json_text(StatusCode::ACCEPTED, body + "\n");
+    let mut response = json_text(StatusCode::ACCEPTED, body);
     response.headers_mut().insert("retry-after", HeaderValue::from(POLL_SECONDS));
     if let Ok(location) = HeaderValue::from_str(&format!("/deployments/{id}")) {
         response.headers_mut().insert("location", location);

@@ -50,7 +50,7 @@ pub(in crate::web) async fn trigger(
     budget::spend(&state, &call).await?;
     let ignored = call.ignored.clone();
     if is_dry {
-        let mut response = json_text(StatusCode::OK, dry_run(&state, call, &ignored).await? + "\n");
+        let mut response = json_text(StatusCode::OK, dry_run(&state, call, &ignored).await?);
         set_headers(&mut response, ignored_header(&ignored));
         return Ok(response);
     }
