@@ -1,5 +1,6 @@
 //! What may be done to deployments.
 
+use crate::actions::asked_image::choose;
 use crate::actions::wanted::Wanted;
 use crate::actions::{By, Context, Error, Result, services as own_services};
 use crate::db::audit::Record;
@@ -8,8 +9,8 @@ use crate::db::log_end::{self, Most};
 use crate::db::queue::{self, Place};
 use crate::db::{Reader, Tx, logs, services, steps};
 use crate::domain::{
-    Act, Branch, Code, Commit, Deployment, DeploymentId, ExecutorKind, GitRef, Invalid, Reason, Scope,
-    Service, Status, StepRecord, Subject, Trigger, Urls, is_noise, plain_line,
+    Act, Branch, Code, Commit, Deployment, DeploymentId, ExactImage, ExecutorKind, GitRef, Invalid, Reason,
+    Scope, Service, Status, StepRecord, Subject, Trigger, Urls, is_noise, plain_line,
 };
 use crate::wire::deployment::{AcceptedJson, DeployBody, FoundDeployment};
 
@@ -155,8 +156,8 @@ pub struct StartedDeployment {
 /// Queues a deployment of a service.
 ///
 /// # Errors
-/// Codes `not_found`, `scope`, `invalid_parameter`, `service_frozen`, `queue_full`, `disk_nearly_full` and
-/// `executor_unavailable`.
+/// Codes `not_found`, `scope`, `invalid_parameter`, `image_required`, `image_not_allowed`, `from_not_possible`,
+/// `service_frozen`, `queue_full`, `disk_nearly_full` and `executor_unavailable`.
 pub fn deploy(
     tx: &Tx<'_>,
     context: &Context,
@@ -165,22 +166,25 @@ pub fn deploy(
     wanted: &DeployBody,
 ) -> Result<StartedDeployment> {
     let mut faults = Vec::new();
-    let asked = Wanted::read(wanted.words(), &mut faults);
+    let asked = Wanted::read(wanted.words(), wanted.clear_cache.then_some("clearCache"), &mut faults);
     if !faults.is_empty() {
         return Err(faults.into());
     }
     let service = own_services::find(tx, by, Scope::Deploy, service)?;
+    let chosen = choose(tx, &service.id, service.repository.is_none(), &asked)?;
     let new = NewDeployment {
         service_id: service.id.clone(),
         executor: service.executor,
         trigger: Trigger::Deploy,
         hook_generation: None,
         who: by.who(),
-        branch: asked.what.unwrap_or_else(|| service.default_branch.clone().into()),
-        commit: asked.commit,
+        branch: chosen.what_or(&service.default_branch),
+        image: chosen.exact(),
+        commit: chosen.commit,
         clear_cache: wanted.clear_cache,
         note: asked.note,
-        image: None,
+        asked_image: chosen.asked,
+        promoted_from: chosen.promoted_from,
         ignored_parameters: Vec::new(),
     };
     start(tx, context, by, Act::ServiceDeploy, &service, &new)
@@ -228,7 +232,21 @@ fn new_from(origin: &Deployment, service: &Service, how: Again, by: &By) -> Resu
         };
         return Err(Error::new(Code::NothingToRollBackTo, detail));
     }
-    let image = origin.image.clone().filter(|_| is_rollback && service.executor == ExecutorKind::Tekton);
+    // What was looked up by its tag is taken exactly as it was.
+    let named = origin.asked_image.as_ref();
+    let asked_image =
+        named.map(|named| origin.image.as_ref().map_or_else(|| named.clone(), ExactImage::reference));
+    let is_kept = is_rollback && service.executor == ExecutorKind::Tekton;
+    let image = origin.image.clone().filter(|_| is_kept || asked_image.is_some());
+    if let Some(asked) =
+        asked_image.as_ref().filter(|asked| !is_rollback && !service.admits_image(&asked.repository))
+    {
+        let detail = format!("{} is no repository of this service any more", asked.repository);
+        return Err(Error::new(Code::ImageNotAllowed, detail));
+    }
+    if asked_image.is_none() && image.is_none() && service.repository.is_none() {
+        return Err(Error::new(Code::ImageRequired, "this service has no repository to build from any more"));
+    }
     Ok(NewDeployment {
         service_id: service.id.clone(),
         executor: service.executor,
@@ -239,6 +257,8 @@ fn new_from(origin: &Deployment, service: &Service, how: Again, by: &By) -> Resu
         commit: origin.commit.clone(),
         clear_cache,
         note: None,
+        promoted_from: origin.promoted_from.clone().filter(|_| asked_image.is_some()),
+        asked_image,
         image,
         ignored_parameters: Vec::new(),
     })

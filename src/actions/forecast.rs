@@ -8,7 +8,8 @@ use crate::db::deployments::NewDeployment;
 use crate::db::queue::{self, Room};
 use crate::db::{self, Reader, checks, hooks};
 use crate::domain::{
-    Branch, CalledService, Checks, Commit, DeploymentId, GitRef, Hook, Service, Timestamp, Trigger, Who,
+    Branch, CalledService, Checks, Commit, DeploymentId, GitRef, Hook, ImageReference, Service, Timestamp,
+    Trigger, Who,
 };
 
 /// What is known before a call is made.
@@ -32,6 +33,8 @@ pub struct CallForecast {
     pub commit: Option<Commit>,
     /// Whether it would build afresh.
     pub clear_cache: bool,
+    /// The image that it would deploy, where none is built.
+    pub image: Option<ImageReference>,
 }
 
 /// Weighs a deployment that this hook would ask for from an address.
@@ -45,7 +48,7 @@ fn weigh(
 ) -> Result<Forecast> {
     let room = queue::room(reader, new, service.queue_policy, context.settings().queue_limit)?;
     let is_short_of_space = context.db().is_short_of_space();
-    let asked = Asked { branch: &new.branch, address, hook, service, room: &room, is_short_of_space };
+    let asked = Asked { new, address, hook, service, room: &room, is_short_of_space };
     let mut refusals = refusals(context, asked);
     if !context.db().is_ready() {
         refusals.push(db::Error::Unavailable("the database cannot be written").into());
@@ -78,6 +81,8 @@ pub fn of_hook(
         commit: None,
         clear_cache: false,
         note: None,
+        asked_image: None,
+        promoted_from: None,
         image: None,
         ignored_parameters: Vec::new(),
     };
@@ -91,8 +96,9 @@ pub fn of_hook(
 /// Code `unknown_hook`, as for the call itself.
 pub fn of_call(reader: &Reader<'_>, context: &Context, call: &Call, now: Timestamp) -> Result<CallForecast> {
     let verified = hooks::verify(reader, &call.token, now)?.ok_or_else(Error::unknown_hook)?;
-    let new = call.deployment(&verified);
+    let new = call.deployment(reader, &verified)?;
     let forecast = weigh(reader, context, &new, call.address, &verified.service, &verified.hook)?;
     let (service, branch) = (verified.service.name.to_string(), new.branch);
-    Ok(CallForecast { forecast, service, branch, commit: new.commit, clear_cache: new.clear_cache })
+    let (commit, clear_cache, image) = (new.commit, new.clear_cache, new.asked_image);
+    Ok(CallForecast { forecast, service, branch, commit, clear_cache, image })
 }

@@ -6,7 +6,7 @@ use crate::db::hooks::{self, Usage};
 use crate::db::{Reader, Tx};
 use crate::domain::{
     Act, AddressRange, BranchPattern, Code, Faults, Hook, HookId, HookName, HookRules, HookToken, Invalid,
-    Scope, Service, Span, Subject, Timestamp, Who,
+    Scope, Service, Source, Span, Subject, Timestamp, Who,
 };
 use crate::wire;
 use crate::wire::hook::{HookBody, HookJson, HookUse, LastUse};
@@ -226,6 +226,14 @@ fn change(body: HookBody, mut hook: Hook, now: Timestamp) -> std::result::Result
     if let Some(ranges) = body.addresses {
         let ranges = ranges.iter().map(|text| text.parse::<AddressRange>());
         hook.rules.addresses = faults.take_each(ranges).unwrap_or_default();
+    }
+    if let Some(words) = body.sources {
+        let wrong =
+            |word: &str| Invalid::new("sources", format!("\"{word}\" is no source; say build or image"));
+        let sources = words.iter().map(|word| Source::parse_asked(word).ok_or_else(|| wrong(word)));
+        let mut sources: Vec<_> = faults.take_each(sources).unwrap_or_default();
+        sources.dedup();
+        hook.rules.sources = sources;
     }
     let time =
         |text: String| Timestamp::parse(&text).map_err(|error| Invalid::new("expiresAt", error.detail));

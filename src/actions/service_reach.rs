@@ -1,6 +1,6 @@
 //! Whom a change of a service reaches beyond the service.
 
-use crate::domain::{ExecutorKind, Service, Transport};
+use crate::domain::{ExecutorKind, Repository, Service, Transport};
 
 /// Why only an admin of the whole server may make a change; `None` where an admin of the service may.
 pub(super) fn needs_whole_server(before: &Service, after: &Service) -> Option<&'static str> {
@@ -10,7 +10,7 @@ pub(super) fn needs_whole_server(before: &Service, after: &Service) -> Option<&'
     if runs_other_code_here(before, after) {
         return Some("what runs on the server's own host is changed only by");
     }
-    let shared = "workload, registry Secret, image and cache repository are changed only by";
+    let shared = "workload, registry Secret, image, allowed images and cache repository are changed only by";
     reaches_further(before, after).then_some(shared)
 }
 
@@ -20,7 +20,10 @@ fn sends_credential_elsewhere(before: &Service, after: &Service) -> bool {
     let (old, new) = (git_credentials(before), git_credentials(after));
     let is_other = old.iter().zip(&new).any(|(old, new)| new.is_some() && new != old);
     let (from, to) = (&before.repository, &after.repository);
-    let moves = from != to && (to.transport() == Transport::Http || !from.shares_origin(to));
+    let is_elsewhere = |from: Option<&Repository>, to: &Repository| {
+        to.transport() == Transport::Http || !from.is_some_and(|from| from.shares_origin(to))
+    };
+    let moves = from != to && to.as_ref().is_some_and(|to| is_elsewhere(from.as_ref(), to));
     is_other || (moves && new.iter().any(Option::is_some))
 }
 
@@ -32,8 +35,7 @@ fn git_credentials(service: &Service) -> [Option<&String>; 3] {
 
 /// Whether the change decides what runs on this host, as the user of this server: whoever may, may do anything here.
 fn runs_other_code_here(before: &Service, after: &Service) -> bool {
-    let settings =
-        |service: &Service| (service.executor, service.repository.to_string(), service.local.clone());
+    let settings = |service: &Service| (service.executor, service.repository.clone(), service.local.clone());
     after.executor == ExecutorKind::Local && settings(before) != settings(after)
 }
 
@@ -44,5 +46,5 @@ fn reaches_further(before: &Service, after: &Service) -> bool {
         let settings = service.tekton.clone()?;
         Some((settings.workload, settings.registry_secret, settings.image, settings.cache_repository))
     };
-    reach(before) != reach(after)
+    reach(before) != reach(after) || before.allowed_images != after.allowed_images
 }

@@ -5,10 +5,11 @@ mod in_cluster;
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    Branch, CloneSettings, EnvName, ExecutorKind, ExecutorSet, Faults, Invalid, LocalSettings, QueuePolicy,
-    Repository, Service, ServiceId, ServiceName, Span, Timestamp,
+    Branch, CloneSettings, EnvName, ExecutorKind, ExecutorSet, Faults, ImageRepository, Invalid,
+    LocalSettings, QueuePolicy, Repository, Service, ServiceId, ServiceName, Span, Timestamp,
 };
-use crate::wire::service::{CloneFields, HIDDEN, LocalFields, Pairs, ServiceBody};
+use crate::wire::Change;
+use crate::wire::service::{CloneFields, HIDDEN, LocalFields, Pairs, ServiceBody, TektonFields};
 
 use in_cluster::{change_tekton, check_kept};
 
@@ -34,17 +35,21 @@ pub(super) fn create_from(
 ) -> Result<Service, Vec<Invalid>> {
     let mut faults = Faults::default();
     let name = faults.take(new_name(body.name.as_deref()));
-    let repository = body.repository.as_deref().ok_or_else(|| Invalid::new("repository", "is missing"));
-    let repository = faults.take(repository.and_then(Repository::parse));
+    let repository = match body.repository {
+        Change::Keep => {
+            Err(Invalid::new("repository", "is missing; null says that its images are built elsewhere"))
+        }
+        Change::Empty => Ok(None),
+        Change::Set(text) => Repository::parse(&text).map(Some),
+    };
+    let repository = faults.take(repository);
     let default = available.iter().next().unwrap_or(ExecutorKind::Local);
     let is_known = repository.is_some();
     let service = Service {
         id: ServiceId::generate(),
         // Of what has no name or source, the rest is looked at all the same, and nothing is made.
         name: name.map_or_else(|| ServiceName::parse("nameless"), Ok).map_err(|invalid| vec![invalid])?,
-        repository: repository
-            .map_or_else(|| Repository::parse("https://git.example.com/none"), Ok)
-            .map_err(|invalid| vec![invalid])?,
+        repository: repository.flatten(),
         default_branch: branch("main").map_err(|invalid| vec![invalid])?,
         executor: default,
         queue_policy: QueuePolicy::Coalesce,
@@ -53,11 +58,12 @@ pub(super) fn create_from(
         fetch: CloneSettings::default(),
         local: LocalSettings::default(),
         tekton: None,
+        allowed_images: Vec::new(),
         frozen: None,
         created_at: now,
     };
     let executor = Some(body.executor.unwrap_or_else(|| default.as_str().to_owned()));
-    let body = ServiceBody { name: None, repository: None, executor, ..body };
+    let body = ServiceBody { name: None, repository: Change::Keep, executor, ..body };
     let mut change =
         Changing { service, available, faults, sets_deploy: true, is_known, knows_executor: true };
     change.take(body);
@@ -116,10 +122,14 @@ struct Changing {
 impl Changing {
     fn take(&mut self, body: ServiceBody) {
         let before = self.service.executor;
-        let read = body.repository.map(|text| Repository::parse(&text));
-        self.is_known &= read.as_ref().is_none_or(Result::is_ok);
-        let repository = read.and_then(|read| self.read(read));
-        set(&mut self.service.repository, repository);
+        let read = body.repository.try_map(|text| Repository::parse(&text));
+        self.is_known &= read.is_ok();
+        let repository = self.read(read).unwrap_or_default();
+        self.service.repository = repository.apply(self.service.repository.take());
+        if let Some(images) = body.allowed_images {
+            let read = images.iter().map(|text| ImageRepository::parse("allowedImages", text));
+            set(&mut self.service.allowed_images, self.faults.take_each(read));
+        }
         let read = body.default_branch.map(|text| branch(&text));
         let default_branch = read.and_then(|read| self.read(read));
         set(&mut self.service.default_branch, default_branch);
@@ -144,13 +154,33 @@ impl Changing {
         set(&mut self.service.fetch.history, history);
         self.sets_deploy |= body.local.deploy_command.is_some() || self.service.executor != before;
         change_local(body.local, &mut self.service.local, &mut self.faults);
+        let mut tekton = body.tekton;
+        self.take_image(&mut tekton);
         if self.service.executor == ExecutorKind::Local {
             let has_cluster = self.available.has(ExecutorKind::Tekton);
-            check_kept(&body.tekton, self.service.tekton.as_ref(), has_cluster, &mut self.faults);
+            check_kept(&tekton, self.service.tekton.as_ref(), has_cluster, &mut self.faults);
         }
-        let tekton = change_tekton(body.tekton, self.service.tekton.clone(), &mut self.faults);
+        let tekton = change_tekton(tekton, self.service.tekton.clone(), &mut self.faults);
         self.is_known &= tekton.is_ok() && self.knows_executor;
         set(&mut self.service.tekton, tekton.ok());
+    }
+
+    /// The image's repository has one name for both executors, and goes along when a service changes from one to the
+    /// other.
+    fn take_image(&mut self, tekton: &mut TektonFields) {
+        let kept = self.service.tekton.as_ref().map(|settings| settings.image.clone());
+        if self.service.executor == ExecutorKind::Tekton {
+            let known =
+                self.service.local.image.as_ref().filter(|_| kept.is_none() && tekton.image.is_keep());
+            if let Some(image) = known {
+                tekton.image = Change::Set(image.to_string());
+            }
+            return;
+        }
+        let read = std::mem::take(&mut tekton.image).try_map(|text| ImageRepository::parse("image", &text));
+        let before = self.service.local.image.take().or(kept);
+        let change = self.read(read).unwrap_or_default();
+        self.service.local.image = change.apply(before);
     }
 
     fn read<T>(&mut self, read: Result<T, Invalid>) -> Option<T> {

@@ -73,7 +73,7 @@ pub fn create(tx: &Tx<'_>, context: &Context, by: &By, body: ServiceBody) -> Res
     if !services::insert(tx, &service)? {
         return Err(Error::taken(format_args!("service {}", service.name)));
     }
-    let detail = format!("{}, branch {}", service.repository, service.default_branch);
+    let detail = format!("{}, branch {}", service.source_text(), service.default_branch);
     by.record(tx, &Record::new(Act::ServiceCreate, subject(&service)).with(detail))?;
     Ok(service)
 }
@@ -100,6 +100,9 @@ pub fn update(tx: &Tx<'_>, context: &Context, by: &By, name: &str, changes: Serv
         return Err(Error::new(Code::Scope, detail));
     }
     services::update(tx, &after)?;
+    if after.executor != before.executor {
+        queue::hand_over(tx, &after.id, after.executor)?;
+    }
     let detail = wire::differences(&ServiceBody::of(&before), &ServiceBody::of(&after), &SECRET);
     if !detail.is_empty() {
         by.record(tx, &Record::new(Act::ServiceUpdate, subject(&after)).with(detail))?;

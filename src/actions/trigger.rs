@@ -3,19 +3,21 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::actions::asked_image::choose;
 use crate::actions::deployments::accepted_body;
 use crate::actions::wanted::Wanted;
 use crate::actions::{Context, Error, Result};
 use crate::db::audit::{self, Actor, Record};
 use crate::db::deployments::NewDeployment;
 use crate::db::queue::{self, Place, Room};
-use crate::db::{self, Tx, hook_calls, hooks, idempotency};
+use crate::db::{self, Reader, Tx, hook_calls, hooks, idempotency};
 use crate::domain::{
-    Act, CalledService, Code, DeploymentId, GitRef, Hook, HookToken, Subject, Timestamp, Trigger, Who,
+    Act, CalledService, Code, DeploymentId, Hook, HookToken, Source, Subject, Timestamp, Trigger, Who,
 };
 
 /// Parameters of the query that mean something.
-pub const PARAMETERS: [&str; 6] = ["branch", "clear_cache", "commit", "dry_run", "note", "tag"];
+pub const PARAMETERS: [&str; 8] =
+    ["branch", "clear_cache", "commit", "dry_run", "from", "image", "note", "tag"];
 
 /// A call as the caller made it. Its token is genuine by its MAC; whether the hook is there nobody has asked yet.
 pub struct Call {
@@ -39,21 +41,31 @@ pub struct Call {
 
 impl Call {
     /// The deployment that the call asks for.
-    pub(super) fn deployment(&self, verified: &hooks::Verified) -> NewDeployment {
+    ///
+    /// # Errors
+    /// Codes `image_required`, `image_not_allowed` and `from_not_possible`.
+    pub(super) fn deployment(
+        &self,
+        reader: &Reader<'_>,
+        verified: &hooks::Verified,
+    ) -> Result<NewDeployment> {
         let service = &verified.service;
-        NewDeployment {
+        let chosen = choose(reader, &service.id, service.is_image_only, &self.wanted)?;
+        Ok(NewDeployment {
             service_id: service.id.clone(),
             executor: service.executor,
             trigger: Trigger::Hook(verified.hook.id.clone()),
             hook_generation: Some(verified.generation),
             who: Who::HookUrl(self.caller.clone()),
-            branch: self.wanted.what.clone().unwrap_or_else(|| service.default_branch.clone().into()),
-            commit: self.wanted.commit.clone(),
+            branch: chosen.what_or(&service.default_branch),
+            image: chosen.exact(),
+            commit: chosen.commit,
             clear_cache: self.clear_cache,
             note: self.wanted.note.clone(),
-            image: None,
+            asked_image: chosen.asked,
+            promoted_from: chosen.promoted_from,
             ignored_parameters: self.ignored.clone(),
-        }
+        })
     }
 }
 
@@ -136,7 +148,7 @@ fn replay(
 /// A deployment that is asked for, and by what it is judged.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
-    pub(super) branch: &'a GitRef,
+    pub(super) new: &'a NewDeployment,
     /// The caller's address.
     pub(super) address: Option<IpAddr>,
     /// The hook that was called.
@@ -150,13 +162,19 @@ pub(super) struct Asked<'a> {
 
 /// The refusals that depend on the hook, the service and the server, in the order of the contract.
 pub(super) fn refusals(context: &Context, asked: Asked<'_>) -> Vec<Error> {
-    let Asked { branch, hook, service, .. } = asked;
+    let Asked { new: NewDeployment { branch, asked_image, .. }, hook, service, .. } = asked;
     let mut found = Vec::new();
     if !hook.rules.allows_branch(branch) {
         found.push(Error::new(
             Code::BranchNotAllowed,
             format!("this hook may not deploy {}", branch.described()),
         ));
+    }
+    let source = if asked_image.is_some() { Source::Image } else { Source::Build };
+    if !hook.rules.allows_source(source) {
+        let other =
+            if source == Source::Build { "builds; name an image" } else { "images that are built already" };
+        found.push(Error::new(Code::SourceNotAllowed, format!("this hook may not ask for {other}")));
     }
     if !hook.rules.allows_address(asked.address) {
         found.push(Error::new(Code::AddressNotAllowed, "this hook may not be called from this address"));
@@ -186,10 +204,14 @@ fn accept(
     verified: &hooks::Verified,
     now: Timestamp,
 ) -> std::result::Result<Decision, db::Error> {
-    let (new, service) = (call.deployment(verified), &verified.service);
+    let service = &verified.service;
+    let new = match call.deployment(tx, verified) {
+        Ok(new) => new,
+        Err(refused) => return Ok(Decision::Refused(refused)),
+    };
     let room = queue::room(tx, &new, service.queue_policy, context.settings().queue_limit)?;
-    let (branch, address, is_short_of_space) = (&new.branch, call.address, tx.is_short_of_space());
-    let asked = Asked { branch, address, hook: &verified.hook, service, room: &room, is_short_of_space };
+    let (address, is_short_of_space) = (call.address, tx.is_short_of_space());
+    let asked = Asked { new: &new, address, hook: &verified.hook, service, room: &room, is_short_of_space };
     if let Some(first) = refusals(context, asked).into_iter().next() {
         return Ok(Decision::Refused(first));
     }

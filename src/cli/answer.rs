@@ -62,7 +62,7 @@ mod tests {
         let service = &answer.items[0];
         assert_eq!((service.name(), answer.json.clone()), ("api".to_owned(), list));
         assert_eq!(service.body.local.build_command.as_deref(), Some("make\u{fffd}[2J"));
-        assert!(service.body.url.value().is_none() && service.body.repository.is_none());
+        assert!(service.body.url.value().is_none() && service.body.repository.is_keep());
         assert!(Answer::<ServiceJson>::read(json!({"name": 7})).is_err());
     }
 }

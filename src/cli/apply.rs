@@ -94,7 +94,7 @@ impl Apply {
                 .hint("see: stackblaze apply --help"));
         }
         for service in &declared {
-            warn_unprotected(&session, service.body.repository.as_deref());
+            warn_unprotected(&session, service.body.repository.value().map(String::as_str));
         }
         let mut report =
             Report { session: &session, items: Vec::new(), has_urls: false, is_try: self.dry_run };

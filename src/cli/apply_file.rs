@@ -66,11 +66,16 @@ impl DeclaringFile<'_> {
         let hooks: Vec<_> = hooks.into_iter().filter_map(|hook| self.hook(hook)).collect();
         let env_file = self.env_file(table.1);
         let workload = self.workload(table.1);
-        let Some(body) = self.shape::<ServiceBody>(table, &["hook", "env_file", "workload"]) else {
+        let is_image_only = self.is_image_only(table.1);
+        let Some(body) = self.shape::<ServiceBody>(table, &["hook", "env_file", "image_only", "workload"])
+        else {
             return Ok(None);
         };
         let Some(name) = body.name.clone() else { return Ok(None) };
         let mut body = body;
+        if is_image_only {
+            body.repository = Change::Empty;
+        }
         let mut env = match env_file {
             Some(file) => read_env(&self.folder.join(file))?,
             None => Pairs::new(),
@@ -137,6 +142,17 @@ impl DeclaringFile<'_> {
                 None
             }
         }
+    }
+
+    /// Whether there is no repository, which the format has no word for.
+    fn is_image_only(&mut self, table: &DeTable<'_>) -> bool {
+        let Some(value) = table.get("image_only") else { return false };
+        let is_true = matches!(value.get_ref(), DeValue::Boolean(true));
+        if !is_true || table.contains_key("repository") {
+            let fault = "image_only: must be true, in place of repository; leave it out otherwise";
+            self.faults.push((value.span().start, fault.to_owned()));
+        }
+        is_true
     }
 
     fn text_of(&mut self, table: &DeTable<'_>, name: &str) -> Option<String> {

@@ -22,6 +22,8 @@ use crate::wire::deployment::DeployBody;
   stackblaze deploy api --follow
   stackblaze deploy api --branch feat/new-ui --clear-cache --wait
   stackblaze deploy api --tag v1.2.3 --note 'the hotfix for #12' --wait
+  stackblaze deploy api --image :v1.2.3 --wait
+  stackblaze deploy shop --from dep_mwuangvh9xk2mq7rz4tb --wait
   stackblaze deploy api --commit 4f2c1d7e0b9a8c6d5e4f3a2b1c0d9e8f7a6b5c4d
 
 Exit codes with --wait: 0 succeeded, 1 failed, 130 Ctrl-C,
@@ -39,6 +41,13 @@ pub(super) struct Deploy {
     /// Exactly this commit of the branch: 40 hexadecimal digits, 64 in a repository of SHA-256
     #[arg(long)]
     commit: Option<String>,
+    /// Deploy this image and build nothing: REGISTRY/REPOSITORY[:TAG][@sha256:…], or of the service's own image :TAG or
+    /// @sha256:…; a tag is looked up once
+    #[arg(long, conflicts_with_all = ["tag", "clear_cache"])]
+    image: Option<String>,
+    /// Promote: deploy the image that this deployment serves
+    #[arg(long, value_name = "DEPLOYMENT", conflicts_with_all = ["image", "branch", "tag", "commit", "clear_cache"])]
+    from: Option<String>,
     /// Why, in one line; shown with the deployment
     #[arg(long)]
     note: Option<String>,
@@ -62,7 +71,8 @@ impl Deploy {
         let session = self.remote.open(data_dir)?;
         let (branch, tag) = (self.branch.clone(), self.tag.clone());
         let (commit, note) = (self.commit.clone(), self.note.clone());
-        let body = DeployBody { branch, tag, commit, clear_cache: self.clear_cache, note };
+        let (image, from) = (self.image.clone(), self.from.clone());
+        let body = DeployBody { branch, tag, commit, clear_cache: self.clear_cache, image, from, note };
         let path = path(&["api", "v1", "services", &self.service, "deployments"]);
         let accepted = session.client.post(&path, &body).await.map_err(|failure| self.said(failure))?;
         if self.follow {

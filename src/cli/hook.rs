@@ -121,6 +121,9 @@ struct Rules {
     /// Allow only callers from this network; repeatable [default: any]
     #[arg(long, value_name = "CIDR")]
     from: Vec<String>,
+    /// Allow only this to be asked for: build, or image for one that is built already; repeatable [default: both]
+    #[arg(long, value_name = "SOURCE", value_parser = ["build", "image"])]
+    source: Vec<String>,
     /// Refuse calls after this time
     #[arg(long, value_name = "DURATION")]
     expires: Option<String>,
@@ -146,6 +149,12 @@ struct Set {
     /// Allow callers from anywhere
     #[arg(long, conflicts_with = "from", group = "change")]
     from_anywhere: bool,
+    /// Allow only this to be asked for: build or image; replaces the list; repeatable
+    #[arg(long, value_name = "SOURCE", value_parser = ["build", "image"], group = "change")]
+    source: Vec<String>,
+    /// Allow builds and images
+    #[arg(long, conflicts_with = "source", group = "change")]
+    any_source: bool,
     /// Refuse calls after this time, from now
     #[arg(long, value_name = "DURATION", group = "change")]
     expires: Option<String>,
@@ -189,6 +198,7 @@ async fn create(session: &Session, service: &str, name: &str, rules: Rules) -> R
         name: Some(name.to_owned()),
         branches: Some(rules.branch),
         addresses: Some(rules.from),
+        sources: Some(rules.source),
         expires_in: rules.expires,
         ..HookBody::default()
     };
@@ -217,6 +227,7 @@ impl Set {
             name: self.new_name,
             branches: Some(self.branch).filter(|branches| self.any_branch || !branches.is_empty()),
             addresses: Some(self.from).filter(|networks| self.from_anywhere || !networks.is_empty()),
+            sources: Some(self.source).filter(|sources| self.any_source || !sources.is_empty()),
             expires_at: if self.never_expires { Change::Empty } else { Change::Keep },
             expires_in: self.expires,
             paused: Change::Keep,

@@ -70,6 +70,10 @@ pub(super) async fn show(session: &Session, path: &str) -> Result<(), Failure> {
         ("URL", hook.masked_url.clone()),
         ("branches", any_or(&hook.branches)),
         ("callers", any_or(&hook.addresses)),
+        (
+            "may ask for",
+            if hook.sources.is_empty() { "build, image".to_owned() } else { hook.sources.join(", ") },
+        ),
         ("expires", shown(hook.expires_at.as_ref())),
         ("old URL until", shown(hook.rotating_until.as_ref())),
         ("last used", last),

@@ -9,13 +9,14 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::config;
-use crate::domain::{Commit, GitRef, Invalid, Repository};
+use crate::domain::{Commit, GitRef, ImageReference, Invalid, Repository};
 use crate::executor::clone::{CloneStep, HostKeys};
-use crate::executor::exit_codes::{BUILD_FAILED, CLONE_FAILED, SUCCEEDED};
+use crate::executor::exit_codes::{BUILD_FAILED, CLONE_FAILED, IMAGE_UNAVAILABLE, SUCCEEDED};
 use crate::executor::proxies;
 use crate::executor::tekton::steps::build::probe::write_source;
 use crate::executor::tekton::steps::build::store::Builder;
 use crate::executor::tekton::steps::build::{BuildStep, read_build_args};
+use crate::executor::tekton::steps::look_up::LookUpStep;
 
 /// Where a step keeps what only it needs.
 const SCRATCH: &str = "/tmp";
@@ -33,6 +34,8 @@ enum RunStep {
     Clone(Box<CloneStepArgs>),
     /// Build and push the image
     Build(Box<BuildStepArgs>),
+    /// Look an image up by its tag
+    LookUp(LookUpStepArgs),
     /// Run the builder's daemon within the limits of its store
     Builder(BuilderArgs),
 }
@@ -114,6 +117,26 @@ struct BuildStepArgs {
 }
 
 #[derive(Debug, Args)]
+struct LookUpStepArgs {
+    #[arg(long, env = "STACKBLAZE_IMAGE")]
+    image: String,
+    #[arg(long, env = "STACKBLAZE_TAG")]
+    tag: String,
+    #[arg(long, env = "STACKBLAZE_REGISTRY_SECRET")]
+    registry_secret: Option<PathBuf>,
+    #[arg(long, env = "STACKBLAZE_INSECURE_REGISTRIES", default_value = "")]
+    insecure_registries: String,
+    #[arg(long, env = "STACKBLAZE_DIGEST_FILE")]
+    digest_file: PathBuf,
+    #[arg(long, env = "STACKBLAZE_REVISION_FILE")]
+    revision_file: PathBuf,
+    #[arg(long, env = "STACKBLAZE_MESSAGE_FILE")]
+    message_file: PathBuf,
+    #[arg(long, env = "STACKBLAZE_DETAIL_FILE")]
+    detail_file: PathBuf,
+}
+
+#[derive(Debug, Args)]
 struct BuilderArgs {
     #[arg(long)]
     store: PathBuf,
@@ -130,6 +153,7 @@ impl RunStepArgs {
         let (code, read) = match self.step {
             RunStep::Clone(arguments) => (CLONE_FAILED, arguments.into_step().map(|step| step.run())),
             RunStep::Build(arguments) => (BUILD_FAILED, arguments.into_step().map(|step| step.run())),
+            RunStep::LookUp(arguments) => (IMAGE_UNAVAILABLE, arguments.run()),
             RunStep::Builder(arguments) => (BUILD_FAILED, arguments.run()),
         };
         ExitCode::from(read.unwrap_or_else(|wrong| {
@@ -200,6 +224,26 @@ impl BuildStepArgs {
             detail_file: self.detail_file,
             scratch: SCRATCH.into(),
         })
+    }
+}
+
+impl LookUpStepArgs {
+    fn run(self) -> Result<u8, String> {
+        // Where another part of the program has chosen already, it is the same one.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let image = format!("{}:{}", self.image, self.tag);
+        let step = LookUpStep {
+            image: ImageReference::parse(&image).ok_or_else(|| format!("{image} is no image's name"))?,
+            registry_secret: self.registry_secret,
+            insecure_registries: hosts(&self.insecure_registries),
+            variables: config::variables(),
+            digest_file: self.digest_file,
+            revision_file: self.revision_file,
+            message_file: self.message_file,
+            detail_file: self.detail_file,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Ok(runtime.map_err(|error| error.to_string())?.block_on(step.run()))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::cli::remote::{Remote, Session};
 use crate::cli::service_fields::{Fields, empty};
 use crate::cli::{service_checks, service_view};
 use crate::config::DataDir;
+use crate::wire::Change;
 use crate::wire::service::{FreezeBody, ServiceBody, ServiceJson};
 
 /// Services: where an application comes from, how it is built and deployed
@@ -131,8 +132,11 @@ struct Add {
     /// A DNS label, for example api-service
     name: String,
     /// Git repository: https, ssh, git, http, or a path on the server
-    #[arg(long)]
-    repo: String,
+    #[arg(long, required_unless_present = "image_only")]
+    repo: Option<String>,
+    /// There is no repository: CI builds its images, and calls name one
+    #[arg(long, conflicts_with = "repo")]
+    image_only: bool,
     #[command(flatten)]
     fields: Fields,
 }
@@ -145,6 +149,9 @@ struct Set {
     /// Git repository: https, ssh, git, http, or a path on the server
     #[arg(long)]
     repo: Option<String>,
+    /// There is no repository any more: CI builds its images, and calls name one
+    #[arg(long, conflicts_with = "repo")]
+    image_only: bool,
     #[command(flatten)]
     fields: Fields,
     /// Empty a setting: url, git-token-file, git-ssh-key-file, cache-repository, dockerfile, context, target, git-secret,
@@ -174,10 +181,11 @@ impl ServiceCommand {
 
 impl Add {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let body = self.fields.body(&session.client, Some(&self.repo))?;
+        let repo = if self.image_only { Change::Empty } else { Change::given(self.repo) };
+        let body = self.fields.body(&session.client, &repo)?;
         let body = ServiceBody { name: Some(self.name), ..body };
         let service = session.client.post("/api/v1/services", &body).await?;
-        self.fields.warn(session, Some(&self.repo));
+        self.fields.warn(session, repo.value().map(String::as_str));
         let name = print(session, service, "added")?;
         session.next(&format!("stackblaze hook create {name} --name github-actions"));
         Ok(())
@@ -186,7 +194,8 @@ impl Add {
 
 impl Set {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let mut body = self.fields.body(&session.client, self.repo.as_deref())?;
+        let repo = if self.image_only { Change::Empty } else { Change::given(self.repo) };
+        let mut body = self.fields.body(&session.client, &repo)?;
         for setting in &self.unset {
             empty(&mut body, setting)?;
         }
@@ -196,7 +205,7 @@ impl Set {
         }
         let path = path(&["api", "v1", "services", &self.name]);
         let service = session.client.patch(&path, &body).await?;
-        self.fields.warn(session, self.repo.as_deref());
+        self.fields.warn(session, repo.value().map(String::as_str));
         let name = print(session, service, "changed")?;
         session.next(&format!("stackblaze deploy {name} --wait"));
         Ok(())

@@ -64,6 +64,13 @@ pub(super) struct Fields {
     /// Where the service can be seen
     #[arg(long)]
     url: Option<String>,
+    /// Repository of its images, with its registry, without a tag: where built ones are pushed, and of what a call means
+    /// by :TAG or @sha256:…
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// Another repository whose images may be deployed; replaces the list, '' empties it; repeatable
+    #[arg(long, value_name = "IMAGE")]
+    allowed_image: Vec<String>,
     #[command(flatten)]
     cluster: ClusterFields,
 }
@@ -72,9 +79,6 @@ pub(super) struct Fields {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "In a cluster")]
 pub(super) struct ClusterFields {
-    /// Repository to which the built image is pushed, with its registry, without a tag
-    #[arg(long, value_name = "IMAGE")]
-    image: Option<String>,
     /// Deployment that is given the image; its container where it has more than one
     #[arg(long, value_name = "NAMESPACE/DEPLOYMENT[/CONTAINER]")]
     workload: Option<String>,
@@ -113,16 +117,17 @@ pub(super) struct ClusterFields {
 
 impl Fields {
     /// The settings that are named.
-    pub(super) fn body(&self, client: &Client, repo: Option<&str>) -> Result<ServiceBody, Failure> {
+    pub(super) fn body(&self, client: &Client, repo: &Change<String>) -> Result<ServiceBody, Failure> {
         let file = |path: &Option<PathBuf>| path.as_deref().map(|path| on_server(client, path)).transpose();
         Ok(ServiceBody {
             name: None,
-            repository: repo.map(|repo| repository(client, repo)).transpose()?,
+            repository: repo.clone().try_map(|repo| repository(client, &repo))?,
             default_branch: self.branch.clone(),
             executor: self.executor.clone(),
             queue_policy: self.queue_policy.clone(),
             timeout: self.timeout.clone(),
             url: Change::given(self.url.clone()),
+            allowed_images: self.allowed_images(),
             frozen: Change::Keep,
             fetch: CloneFields { submodules: self.submodules, lfs: self.lfs, history: self.history },
             local: LocalFields {
@@ -133,8 +138,14 @@ impl Fields {
                 git_token_file: Change::given(file(&self.git_token_file)?),
                 git_ssh_key_file: Change::given(file(&self.git_ssh_key_file)?),
             },
-            tekton: self.cluster.body()?,
+            tekton: TektonFields { image: Change::given(self.image.clone()), ..self.cluster.body()? },
         })
+    }
+
+    /// The whole list; one empty word empties it.
+    fn allowed_images(&self) -> Option<Vec<String>> {
+        let given = self.allowed_image.iter().filter(|image| !image.is_empty()).cloned();
+        Some(given.collect()).filter(|_| !self.allowed_image.is_empty())
     }
 
     /// Warns of what is less safe than it looks.
@@ -189,7 +200,7 @@ impl ClusterFields {
         let workload = self.workload.as_deref().map(Workload::parse).transpose();
         let workload = workload.map_err(|wrong| flag("--workload", &wrong.detail))?;
         Ok(TektonFields {
-            image: Change::given(self.image.clone()),
+            image: Change::Keep,
             cache_repository: Change::given(self.cache_repository.clone()),
             dockerfile: Change::given(self.dockerfile.clone()),
             context: Change::given(self.context.clone()),
@@ -291,7 +302,7 @@ mod tests {
             ["x", "--target", "release", "--build-arg", "A=b=c", "--build-secret", "npm=npm-token/token"];
         let client = Client::over_tcp("http://127.0.0.1:1", None).unwrap();
 
-        let mut body = Line::parse_from(words).fields.body(&client, None).unwrap();
+        let mut body = Line::parse_from(words).fields.body(&client, &Change::Keep).unwrap();
         empty(&mut body, "build-secret.old").unwrap();
 
         assert_eq!(
@@ -301,7 +312,8 @@ mod tests {
                 "buildSecrets": { "npm": "npm-token/token", "old": null },
             })
         );
-        let broken = Line::parse_from(["x", "--build-secret", "npm"]).fields.body(&client, None).unwrap_err();
+        let broken =
+            Line::parse_from(["x", "--build-secret", "npm"]).fields.body(&client, &Change::Keep).unwrap_err();
         assert_eq!(broken.text, "--build-secret: \"npm\" is not ID=SECRET/KEY");
     }
 }

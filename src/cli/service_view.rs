@@ -30,8 +30,8 @@ pub(super) async fn list(session: &Session) -> Result<(), Failure> {
         let ended = own.and_then(|own| own.last.as_ref()).map(|one| one.status.to_string());
         let state = if service.frozen.is_none() { "active" } else { "frozen" };
         let body = &service.body;
-        let [executor, branch, repository] =
-            [&body.executor, &body.default_branch, &body.repository].map(|field| shown(field.as_ref()));
+        let [executor, branch] = [&body.executor, &body.default_branch].map(|field| shown(field.as_ref()));
+        let repository = or_dash(shown(body.repository.value()));
         vec![
             service.name(),
             state.to_owned(),

@@ -58,7 +58,7 @@ pub fn store(tx: &Tx<'_>, looked_at: &Service, findings: &[Finding], began: Time
         INSERT INTO checks (service_id, place, verdict, detail, fix, checked_at_ms)
         VALUES (:service_id, :place, :verdict, :detail, :fix, :now)";
     let settings = |service: &Service| {
-        (service.repository.to_string(), service.default_branch.clone(), service.tekton.clone())
+        (service.repository.clone(), service.default_branch.clone(), service.tekton.clone())
     };
     if services::find(tx, &looked_at.id)?.is_none_or(|now| settings(&now) != settings(looked_at)) {
         return Ok(());

@@ -10,8 +10,8 @@ use rusqlite::{OptionalExtension, Row, named_params, params};
 use crate::db::sql_types::{Fields, list, read_list};
 use crate::db::{Error, Reader, Tx};
 use crate::domain::{
-    BuiltImage, Commit, Deployment, DeploymentId, ExecutorKind, GitRef, HookId, Note, Reason, ServiceId,
-    Status, Timestamp, Trigger, Who,
+    Commit, Deployment, DeploymentId, ExactImage, ExecutorKind, GitRef, HookId, ImageReference, Note, Reason,
+    ServiceId, Status, Timestamp, Trigger, Who,
 };
 
 pub use history::{End, last_ends};
@@ -25,7 +25,7 @@ pub(super) const SELECT: &str = "
            d.who_name, d.branch, d.commit_id, d.commit_requested, d.commit_subject, d.clear_cache, d.note,
            d.ignored_parameters, d.executor, d.status, d.reason, d.message, d.detail, d.superseded_by,
            d.cancel_reason, d.created_at_ms, d.started_at_ms, d.stop_at_ms, d.finished_at_ms, d.version,
-           d.cache_epoch, d.image, d.replicas, d.run_uid
+           d.cache_epoch, d.asked_image, d.promoted_from, d.image_revision, d.image, d.replicas, d.run_uid
       FROM deployments AS d
       JOIN services AS s ON s.id = d.service_id
  LEFT JOIN hooks AS h ON h.id = d.hook_id";
@@ -62,7 +62,10 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Deployment> {
         finished_at: fields.optional_time()?,
         version: fields.next()?,
         cache_epoch: fields.next()?,
-        image: fields.optional_text(BuiltImage::parse)?,
+        asked_image: fields.optional_text(ImageReference::parse)?,
+        promoted_from: fields.optional_text(DeploymentId::parse)?,
+        image_revision: fields.next()?,
+        image: fields.optional_text(ExactImage::parse)?,
         replicas: fields.next()?,
         run_uid: fields.next()?,
     })
@@ -108,8 +111,12 @@ pub struct NewDeployment {
     pub clear_cache: bool,
     /// Why, in the caller's words.
     pub note: Option<Note>,
-    /// The image to serve again, where nothing is to be built.
-    pub image: Option<BuiltImage>,
+    /// The image that was named, in full.
+    pub asked_image: Option<ImageReference>,
+    /// The deployment whose image it is.
+    pub promoted_from: Option<DeploymentId>,
+    /// Exactly the image to serve, where that is known.
+    pub image: Option<ExactImage>,
     /// Parameters that mean nothing here.
     pub ignored_parameters: Vec<String>,
 }
@@ -117,8 +124,10 @@ pub struct NewDeployment {
 impl NewDeployment {
     /// Whether a queued deployment is what this one would be.
     pub(super) fn asks_for_the_same(&self, queued: &Deployment) -> bool {
-        (&queued.branch, queued.requested_commit(), queued.clear_cache, &queued.note, &queued.image)
-            == (&self.branch, self.commit.as_ref(), self.clear_cache, &self.note, &self.image)
+        let is_same_image = (&queued.asked_image, &queued.image) == (&self.asked_image, &self.image);
+        is_same_image
+            && (&queued.branch, queued.requested_commit(), queued.clear_cache, &queued.note)
+                == (&self.branch, self.commit.as_ref(), self.clear_cache, &self.note)
     }
 }
 
@@ -127,10 +136,11 @@ impl NewDeployment {
 pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result<DeploymentId, Error> {
     const SQL: &str = "
         INSERT INTO deployments (id, service_id, trigger, hook_id, hook_generation, origin_id, who_way, who_name, branch,
-                                 commit_id, commit_requested, clear_cache, note, cache_epoch, image, ignored_parameters,
+                                 commit_id, commit_requested, clear_cache, note, cache_epoch, asked_image,
+                                 promoted_from, image, ignored_parameters,
                                  executor, status, created_at_ms, waits_since_ms)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT cache_epoch FROM services WHERE id = ?2), ?, ?, ?, 'queued',
-                ?17, ?17)";
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT cache_epoch FROM services WHERE id = ?2), ?, ?, ?, ?, ?,
+                'queued', ?19, ?19)";
     if new.clear_cache {
         turn_cache(tx, &new.service_id)?;
     }
@@ -149,6 +159,8 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result
         new.commit.is_some(),
         new.clear_cache,
         new.note.as_ref().map(Note::as_str),
+        new.asked_image.as_ref().map(ToString::to_string),
+        new.promoted_from.as_ref().map(DeploymentId::as_str),
         new.image.as_ref().map(ToString::to_string),
         list(&new.ignored_parameters),
         new.executor.as_str(),

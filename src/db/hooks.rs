@@ -7,14 +7,14 @@ use rusqlite::{OptionalExtension, Row, named_params};
 use super::sql_types::{Fields, list as json_list, read_list};
 use super::{Error, Reader, Tx, services};
 use crate::domain::{
-    BranchPattern, CalledService, Hook, HookId, HookName, HookRules, HookToken, ServiceId, Timestamp,
+    BranchPattern, CalledService, Hook, HookId, HookName, HookRules, HookToken, ServiceId, Source, Timestamp,
     TokenHash,
 };
 
 pub(super) use usage::accepted;
 pub use usage::{COUNTED, Usage, usage};
 
-const COLUMNS: &str = "h.id, h.service_id, h.name, h.branches, h.addresses, h.expires_at_ms, h.paused, h.generation, \
+const COLUMNS: &str = "h.id, h.service_id, h.name, h.branches, h.addresses, h.sources, h.expires_at_ms, h.paused, h.generation, \
     h.previous_until_ms, h.rotated_at_ms, h.created_at_ms, h.who_way, h.who_name, h.revoked_at_ms";
 const TABLE: &str = "hooks";
 
@@ -30,6 +30,7 @@ fn read(fields: &mut Fields<'_>) -> rusqlite::Result<Hook> {
         rules: HookRules {
             branches: fields.text(|json| read_list(json, |text| BranchPattern::parse(text).ok()))?,
             addresses: fields.text(|json| read_list(json, |text| text.parse().ok()))?,
+            sources: fields.text(|json| read_list(json, Source::parse_asked))?,
             expires_at: fields.optional_time()?,
             paused: fields.next()?,
         },
@@ -55,7 +56,7 @@ pub struct Verified {
 /// the hash is that of its secret or of the previous one in grace. Hashes are compared in constant time.
 pub fn verify(reader: &Reader<'_>, token: &HookToken, now: Timestamp) -> Result<Option<Verified>, Error> {
     let sql = format!(
-        "SELECT {COLUMNS}, h.hash, h.previous_hash, s.name, s.default_branch, s.executor, s.queue_policy, s.frozen
+        "SELECT {COLUMNS}, h.hash, h.previous_hash, s.name, s.repository IS NULL, s.default_branch, s.executor, s.queue_policy, s.frozen
            FROM hooks AS h
            JOIN services AS s ON s.id = h.service_id
           WHERE h.id = :id
@@ -138,9 +139,9 @@ pub fn find_in_service(reader: &Reader<'_>, service: &ServiceId, hook: &str) -> 
 /// Stores a new hook with the hash of its secret; false where a live hook of the service has that name.
 pub fn insert(tx: &Tx<'_>, hook: &Hook, secret: &TokenHash) -> Result<bool, Error> {
     const SQL: &str = "
-        INSERT INTO hooks (id, service_id, name, hash, generation, branches, addresses, expires_at_ms, paused,
+        INSERT INTO hooks (id, service_id, name, hash, generation, branches, addresses, sources, expires_at_ms, paused,
                            created_at_ms, who_way, who_name)
-        VALUES (:id, :service_id, :name, :hash, :generation, :branches, :addresses, :expires_at_ms, :paused,
+        VALUES (:id, :service_id, :name, :hash, :generation, :branches, :addresses, :sources, :expires_at_ms, :paused,
                 :created_at_ms, :who_way, :who_name)";
     tx.touch_hooks();
     if find_in_service(tx, &hook.service_id, hook.name.as_str())?.is_some() {
@@ -154,6 +155,7 @@ pub fn insert(tx: &Tx<'_>, hook: &Hook, secret: &TokenHash) -> Result<bool, Erro
         ":generation": hook.generation,
         ":branches": json_list(hook.rules.branches.iter().map(BranchPattern::as_str)),
         ":addresses": json_list(hook.rules.addresses.iter().map(ToString::to_string)),
+        ":sources": json_list(hook.rules.sources.iter().map(|source| source.as_str())),
         ":expires_at_ms": hook.rules.expires_at.map(Timestamp::as_millis),
         ":paused": hook.rules.paused,
         ":created_at_ms": hook.created_at.as_millis(),
@@ -167,7 +169,7 @@ pub fn insert(tx: &Tx<'_>, hook: &Hook, secret: &TokenHash) -> Result<bool, Erro
 pub fn update(tx: &Tx<'_>, hook: &Hook) -> Result<bool, Error> {
     const SQL: &str = "
         UPDATE hooks
-           SET name = :name, branches = :branches, addresses = :addresses, expires_at_ms = :expires_at_ms,
+           SET name = :name, branches = :branches, addresses = :addresses, sources = :sources, expires_at_ms = :expires_at_ms,
                paused = :paused
          WHERE id = :id";
     tx.touch_hooks();
@@ -180,6 +182,7 @@ pub fn update(tx: &Tx<'_>, hook: &Hook) -> Result<bool, Error> {
         ":name": hook.name.as_str(),
         ":branches": json_list(hook.rules.branches.iter().map(BranchPattern::as_str)),
         ":addresses": json_list(hook.rules.addresses.iter().map(ToString::to_string)),
+        ":sources": json_list(hook.rules.sources.iter().map(|source| source.as_str())),
         ":expires_at_ms": hook.rules.expires_at.map(Timestamp::as_millis),
         ":paused": hook.rules.paused,
     })?;

@@ -61,6 +61,22 @@ pub fn length(reader: &Reader<'_>, service: &ServiceId) -> Result<i64, Error> {
     Ok(ExecutorKind::ALL.into_iter().map(&mut count).sum::<rusqlite::Result<i64>>()?)
 }
 
+/// Gives what is queued of a service to another executor: what runs a deployment is decided when it is claimed.
+pub fn hand_over(tx: &Tx<'_>, service: &ServiceId, to: ExecutorKind) -> Result<(), Error> {
+    let sql = format!(
+        "UPDATE deployments
+            SET executor = :to, version = version + 1
+          WHERE service_id = :service_id AND {} AND executor <> :to
+      RETURNING id",
+        queued()
+    );
+    let mut statement = tx.conn().prepare_cached(&sql)?;
+    let params = named_params! { ":service_id": service.as_str(), ":to": to.as_str() };
+    let moved: Vec<String> = statement.query_map(params, |row| row.get(0))?.collect::<Result<_, _>>()?;
+    moved.iter().filter_map(|id| DeploymentId::parse(id)).for_each(|id| tx.touch(&id));
+    Ok(())
+}
+
 /// Finds a place for a new deployment by the policy of its service.
 pub fn enqueue(
     tx: &Tx<'_>,
@@ -197,11 +213,13 @@ pub fn claim_next(tx: &Tx<'_>, claims: Claims, now: Timestamp) -> Result<Option<
     let params = named_params! { ":now": now.as_millis(), ":sequence": sequence };
     let claimed: String = tx.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?;
     let Some(id) = DeploymentId::parse(&claimed) else { return Ok(None) };
-    steps::insert_all(tx, &id)?;
     tx.touch(&id);
     let claimed = super::deployments::find(tx, &id)?;
-    if let Some(claimed) = claimed.as_ref().filter(|claimed| claimed.executor.survives_restart()) {
-        runs::open(tx, claimed)?;
+    if let Some(claimed) = &claimed {
+        steps::insert_all(tx, claimed)?;
+        if claimed.executor.survives_restart() {
+            runs::open(tx, claimed)?;
+        }
     }
     Ok(claimed)
 }

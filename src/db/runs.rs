@@ -7,7 +7,7 @@ use rusqlite::named_params;
 
 use super::deployments::{SELECT, from_row};
 use super::{Error, Reader, Tx};
-use crate::domain::{BuiltImage, Deployment, DeploymentId, ExecutorKind, Timestamp};
+use crate::domain::{Deployment, DeploymentId, ExactImage, ExecutorKind, Timestamp};
 
 /// What the cluster said of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +41,20 @@ pub fn set_uid(tx: &Tx<'_>, id: &DeploymentId, uid: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Stores the image that was pushed.
-pub fn set_image(tx: &Tx<'_>, id: &DeploymentId, image: &BuiltImage) -> Result<(), Error> {
+/// Stores the image that was pushed or found.
+pub fn set_image(tx: &Tx<'_>, id: &DeploymentId, image: &ExactImage) -> Result<(), Error> {
     const SQL: &str = "UPDATE deployments SET image = :image, version = version + 1 WHERE id = :id";
     let params = named_params! { ":id": id.as_str(), ":image": image.to_string() };
     tx.conn().prepare_cached(SQL)?.execute(params)?;
+    tx.touch(id);
+    Ok(())
+}
+
+/// Stores which commit the image says it was built from.
+pub fn set_image_revision(tx: &Tx<'_>, id: &DeploymentId, revision: &str) -> Result<(), Error> {
+    const SQL: &str =
+        "UPDATE deployments SET image_revision = :revision, version = version + 1 WHERE id = :id";
+    tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str(), ":revision": revision })?;
     tx.touch(id);
     Ok(())
 }

@@ -3,15 +3,15 @@
 use rusqlite::{OptionalExtension, Row, named_params};
 use serde::Serialize;
 
-use crate::db::sql_types::{Fields, text};
+use crate::db::sql_types::{Fields, list as json_list, read_list, text};
 use crate::db::{Error, Reader, Tx};
 use crate::domain::{
-    Branch, CalledService, ExecutorKind, QueuePolicy, Repository, Service, ServiceId, ServiceName, Span,
-    Timestamp,
+    Branch, CalledService, ExecutorKind, ImageRepository, QueuePolicy, Repository, Service, ServiceId,
+    ServiceName, Span, Timestamp,
 };
 
 const COLUMNS: &str = "id, name, repository, default_branch, executor, queue_policy, timeout_s, url, fetch, local, tekton, \
-    frozen, created_at_ms";
+    allowed_images, frozen, created_at_ms";
 const TABLE: &str = "services";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Service> {
@@ -19,7 +19,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Service> {
     Ok(Service {
         id: fields.text(ServiceId::parse)?,
         name: fields.text(|text| ServiceName::parse(text).ok())?,
-        repository: fields.text(|text| Repository::parse(text).ok())?,
+        repository: fields.optional_text(|text| Repository::parse(text).ok())?,
         default_branch: fields.text(|text| Branch::parse(text).ok())?,
         executor: fields.text(ExecutorKind::parse)?,
         queue_policy: fields.text(QueuePolicy::parse)?,
@@ -28,16 +28,18 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Service> {
         fetch: fields.text(|json| serde_json::from_str(json).ok())?,
         local: fields.text(|json| serde_json::from_str(json).ok())?,
         tekton: fields.optional_text(|json| serde_json::from_str(json).ok())?,
+        allowed_images: fields.text(|json| read_list(json, |text| ImageRepository::parse("", text).ok()))?,
         frozen: fields.next()?,
         created_at: fields.time()?,
     })
 }
 
-/// Reads name, default branch, executor, queue policy and freeze, in this order, of the service of that id.
+/// Reads name, whether it has no repository, default branch, executor, queue policy and freeze, in this order, of the service of that id.
 pub(super) fn read_called(fields: &mut Fields<'_>, id: ServiceId) -> rusqlite::Result<CalledService> {
     Ok(CalledService {
         id,
         name: fields.text(|text| ServiceName::parse(text).ok())?,
+        is_image_only: fields.next()?,
         default_branch: fields.text(|text| Branch::parse(text).ok())?,
         executor: fields.text(ExecutorKind::parse)?,
         queue_policy: fields.text(QueuePolicy::parse)?,
@@ -85,7 +87,7 @@ pub fn insert(tx: &Tx<'_>, service: &Service) -> Result<bool, Error> {
     const SQL: &str = "
         INSERT INTO services (id, name, repository, default_branch, executor, queue_policy, timeout_s, local,
                               created_at_ms)
-        VALUES (:id, :name, '', '', :executor, 'coalesce', 1, '{}', :created_at_ms)";
+        VALUES (:id, :name, NULL, '', :executor, 'coalesce', 1, '{}', :created_at_ms)";
     if find_by_name(tx, service.name.as_str())?.is_some() {
         return Ok(false);
     }
@@ -105,11 +107,11 @@ pub fn update(tx: &Tx<'_>, service: &Service) -> Result<(), Error> {
         UPDATE services
            SET repository = :repository, default_branch = :default_branch, executor = :executor,
                queue_policy = :queue_policy, timeout_s = :timeout_s, url = :url, fetch = :fetch, local = :local,
-               tekton = :tekton
+               tekton = :tekton, allowed_images = :allowed_images
          WHERE id = :id";
     tx.conn().prepare_cached(SQL)?.execute(named_params! {
         ":id": service.id.as_str(),
-        ":repository": service.repository.as_str(),
+        ":repository": service.repository.as_ref().map(Repository::as_str),
         ":default_branch": service.default_branch.as_str(),
         ":executor": service.executor.as_str(),
         ":queue_policy": service.queue_policy.as_str(),
@@ -118,6 +120,7 @@ pub fn update(tx: &Tx<'_>, service: &Service) -> Result<(), Error> {
         ":fetch": json(&service.fetch)?,
         ":local": json(&service.local)?,
         ":tekton": service.tekton.as_ref().map(json).transpose()?,
+        ":allowed_images": json_list(service.allowed_images.iter().map(ImageRepository::as_str)),
     })?;
     forget_checks(tx, &service.id)
 }

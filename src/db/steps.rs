@@ -3,7 +3,7 @@
 use rusqlite::{Connection, named_params};
 
 use super::sql_types::{optional_time, text};
-use super::{Error, Reader, Tx};
+use super::{Error, Reader, Tx, services};
 use crate::domain::{Deployment, DeploymentId, Step, StepRecord, StepStatus, Timestamp};
 
 const TABLE: &str = "steps";
@@ -41,13 +41,20 @@ pub fn list(reader: &Reader<'_>, deployment: &Deployment) -> Result<[StepRecord;
     Ok(records)
 }
 
-/// Stores the three as pending.
-pub(super) fn insert_all(tx: &Tx<'_>, id: &DeploymentId) -> Result<(), Error> {
+/// Stores the three: those that have nothing to do as skipped, the others as pending.
+pub(super) fn insert_all(tx: &Tx<'_>, deployment: &Deployment) -> Result<(), Error> {
     const SQL: &str =
-        "INSERT INTO steps (deployment_id, name, status) VALUES (:deployment_id, :name, 'pending')";
+        "INSERT INTO steps (deployment_id, name, status) VALUES (:deployment_id, :name, :status)";
+    let service = services::find(tx, &deployment.service_id)?;
+    let idle = deployment.idle_steps(service.is_some_and(|service| service.repository.is_some()));
     let mut statement = tx.conn().prepare_cached(SQL)?;
     for step in Step::ALL {
-        statement.execute(named_params! { ":deployment_id": id.as_str(), ":name": step.as_str() })?;
+        let status = if idle.contains(&step) { StepStatus::Skipped } else { StepStatus::Pending };
+        statement.execute(named_params! {
+            ":deployment_id": deployment.id.as_str(),
+            ":name": step.as_str(),
+            ":status": status.as_str(),
+        })?;
     }
     Ok(())
 }

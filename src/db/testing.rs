@@ -153,7 +153,7 @@ pub(super) fn service(name: &str) -> Service {
     Service {
         id: ServiceId::generate(),
         name: ServiceName::parse(name).unwrap(),
-        repository: Repository::parse("https://example.com/repository.git").unwrap(),
+        repository: Repository::parse("https://example.com/repository.git").ok(),
         default_branch: Branch::parse("main").unwrap(),
         fetch: CloneSettings::default(),
         executor: ExecutorKind::Local,
@@ -162,6 +162,7 @@ pub(super) fn service(name: &str) -> Service {
         url: None,
         local: LocalSettings::default(),
         tekton: None,
+        allowed_images: Vec::new(),
         frozen: None,
         created_at: T0,
     }
@@ -193,6 +194,8 @@ pub(super) fn new(service: &Service, branch: &str) -> NewDeployment {
         commit: None,
         clear_cache: false,
         note: None,
+        asked_image: None,
+        promoted_from: None,
         image: None,
         ignored_parameters: Vec::new(),
     }

@@ -26,7 +26,7 @@ pub(super) async fn follow<E: Executor>(
     stop: Stop,
 ) {
     let (id, kind) = (deployment.id.clone(), deployment.executor);
-    let mut record = Record::new(inner, &id, &service);
+    let mut record = Record::new(inner, &id, &deployment, &service);
     let (events, inbox) = mpsc::channel(EVENTS);
     let page = (inner.settings.page_of)(&id);
     let run = Run::of(deployment, service, page, log_mark(&inner.db, &id).await);

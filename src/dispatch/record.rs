@@ -12,8 +12,8 @@ use crate::db::{Db, Error as DbError, OpenLine, Tx, deployments, logs, runs, ste
 use crate::dispatch::Inner;
 use crate::dispatch::persist::{RETRY_INTERVAL, complete_log, persist};
 use crate::domain::{
-    BuiltImage, Clock, DeploymentId, ImageDigest, ImageRepository, LogCauses, LogLines, Redactor, Service,
-    Step, plain_text,
+    Clock, Deployment, DeploymentId, ExactImage, ImageDigest, ImageReference, ImageTag, LogCauses, LogLines,
+    Redactor, Service, Step, plain_text,
 };
 use crate::executor::Event;
 
@@ -56,12 +56,17 @@ pub(super) struct Record<'a> {
     mark: Option<String>,
     /// Where it stands within the line that has not ended; of use only if that never does.
     mark_within_line: Option<String>,
-    /// Where images of the service are pushed.
-    image: Option<ImageRepository>,
+    /// What the image is called whose digest the run tells.
+    image: Option<ImageReference>,
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn new<E>(inner: &'a Inner<E>, id: &'a DeploymentId, service: &Service) -> Self {
+    pub(super) fn new<E>(
+        inner: &'a Inner<E>,
+        id: &'a DeploymentId,
+        deployment: &Deployment,
+        service: &Service,
+    ) -> Self {
         let secrets = service.local.env.values().cloned().collect::<Vec<_>>();
         let redactor = Redactor::new(secrets);
         Self {
@@ -79,7 +84,7 @@ impl<'a> Record<'a> {
             shown: None,
             mark: None,
             mark_within_line: None,
-            image: service.tekton.as_ref().map(|tekton| tekton.image.clone()),
+            image: deployment.given_image().or_else(|| built_as(id, service)),
         }
     }
 
@@ -157,6 +162,10 @@ impl<'a> Record<'a> {
             Event::LogMark(mark) => (self.mark, self.mark_within_line) = (Some(mark), None),
             Event::Created { uid } => self.persist(move |tx, id| runs::set_uid(tx, id, &uid)).await,
             Event::Image(digest) => self.image(digest).await,
+            Event::ImageRevision(revision) => {
+                let revision = self.redactor.redact_line(&plain_text(&revision));
+                self.persist(move |tx, id| runs::set_image_revision(tx, id, &revision)).await;
+            }
             Event::Replicas(replicas) => {
                 self.persist(move |tx, id| runs::set_replicas(tx, id, replicas)).await;
             }
@@ -176,8 +185,9 @@ impl<'a> Record<'a> {
     }
 
     async fn image(&self, digest: ImageDigest) {
-        let Some(repository) = self.image.clone() else { return };
-        let image = BuiltImage { repository, built_by: self.id.clone(), digest };
+        let Some(name) = self.image.clone() else { return };
+        let ImageReference { repository, tag, .. } = name;
+        let image = ExactImage { repository, tag, digest };
         self.persist(move |tx, id| runs::set_image(tx, id, &image)).await;
     }
 
@@ -294,4 +304,10 @@ impl<'a> Record<'a> {
         }
         complete_log(self.db, self.id, self.clock.now()).await;
     }
+}
+
+/// What an image is called that a deployment builds: its run's name is the tag.
+fn built_as(id: &DeploymentId, service: &Service) -> Option<ImageReference> {
+    let repository = service.tekton.as_ref()?.image.clone();
+    Some(ImageReference { repository, tag: ImageTag::parse(id.run_name().as_str()), digest: None })
 }

@@ -55,10 +55,14 @@ pub enum Code {
     Scope,
     BranchNotAllowed,
     AddressNotAllowed,
+    SourceNotAllowed,
     SessionNeeded,
     Unconfirmed,
     ForeignOrigin,
     InvalidParameter,
+    ImageNotAllowed,
+    FromNotPossible,
+    ImageRequired,
     HttpVersion,
     Host,
     AmbiguousLength,
@@ -99,16 +103,20 @@ pub enum Code {
 }
 
 /// Each code with its word and its class, in the order of the variants.
-const TABLE: [(Code, &str, Class); 46] = [
+const TABLE: [(Code, &str, Class); 50] = [
     (Code::UnknownHook, "unknown_hook", Class::Credential),
     (Code::Unauthenticated, "unauthenticated", Class::Credential),
     (Code::Scope, "scope", Class::Forbidden),
     (Code::BranchNotAllowed, "branch_not_allowed", Class::Forbidden),
     (Code::AddressNotAllowed, "address_not_allowed", Class::Forbidden),
+    (Code::SourceNotAllowed, "source_not_allowed", Class::Forbidden),
     (Code::SessionNeeded, "session_needed", Class::Forbidden),
     (Code::Unconfirmed, "unconfirmed", Class::Forbidden),
     (Code::ForeignOrigin, "foreign_origin", Class::Forbidden),
     (Code::InvalidParameter, "invalid_parameter", Class::Invalid),
+    (Code::ImageNotAllowed, "image_not_allowed", Class::Invalid),
+    (Code::FromNotPossible, "from_not_possible", Class::Invalid),
+    (Code::ImageRequired, "image_required", Class::Invalid),
     (Code::HttpVersion, "http_version", Class::Version),
     (Code::Host, "host", Class::Invalid),
     (Code::AmbiguousLength, "ambiguous_length", Class::Invalid),
@@ -149,7 +157,7 @@ const TABLE: [(Code, &str, Class); 46] = [
 ];
 
 /// What each code means and what to do, in the same order.
-const MEANINGS: [(Code, &str); 46] = [
+const MEANINGS: [(Code, &str); 50] = [
     (
         Code::UnknownHook,
         "The hook URL is unknown, cut, revoked or expired. Ask an operator for a new one; nothing was looked up or started.",
@@ -158,6 +166,7 @@ const MEANINGS: [(Code, &str); 46] = [
     (Code::Scope, "The token's scope or service does not reach so far."),
     (Code::BranchNotAllowed, "The hook has branch patterns and none of them matches."),
     (Code::AddressNotAllowed, "The hook has address ranges and the caller is in none of them."),
+    (Code::SourceNotAllowed, "The hook may ask for builds only, or for images that are built already only."),
     (Code::SessionNeeded, "This is for an operator's own session; a token has none."),
     (
         Code::Unconfirmed,
@@ -167,6 +176,18 @@ const MEANINGS: [(Code, &str); 46] = [
     (
         Code::InvalidParameter,
         "The parameter, header or field that is named is wrong; the detail says what would be right.",
+    ),
+    (
+        Code::ImageNotAllowed,
+        "The image is in a repository that is neither the service's own nor one of its allowedImages.",
+    ),
+    (
+        Code::FromNotPossible,
+        "A deployment is promoted that has succeeded, whose image is known by its digest, and in a repository that the service admits.",
+    ),
+    (
+        Code::ImageRequired,
+        "The service has no repository to build from: name an image, or a deployment to promote.",
     ),
     (Code::HttpVersion, "HTTP/1.0 and HTTP/1.1 are served."),
     (Code::Host, "The request needs exactly one Host header, naming a host."),

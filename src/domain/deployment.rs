@@ -1,8 +1,8 @@
 //! Our record of one deployment.
 
 use super::{
-    BuiltImage, Commit, DeploymentId, ExecutorKind, GitRef, HookId, Note, Reason, ServiceId, Status,
-    Timestamp, Who,
+    Commit, DeploymentId, ExactImage, ExecutorKind, GitRef, HookId, ImageReference, Note, Reason, ServiceId,
+    Source, Status, Step, Timestamp, Who,
 };
 
 /// What brought a deployment about.
@@ -77,8 +77,14 @@ pub struct Deployment {
     pub note: Option<Note>,
     /// Which cache it reads and fills, in a cluster: a number that `clear_cache` raises for its service.
     pub cache_epoch: u32,
-    /// The image that it pushed or, as a rollback, serves again. None for local runs.
-    pub image: Option<BuiltImage>,
+    /// The image that the caller named, in full; with a digest where that is what was named, or what was promoted.
+    pub asked_image: Option<ImageReference>,
+    /// The deployment whose image it was asked to serve.
+    pub promoted_from: Option<DeploymentId>,
+    /// Which commit the image says it was built from, where it was looked at and says so.
+    pub image_revision: Option<String>,
+    /// The image that it serves, once that is known exactly. None for what is built on the server's own host.
+    pub image: Option<ExactImage>,
     /// On how many replicas it served when it succeeded, in a cluster.
     pub replicas: Option<u32>,
     /// The uid of its run's object in the cluster, once that is known to exist.
@@ -112,13 +118,43 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// Whether it has served what this executor can serve again: in a cluster an image, else a commit.
+    /// Whether it has served what this executor can serve again: in a cluster an image, else an image that was named or a
+    /// commit.
     pub fn can_serve_again(&self, executor: ExecutorKind) -> bool {
         let is_kept = match executor {
             ExecutorKind::Tekton => self.image.is_some(),
-            ExecutorKind::Local => true,
+            ExecutorKind::Local => self.asked_image.is_some() || self.commit.is_some(),
         };
-        self.status == Status::Succeeded && self.commit.is_some() && is_kept
+        self.status == Status::Succeeded && is_kept
+    }
+
+    /// Where its image comes from. A rollback on this host builds its commit again.
+    pub fn source(&self) -> Source {
+        let is_in_cluster = self.executor == ExecutorKind::Tekton;
+        match &self.trigger {
+            Trigger::Rollback(_) if is_in_cluster || self.asked_image.is_some() => Source::Kept,
+            _ if self.promoted_from.is_some() => Source::Promoted,
+            _ if self.asked_image.is_some() => Source::Image,
+            _ => Source::Build,
+        }
+    }
+
+    /// Exactly the image that is asked for, or the name that it is looked up by; none where one is built.
+    pub fn given_image(&self) -> Option<ImageReference> {
+        let is_built = self.source() == Source::Build;
+        let exact = self.image.as_ref().filter(|_| matches!(self.trigger, Trigger::Rollback(_)));
+        let kept = exact.map(ExactImage::reference).or_else(|| self.asked_image.clone());
+        kept.filter(|_| !is_built)
+    }
+
+    /// The steps that have nothing to do, known before it begins. On this host a repository is fetched for the files that
+    /// deploy is done with, where the service `has_repository`.
+    pub fn idle_steps(&self, has_repository: bool) -> Vec<Step> {
+        let Some(image) = self.given_image() else { return Vec::new() };
+        let is_in_cluster = self.executor == ExecutorKind::Tekton;
+        let looks_up = is_in_cluster && image.digest.is_none();
+        let idle = [(Step::Clone, is_in_cluster || !has_repository), (Step::Build, !looks_up)];
+        idle.into_iter().filter_map(|(step, is_idle)| is_idle.then_some(step)).collect()
     }
 
     /// The commit that the caller asked for.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::digits::is_base62;
 use super::entropy::{BASE62, random_digits};
 use super::token::ID_LENGTH;
-use super::{AddressRange, Faults, GitRef, Invalid, ServiceId, Timestamp, Who};
+use super::{AddressRange, Faults, GitRef, Invalid, ServiceId, Source, Timestamp, Who};
 
 /// Longest hook name, in characters.
 const MAX_NAME: usize = 58;
@@ -138,6 +138,8 @@ pub struct HookRules {
     pub branches: Vec<BranchPattern>,
     /// Addresses that may call; empty allows any.
     pub addresses: Vec<AddressRange>,
+    /// What may be asked for, of [`Source::ASKED`]; empty allows both.
+    pub sources: Vec<Source>,
     /// From then on the hook is unknown.
     pub expires_at: Option<Timestamp>,
     /// Why calls are refused for now, in the operator's words.
@@ -157,6 +159,12 @@ impl HookRules {
     /// Tells whether the hook may deploy this branch.
     pub fn allows_branch(&self, branch: &GitRef) -> bool {
         self.branches.is_empty() || self.branches.iter().any(|pattern| pattern.matches(branch))
+    }
+
+    /// Tells whether the hook may ask for this. What is promoted is an image.
+    pub fn allows_source(&self, source: Source) -> bool {
+        let asked = if source == Source::Build { Source::Build } else { Source::Image };
+        self.sources.is_empty() || self.sources.contains(&asked)
     }
 
     /// Tells whether the hook may be called from there; an unknown address only where any may.
@@ -239,6 +247,7 @@ mod tests {
         let rules = HookRules {
             branches: vec![BranchPattern::parse("main").unwrap()],
             addresses: vec!["203.0.113.0/24".parse().unwrap()],
+            sources: vec![Source::Image],
             expires_at: Some(Timestamp::from_millis(10)),
             paused: None,
         };
@@ -246,6 +255,7 @@ mod tests {
         assert!(rules.allows_branch(&GitRef::parse("main").unwrap()));
         assert!(!rules.allows_branch(&GitRef::parse("dev").unwrap()));
         assert!(rules.allows_address("203.0.113.9".parse().ok()) && !rules.allows_address(None));
+        assert!(rules.allows_source(Source::Promoted) && !rules.allows_source(Source::Build));
         assert!(rules.is_expired(Timestamp::from_millis(10)) && !rules.is_expired(Timestamp::from_millis(9)));
     }
 

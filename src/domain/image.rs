@@ -1,4 +1,4 @@
-//! Names of images: a repository, and exactly one image in it.
+//! Names of images: a repository, a tag and a digest in it. `image_reference` puts them together.
 
 use std::fmt;
 
@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Invalid;
 use super::names::is_subdomain;
-use super::{DeploymentId, RunName};
 
 /// Longest image repository, in bytes; leaves room for `-cache-e<N>` within the 255 that registries take.
 const MAX_IMAGE: usize = 200;
@@ -48,6 +47,11 @@ impl ImageRepository {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The registry's host, with its port.
+    pub fn registry(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
     }
 }
 
@@ -95,38 +99,36 @@ impl fmt::Display for ImageDigest {
     }
 }
 
-/// An image that a deployment pushed: `registry.example.com/team/app:dep-x@sha256:…`.
+/// Longest tag, in bytes, as the OCI distribution specification has it.
+const MAX_TAG: usize = 128;
+
+/// A name of an image in its repository, which may move to another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuiltImage {
-    /// Where it was pushed.
-    pub repository: ImageRepository,
-    /// The deployment that built it; its run's name is the tag.
-    pub built_by: DeploymentId,
-    /// Exactly this image.
-    pub digest: ImageDigest,
-}
+pub struct ImageTag(String);
 
-impl BuiltImage {
-    /// Reads what is shown; `None` where it has another shape.
+impl ImageTag {
+    /// Reads a tag; `None` where it has another shape than the OCI distribution specification gives it.
     pub fn parse(text: &str) -> Option<Self> {
-        let (name, digest) = text.split_once('@')?;
-        let (repository, tag) = name.rsplit_once(':')?;
-        Some(Self {
-            repository: ImageRepository::parse("image", repository).ok()?,
-            built_by: DeploymentId::parse(tag)?,
-            digest: ImageDigest::parse(digest)?,
-        })
+        let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        let fits = (1..=MAX_TAG).contains(&text.len()) && is_word(text.as_bytes()[0]);
+        let is_legal = text.bytes().all(|b| is_word(b) || b == b'.' || b == b'-');
+        (fits && is_legal).then(|| Self(text.to_owned()))
     }
 
-    /// Its tag.
-    pub fn tag(&self) -> RunName {
-        self.built_by.run_name()
+    /// The tag that a name without tag and digest stands for.
+    pub fn latest() -> Self {
+        Self("latest".to_owned())
+    }
+
+    /// The tag without a colon.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
-impl fmt::Display for BuiltImage {
+impl fmt::Display for ImageTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}@{}", self.repository, self.tag(), self.digest)
+        f.write_str(&self.0)
     }
 }
 
@@ -177,14 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn a_built_image_is_read_as_it_is_shown() {
-        let text = format!("localhost:5000/api:dep-mwuangvh9xk2mq7rz4tb@sha256:{}", "0a".repeat(32));
-
-        let image = BuiltImage::parse(&text).unwrap();
-
-        assert_eq!(image.to_string(), text);
-        assert_eq!(image.tag().as_str(), "dep-mwuangvh9xk2mq7rz4tb");
-        assert!(BuiltImage::parse("localhost:5000/api:latest").is_none());
+    fn a_tag_is_one_word() {
+        for right in ["latest", "v1.2.3", "_x", "dep-00000000aaaaaaaaaaaa", &"x".repeat(128)] {
+            assert!(ImageTag::parse(right).is_some(), "{right}");
+        }
+        for wrong in ["", ".x", "-x", "a b", "a/b", "a:b", "$(x)", "ä", &"x".repeat(129)] {
+            assert!(ImageTag::parse(wrong).is_none(), "{wrong}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Faults, Invalid};
+use crate::domain::{Faults, ImageRepository, Invalid};
 
 /// Longest command, in bytes.
 const MAX_COMMAND: usize = 4_096;
@@ -77,6 +77,8 @@ pub struct LocalSettings {
     /// Variables of the same commands that are no secrets: shown, and left as they are in logs. `$STACKBLAZE_CACHE_DIR`
     /// in a value stands for the service's cache.
     pub vars: BTreeMap<EnvName, String>,
+    /// Where images are that a call names without a repository.
+    pub image: Option<ImageRepository>,
     /// A file on the server with a token or password, used in `clone` only.
     pub git_token_file: Option<String>,
     /// A file on the server with an ssh private key, used in `clone` only.

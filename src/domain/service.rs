@@ -5,14 +5,17 @@ use std::fmt;
 use crate::domain::digits::is_base36;
 use crate::domain::entropy::{BASE36, random_digits};
 use crate::domain::{
-    Branch, CloneSettings, ExecutorKind, Faults, Invalid, LocalSettings, Repository, Span, TektonSettings,
-    Timestamp, Transport,
+    Branch, CloneSettings, ExecutorKind, Faults, ImageRepository, Invalid, LocalSettings, Repository, Span,
+    TektonSettings, Timestamp, Transport,
 };
 
 /// Characters of a service id.
 const ID_LENGTH: usize = 12;
 /// Longest DNS label.
 const MAX_NAME: usize = 63;
+/// Most repositories whose images may be deployed beside its own.
+const MAX_ALLOWED_IMAGES: usize = 16;
+
 /// Twelve of `[0-9a-z]`; part of every hook token of the service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ServiceId(String);
@@ -82,6 +85,8 @@ pub struct CalledService {
     pub id: ServiceId,
     /// Its name.
     pub name: ServiceName,
+    /// Whether there is nothing to build it from.
+    pub is_image_only: bool,
     /// Deployed where the call names none.
     pub default_branch: Branch,
     /// What runs its deployments.
@@ -97,6 +102,7 @@ impl From<&Service> for CalledService {
         Self {
             id: service.id.clone(),
             name: service.name.clone(),
+            is_image_only: service.repository.is_none(),
             default_branch: service.default_branch.clone(),
             executor: service.executor,
             queue_policy: service.queue_policy,
@@ -139,8 +145,8 @@ pub struct Service {
     pub id: ServiceId,
     /// Its name; unique among the services that exist.
     pub name: ServiceName,
-    /// Where its source comes from.
-    pub repository: Repository,
+    /// Where its source comes from; none where CI builds its images.
+    pub repository: Option<Repository>,
     /// The branch that is deployed when a call names none.
     pub default_branch: Branch,
     /// What a run fetches of the repository.
@@ -153,6 +159,8 @@ pub struct Service {
     pub timeout: Span,
     /// Where the service can be seen.
     pub url: Option<String>,
+    /// Repositories beside its own whose images may be deployed.
+    pub allowed_images: Vec<ImageRepository>,
     /// How the local executor builds and deploys it.
     pub local: LocalSettings,
     /// How the executor `tekton` builds and deploys it; there for each service that has this executor.
@@ -174,19 +182,24 @@ impl Service {
             faults.add("timeout", format!("must be between {shortest} and {longest}"));
         }
         faults.take(self.url.as_deref().map_or(Ok(()), check_url));
+        if self.allowed_images.len() > MAX_ALLOWED_IMAGES {
+            faults.add("allowedImages", format!("at most {MAX_ALLOWED_IMAGES} repositories"));
+        }
         self.local.check(faults);
     }
 
     /// Checks what repository, executor and their settings have to do with each other.
     pub fn check_together(&self, faults: &mut Faults) {
-        let transport = self.repository.transport();
-        if transport == Transport::File && self.executor != ExecutorKind::Local {
+        let transport = self.repository.as_ref().map(Repository::transport);
+        if transport == Some(Transport::File) && self.executor != ExecutorKind::Local {
             faults.add("repository", "a local path can be used with executor local only");
         }
-        if self.local.git_ssh_key_file.is_some() && transport != Transport::Ssh {
+        if self.local.git_ssh_key_file.is_some() && transport != Some(Transport::Ssh) {
             faults.add("gitSshKeyFile", "works with an ssh repository only");
         }
-        if self.local.git_token_file.is_some() && !matches!(transport, Transport::Https | Transport::Http) {
+        if self.local.git_token_file.is_some()
+            && !matches!(transport, Some(Transport::Https | Transport::Http))
+        {
             faults.add("gitTokenFile", "works with an https or http repository only");
         }
         match &self.tekton {
@@ -196,6 +209,25 @@ impl Service {
             }
             None => {}
         }
+    }
+
+    /// Where its source comes from, for people.
+    pub fn source_text(&self) -> &str {
+        self.repository.as_ref().map_or("images that CI has built", Repository::as_str)
+    }
+
+    /// Where an image of it is that is named without a repository: where built ones are pushed, or what is said for this
+    /// host.
+    pub fn own_image(&self) -> Option<&ImageRepository> {
+        match self.executor {
+            ExecutorKind::Tekton => self.tekton.as_ref().map(|settings| &settings.image),
+            ExecutorKind::Local => self.local.image.as_ref(),
+        }
+    }
+
+    /// Whether an image of that repository may be deployed.
+    pub fn admits_image(&self, repository: &ImageRepository) -> bool {
+        self.own_image() == Some(repository) || self.allowed_images.contains(repository)
     }
 }
 

@@ -68,6 +68,12 @@ pub enum Reason {
     BuildFailed,
     /// The image could not be pushed.
     PushFailed,
+    /// The registry has no image of that name.
+    ImageNotFound,
+    /// The registry does not let this service see the image.
+    ImageRefused,
+    /// The registry did not answer.
+    ImageUnavailable,
     /// Nothing was changed: the deploy step failed before it could.
     DeployFailed,
     /// The new version did not come up and the old one was not put back.
@@ -94,7 +100,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Cancelled,
         Self::Superseded,
         Self::Timeout,
@@ -104,6 +110,9 @@ impl Reason {
         Self::CommitNotFound,
         Self::BuildFailed,
         Self::PushFailed,
+        Self::ImageNotFound,
+        Self::ImageRefused,
+        Self::ImageUnavailable,
         Self::DeployFailed,
         Self::RolloutFailed,
         Self::RolledBack,
@@ -129,6 +138,9 @@ impl Reason {
             Self::CommitNotFound => "commit_not_found",
             Self::BuildFailed => "build_failed",
             Self::PushFailed => "push_failed",
+            Self::ImageNotFound => "image_not_found",
+            Self::ImageRefused => "image_refused",
+            Self::ImageUnavailable => "image_unavailable",
             Self::DeployFailed => "deploy_failed",
             Self::RolloutFailed => "rollout_failed",
             Self::RolledBack => "rolled_back",
@@ -160,6 +172,9 @@ impl Reason {
             Self::CommitNotFound => "The commit is not on the branch",
             Self::BuildFailed => "The build ended with an error",
             Self::PushFailed => "The image could not be pushed",
+            Self::ImageNotFound => "The registry has no image of that name",
+            Self::ImageRefused => "The registry does not let this service see the image",
+            Self::ImageUnavailable => "The registry did not answer",
             Self::DeployFailed => "Nothing was changed: the deploy step failed before it could",
             Self::RolloutFailed => "The new version did not come up and the old one was not put back",
             Self::RolledBack => "The new version did not come up; the old one serves again",

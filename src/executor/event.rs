@@ -37,8 +37,10 @@ pub enum Event {
         /// The cluster's id of the object.
         uid: String,
     },
-    /// The image was pushed.
+    /// The image was pushed, or found by its tag.
     Image(ImageDigest),
+    /// Which commit the image that was found says it was built from.
+    ImageRevision(String),
     /// On how many replicas the new version serves; said before the run's end.
     Replicas(u32),
     /// Where the log stands after what was sent. Stored together with what is before it, it lets the next server go on

@@ -17,6 +17,12 @@ pub const TAG_NOT_FOUND: u8 = 83;
 pub const BUILD_FAILED: u8 = 90;
 /// The image was built and could not be pushed.
 pub const PUSH_FAILED: u8 = 91;
+/// The registry has no image of that name.
+pub const IMAGE_NOT_FOUND: u8 = 92;
+/// The registry does not let this service see the image.
+pub const IMAGE_REFUSED: u8 = 93;
+/// The registry did not answer.
+pub const IMAGE_UNAVAILABLE: u8 = 94;
 /// Nothing was changed.
 pub const DEPLOY_FAILED: u8 = 100;
 /// The new version did not come up and the old one was not put back.
@@ -33,6 +39,9 @@ const TABLE: &[(Step, u8, Reason)] = &[
     (Step::Clone, TAG_NOT_FOUND, Reason::TagNotFound),
     (Step::Build, BUILD_FAILED, Reason::BuildFailed),
     (Step::Build, PUSH_FAILED, Reason::PushFailed),
+    (Step::Build, IMAGE_NOT_FOUND, Reason::ImageNotFound),
+    (Step::Build, IMAGE_REFUSED, Reason::ImageRefused),
+    (Step::Build, IMAGE_UNAVAILABLE, Reason::ImageUnavailable),
     (Step::Deploy, DEPLOY_FAILED, Reason::DeployFailed),
     (Step::Deploy, ROLLOUT_FAILED, Reason::RolloutFailed),
     (Step::Deploy, ROLLED_BACK, Reason::RolledBack),

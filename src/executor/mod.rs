@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    BuiltImage, Commit, Deployment, DeploymentId, ExecutorKind, Finding, GitRef, Reason, Service, ServiceId,
-    TektonSettings, Trigger,
+    Commit, Deployment, DeploymentId, ExecutorKind, Finding, GitRef, ImageReference, Reason, Service,
+    ServiceId, TektonSettings,
 };
 
 pub use event::{Event, Wait};
@@ -36,6 +36,8 @@ pub struct Run {
     pub branch: GitRef,
     /// The exact commit, where one was asked for; it has to be reachable from the branch.
     pub commit: Option<Commit>,
+    /// The image to deploy, where none is built; `branch` and `commit` are then not looked at in a cluster.
+    pub given: Option<GivenImage>,
     /// Whether what earlier builds left in the cache is emptied first.
     pub clear_cache: bool,
     /// What its executor needs beyond.
@@ -60,7 +62,6 @@ impl Run {
                 Plan::Tekton(Box::new(ClusterRun {
                     settings: service.tekton.clone().ok_or_else(missing)?,
                     cache_epoch: deployment.cache_epoch,
-                    kept: kept_image(&deployment),
                     uid: deployment.run_uid.clone(),
                     hook: deployment.hook.clone(),
                     page: Some(page),
@@ -68,8 +69,11 @@ impl Run {
                 }))
             }
         };
+        let given =
+            deployment.given_image().map(|image| GivenImage { image, commit: deployment.commit.clone() });
         Ok(Self {
-            commit: deployment.commit_requested.then_some(deployment.commit).flatten(),
+            commit: deployment.requested_commit().filter(|_| given.is_none()).cloned(),
+            given,
             deployment: deployment.id,
             service,
             branch: deployment.branch,
@@ -77,12 +81,6 @@ impl Run {
             plan,
         })
     }
-}
-
-/// The image that a rollback serves again.
-fn kept_image(deployment: &Deployment) -> Option<KeptImage> {
-    let image = deployment.image.clone().filter(|_| matches!(deployment.trigger, Trigger::Rollback(_)))?;
-    Some(KeptImage { image, commit: deployment.commit.clone()? })
 }
 
 /// What a run is given by the kind of its executor, put together when it is claimed.
@@ -119,8 +117,6 @@ pub struct ClusterRun {
     pub settings: TektonSettings,
     /// The service's cache epoch; `clear_cache` raised it before the claim.
     pub cache_epoch: u32,
-    /// The image to serve again without a build; a rollback.
-    pub kept: Option<KeptImage>,
     /// The uid of the run's object where its creation is known. Such a run is never created again.
     pub uid: Option<String>,
     /// The hook's name, where a hook brought the deployment about.
@@ -131,13 +127,13 @@ pub struct ClusterRun {
     pub log_mark: Option<String>,
 }
 
-/// An image that an earlier deployment pushed.
+/// An image that is there already.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptImage {
-    /// Exactly this one.
-    pub image: BuiltImage,
-    /// What it was built from.
-    pub commit: Commit,
+pub struct GivenImage {
+    /// Which one; without a digest it is looked up when the run begins.
+    pub image: ImageReference,
+    /// What it was built from, where somebody says so.
+    pub commit: Option<Commit>,
 }
 
 /// How a run ended.

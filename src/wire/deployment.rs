@@ -17,6 +17,10 @@ pub struct Words<'a> {
     pub tag: Option<&'a str>,
     /// Exactly this commit of the branch.
     pub commit: Option<&'a str>,
+    /// An image that is there already.
+    pub image: Option<&'a str>,
+    /// A deployment whose image is promoted.
+    pub from: Option<&'a str>,
     /// Why.
     pub note: Option<&'a str>,
 }
@@ -29,6 +33,8 @@ pub struct DeployBody {
     pub tag: Option<String>,
     pub commit: Option<String>,
     pub clear_cache: bool,
+    pub image: Option<String>,
+    pub from: Option<String>,
     pub note: Option<String>,
 }
 
@@ -36,7 +42,8 @@ impl DeployBody {
     /// The words of what is wanted.
     pub fn words(&self) -> Words<'_> {
         let (branch, tag) = (self.branch.as_deref(), self.tag.as_deref());
-        Words { branch, tag, commit: self.commit.as_deref(), note: self.note.as_deref() }
+        let (image, from) = (self.image.as_deref(), self.from.as_deref());
+        Words { branch, tag, commit: self.commit.as_deref(), image, from, note: self.note.as_deref() }
     }
 }
 
@@ -47,6 +54,8 @@ impl Shape for DeployBody {
             tag: fields.change("tag", "a text").apply(None),
             commit: fields.change("commit", "a text").apply(None),
             clear_cache: fields.take("clearCache", "true or false").unwrap_or_default(),
+            image: fields.change("image", "a text").apply(None),
+            from: fields.change("from", "a text").apply(None),
             note: fields.change("note", "a text").apply(None),
         }
     }
@@ -114,6 +123,11 @@ pub struct DeploymentJson {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
     pub clear_cache: bool,
+    /// `build`, `image`, `promoted` or `kept`.
+    pub source: Word,
+    /// The image that was asked for; absent where one is built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
@@ -144,6 +158,10 @@ pub struct DeploymentDetails {
     pub failure: Option<FailureJson>,
     pub detail: Option<String>,
     pub image_digest: Option<String>,
+    /// The commit that the image says it was built from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_revision: Option<String>,
+    pub promoted_from: Option<DeploymentId>,
     pub run_name: String,
     pub trigger: Word,
     pub origin: Option<DeploymentId>,
@@ -172,6 +190,7 @@ impl DeploymentJson {
             Seen::Whole(log_tail) => Some(DeploymentDetails::new(&found, Some(log_tail))),
         };
         let deployment = found.deployment;
+        let (source, image) = (deployment.source(), deployment.given_image());
         Self {
             dashboard_url: urls.deployment_page(&deployment.id),
             deployment_id: deployment.id,
@@ -183,6 +202,8 @@ impl DeploymentJson {
             message: deployment.message,
             commit: deployment.commit,
             clear_cache: deployment.clear_cache,
+            source: source.as_str().into(),
+            image: image.map(|image| image.to_string()),
             created_at: deployment.created_at,
             started_at: deployment.started_at,
             finished_at: deployment.finished_at,
@@ -225,6 +246,8 @@ impl DeploymentDetails {
             failure,
             detail: deployment.detail.clone(),
             image_digest: deployment.image.as_ref().map(|image| image.digest.to_string()),
+            image_revision: deployment.image_revision.clone(),
+            promoted_from: deployment.promoted_from.clone(),
             run_name: deployment.id.run_name().to_string(),
             trigger: deployment.trigger.as_str().into(),
             origin: deployment.trigger.origin().cloned(),

@@ -16,6 +16,8 @@ pub struct HookBody {
     pub branches: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub expires_at: Change<String>,
     /// A length of time from now, instead of `expiresAt`.
@@ -33,6 +35,7 @@ impl Shape for HookBody {
             name: fields.change("name", "a text").apply(None),
             branches: fields.change("branches", "a list of texts").apply(None),
             addresses: fields.change("addresses", "a list of texts").apply(None),
+            sources: fields.change("sources", "a list of texts").apply(None),
             expires_at: fields.change("expiresAt", "a text"),
             expires_in: fields.change("expiresIn", "a text").apply(None),
             paused: fields.change("paused", "a text"),
@@ -49,6 +52,7 @@ impl HookBody {
                 hook.rules.branches.iter().map(BranchPattern::as_str).map(str::to_owned).collect(),
             ),
             addresses: Some(hook.rules.addresses.iter().map(ToString::to_string).collect()),
+            sources: Some(hook.rules.sources.iter().map(|source| source.as_str().to_owned()).collect()),
             expires_at: hook.rules.expires_at.map(|at| at.to_string()).into(),
             expires_in: None,
             paused: hook.rules.paused.clone().into(),
@@ -90,6 +94,7 @@ pub struct HookJson {
     pub state: Word,
     pub branches: Vec<String>,
     pub addresses: Vec<String>,
+    pub sources: Vec<String>,
     pub expires_at: Option<Timestamp>,
     pub paused: Option<String>,
     pub created_at: Timestamp,
@@ -106,7 +111,7 @@ impl HookJson {
     /// A hook of the service of that name.
     pub fn new(service: &str, hook: &Hook, masked_url: String, used: HookUse, now: Timestamp) -> Self {
         let rotating_until = hook.previous_until.filter(|until| *until > now && hook.revoked_at.is_none());
-        let HookBody { name, branches, addresses, .. } = HookBody::of(hook);
+        let HookBody { name, branches, addresses, sources, .. } = HookBody::of(hook);
         Self {
             id: hook.id.to_string(),
             service: service.to_owned(),
@@ -116,6 +121,7 @@ impl HookJson {
             state: state(hook, rotating_until.is_some(), now).into(),
             branches: branches.unwrap_or_default(),
             addresses: addresses.unwrap_or_default(),
+            sources: sources.unwrap_or_default(),
             expires_at: hook.rules.expires_at,
             paused: hook.rules.paused.clone(),
             created_at: hook.created_at,

@@ -22,8 +22,9 @@ pub const SECRET: [&str; 4] = ["env", "gitTokenFile", "gitSshKeyFile", "buildArg
 pub struct ServiceBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repository: Option<String>,
+    /// Null where its images are built elsewhere.
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub repository: Change<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_branch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,6 +35,9 @@ pub struct ServiceBody {
     pub timeout: Option<String>,
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub url: Change<String>,
+    /// Repositories beside its own whose images may be deployed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_images: Option<Vec<String>>,
     /// As an answer shows it. It is changed elsewhere, and sent back only as it is.
     #[serde(skip)]
     pub frozen: Change<String>,
@@ -80,12 +84,13 @@ impl Shape for ServiceBody {
         fields.ignore(&["id", "createdAt"]);
         Self {
             name: text(fields, "name"),
-            repository: text(fields, "repository"),
+            repository: fields.change("repository", "a text"),
             default_branch: text(fields, "defaultBranch"),
             executor: text(fields, "executor"),
             queue_policy: text(fields, "queuePolicy"),
             timeout: text(fields, "timeout"),
             url: fields.change("url", "a text"),
+            allowed_images: fields.change("allowedImages", "a list of texts").apply(None),
             frozen: fields.sent_back("frozen", "a text"),
             fetch: CloneFields::take(fields),
             local: LocalFields::take(fields),
@@ -127,16 +132,20 @@ impl ServiceBody {
     pub fn of(service: &Service) -> Self {
         Self {
             name: Some(service.name.to_string()),
-            repository: Some(service.repository.to_string()),
+            repository: service.repository.as_ref().map(ToString::to_string).into(),
             default_branch: Some(service.default_branch.to_string()),
             executor: Some(service.executor.as_str().to_owned()),
             queue_policy: Some(service.queue_policy.as_str().to_owned()),
             timeout: Some(service.timeout.to_string()),
             url: service.url.clone().into(),
+            allowed_images: Some(service.allowed_images.iter().map(ToString::to_string).collect()),
             frozen: Change::Keep,
             fetch: CloneFields::of(&service.fetch),
             local: LocalFields::of(&service.local),
-            tekton: TektonFields::of(service.tekton.as_ref()),
+            tekton: TektonFields {
+                image: service.own_image().map(ToString::to_string).into(),
+                ..TektonFields::of(service.tekton.as_ref())
+            },
         }
     }
 }

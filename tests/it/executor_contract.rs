@@ -61,6 +61,7 @@ pub fn outline(events: &[Event]) -> Vec<String> {
         Event::Commit { .. } => Some("commit".to_owned()),
         Event::Log { .. } | Event::LogMark(_) | Event::Waiting(_) => None,
         Event::Created { .. } => Some("created".to_owned()),
+        Event::ImageRevision(_) => None,
         Event::Image(_) => Some("image".to_owned()),
         Event::Replicas(count) => Some(format!("{count} replicas")),
     });

@@ -76,7 +76,7 @@ impl Bench {
             service: Service {
                 id: self.service.clone(),
                 name: ServiceName::parse("api").unwrap(),
-                repository: Repository::parse(&self.repo.url()).unwrap(),
+                repository: Repository::parse(&self.repo.url()).ok(),
                 default_branch: Branch::parse("main").unwrap(),
                 fetch: CloneSettings::default(),
                 executor: ExecutorKind::Local,
@@ -85,11 +85,13 @@ impl Bench {
                 url: None,
                 local,
                 tekton: None,
+                allowed_images: Vec::new(),
                 frozen: None,
                 created_at: Timestamp::from_millis(0),
             },
             branch: GitRef::parse("main").unwrap(),
             commit: None,
+            given: None,
             clear_cache: false,
             plan: Plan::Local,
         }
@@ -150,7 +152,7 @@ async fn a_missing_branch_commit_or_repository_is_told_apart() {
         ..bench.run("", "")
     };
     let mut gone = run("main", None);
-    gone.service.repository = Repository::parse("/no/such/repository").unwrap();
+    gone.service.repository = Repository::parse("/no/such/repository").ok();
 
     assert_eq!(bench.failure(&run("nope", None)).await.0, Reason::BranchNotFound);
     assert_eq!(bench.failure(&run("main", Some(&"0".repeat(40)))).await.0, Reason::CommitNotFound);
@@ -288,7 +290,7 @@ async fn a_repository_of_git_daemon_is_cloned() {
     let bench = Bench::new();
     let daemon = GitDaemon::serve(bench.repo.parent());
     let mut run = bench.run("cat hello", "");
-    run.service.repository = Repository::parse(&daemon.url("sample")).unwrap();
+    run.service.repository = Repository::parse(&daemon.url("sample")).ok();
 
     let (events, outcome) = bench.end(&run).await;
 
@@ -307,7 +309,7 @@ async fn a_private_repository_needs_the_right_token_file_and_nothing_else_sees_i
     };
     let run = |token_file: Option<String>| {
         let mut run = bench.run("cat hello; env; git config --list; cat .git/config", "");
-        run.service.repository = Repository::parse(&http.url("sample/.git")).unwrap();
+        run.service.repository = Repository::parse(&http.url("sample/.git")).ok();
         run.service.local.git_token_file = token_file;
         run
     };

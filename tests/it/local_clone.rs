@@ -39,7 +39,7 @@ fn run_of(bench: &Bench, http: &GitHttp, commit: &str) -> Run {
     let token = bench.data.path().join("token");
     std::fs::write(&token, "sample:right-password-1\n").unwrap();
     let mut run = bench.run(LOOK, "");
-    run.service.repository = Repository::parse(&http.url("sample/.git")).unwrap();
+    run.service.repository = Repository::parse(&http.url("sample/.git")).ok();
     run.service.local.git_token_file = Some(token.to_string_lossy().into_owned());
     Run { commit: Some(Commit::parse(commit).unwrap()), ..run }
 }

@@ -12,7 +12,7 @@ use crate::db::runs::{self, RunState};
 use crate::db::testing::new;
 use crate::db::{checks, hook_calls, hooks, idempotency, removal, services, steps, waiting};
 use crate::domain::{
-    Act, ActKind, BuiltImage, Commit, ExecutorKind, ExecutorSet, GitRef, QueuePolicy, Reason, Status, Step,
+    Act, ActKind, Commit, ExactImage, ExecutorKind, ExecutorSet, GitRef, QueuePolicy, Reason, Status, Step,
     Subject, Who,
 };
 
@@ -130,6 +130,9 @@ pub(super) const QUEUE: &[Case] = &[
         }
     }),
     ("queue::length", |w| assert_eq!(queue::length(&w.core.tx(), &w.hot.id).unwrap(), 0)),
+    ("queue::hand_over", |w| {
+        queue::hand_over(&w.core.tx(), &w.hot.id, ExecutorKind::Tekton).unwrap();
+    }),
     ("queue::enqueue", |w| {
         for policy in [QueuePolicy::Coalesce, QueuePolicy::Every, QueuePolicy::Latest] {
             drop(queue::enqueue(&w.core.tx(), &new(&w.hot, "main"), policy, 200, now()).unwrap());
@@ -185,13 +188,16 @@ pub(super) const CHANGES: &[Case] = &[
     }),
     ("runs::set_uid", |w| runs::set_uid(&w.core.tx(), &w.running.id, "uid").unwrap()),
     ("runs::set_image", |w| {
-        let image = BuiltImage::parse(&format!(
+        let image = ExactImage::parse(&format!(
             "r.example.com/a:{}@sha256:{}",
             w.running.id.run_name().as_str(),
             "a".repeat(64)
         ))
         .unwrap();
         runs::set_image(&w.core.tx(), &w.running.id, &image).unwrap();
+    }),
+    ("runs::set_image_revision", |w| {
+        runs::set_image_revision(&w.core.tx(), &w.running.id, "abc").unwrap();
     }),
     ("runs::set_replicas", |w| runs::set_replicas(&w.core.tx(), &w.running.id, 2).unwrap()),
     ("runs::set_waiting", |w| runs::set_waiting(&w.core.tx(), &w.running.id, Some("a"), None).unwrap()),

@@ -177,7 +177,7 @@ fn what_a_cluster_ran_is_read_and_older_rows_have_none_of_it() {
 
     assert_eq!(service.tekton.unwrap().workload.to_string(), "apps/shop");
     assert_eq!((old.cache_epoch, old.image, old.run_uid), (0, None, None));
-    assert_eq!((new.cache_epoch, new.image.unwrap().built_by), (3, old_deployment("e")));
+    assert_eq!((new.cache_epoch, new.image.unwrap().built_by()), (3, Some(old_deployment("e"))));
     assert_eq!(
         db::runs::deletable(&reader, ExecutorKind::Tekton, Timestamp::from_millis(i64::MAX), 10).unwrap(),
         [old_deployment("e")]

@@ -19,7 +19,7 @@ pub(in crate::executor) enum Looked {
 
 /// What people are told.
 pub(in crate::executor) fn judge(service: &Service, looked: Looked) -> Finding {
-    let (repository, what) = (&service.repository, format!("branch {}", service.default_branch));
+    let (repository, what) = (service.source_text(), format!("branch {}", service.default_branch));
     match looked {
         Looked::Well(None) => Finding::good(format!("{repository} answers and has {what}")),
         Looked::Well(Some(notes)) => Finding::advice(

@@ -89,11 +89,11 @@ pub(super) async fn check(
     let (service, message) = (&running.run.service, told(running.workspace, MESSAGE));
     let looked = match ended {
         Ended::Stopped(_) => {
-            return Ok(Finding::advice(format!("{} did not answer in time", service.repository), None));
+            return Ok(Finding::advice(format!("{} did not answer in time", service.source_text()), None));
         }
         Ended::Exited(0) => Looked::Well(message),
         Ended::Exited(code) => {
-            let no_message = || format!("a look at {} ended with exit code {code}", service.repository);
+            let no_message = || format!("a look at {} ended with exit code {code}", service.source_text());
             Looked::Badly {
                 reason: exit_codes::reason(Step::Clone, code),
                 message: message.unwrap_or_else(no_message),
@@ -125,7 +125,7 @@ fn command(
     let (run, workspace) = (running.run, running.workspace);
     let settings = serde_json::to_string(&run.service.fetch).unwrap_or_default();
     let mut own: Vec<(&str, OsString)> = vec![
-        ("REPOSITORY", run.service.repository.as_str().into()),
+        ("REPOSITORY", run.service.source_text().into()),
         ("CLONE_SETTINGS", settings.into()),
         ("SOURCE", workspace.source().into()),
         ("SCRATCH", workspace.home().into()),

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{Commit, DeploymentId, Service};
+use crate::domain::{Commit, DeploymentId};
 use crate::executor::Run;
 use crate::executor::local::host::{Environment, HostEnvironment};
 use crate::executor::local::workspace::Workspace;
@@ -41,14 +41,15 @@ pub(super) fn base(host: &HostEnvironment, workspace: &Workspace, run: &Run) -> 
     host.shared.iter().cloned().chain(ours).collect()
 }
 
-/// What `build` and `deploy` see on top: the home of the server's user, the commit, the cache and the service's own
+/// What `build` and `deploy` see on top: the home of the server's user, the commit, the image that was named, the cache and the service's own
 /// variables.
 pub(super) fn for_commands(
     host: &HostEnvironment,
-    commit: &Commit,
+    commit: Option<&Commit>,
     cache: &Path,
-    service: &Service,
+    run: &Run,
 ) -> Environment {
+    let service = &run.service;
     let own = service.local.env.iter().map(|(name, value)| (name.as_str().into(), value.into()));
     let shown = cache.to_string_lossy();
     let vars = service.local.vars.iter().map(|(name, value)| {
@@ -57,13 +58,14 @@ pub(super) fn for_commands(
             value.replace("${STACKBLAZE_CACHE_DIR}", &shown).replace("$STACKBLAZE_CACHE_DIR", &shown).into(),
         )
     });
-    let ours: [(OsString, OsString); 4] = [
-        ("STACKBLAZE_COMMIT".into(), commit.as_str().into()),
+    let commit = commit.map(|commit| ("STACKBLAZE_COMMIT".into(), commit.as_str().into()));
+    let image = run.given.as_ref().map(|given| ("STACKBLAZE_IMAGE".into(), given.image.to_string().into()));
+    let ours: [(OsString, OsString); 3] = [
         ("STACKBLAZE_CACHE_DIR".into(), cache.into()),
         ("XDG_CACHE_HOME".into(), cache.join("xdg").into()),
         ("npm_config_cache".into(), cache.join("npm").into()),
     ];
-    host.own.iter().cloned().chain(ours).chain(vars).chain(own).collect()
+    host.own.iter().cloned().chain(commit).chain(image).chain(ours).chain(vars).chain(own).collect()
 }
 
 #[cfg(test)]

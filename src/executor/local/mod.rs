@@ -93,6 +93,7 @@ impl LocalExecutor {
             branch: service.default_branch.clone().into(),
             service: service.clone(),
             commit: None,
+            given: None,
             clear_cache: false,
             plan: Plan::Local,
         };
@@ -121,17 +122,24 @@ impl LocalExecutor {
     }
 
     async fn steps(&self, running: &Running<'_>) -> Result<Outcome, Error> {
-        let commit = match self.clone_step(running).await? {
-            Ok(commit) => commit,
-            Err(stopped) => return Ok(stopped),
-        };
         let run = running.run;
+        let cloned = match &run.service.repository {
+            Some(_) => match self.clone_step(running).await? {
+                Ok(commit) => Some(commit),
+                Err(stopped) => return Ok(stopped),
+            },
+            None => None,
+        };
+        // Of an image that somebody built the commit is what they say; the files beside it are those of the branch.
+        let commit = run.given.as_ref().and_then(|given| given.commit.clone()).or(cloned);
         let (folders, service, clear) = (self.folders.clone(), run.service.id.clone(), run.clear_cache);
         let cache = on_disk(move || folders.cache(&service, clear)).await?;
         let mut environment = running.base();
-        environment.extend(command::for_commands(&self.host, &commit, &cache, &run.service));
+        environment.extend(command::for_commands(&self.host, commit.as_ref(), &cache, run));
         let local = &run.service.local;
-        for (step, text) in [(Step::Build, &local.build_command), (Step::Deploy, &local.deploy_command)] {
+        let build = (Step::Build, &local.build_command);
+        let build = Some(build).filter(|_| run.given.is_none());
+        for (step, text) in build.into_iter().chain([(Step::Deploy, &local.deploy_command)]) {
             if let Err(stopped) = self.command_step(running, step, text, &environment).await? {
                 return Ok(stopped);
             }
@@ -146,7 +154,7 @@ impl LocalExecutor {
             Cloned::At { .. } => (true, Some(0)),
             Cloned::Failed { exit_code, .. } | Cloned::Stopped(exit_code) => (false, *exit_code),
         };
-        if let Cloned::At { commit, subject } = &cloned {
+        if let (Cloned::At { commit, subject }, None) = (&cloned, &running.run.given) {
             log.tell(Event::Commit { commit: commit.clone(), subject: subject.clone() }).await;
         }
         log.tell(Event::StepFinished { step: Step::Clone, succeeded, exit_code }).await;
@@ -251,6 +259,11 @@ impl<'a> Running<'a> {
 
 impl Executor for LocalExecutor {
     async fn check(&self, service: &Service) -> Vec<Finding> {
+        if service.repository.is_none() {
+            return vec![Finding::good(
+                "it deploys images that are built elsewhere, so there is no repository to look at",
+            )];
+        }
         let unknown =
             |error: Error| Finding::advice(format!("the repository was not looked at: {error}"), None);
         vec![self.look(service).await.unwrap_or_else(unknown)]

@@ -49,6 +49,8 @@ pub(super) const COMMIT_RESULT: &str = "commit";
 pub(super) const SUBJECT_RESULT: &str = "subject";
 /// Result of the build task: the digest of the pushed image.
 pub(super) const DIGEST_RESULT: &str = "digest";
+/// Result of a look for an image: the commit that it says it was built from.
+pub(super) const REVISION_RESULT: &str = "revision";
 /// Result of both tasks: one sentence about why the step failed.
 pub(super) const MESSAGE_RESULT: &str = "message";
 /// Result of the build task: the line that says why the step failed, as git or the builder wrote it.

@@ -3,11 +3,11 @@
 use serde_json::Value;
 use serde_json::json;
 use stackblaze::domain::Branch;
-use stackblaze::domain::BuiltImage;
+use stackblaze::domain::ExactImage;
 use stackblaze::domain::ImageDigest;
 use stackblaze::domain::{Finding, Verdict};
 use stackblaze::executor::Executor as _;
-use stackblaze::executor::KeptImage;
+use stackblaze::executor::GivenImage;
 use stackblaze::executor::Run;
 use stackblaze::executor::tekton::install::probe_build::probe_build;
 use stackblaze::executor::tekton::run::pipeline_run::pipeline_run;
@@ -55,15 +55,10 @@ async fn the_server_gets_ready_in_a_restricted_namespace() {
 async fn the_policy_admits_what_the_server_makes() {
     let (cluster, app) = (Cluster::connect().await, App { name: "api" });
     let mut back: Run = app.deploys("main");
-    let kept = Some(KeptImage {
-        image: BuiltImage {
-            repository: back.plan.cluster().unwrap().settings.image.clone(),
-            built_by: back.deployment.clone(),
-            digest: ImageDigest::parse(&format!("sha256:{}", "5".repeat(64))).unwrap(),
-        },
-        commit: head("main").await,
-    });
-    back.plan.cluster_mut().unwrap().kept = kept;
+    let repository = back.plan.cluster().unwrap().settings.image.clone();
+    let digest = ImageDigest::parse(&format!("sha256:{}", "5".repeat(64))).unwrap();
+    let image = ExactImage::built(repository, &back.deployment, digest).reference();
+    back.given = Some(GivenImage { image, commit: Some(head("main").await) });
 
     for run in [app.deploys("main"), back] {
         let made = pipeline_run(&run, run.plan.cluster().unwrap(), &cluster.common).unwrap();

@@ -1,10 +1,10 @@
 //! New versions that do not come up, and what serves then.
 
-use stackblaze::domain::BuiltImage;
+use stackblaze::domain::ExactImage;
 use stackblaze::domain::Reason;
 use stackblaze::domain::Step;
 use stackblaze::executor::Event;
-use stackblaze::executor::KeptImage;
+use stackblaze::executor::GivenImage;
 use stackblaze::executor::Outcome;
 use stackblaze::executor::Run;
 
@@ -101,8 +101,7 @@ fn rollback(app: &App, to: &Run, events: &[Event]) -> Run {
         Event::Commit { commit, .. } => Some(commit.clone()),
         _ => None,
     });
-    run.plan.cluster_mut().unwrap().kept =
-        Some(KeptImage { image: built(to, events), commit: commit.unwrap() });
+    run.given = Some(GivenImage { image: built(to, events).reference(), commit });
     run
 }
 
@@ -127,7 +126,7 @@ async fn an_earlier_image_serves_again_without_a_build() {
 }
 
 /// The image that a run pushed.
-fn built(run: &Run, events: &[Event]) -> BuiltImage {
+fn built(run: &Run, events: &[Event]) -> ExactImage {
     let repository = run.plan.cluster().unwrap().settings.image.clone();
-    BuiltImage { repository, built_by: run.deployment.clone(), digest: image_of(events) }
+    ExactImage::built(repository, &run.deployment, image_of(events))
 }

@@ -69,7 +69,7 @@ async fn a_run_is_given_everything_and_its_image_is_kept() {
 
     let cluster = last(&server).plan.cluster().unwrap().clone();
     assert_eq!(cluster.settings.workload.to_string(), "apps/api");
-    assert_eq!((cluster.hook.as_deref(), cluster.uid, cluster.kept), (Some("ci"), None, None));
+    assert_eq!((cluster.hook.as_deref(), cluster.uid), (Some("ci"), None));
     assert_eq!(cluster.page, Some(format!("http://dashboard.test/deploys/{id}")));
     let shown = details(&server, &id).await;
     assert_eq!((&shown["status"], &shown["imageDigest"]), (&json!("succeeded"), &json!(digest().as_str())));
@@ -290,9 +290,9 @@ async fn a_rollback_serves_the_kept_image_without_a_build() {
     let back = server.admin.post(&format!("/deployments/{first}/rollback"), json!({})).await.id();
     server.run_all().await;
 
-    let kept = last(&server).plan.cluster().unwrap().clone().kept.unwrap();
+    let kept = last(&server).given.unwrap();
     assert_eq!(kept.image.to_string(), format!("{IMAGE}:{}@{}", first.replace('_', "-"), digest()));
-    assert_eq!(kept.commit.as_str(), HEAD);
+    assert_eq!(kept.commit.unwrap().as_str(), HEAD);
     let shown = details(&server, &back).await;
     let steps: Vec<_> = shown["steps"].as_array().unwrap().iter().map(|step| &step["status"]).collect();
     assert_eq!(steps, ["skipped", "skipped", "succeeded"]);

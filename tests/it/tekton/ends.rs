@@ -41,7 +41,7 @@ async fn a_good_run_tells_commit_digest_and_steps_in_order() {
 #[ignore = "needs the test cluster, L1"]
 async fn a_rollback_only_deploys() {
     let mut stage = Stage::new().await;
-    stage.run.plan.cluster_mut().unwrap().kept = Some(kept());
+    stage.run.given = Some(kept());
     let run = stage.begin();
 
     stage.kubelet().starts("rollout").await;

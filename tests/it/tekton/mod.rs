@@ -12,8 +12,8 @@ mod server;
 mod stop;
 mod waits;
 
-use stackblaze::domain::{BuiltImage, Commit, Reason, Step};
-use stackblaze::executor::{Event, KeptImage, Outcome};
+use stackblaze::domain::{Commit, ImageReference, Reason, Step};
+use stackblaze::executor::{Event, GivenImage, Outcome};
 
 use crate::harness::Stage;
 use crate::harness::kubelet::Kubelet;
@@ -41,10 +41,11 @@ async fn succeeds(kubelet: &Kubelet) {
 }
 
 /// What an earlier deployment pushed.
-fn kept() -> KeptImage {
-    KeptImage {
-        image: BuiltImage::parse(&format!("r.example.com/api:dep-00000000aaaaaaaaaaaa@{DIGEST}")).unwrap(),
-        commit: Commit::parse(COMMIT).unwrap(),
+fn kept() -> GivenImage {
+    GivenImage {
+        image: ImageReference::parse(&format!("r.example.com/api:dep-00000000aaaaaaaaaaaa@{DIGEST}"))
+            .unwrap(),
+        commit: Commit::parse(COMMIT).ok(),
     }
 }
 

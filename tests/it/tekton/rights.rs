@@ -84,7 +84,7 @@ async fn the_rights_of_our_manifests_are_enough_and_their_policy_keeps_others_ou
     assert_eq!(server.settle(&stage.run.deployment).await.unwrap(), Settled::Absent);
 
     stage.another();
-    stage.run.plan.cluster_mut().unwrap().kept = Some(kept());
+    stage.run.given = Some(kept());
     let run = Following::begin(server, stage.run.clone());
     stage.kubelet().starts("rollout").await;
     stage.kubelet().ends("rollout", 0, &[]).await;

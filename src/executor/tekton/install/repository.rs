@@ -39,11 +39,12 @@ pub(super) async fn look(
             judge(service, Looked::Badly { reason, message, detail })
         }
         Ok(None) => {
-            let text = format!("{} was not looked at: the run that looks does not end", service.repository);
+            let text =
+                format!("{} was not looked at: the run that looks does not end", service.source_text());
             Finding::advice(text, Some("look at its pod: is there room for it?"))
         }
         Err(refusal) => {
-            Finding::advice(format!("{} was not looked at: {}", service.repository, refusal.text), None)
+            Finding::advice(format!("{} was not looked at: {}", service.source_text(), refusal.text), None)
         }
     };
     small_run::delete(client, &common.namespace, &name).await;

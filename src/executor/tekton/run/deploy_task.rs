@@ -18,8 +18,12 @@ const NOBODY: u32 = 65_532;
 /// Patches the workload and waits.
 pub(super) fn deploy(run: &Run, cluster: &ClusterRun, images: &StepImages, limit: &str) -> Value {
     let settings = &cluster.settings;
-    let (digest, commit) = match &cluster.kept {
-        Some(kept) => (kept.image.digest.to_string(), kept.commit.to_string()),
+    let (digest, commit) = match &run.given {
+        Some(given) => {
+            let digest =
+                given.image.digest.as_ref().map_or_else(|| of_build(DIGEST_RESULT), ToString::to_string);
+            (digest, given.commit.as_ref().map(ToString::to_string).unwrap_or_default())
+        }
         None => (of_build(DIGEST_RESULT), of_build(COMMIT_RESULT)),
     };
     let env = deploy_environment(run, settings, limit);

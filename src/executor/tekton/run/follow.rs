@@ -28,6 +28,8 @@ pub(super) struct RunFollower<'a> {
     pub(super) name: &'a str,
     pub(super) uid: &'a str,
     pub(super) log_mark: Option<&'a str>,
+    /// Whether the build step only looks an image up.
+    pub(super) looks_up: bool,
     pub(super) events: &'a Events,
     pub(super) stop: &'a CancellationToken,
 }
@@ -39,6 +41,7 @@ struct ToldEvents {
     step: Option<Step>,
     commit: bool,
     image: bool,
+    revision: bool,
     replicas: bool,
     waiting: Option<Wait>,
 }
@@ -108,7 +111,7 @@ impl RunFollower<'_> {
         told: &mut ToldEvents,
     ) {
         let Some(position) = position else { return };
-        let log = StepLog::new(self.events, position);
+        let log = StepLog::new(self.events, position, self.looks_up);
         let follower = StepLogFollower { client: self.client, namespace: self.namespace, log };
         let log = follower.follow(moments.clone());
         tokio::pin!(log);
@@ -132,6 +135,10 @@ impl RunFollower<'_> {
             self.tell(&moment, told).await;
             let finished = moment.view.step(step).finished;
             if let Some(finished) = finished {
+                if self.looks_up {
+                    // What the step said it waits for.
+                    self.send(Event::Waiting(told.waiting.clone())).await;
+                }
                 let (succeeded, exit_code) = (finished.succeeded, finished.exit_code);
                 return self.send(Event::StepFinished { step, succeeded, exit_code }).await;
             }
@@ -156,6 +163,10 @@ impl RunFollower<'_> {
         if let Some(digest) = moment.view.digest.clone().filter(|_| is_building && !told.image) {
             told.image = true;
             self.send(Event::Image(digest)).await;
+        }
+        if let Some(revision) = moment.view.revision.clone().filter(|_| is_building && !told.revision) {
+            told.revision = true;
+            self.send(Event::ImageRevision(revision)).await;
         }
         let replicas = moment.view.replicas.filter(|_| has_begun(Step::Deploy) && !told.replicas);
         if let Some(replicas) = replicas {

@@ -12,7 +12,8 @@ use tokio::sync::watch;
 use crate::domain::Step;
 use crate::executor::tekton::client::{RefusalKind, answer};
 use crate::executor::tekton::names::container_of;
-use crate::executor::{Event, Events};
+use crate::executor::tekton::steps::look_up::WAITS;
+use crate::executor::{Event, Events, Wait};
 
 use super::log_pieces::LogPieces;
 use super::log_position::Position;
@@ -102,11 +103,13 @@ impl StepLogFollower<'_> {
 pub(super) struct StepLog<'a> {
     events: &'a Events,
     pieces: LogPieces,
+    /// Whether its lines say what is waited for.
+    tells_waits: bool,
 }
 
 impl<'a> StepLog<'a> {
-    pub(super) const fn new(events: &'a Events, position: Position) -> Self {
-        Self { events, pieces: LogPieces::new(position) }
+    pub(super) const fn new(events: &'a Events, position: Position, tells_waits: bool) -> Self {
+        Self { events, pieces: LogPieces::new(position), tells_waits }
     }
 
     const fn step(&self) -> Step {
@@ -169,10 +172,23 @@ impl<'a> StepLog<'a> {
         if batch.is_empty() {
             return ended;
         }
+        if let Some(wait) = waited_for(batch).filter(|_| self.tells_waits) {
+            drop(self.events.send(Event::Waiting(Some(wait))).await);
+        }
         let sent = self.events.send(Event::Log { step: self.step(), bytes: std::mem::take(batch) }).await;
         let marked = self.events.send(Event::LogMark(self.pieces.position.mark())).await;
         if sent.is_err() || marked.is_err() { StreamEnd::Unwanted } else { ended }
     }
+}
+
+/// What the last line that begins so says is waited for, and in brackets why.
+fn waited_for(lines: &[u8]) -> Option<Wait> {
+    let text = String::from_utf8_lossy(lines);
+    let line = text.lines().rev().find_map(|line| line.strip_prefix(WAITS))?;
+    Some(match line.strip_suffix(')').and_then(|line| line.split_once(" (")) {
+        Some((message, detail)) => Wait::of(message).with_detail(detail),
+        None => Wait::of(line),
+    })
 }
 
 /// The step's pod, and whether the step or the whole run has ended.
@@ -199,7 +215,7 @@ mod tests {
         let (events, mut inbox) = mpsc::channel(1);
         let (_moments, mut moments) = watch::channel(Moment::unseen());
         let read = async move {
-            let mut log = StepLog::new(&events, Position::start(Step::Build));
+            let mut log = StepLog::new(&events, Position::start(Step::Build), false);
             assert!(matches!(log.read(Box::pin(stream), &mut moments).await, StreamEnd::End));
         };
         let take = async {
@@ -214,6 +230,16 @@ mod tests {
             (texts, last)
         };
         tokio::join!(read, take).1
+    }
+
+    #[test]
+    fn a_line_says_what_is_waited_for_and_why() {
+        let wait =
+            waited_for(b"Looking\nwaiting: r.example.com does not answer (error (os 111))\nmore\n").unwrap();
+
+        assert_eq!(wait, Wait::of("r.example.com does not answer").with_detail("error (os 111)"));
+        assert_eq!(waited_for(b"waiting: for it\n"), Some(Wait::of("for it")));
+        assert_eq!(waited_for(b"no waiting: here\n"), None);
     }
 
     #[tokio::test]
@@ -245,7 +271,7 @@ mod tests {
         let (_moments, mut moments) = watch::channel(Moment::unseen());
         let text = Cursor::new("2026-01-01T00:00:01Z name: ")
             .chain(pending::<io::Result<Vec<u8>>>().into_async_read());
-        let mut log = StepLog::new(&events, Position::start(Step::Build));
+        let mut log = StepLog::new(&events, Position::start(Step::Build), false);
 
         tokio::select! {
             _ = log.read(Box::pin(BufReader::new(text)), &mut moments) => panic!("it ended"),

@@ -101,6 +101,7 @@ impl TektonExecutor {
             name: name.as_str(),
             uid: &uid,
             log_mark: cluster.log_mark.as_deref(),
+            looks_up: run.given.is_some(),
             events,
             stop,
         };

@@ -13,7 +13,7 @@ use crate::executor::tekton::names::{
     BRANCH, BUILD_TASK, BUILDER, COMMIT, COMMIT_RESULT, DEPLOY_TASK, DEPLOYER, DEPLOYMENT, DIGEST_RESULT,
     HOOK, INSTANCE, MANAGED_BY, PAGE, PART_OF, SERVICE, VERSION, of_build,
 };
-use crate::executor::{ClusterRun, KeptImage, Run};
+use crate::executor::{ClusterRun, Run};
 
 use super::{deploy_task, tasks};
 
@@ -48,7 +48,7 @@ pub fn pipeline_run(run: &Run, cluster: &ClusterRun, common: &Common) -> Result<
 
 /// Every other value has a grammar without `$`, or is encoded.
 pub(super) fn check_templates(service: &Service) -> Result<(), TemplateInValue> {
-    if service.repository.as_str().contains(TEMPLATE) {
+    if service.repository.as_ref().is_some_and(|repository| repository.as_str().contains(TEMPLATE)) {
         return Err(TemplateInValue { field: "repository" });
     }
     Ok(())
@@ -64,7 +64,7 @@ fn labels(run: &Run, common: &Common) -> Value {
 }
 
 fn annotations(run: &Run, cluster: &ClusterRun) -> Value {
-    let commit = run.commit.as_ref().or(cluster.kept.as_ref().map(|kept| &kept.commit));
+    let commit = run.commit.as_ref().or(run.given.as_ref().and_then(|given| given.commit.as_ref()));
     let mut all = Map::new();
     let mut add = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
@@ -85,17 +85,24 @@ fn spec(run: &Run, cluster: &ClusterRun, common: &Common) -> Value {
     let (params, mut tasks) = (params(run, cluster), Vec::new());
     let mut task_runs = Vec::new();
     let mut results = Vec::new();
-    if cluster.kept.is_none() {
-        tasks.push(tasks::build(&cluster.settings, &run.service.fetch, common, &limit));
+    let is_exact = run.given.as_ref().is_some_and(|given| given.image.digest.is_some());
+    if !is_exact {
+        tasks.push(match &run.given {
+            None => tasks::build(&cluster.settings, &run.service.fetch, common, &limit),
+            Some(_) => tasks::look_up(&cluster.settings, common, &limit),
+        });
         task_runs.push(json!({
             "pipelineTaskName": BUILD_TASK,
             "serviceAccountName": BUILDER,
             // Links would put the addresses of the namespace's Services into the environment of the user's build.
             "podTemplate": {"automountServiceAccountToken": false, "enableServiceLinks": false},
         }));
-        results = [COMMIT_RESULT, DIGEST_RESULT]
+        let of_a_build: &[&str] = if run.given.is_none() { &[COMMIT_RESULT] } else { &[] };
+        results = of_a_build
+            .iter()
+            .chain(&[DIGEST_RESULT])
             .map(|name| json!({"name": name, "value": of_build(name)}))
-            .to_vec();
+            .collect();
     }
     tasks.push(deploy_task::deploy(run, cluster, &common.images, &limit));
     task_runs.push(json!({
@@ -119,13 +126,14 @@ fn spec(run: &Run, cluster: &ClusterRun, common: &Common) -> Value {
 
 /// Parameters rather than plain text in the steps, so that `kubectl` and Tekton's own tools show what a run is about.
 fn params(run: &Run, cluster: &ClusterRun) -> Vec<(&'static str, String)> {
-    if let Some(KeptImage { image, .. }) = &cluster.kept {
-        return vec![("image", image.repository.to_string()), ("tag", image.tag().to_string())];
+    if let Some(given) = &run.given {
+        let tag = given.image.tag.as_ref().map(ToString::to_string).unwrap_or_default();
+        return vec![("image", given.image.repository.to_string()), ("tag", tag)];
     }
     let image = cluster.settings.image.to_string();
     let commit = run.commit.as_ref().map(ToString::to_string).unwrap_or_default();
     vec![
-        ("repository", run.service.repository.to_string()),
+        ("repository", run.service.repository.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("branch", run.branch.to_string()),
         ("commit", commit),
         ("image", image),
@@ -144,10 +152,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::domain::{BuiltImage, DeploymentId, ImageDigest, Repository, SecretKey, StepResources};
+    use crate::domain::{ImageReference, Repository, SecretKey, StepResources};
+    use crate::executor::GivenImage;
     use crate::executor::tekton::testing::{common, run};
 
     const GOLDEN: &str = include_str!("../../../../tests/data/tekton/pipeline_run.json");
+    const GOLDEN_TAG: &str = include_str!("../../../../tests/data/tekton/pipeline_run_tag.json");
     const GOLDEN_ROLLBACK: &str = include_str!("../../../../tests/data/tekton/pipeline_run_rollback.json");
 
     fn rendered(run: &Run) -> Value {
@@ -174,14 +184,19 @@ mod tests {
     fn rollback() -> Run {
         let mut run = full();
         let repository = run.plan.cluster().unwrap().settings.image.clone();
-        run.plan.cluster_mut().unwrap().kept = Some(KeptImage {
-            image: BuiltImage {
-                repository,
-                built_by: DeploymentId::parse("dep_00000000aaaaaaaaaaaa").unwrap(),
-                digest: ImageDigest::parse(&format!("sha256:{}", "5".repeat(64))).unwrap(),
-            },
-            commit: Commit::parse(&"4".repeat(40)).unwrap(),
-        });
+        run.given = given(&format!("{repository}:dep-00000000aaaaaaaaaaaa@sha256:{}", "5".repeat(64)));
+        run
+    }
+
+    fn given(image: &str) -> Option<GivenImage> {
+        let image = ImageReference::parse(image).unwrap();
+        Some(GivenImage { image, commit: Commit::parse(&"4".repeat(40)).ok() })
+    }
+
+    fn by_tag() -> Run {
+        let mut run = full();
+        let repository = run.plan.cluster().unwrap().settings.image.clone();
+        run.given = given(&format!("{repository}:v1"));
         run
     }
 
@@ -215,8 +230,13 @@ mod tests {
     }
 
     #[test]
+    fn a_tag_is_looked_up_by_one_step_that_has_the_registry_secret_and_nothing_else() {
+        assert_golden(&rendered(&by_tag()), GOLDEN_TAG);
+    }
+
+    #[test]
     fn no_value_is_ever_program_text() {
-        for run in [run(), full(), rollback()] {
+        for run in [run(), full(), rollback(), by_tag()] {
             let rendered = rendered(&run);
             walk(&rendered, &mut |key, value| {
                 assert_ne!(key, "script");
@@ -271,7 +291,7 @@ mod tests {
         let mut run = full();
         assert!(!rendered(&run).to_string().contains("$(params.image)\\\""), "build arguments are encoded");
 
-        run.service.repository = Repository::parse("git@host:$(params.image)").unwrap();
+        run.service.repository = Repository::parse("git@host:$(params.image)").ok();
         let refused = pipeline_run(&run, run.plan.cluster().unwrap(), &common());
         assert_eq!(refused, Err(TemplateInValue { field: "repository" }));
     }

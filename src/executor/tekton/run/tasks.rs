@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::domain::{CloneSettings, Service, Step, TektonSettings};
+use crate::domain::{CloneSettings, Repository, Service, Step, TektonSettings};
 use crate::executor::tekton::names::{
-    BUILD_TASK, COMMIT_RESULT, DETAIL_RESULT, DIGEST_RESULT, MESSAGE_RESULT, PROGRAM, SUBJECT_RESULT,
-    step_name,
+    BUILD_TASK, COMMIT_RESULT, DETAIL_RESULT, DIGEST_RESULT, MESSAGE_RESULT, PROGRAM, REVISION_RESULT,
+    SUBJECT_RESULT, step_name,
 };
 use crate::executor::tekton::{BuilderSettings, Common, StepImages};
 
@@ -127,6 +127,40 @@ fn build_step(settings: &TektonSettings, common: &Common) -> Value {
     builder_step(common, &env, &mounts, &resources(settings, Step::Build))
 }
 
+/// Looks an image up by its tag: the registry's Secret is all that it has.
+pub(super) fn look_up(settings: &TektonSettings, common: &Common, limit: &str) -> Value {
+    let mut mounts = Vec::new();
+    let mut env = vec![
+        variable("IMAGE", "$(params.image)"),
+        variable("TAG", "$(params.tag)"),
+        variable("INSECURE_REGISTRIES", &common.builder.insecure_registries.join(",")),
+        result_file("DIGEST_FILE", DIGEST_RESULT),
+        result_file("REVISION_FILE", REVISION_RESULT),
+        result_file("MESSAGE_FILE", MESSAGE_RESULT),
+        result_file("DETAIL_FILE", DETAIL_RESULT),
+    ];
+    if settings.registry_secret.is_some() {
+        mounts.push(mount("registry-secret", REGISTRY_MOUNT));
+        env.push(variable("REGISTRY_SECRET", REGISTRY_MOUNT));
+    }
+    env.extend(proxies(&common.builder));
+    let rights = locked_down(BUILDER_USER);
+    let step =
+        step(&common.images, Step::Build, &["run-step", "look-up"], &env, &mounts, &rights, &json!({}));
+    let names = &["image", "tag"];
+    json!({
+        "name": BUILD_TASK,
+        "timeout": limit,
+        "params": handed(names),
+        "taskSpec": {
+            "params": declared(names),
+            "results": results(&[DIGEST_RESULT, REVISION_RESULT, MESSAGE_RESULT, DETAIL_RESULT]),
+            "volumes": secret_volume("registry-secret", settings.registry_secret.as_deref()).into_iter().collect::<Vec<_>>(),
+            "steps": [step],
+        },
+    })
+}
+
 /// Builds something tiny and pushes nothing.
 pub(super) fn probe(common: &Common, limit: &str) -> Value {
     let env = [
@@ -156,7 +190,7 @@ pub(super) fn look(service: &Service, settings: &TektonSettings, common: &Common
     let mut volumes = clone_volumes().to_vec();
     volumes.extend(secret_volume("git-secret", settings.git_secret.as_deref()));
     let values = [
-        ("repository", service.repository.as_str()),
+        ("repository", service.repository.as_ref().map_or("", Repository::as_str)),
         ("branch", service.default_branch.as_str()),
         ("commit", ""),
     ];

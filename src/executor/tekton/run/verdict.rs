@@ -133,7 +133,15 @@ fn failed_step<'a>(task_name: &str, task: &'a TaskRun) -> (Step, Option<&'a Step
     });
     ended_badly.unwrap_or_else(|| {
         let ended_well = |step: &Step| state_of(task, *step).is_some_and(|state| own_end(state).is_some());
-        let step = own().find(|step| !ended_well(step)).or_else(|| own().next_back()).unwrap_or(Step::Deploy);
+        // A look for an image has no `clone`.
+        let is_there = |step: &Step| {
+            state_of(task, *step).is_some()
+                || task.status.as_ref().is_none_or(|status| status.steps.is_empty())
+        };
+        let step = own()
+            .find(|step| is_there(step) && !ended_well(step))
+            .or_else(|| own().next_back())
+            .unwrap_or(Step::Deploy);
         (step, None)
     })
 }

@@ -5,7 +5,7 @@
 
 use crate::domain::{Commit, ImageDigest, Step};
 use crate::executor::tekton::names::{
-    COMMIT_RESULT, DIGEST_RESULT, REPLICAS_RESULT, SUBJECT_RESULT, task_of,
+    COMMIT_RESULT, DIGEST_RESULT, REPLICAS_RESULT, REVISION_RESULT, SUBJECT_RESULT, task_of,
 };
 use crate::executor::tekton::types::{
     Condition, StepState, TaskRun, condition_of, find_result, own_end, state_of, succeeded,
@@ -37,6 +37,8 @@ pub struct View {
     pub commit: Option<(Commit, String)>,
     /// The pushed image, known as soon as `build` has ended.
     pub digest: Option<ImageDigest>,
+    /// Which commit the image says it was built from, where it was looked up and says so.
+    pub revision: Option<String>,
     /// On how many replicas it serves, known as soon as `deploy` has ended.
     pub replicas: Option<u32>,
     /// How it ended, where it has.
@@ -71,8 +73,16 @@ impl View {
 /// Reads what is known.
 pub fn view(snapshot: &RunSnapshot) -> View {
     let steps = Step::ALL.map(|step| step_view(snapshot.task(task_of(step)), step));
-    let mut view =
-        View { steps, waiting: None, commit: commit(snapshot), digest: None, replicas: None, end: None };
+    let mut view = View {
+        steps,
+        waiting: None,
+        commit: commit(snapshot),
+        digest: None,
+        revision: None,
+        replicas: None,
+        end: None,
+    };
+    view.revision = result(snapshot, Step::Build, REVISION_RESULT).filter(|text| !text.is_empty());
     view.digest = result(snapshot, Step::Build, DIGEST_RESULT).and_then(|text| ImageDigest::parse(&text));
     view.replicas = result(snapshot, Step::Deploy, REPLICAS_RESULT).and_then(|text| text.parse().ok());
     view.end = verdict::of_run(snapshot);
@@ -88,7 +98,10 @@ pub fn view(snapshot: &RunSnapshot) -> View {
 /// All containers of a pod run from the start, so a step works only when the one before has ended well.
 fn step_view(task: Option<&TaskRun>, step: Step) -> StepView {
     let Some(task) = task else { return StepView::default() };
-    let ended_well = |step| state_of(task, step).and_then(own_end).is_some_and(|ended| ended.exit_code == 0);
+    // A look for an image has no `clone`.
+    let ended_well = |step| {
+        state_of(task, step).is_none_or(|state| own_end(state).is_some_and(|ended| ended.exit_code == 0))
+    };
     let has_its_turn = match step {
         Step::Clone => !is_waiting(task),
         Step::Build => !is_waiting(task) && ended_well(Step::Clone),

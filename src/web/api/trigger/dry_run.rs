@@ -20,6 +20,8 @@ struct DryRunJson<'a> {
     branch: &'a GitRef,
     commit: Option<&'a Commit>,
     clear_cache: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
     joins: Option<DeploymentId>,
     failed: Vec<FailedCheck>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -72,6 +74,7 @@ pub(super) async fn dry_run(state: &AppState, call: Call, ignored: &[String]) ->
         branch: &found.branch,
         commit: found.commit.as_ref(),
         clear_cache: found.clear_cache,
+        image: found.image.map(|image| image.to_string()),
         joins: found.forecast.joins,
         failed,
         ignored_parameters: ignored,

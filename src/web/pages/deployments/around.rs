@@ -63,7 +63,7 @@ impl Around {
             workload: workload.filter(|_| executor == Some(ExecutorKind::Tekton)),
             is_frozen: service.as_ref().is_some_and(|service| service.frozen.is_some()),
             url: service.as_ref().and_then(|service| service.url.clone()),
-            repository: service.map(|service| service.repository),
+            repository: service.and_then(|service| service.repository),
             usual: Usual::of(&records),
             sample: records.len(),
             unsettled: unsettled.map(|one| one.id),

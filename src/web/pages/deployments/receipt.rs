@@ -1,6 +1,6 @@
 //! What a success put into service, where it came from, and how one goes back.
 
-use crate::domain::{Deployment, DeploymentId, Timestamp};
+use crate::domain::{Deployment, DeploymentId, ExactImage, Timestamp};
 use crate::web::pages::deployments::around::Around;
 use crate::web::pages::deployments::outlook::Served;
 use crate::web::pages::format::{self, Moment};
@@ -58,8 +58,11 @@ impl Receipt {
         Self {
             is_serving: around.serves(deployment),
             commit: deployment.commit.as_ref().map(ToString::to_string),
-            image: image.map(|image| format!("{}:{}", image.repository.as_str(), image.built_by.run_name())),
-            built_by: image.map(|image| image.built_by.clone()).filter(|by| *by != deployment.id),
+            image: image.map(|image| match &image.tag {
+                Some(tag) => format!("{}:{tag}", image.repository),
+                None => image.repository.to_string(),
+            }),
+            built_by: image.and_then(ExactImage::built_by).filter(|by| *by != deployment.id),
             digest: image.map(|image| image.digest.to_string()),
             workload: workload.filter(|_| image.is_some()),
             caller: deployment.who.as_caller(),

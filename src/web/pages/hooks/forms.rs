@@ -42,6 +42,7 @@ fn one(invalid: &Invalid) -> Option<(&'static str, String)> {
         "name" => ("name", invalid.detail.as_str()),
         "branches" => ("branches", &*invalid.detail),
         "addresses" => ("addresses", &*invalid.detail),
+        "sources" => ("sources", &*invalid.detail),
         "expiresAt" | "expiresIn" => ("expires", &*invalid.detail),
         "paused" => ("reason", "a reason is 1 to 500 characters; callers read it"),
         "overlap" => ("overlap", &*invalid.detail),
@@ -92,6 +93,8 @@ pub(super) struct Rules {
     pub(super) branches: String,
     /// Ranges, one a line.
     pub(super) addresses: String,
+    /// What may be asked for: `build`, `image`, or both where it is empty.
+    pub(super) sources: String,
     /// Day and time as a browser writes it, UTC; empty for never.
     pub(super) expires: String,
     /// What `expires` was when the page was made: a moment that nobody touched keeps its seconds.
@@ -107,6 +110,10 @@ impl Rules {
         Self {
             branches: lines(hook.rules.branches.iter().map(|own| own.as_str().to_owned()).collect()),
             addresses: lines(hook.rules.addresses.iter().map(ToString::to_string).collect()),
+            sources: match hook.rules.sources.as_slice() {
+                [only] => only.as_str().to_owned(),
+                _ => String::new(),
+            },
             expires_was: expires.clone(),
             expires,
             reason: hook.rules.paused.clone().unwrap_or_default(),
@@ -117,6 +124,7 @@ impl Rules {
         Self {
             branches: trimmed(form, "branches"),
             addresses: trimmed(form, "addresses"),
+            sources: trimmed(form, "sources"),
             expires: trimmed(form, "expires"),
             expires_was: trimmed(form, "expires_was"),
             reason: trimmed(form, "reason"),
@@ -132,6 +140,7 @@ impl Rules {
         HookBody {
             branches: Some(lines(&self.branches)),
             addresses: Some(lines(&self.addresses)),
+            sources: Some(lines(&self.sources)),
             expires_at: if is_touched { given(&from_browser(&self.expires)) } else { Change::Keep },
             paused: given(&self.reason),
             ..HookBody::default()
@@ -163,6 +172,7 @@ mod tests {
         let rules = Rules {
             branches: " a,b \r\n\r\nmain".into(),
             addresses: String::new(),
+            sources: String::new(),
             expires: String::new(),
             expires_was: String::new(),
             reason: String::new(),
@@ -177,6 +187,7 @@ mod tests {
         let mut rules = Rules {
             branches: String::new(),
             addresses: String::new(),
+            sources: String::new(),
             expires: for_browser(Timestamp::from_millis(1_795_530_649_120)),
             expires_was: "2026-11-24T14:30".into(),
             reason: String::new(),

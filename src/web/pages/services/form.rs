@@ -5,12 +5,15 @@ mod body;
 use std::collections::HashMap;
 
 use crate::actions::service_settings::DEFAULT_TIMEOUT;
-use crate::domain::{CloneSettings, ExecutorKind, ExecutorSet, Invalid, QueuePolicy, Service, Span};
+use crate::domain::{
+    CloneSettings, ExecutorKind, ExecutorSet, ImageRepository, Invalid, QueuePolicy, Repository, Service,
+    Span,
+};
 use crate::web::pages::format;
 use crate::web::pages::services::form_lines::lines;
 
 /// Fields as they are called in the form, which is as the API calls them, and as people read them.
-const LABELS: [(&str, &str); 27] = [
+const LABELS: [(&str, &str); 28] = [
     ("name", "Name"),
     ("repository", "Repository"),
     ("defaultBranch", "Default branch"),
@@ -20,6 +23,7 @@ const LABELS: [(&str, &str); 27] = [
     ("lfs", "Git LFS"),
     ("executor", "Where it builds"),
     ("image", "Image"),
+    ("allowedImages", "Other images"),
     ("dockerfile", "Dockerfile"),
     ("context", "Folder"),
     ("cacheRepository", "Cache"),
@@ -76,7 +80,11 @@ impl ServiceForm {
         form.executors = executors(available, Some(service.executor));
         form.variables = service.local.env.keys().map(|name| name.as_str().to_owned()).collect();
         form.set("name", service.name.as_str());
-        form.set("repository", service.repository.as_str());
+        form.set("repository", service.repository.as_ref().map(Repository::as_str).unwrap_or_default());
+        form.set("imageOnly", if service.repository.is_none() { "true" } else { "" });
+        form.set("image", service.own_image().map(ImageRepository::as_str).unwrap_or_default());
+        let others: Vec<_> = service.allowed_images.iter().map(ImageRepository::as_str).collect();
+        form.set("allowedImages", &others.join("\n"));
         form.set("defaultBranch", service.default_branch.as_str());
         form.set("executor", service.executor.as_str());
         form.set("queuePolicy", service.queue_policy.as_str());
@@ -93,7 +101,6 @@ impl ServiceForm {
             form.set("buildSecrets", &lines(&tekton.build_secrets));
             form.set("resources", &lines(tekton.resources.named()));
             form.set("target", tekton.target.as_deref().unwrap_or_default());
-            form.set("image", tekton.image.as_str());
             form.set("dockerfile", &tekton.dockerfile);
             form.set("context", &tekton.context);
             form.set("cacheRepository", tekton.cache_repository.as_str());

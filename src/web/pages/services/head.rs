@@ -29,6 +29,8 @@ pub struct Typed {
     pub tag: String,
     /// The commit.
     pub commit: String,
+    /// The image.
+    pub image: String,
     /// Why to deploy.
     pub note: String,
     /// Whether to build afresh.

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use crate::domain::{DeploymentId, ExecutorKind, Reason, Repository, Timestamp, Transport};
+use crate::domain::{DeploymentId, ExecutorKind, Reason, Repository, Service, Timestamp, Transport};
 use crate::web::pages::Frame;
 use crate::web::pages::deployments::row::Beginner;
 use crate::web::pages::deployments::verdict;
@@ -162,7 +162,7 @@ impl Row {
         });
         Self {
             name: known.service.name.to_string(),
-            repository: short_repository(&known.service.repository),
+            repository: short_source(&known.service),
             builds_here: known.service.executor == ExecutorKind::Local,
             is_frozen: known.service.frozen.is_some(),
             serving,
@@ -172,8 +172,13 @@ impl Row {
     }
 }
 
+/// Where a service comes from, in short.
+pub(super) fn short_source(service: &Service) -> String {
+    service.repository.as_ref().map_or_else(|| "images from CI".to_owned(), short_repository)
+}
+
 /// The repository's path without host and `.git`, `acme/api-service`; a path on this machine as it is.
-pub(super) fn short_repository(repository: &Repository) -> String {
+fn short_repository(repository: &Repository) -> String {
     let text = repository.as_str();
     if repository.transport() == Transport::File {
         return text.to_owned();

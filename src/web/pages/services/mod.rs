@@ -92,10 +92,11 @@ async fn page(
 
 fn deploy_body(form: &HashMap<String, String>) -> DeployBody {
     let clear_cache = trimmed(form, "clear_cache") == "true";
-    let [branch, tag, commit, note] = ["branch", "tag", "commit", "note"].map(|field| chosen(form, field));
+    let [branch, tag, commit, image, note] =
+        ["branch", "tag", "commit", "image", "note"].map(|field| chosen(form, field));
     // The form's branch is filled in before anybody types a tag.
     let branch = branch.filter(|_| tag.is_none());
-    DeployBody { branch, tag, commit, clear_cache, note }
+    DeployBody { branch, tag, commit, clear_cache, image, from: None, note }
 }
 
 /// `POST /services/{name}/deploy`: without a branch the default one.
@@ -113,10 +114,10 @@ pub(in crate::web) async fn deploy(
     match started {
         Ok(started) => Ok(redirect(&Urls::page_path(&started.id))),
         Err(error) => {
-            let [branch, tag, commit, note] =
-                ["branch", "tag", "commit", "note"].map(|field| trimmed(&form, field));
+            let [branch, tag, commit, image, note] =
+                ["branch", "tag", "commit", "image", "note"].map(|field| trimmed(&form, field));
             let clear_cache = trimmed(&form, "clear_cache") == "true";
-            let typed = Typed { branch, tag, commit, note, clear_cache, ..Typed::default() };
+            let typed = Typed { branch, tag, commit, image, note, clear_cache, ..Typed::default() };
             once_more(&state, name, by, typed, error).await
         }
     }

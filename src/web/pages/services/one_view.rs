@@ -8,7 +8,8 @@ use crate::actions::deployments::{FoundPage, complete_page};
 use crate::db::deployments::{self, End, Filter};
 use crate::db::{Reader, checks, steps};
 use crate::domain::{
-    Checks, Deployment, DeploymentId, ExecutorKind, Service, Status, StepRecord, Timestamp, Verdict,
+    Checks, Deployment, DeploymentId, ExecutorKind, Repository, Service, Status, StepRecord, Timestamp,
+    Verdict,
 };
 use crate::web::pages::Frame;
 use crate::web::pages::deployments::fuse::Usual;
@@ -16,7 +17,7 @@ use crate::web::pages::deployments::row::Row;
 use crate::web::pages::format::{self, Moment};
 use crate::web::pages::relative::Relative;
 use crate::web::pages::services::head::ServiceHead;
-use crate::web::pages::services::list_view::short_repository;
+use crate::web::pages::services::list_view::short_source;
 use crate::web::pages::services::picture::{self, Picture};
 use crate::wire::deployment::FoundDeployment;
 
@@ -201,8 +202,8 @@ impl ServicePage {
             head,
             problem: None,
             serving: serving.and_then(|serving| Serving::new(serving, now)),
-            source: short_repository(&service.repository),
-            source_link: service.repository.web_page(),
+            source: short_source(&service),
+            source_link: service.repository.as_ref().and_then(Repository::web_page),
             branch: service.default_branch.to_string(),
             target: workload.filter(|_| service.executor == ExecutorKind::Tekton),
             url: service.url,

@@ -72,7 +72,7 @@ impl Wanted {
         };
         let text = self.text.to_lowercase();
         let has = |own: &str| own.to_lowercase().contains(&text);
-        is_in_state && (has(one.service.name.as_str()) || has(one.service.repository.as_str()))
+        is_in_state && (has(one.service.name.as_str()) || has(one.service.source_text()))
     }
 }
 

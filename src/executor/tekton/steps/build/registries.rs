@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use serde_json::Value;
-
 use super::BuildStep;
+use crate::executor::tekton::steps::docker_config::hosts as hosts_of;
 
 /// Keys of the Secret: the credentials, as Kubernetes names them, and a private authority's certificate.
 const CREDENTIALS: &str = ".dockerconfigjson";
@@ -33,24 +32,12 @@ pub(super) fn access(step: &BuildStep) -> Result<Access, String> {
     let hosts = || {
         let named = [step.image.as_ref(), step.cache.as_ref()].into_iter().flatten();
         let own = named.map(|image| image.split('/').next().unwrap_or_default().to_owned());
-        own.chain(known_hosts(&text)).filter(|host| is_host(host)).collect::<BTreeSet<_>>()
+        own.chain(hosts_of(&text)).filter(|host| is_host(host)).collect::<BTreeSet<_>>()
     };
     Ok(Access {
         docker_config: Some(folder),
         authority: authority.exists().then(|| (authority, hosts().into_iter().collect())),
     })
-}
-
-/// The registries of the credentials, which may be written as addresses.
-fn known_hosts(config: &str) -> Vec<String> {
-    let config: Value = serde_json::from_str(config).unwrap_or_default();
-    let names = config["auths"].as_object().into_iter().flat_map(serde_json::Map::keys);
-    names
-        .map(|name| {
-            let bare = name.split_once("://").map_or(name.as_str(), |(_, rest)| rest);
-            bare.split('/').next().unwrap_or_default().to_owned()
-        })
-        .collect()
 }
 
 /// What may stand between quotes in the daemon's configuration.

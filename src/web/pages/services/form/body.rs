@@ -22,12 +22,23 @@ impl ServiceForm {
         let is_kept = before.is_some_and(|before| before.executor.as_str() == executor);
         let mut body = ServiceBody {
             name: before.is_none().then(|| text("name")),
-            repository: Some(text("repository")),
+            repository: if text("imageOnly") == "true" {
+                Change::Empty
+            } else {
+                Change::Set(text("repository"))
+            },
             default_branch: faults.take(self.default_branch()),
             executor: Some(executor.clone()).filter(|text| !text.is_empty() && !is_kept),
             queue_policy: Some(text("queuePolicy")).filter(|text| !text.is_empty()),
             timeout: self.timeout(),
             url: optional("url"),
+            allowed_images: Some(
+                text("allowedImages")
+                    .lines()
+                    .map(|line| line.trim().to_owned())
+                    .filter(|line| !line.is_empty())
+                    .collect(),
+            ),
             fetch: faults.take(self.fetch_fields()).unwrap_or_default(),
             ..ServiceBody::default()
         };
@@ -54,6 +65,7 @@ impl ServiceForm {
                 rollback: Change::Set(text("rollback") == "true"),
             };
         } else {
+            body.tekton.image = optional("image");
             body.local = LocalFields {
                 build_command: Some(self.get("buildCommand").trim().to_owned()),
                 deploy_command: Some(self.get("deployCommand").trim().to_owned()),
