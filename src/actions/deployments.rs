@@ -7,10 +7,10 @@ use crate::db::audit::Record;
 use crate::db::deployments::{self, Cancel, Filter, Listed, NewDeployment};
 use crate::db::log_end::{self, Most};
 use crate::db::queue::{self, Place};
-use crate::db::{Reader, Tx, logs, services, steps};
+use crate::db::{Reader, Tx, logs, steps};
 use crate::domain::{
-    Act, Branch, Code, Commit, Deployment, DeploymentId, ExactImage, ExecutorKind, GitRef, Invalid, Reason,
-    Scope, Service, Status, StepRecord, Subject, Trigger, Urls, is_noise, plain_line,
+    Act, Branch, Code, Commit, Deployment, DeploymentId, GitRef, Invalid, Reason, Scope, Service, StepRecord,
+    Subject, Trigger, Urls, is_noise, plain_line,
 };
 use crate::wire::deployment::{AcceptedJson, DeployBody, FoundDeployment};
 
@@ -131,21 +131,6 @@ pub(super) fn accepted_body(urls: &Urls, id: &DeploymentId, service: &str, branc
     serde_json::to_string(&AcceptedJson::new(urls, id, service, branch)).unwrap_or_default()
 }
 
-/// How an earlier deployment is used again.
-#[derive(Debug, Clone, Copy)]
-pub enum Again {
-    /// Build and deploy the same commit.
-    Redeploy {
-        /// Whether to build afresh.
-        clear_cache: bool,
-    },
-    /// Serve what it served.
-    Rollback {
-        /// Whether to freeze the service too, so that no call deploys over it.
-        freeze: bool,
-    },
-}
-
 /// A new deployment that an operator or a token began.
 pub struct StartedDeployment {
     pub id: DeploymentId,
@@ -190,86 +175,12 @@ pub fn deploy(
     start(tx, context, by, Act::ServiceDeploy, &service, &new)
 }
 
-/// Puts an earlier deployment into the queue again.
-///
-/// # Errors
-/// Codes `not_found`, `scope`, `nothing_to_roll_back_to`, `service_frozen`, `queue_full`, `disk_nearly_full` and
-/// `executor_unavailable`.
-pub fn again(
-    tx: &Tx<'_>,
-    context: &Context,
-    by: &By,
-    id: &DeploymentId,
-    how: Again,
-) -> Result<StartedDeployment> {
-    let origin = deployments::find(tx, id)?.ok_or_else(not_found)?;
-    by.require(Scope::Deploy, Some(&origin.service_id))?;
-    let service = services::find(tx, &origin.service_id)?;
-    let service = service.ok_or_else(|| Error::not_found(format_args!("service {}", origin.service)))?;
-    let act = match how {
-        Again::Rollback { .. } => Act::DeploymentRollback,
-        Again::Redeploy { .. } => Act::DeploymentRedeploy,
-    };
-    let started = start(tx, context, by, act, &service, &new_from(&origin, &service, how, by)?)?;
-    if matches!(how, Again::Rollback { freeze: true }) && service.frozen.is_none() {
-        let back_to = origin.commit.as_ref().map_or(origin.id.as_str(), Commit::short);
-        own_services::set_frozen(tx, by, service.name.as_str(), Some(format!("rolled back to {back_to}")))?;
-    }
-    Ok(started)
-}
-
-fn new_from(origin: &Deployment, service: &Service, how: Again, by: &By) -> Result<NewDeployment> {
-    let (trigger, clear_cache) = match how {
-        Again::Redeploy { clear_cache } => (Trigger::Redeploy(origin.id.clone()), clear_cache),
-        Again::Rollback { .. } => (Trigger::Rollback(origin.id.clone()), false),
-    };
-    let is_rollback = matches!(how, Again::Rollback { .. });
-    if is_rollback && !origin.can_serve_again(service.executor) {
-        let detail = if origin.status == Status::Succeeded {
-            format!("{} left no image, so there is nothing to roll back to", origin.id)
-        } else {
-            format!("{} never served, so there is nothing to roll back to", origin.id)
-        };
-        return Err(Error::new(Code::NothingToRollBackTo, detail));
-    }
-    // What was looked up by its tag is taken exactly as it was.
-    let named = origin.asked_image.as_ref();
-    let asked_image =
-        named.map(|named| origin.image.as_ref().map_or_else(|| named.clone(), ExactImage::reference));
-    let is_kept = is_rollback && service.executor == ExecutorKind::Tekton;
-    let image = origin.image.clone().filter(|_| is_kept || asked_image.is_some());
-    if let Some(asked) =
-        asked_image.as_ref().filter(|asked| !is_rollback && !service.admits_image(&asked.repository))
-    {
-        let detail = format!("{} is no repository of this service any more", asked.repository);
-        return Err(Error::new(Code::ImageNotAllowed, detail));
-    }
-    if asked_image.is_none() && image.is_none() && service.repository.is_none() {
-        return Err(Error::new(Code::ImageRequired, "this service has no repository to build from any more"));
-    }
-    Ok(NewDeployment {
-        service_id: service.id.clone(),
-        executor: service.executor,
-        trigger,
-        hook_generation: None,
-        who: by.who(),
-        branch: origin.branch.clone(),
-        commit: origin.commit.clone(),
-        clear_cache,
-        note: None,
-        promoted_from: origin.promoted_from.clone().filter(|_| asked_image.is_some()),
-        asked_image,
-        image,
-        ignored_parameters: Vec::new(),
-    })
-}
-
 /// Queues a deployment that an operator or a token asked for. Rolling back is allowed while the service is frozen: it is
 /// the way out.
 ///
 /// # Errors
 /// Codes `service_frozen`, `queue_full`, `disk_nearly_full` and `executor_unavailable`.
-fn start(
+pub(super) fn start(
     tx: &Tx<'_>,
     context: &Context,
     by: &By,

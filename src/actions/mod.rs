@@ -3,7 +3,8 @@
 //! An operation is `fn(tx, &context, &by, …) -> Result<_>` and runs inside the caller's transaction: rights, checks, rows
 //! and audit are kept or undone together. What only reads takes a reader in place of the transaction.
 
-pub mod asked_image;
+pub mod again;
+mod asked_image;
 pub mod badges;
 mod by;
 mod context;

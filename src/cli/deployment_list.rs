@@ -27,6 +27,9 @@ pub(super) struct ListArgs {
     /// Only of this branch
     #[arg(long)]
     branch: Option<String>,
+    /// Only those whose image comes from there: build, image, promoted or kept
+    #[arg(long, value_parser = ["build", "image", "promoted", "kept"])]
+    source: Option<String>,
     /// At most so many, up to 100
     #[arg(long, value_name = "N", default_value = "20")]
     limit: u32,
@@ -38,7 +41,12 @@ pub(super) struct ListArgs {
 impl ListArgs {
     pub(super) async fn run(self, session: &Session) -> Result<ExitCode, Failure> {
         let mut query = format!("?limit={}", self.limit);
-        for (name, value) in [("status", &self.status), ("branch", &self.branch), ("after", &self.after)] {
+        for (name, value) in [
+            ("status", &self.status),
+            ("branch", &self.branch),
+            ("source", &self.source),
+            ("after", &self.after),
+        ] {
             if let Some(value) = value {
                 query.extend(["&", name, "=", &query_value(value)]);
             }
@@ -76,6 +84,7 @@ impl ListArgs {
 
 fn row(deployment: &DeploymentJson) -> Vec<String> {
     let subject = deployment.details.as_ref().and_then(|details| details.commit_subject.as_deref());
+    let image = deployment.image.as_ref().map(|image| format!("{} {image}", deployment.source));
     vec![
         deployment.deployment_id.to_string(),
         deployment.status.to_string(),
@@ -83,6 +92,6 @@ fn row(deployment: &DeploymentJson) -> Vec<String> {
         deployment.commit.as_ref().map_or("-", Commit::short).to_owned(),
         or_dash(duration(deployment.started_at, deployment.finished_at)),
         age(Some(deployment.created_at)),
-        deployment.reason.as_deref().or(subject).unwrap_or_default().to_owned(),
+        deployment.reason.as_deref().or(subject).or(image.as_deref()).unwrap_or_default().to_owned(),
     ]
 }

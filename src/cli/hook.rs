@@ -121,9 +121,9 @@ struct Rules {
     /// Allow only callers from this network; repeatable [default: any]
     #[arg(long, value_name = "CIDR")]
     from: Vec<String>,
-    /// Allow only this to be asked for: build, or image for one that is built already; repeatable [default: both]
-    #[arg(long, value_name = "SOURCE", value_parser = ["build", "image"])]
-    source: Vec<String>,
+    /// Allow only this to be asked for: build, or image for one that is built already [default: any]
+    #[arg(long, value_name = "SOURCE", value_parser = ["build", "image", "any"])]
+    source: Option<String>,
     /// Refuse calls after this time
     #[arg(long, value_name = "DURATION")]
     expires: Option<String>,
@@ -149,12 +149,9 @@ struct Set {
     /// Allow callers from anywhere
     #[arg(long, conflicts_with = "from", group = "change")]
     from_anywhere: bool,
-    /// Allow only this to be asked for: build or image; replaces the list; repeatable
-    #[arg(long, value_name = "SOURCE", value_parser = ["build", "image"], group = "change")]
-    source: Vec<String>,
-    /// Allow builds and images
-    #[arg(long, conflicts_with = "source", group = "change")]
-    any_source: bool,
+    /// Allow only this to be asked for: build, image, or any
+    #[arg(long, value_name = "SOURCE", value_parser = ["build", "image", "any"], group = "change")]
+    source: Option<String>,
     /// Refuse calls after this time, from now
     #[arg(long, value_name = "DURATION", group = "change")]
     expires: Option<String>,
@@ -193,12 +190,17 @@ impl Named {
     }
 }
 
+/// The list of one source; of any it is empty.
+fn only(source: String) -> Vec<String> {
+    if source == "any" { Vec::new() } else { vec![source] }
+}
+
 async fn create(session: &Session, service: &str, name: &str, rules: Rules) -> Result<(), Failure> {
     let body = HookBody {
         name: Some(name.to_owned()),
         branches: Some(rules.branch),
         addresses: Some(rules.from),
-        sources: Some(rules.source),
+        sources: rules.source.map(only),
         expires_in: rules.expires,
         ..HookBody::default()
     };
@@ -227,7 +229,7 @@ impl Set {
             name: self.new_name,
             branches: Some(self.branch).filter(|branches| self.any_branch || !branches.is_empty()),
             addresses: Some(self.from).filter(|networks| self.from_anywhere || !networks.is_empty()),
-            sources: Some(self.source).filter(|sources| self.any_source || !sources.is_empty()),
+            sources: self.source.map(only),
             expires_at: if self.never_expires { Change::Empty } else { Change::Keep },
             expires_in: self.expires,
             paused: Change::Keep,

@@ -61,11 +61,15 @@ pub fn length(reader: &Reader<'_>, service: &ServiceId) -> Result<i64, Error> {
     Ok(ExecutorKind::ALL.into_iter().map(&mut count).sum::<rusqlite::Result<i64>>()?)
 }
 
-/// Gives what is queued of a service to another executor: what runs a deployment is decided when it is claimed.
+/// Gives what is queued of a service to another executor: what runs a deployment is decided when it is claimed. A rollback
+/// that was to build its commit again does so there too, as a redeploy.
 pub fn hand_over(tx: &Tx<'_>, service: &ServiceId, to: ExecutorKind) -> Result<(), Error> {
     let sql = format!(
         "UPDATE deployments
-            SET executor = :to, version = version + 1
+            SET executor = :to, version = version + 1,
+                trigger = CASE WHEN trigger = 'rollback' AND image IS NULL AND asked_image IS NULL THEN 'redeploy'
+                               ELSE trigger
+                           END
           WHERE service_id = :service_id AND {} AND executor <> :to
       RETURNING id",
         queued()

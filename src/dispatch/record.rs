@@ -1,6 +1,7 @@
 //! Records what a run tells: steps, status, log.
 
 mod pending;
+mod run_events;
 
 use std::time::Duration;
 
@@ -8,12 +9,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::db::{Db, Error as DbError, OpenLine, Tx, deployments, logs, runs, steps};
+use crate::db::{Db, Error as DbError, OpenLine, Tx, deployments, logs, steps};
 use crate::dispatch::Inner;
 use crate::dispatch::persist::{RETRY_INTERVAL, complete_log, persist};
 use crate::domain::{
-    Clock, Deployment, DeploymentId, ExactImage, ImageDigest, ImageReference, ImageTag, LogCauses, LogLines,
-    Redactor, Service, Step, plain_text,
+    Clock, Deployment, DeploymentId, ImageReference, LogCauses, LogLines, Redactor, Service, Step,
 };
 use crate::executor::Event;
 
@@ -27,8 +27,6 @@ const FLUSH_BYTES: usize = 32 * 1024;
 const END_PATIENCE: Duration = Duration::from_mins(1);
 /// The line that has not ended is shown at most once in this time.
 const SHOW_INTERVAL: Duration = Duration::from_secs(1);
-/// Longest message about what is waited for, in characters.
-const MAX_MESSAGE: usize = 500;
 
 /// Nobody writes this log any more.
 impl Drop for Record<'_> {
@@ -84,7 +82,7 @@ impl<'a> Record<'a> {
             shown: None,
             mark: None,
             mark_within_line: None,
-            image: deployment.given_image().or_else(|| built_as(id, service)),
+            image: deployment.image_name(service),
         }
     }
 
@@ -160,35 +158,8 @@ impl<'a> Record<'a> {
             }
             Event::LogMark(mark) if self.lines.is_within_line() => self.mark_within_line = Some(mark),
             Event::LogMark(mark) => (self.mark, self.mark_within_line) = (Some(mark), None),
-            Event::Created { uid } => self.persist(move |tx, id| runs::set_uid(tx, id, &uid)).await,
-            Event::Image(digest) => self.image(digest).await,
-            Event::ImageRevision(revision) => {
-                let revision = self.redactor.redact_line(&plain_text(&revision));
-                self.persist(move |tx, id| runs::set_image_revision(tx, id, &revision)).await;
-            }
-            Event::Replicas(replicas) => {
-                self.persist(move |tx, id| runs::set_replicas(tx, id, replicas)).await;
-            }
-            Event::Waiting(wait) => {
-                let cut = |text: String| text.chars().take(MAX_MESSAGE).collect::<String>();
-                let (message, detail) = wait.map(|wait| (wait.message, wait.detail)).unzip();
-                let (message, detail) = (message.map(cut), detail.flatten().map(cut));
-                let detail = detail.map(|detail| self.redactor.redact_line(&plain_text(&detail)));
-                self.persist(move |tx, id| runs::set_waiting(tx, id, message.as_deref(), detail.as_deref()))
-                    .await;
-            }
-            Event::Commit { commit, subject } => {
-                let subject = self.redactor.redact_line(&plain_text(&subject));
-                self.persist(move |tx, id| deployments::set_commit(tx, id, &commit, &subject)).await;
-            }
+            other => self.run_event(other).await,
         }
-    }
-
-    async fn image(&self, digest: ImageDigest) {
-        let Some(name) = self.image.clone() else { return };
-        let ImageReference { repository, tag, .. } = name;
-        let image = ExactImage { repository, tag, digest };
-        self.persist(move |tx, id| runs::set_image(tx, id, &image)).await;
     }
 
     async fn persist<F>(&self, write: F)
@@ -304,10 +275,4 @@ impl<'a> Record<'a> {
         }
         complete_log(self.db, self.id, self.clock.now()).await;
     }
-}
-
-/// What an image is called that a deployment builds: its run's name is the tag.
-fn built_as(id: &DeploymentId, service: &Service) -> Option<ImageReference> {
-    let repository = service.tekton.as_ref()?.image.clone();
-    Some(ImageReference { repository, tag: ImageTag::parse(id.run_name().as_str()), digest: None })
 }

@@ -1,8 +1,8 @@
 //! Our record of one deployment.
 
 use super::{
-    Commit, DeploymentId, ExactImage, ExecutorKind, GitRef, HookId, ImageReference, Note, Reason, ServiceId,
-    Source, Status, Step, Timestamp, Who,
+    Commit, DeploymentId, ExactImage, ExecutorKind, GitRef, HookId, ImageReference, ImageTag, Note, Reason,
+    Service, ServiceId, Source, Status, Step, Timestamp, Who,
 };
 
 /// What brought a deployment about.
@@ -44,6 +44,17 @@ impl Trigger {
             _ => None,
         }
     }
+}
+
+/// What is known of the commit that a caller says an image was built from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// The image was not looked at, or does not say.
+    Unproven,
+    /// The image says the same.
+    Matches,
+    /// The image says another one.
+    Differs,
 }
 
 /// Our record of one deployment.
@@ -130,9 +141,8 @@ impl Deployment {
 
     /// Where its image comes from. A rollback on this host builds its commit again.
     pub fn source(&self) -> Source {
-        let is_in_cluster = self.executor == ExecutorKind::Tekton;
         match &self.trigger {
-            Trigger::Rollback(_) if is_in_cluster || self.asked_image.is_some() => Source::Kept,
+            Trigger::Rollback(_) if self.image.is_some() || self.asked_image.is_some() => Source::Kept,
             _ if self.promoted_from.is_some() => Source::Promoted,
             _ if self.asked_image.is_some() => Source::Image,
             _ => Source::Build,
@@ -145,6 +155,28 @@ impl Deployment {
         let exact = self.image.as_ref().filter(|_| matches!(self.trigger, Trigger::Rollback(_)));
         let kept = exact.map(ExactImage::reference).or_else(|| self.asked_image.clone());
         kept.filter(|_| !is_built)
+    }
+
+    /// What its image is called: as it was named, or as one is called that it builds, whose tag is the run's name.
+    pub fn image_name(&self, service: &Service) -> Option<ImageReference> {
+        self.given_image().or_else(|| {
+            let repository = service.tekton.as_ref()?.image.clone();
+            Some(ImageReference {
+                repository,
+                tag: ImageTag::parse(self.id.run_name().as_str()),
+                digest: None,
+            })
+        })
+    }
+
+    /// What is known of the commit that a caller claims an image was built from; none where nobody claims one.
+    pub fn claim(&self) -> Option<Claim> {
+        let commit = self.commit.as_ref().filter(|_| self.asked_image.is_some())?;
+        Some(match &self.image_revision {
+            None => Claim::Unproven,
+            Some(revision) if revision.eq_ignore_ascii_case(commit.as_str()) => Claim::Matches,
+            Some(_) => Claim::Differs,
+        })
     }
 
     /// The steps that have nothing to do, known before it begins. On this host a repository is fetched for the files that

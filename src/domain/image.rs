@@ -91,6 +91,12 @@ impl ImageDigest {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The twelve digits that lists show.
+    pub fn short(&self) -> &str {
+        let at = self.0.len() - DIGEST_DIGITS;
+        &self.0[at..at + 12]
+    }
 }
 
 impl fmt::Display for ImageDigest {

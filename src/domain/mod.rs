@@ -52,7 +52,7 @@ pub use address::AddressRange;
 pub use clock::{Clock, Timestamp};
 pub use clone_settings::{CloneSettings, History};
 pub use code::{Class, Code};
-pub use deployment::{Deployment, Trigger};
+pub use deployment::{Claim, Deployment, Trigger};
 pub use deployment_id::{DeploymentId, RunName};
 pub(crate) use entropy::BASE36;
 pub use entropy::random_digits;

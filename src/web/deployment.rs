@@ -1,7 +1,8 @@
 //! A deployment by the id in a path, for API and pages.
 
 use crate::actions::By;
-use crate::actions::deployments::{self, Again, StartedDeployment, find, not_found};
+use crate::actions::again::{self, Again};
+use crate::actions::deployments::{self, StartedDeployment, find, not_found};
 use crate::domain::DeploymentId;
 use crate::web::error::Error;
 use crate::web::state::AppState;
@@ -46,5 +47,5 @@ pub(super) async fn again(
     how: Again,
 ) -> Result<StartedDeployment, Error> {
     let id = read_id(id)?;
-    state.act(by, move |tx, context, by| deployments::again(tx, context, by, &id, how)).await
+    state.act(by, move |tx, context, by| again::again(tx, context, by, &id, how)).await
 }

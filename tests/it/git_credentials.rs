@@ -183,7 +183,7 @@ async fn what_runs_on_this_host_and_what_others_share_is_for_an_admin_of_the_who
     let others = detail(workload).await;
     let here = detail(json!({ "executor": "local", "deployCommand": "id" })).await;
 
-    let says = "workload, registry Secret, image and cache repository are changed only by an admin of the whole server";
+    let says = "workload, registry Secret, image, allowed images and cache repository are changed only by an admin of the whole server";
     assert_eq!(others, format!("token own is for one service; {says}"));
     let says = "what runs on the server's own host is changed only by an admin of the whole server";
     assert_eq!(here, format!("token own is for one service; {says}"));

@@ -26,6 +26,7 @@ mod git_credentials;
 mod guests;
 mod harness;
 mod hooks;
+mod image_docs;
 mod local;
 mod local_caches;
 mod local_clone;

@@ -6,12 +6,20 @@ use rusqlite::{OptionalExtension, Row, ToSql, named_params};
 use crate::db::deployments::{SELECT, from_row};
 use crate::db::sql_types::{list, queued};
 use crate::db::{Error, Reader};
-use crate::domain::{Deployment, DeploymentId, GitRef, ServiceId, Status};
+use crate::domain::{Deployment, DeploymentId, GitRef, ServiceId, Source, Status};
 
 /// Most rows in which one page looks for what no index knows.
 pub const WINDOW: u32 = 5_000;
 /// So many digits of a commit are enough to find it by.
 const COMMIT_DIGITS: usize = 7;
+
+/// What [`Deployment::source`] says, out of a row.
+const SOURCE: &str =
+    "CASE WHEN d.trigger = 'rollback' AND ifnull(d.image, d.asked_image) IS NOT NULL THEN 'kept'
+                          WHEN d.promoted_from IS NOT NULL THEN 'promoted'
+                          WHEN d.asked_image IS NOT NULL THEN 'image'
+                          ELSE 'build'
+                      END";
 
 /// Which deployments a list shows.
 #[derive(Debug, Default)]
@@ -22,6 +30,8 @@ pub struct Filter {
     pub text: Option<String>,
     /// Only this branch or tag.
     pub branch: Option<GitRef>,
+    /// Only those whose image comes from there.
+    pub source: Option<Source>,
     /// Only those accepted before this one.
     pub before: Option<DeploymentId>,
     /// At most so many.
@@ -98,6 +108,7 @@ impl<'a> Search<'a> {
         let is_whole = service.is_some() && filter.branch.is_none() && !is_known;
         let is_sifted = (text.is_some() && !is_known)
             || (filter.branch.is_some() && (is_known || service.is_none()))
+            || filter.source.is_some()
             || (!filter.statuses.is_empty() && !is_whole);
         Ok(Self {
             reader,
@@ -121,6 +132,7 @@ impl<'a> Search<'a> {
                      OR instr(lower(ifnull(h.name, '')), :text) > 0
                      OR substr(ifnull(d.commit_id, ''), 1, length(:text)) = :text)
                 AND (:branch IS NULL OR d.branch = :branch)
+                AND (:source IS NULL OR :source = {SOURCE})
               ORDER BY d.sequence DESC
               LIMIT :limit",
             self.places
@@ -156,11 +168,13 @@ impl<'a> Search<'a> {
         let statuses = list(self.filter.statuses.iter().map(|status| status.as_str()));
         let branch = self.filter.branch.as_ref().map(GitRef::as_str);
         let limit = self.filter.limit.saturating_add(1);
-        let all: [(&str, &dyn ToSql); 7] = [
+        let source = self.filter.source.map(Source::as_str);
+        let all: [(&str, &dyn ToSql); 8] = [
             (":service", &self.service),
             (":statuses", &statuses),
             (":text", &self.text),
             (":branch", &branch),
+            (":source", &source),
             (":before", &self.before),
             (":window", &self.window),
             (":limit", &limit),

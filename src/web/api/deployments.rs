@@ -9,7 +9,8 @@ use poem::{Request, Response, handler};
 use tokio::time::Instant;
 
 use crate::actions::By;
-use crate::actions::deployments::{self, Again};
+use crate::actions::again::Again;
+use crate::actions::deployments;
 use crate::domain::{DeploymentId, Status};
 use crate::web::api::{json, started, with_end};
 use crate::web::auth;

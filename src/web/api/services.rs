@@ -10,7 +10,7 @@ use crate::actions::deployments::FoundPage;
 use crate::actions::{By, Context, deployments, services, status};
 use crate::db::deployments::Filter;
 use crate::db::{Reader, caches};
-use crate::domain::{DeploymentId, Invalid, Scope, ServiceName, Status};
+use crate::domain::{DeploymentId, Invalid, Scope, ServiceName, Source, Status};
 use crate::web::api::edit::{Edit, tagged};
 use crate::web::api::{created, json, limit, no_content, started};
 use crate::web::error::Error;
@@ -164,6 +164,9 @@ fn filter(query: &Query) -> Result<Filter, Invalid> {
         Status::parse(word)
             .ok_or_else(|| Invalid::new("status", "must be queued, building, deploying, succeeded or failed"))
     });
+    let source = query.get("source").map(|word| {
+        Source::parse(word).ok_or_else(|| Invalid::new("source", "must be build, image, promoted or kept"))
+    });
     let before = query.get("after").map(|text| {
         DeploymentId::parse(text).ok_or_else(|| Invalid::new("after", "must be the id of a deployment"))
     });
@@ -171,6 +174,7 @@ fn filter(query: &Query) -> Result<Filter, Invalid> {
         statuses: status.transpose()?.into_iter().collect(),
         text: None,
         branch: deployments::read_ref(query.get("branch"))?,
+        source: source.transpose()?,
         before: before.transpose()?,
         limit: limit(query)?,
     })

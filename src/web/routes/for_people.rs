@@ -96,6 +96,7 @@ fn of_deployments() -> Vec<Resource> {
         page("/deploys/:id").get(deployments::show).public(),
         page("/deploys/:id/events").get(deployments::events).operator(),
         page("/deploys/:id/cancel").post(deployments::cancel).operator(),
+        page("/deploys/:id/promote").post(deployments::promote).operator(),
         page("/deploys/:id/redeploy").post(deployments::redeploy).operator(),
         page("/deploys/:id/rollback").post(deployments::rollback).operator(),
     ]

@@ -20,7 +20,7 @@ pub(super) fn all() -> Vec<Resource> {
 const PAGE: &[&str] = &["limit", "after"];
 /// The same where something can be added too.
 const SERVICES: &[&str] = &["limit", "after", "dry_run"];
-const DEPLOYMENTS: &[&str] = &["limit", "after", "status", "branch"];
+const DEPLOYMENTS: &[&str] = &["limit", "after", "status", "branch", "source"];
 
 /// The public documentation's addresses: a hook, and the deployments that it starts.
 fn of_callers() -> Vec<Resource> {

@@ -10,12 +10,13 @@ use crate::harness::TestServer;
 use crate::harness::scripted::SUBJECT;
 
 /// Keys that the minimal object does not have.
-const DETAILS: [&str; 11] = [
+const DETAILS: [&str; 12] = [
     "commitSubject",
     "note",
     "failure",
     "detail",
     "imageDigest",
+    "promotedFrom",
     "runName",
     "trigger",
     "origin",
@@ -25,7 +26,7 @@ const DETAILS: [&str; 11] = [
 ];
 
 fn details(shown: &Value) -> Vec<&str> {
-    shown.as_object().unwrap().keys().map(String::as_str).skip(15).collect()
+    shown.as_object().unwrap().keys().map(String::as_str).skip(16).collect()
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ async fn a_queued_deployment_has_exactly_these_keys() {
     let expected = format!(
         "{{\"deploymentId\":\"{id}\",\"service\":\"api\",\"status\":\"queued\",\"branch\":\"dev\",\
          \"dashboardUrl\":\"http://dashboard.test/deploys/{id}\",\"reason\":null,\"message\":null,\"commit\":null,\
-         \"clearCache\":false,\"createdAt\":\"2026-11-24T14:30:49.120Z\",\"startedAt\":null,\"finishedAt\":null,\
+         \"clearCache\":false,\"source\":\"build\",\"createdAt\":\"2026-11-24T14:30:49.120Z\",\"startedAt\":null,\"finishedAt\":null,\
          \"queuePosition\":1,\"supersededBy\":null,\"steps\":[{},{},{}]}}\n",
         step("clone"),
         step("build"),

@@ -46,7 +46,7 @@ async fn the_form_has_the_fields_of_the_executors_that_are_there() {
             "value=\"coalesce\" checked",
         ],
     );
-    refuse(&html, &["id=\"image\"", "aria-invalid", "name=\"executor\" value=\"tekton\""]);
+    refuse(&html, &["id=\"workload\"", "aria-invalid", "name=\"executor\" value=\"tekton\""]);
 
     let server = TestServer::with(Options::with_cluster()).await;
     let html = Browser::of(&server, "mira").await.page("/services/new").await;

@@ -151,7 +151,7 @@ async fn the_settings_of_the_other_executor_stay() {
     let after = shown(&server).await;
     assert_eq!(after["buildArgs"], json!({ "MODE": "slow" }));
     assert_eq!((&after["dockerfile"], &after["buildCommand"]), (&json!("Dockerfile"), &json!("make")));
-    let local = [base[0], ("executor", "local"), ("deployCommand", "./deploy.sh")];
+    let local = [base[0], ("executor", "local"), tekton[0], ("deployCommand", "./deploy.sh")];
     place(&browser.post("/services/api/settings", &with(&local)).await);
     let after = shown(&server).await;
     assert_eq!(

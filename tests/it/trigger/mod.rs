@@ -6,6 +6,7 @@ mod budgets;
 mod calls;
 mod dry_run;
 mod idempotency;
+mod images;
 mod methods;
 mod order;
 mod parameters;

@@ -41,7 +41,6 @@ struct ToldEvents {
     step: Option<Step>,
     commit: bool,
     image: bool,
-    revision: bool,
     replicas: bool,
     waiting: Option<Wait>,
 }
@@ -163,10 +162,9 @@ impl RunFollower<'_> {
         if let Some(digest) = moment.view.digest.clone().filter(|_| is_building && !told.image) {
             told.image = true;
             self.send(Event::Image(digest)).await;
-        }
-        if let Some(revision) = moment.view.revision.clone().filter(|_| is_building && !told.revision) {
-            told.revision = true;
-            self.send(Event::ImageRevision(revision)).await;
+            if let Some(revision) = moment.view.revision.clone() {
+                self.send(Event::ImageRevision(revision)).await;
+            }
         }
         let replicas = moment.view.replicas.filter(|_| has_begun(Step::Deploy) && !told.replicas);
         if let Some(replicas) = replicas {

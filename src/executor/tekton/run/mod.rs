@@ -6,6 +6,7 @@ mod follow;
 mod log_pieces;
 mod log_position;
 mod logs;
+mod look_up_task;
 mod observe;
 pub mod pipeline_run;
 pub mod small_runs;

@@ -15,7 +15,7 @@ use crate::executor::tekton::names::{
 };
 use crate::executor::{ClusterRun, Run};
 
-use super::{deploy_task, tasks};
+use super::{deploy_task, look_up_task, tasks};
 
 /// What begins a template, for Tekton and for kubelet; neither knows an escape that the other leaves alone.
 const TEMPLATE: &str = "$(";
@@ -89,7 +89,7 @@ fn spec(run: &Run, cluster: &ClusterRun, common: &Common) -> Value {
     if !is_exact {
         tasks.push(match &run.given {
             None => tasks::build(&cluster.settings, &run.service.fetch, common, &limit),
-            Some(_) => tasks::look_up(&cluster.settings, common, &limit),
+            Some(_) => look_up_task::look_up(&cluster.settings, common, &limit),
         });
         task_runs.push(json!({
             "pipelineTaskName": BUILD_TASK,
@@ -184,19 +184,19 @@ mod tests {
     fn rollback() -> Run {
         let mut run = full();
         let repository = run.plan.cluster().unwrap().settings.image.clone();
-        run.given = given(&format!("{repository}:dep-00000000aaaaaaaaaaaa@sha256:{}", "5".repeat(64)));
+        run.given = Some(given(&format!("{repository}:dep-00000000aaaaaaaaaaaa@sha256:{}", "5".repeat(64))));
         run
     }
 
-    fn given(image: &str) -> Option<GivenImage> {
+    fn given(image: &str) -> GivenImage {
         let image = ImageReference::parse(image).unwrap();
-        Some(GivenImage { image, commit: Commit::parse(&"4".repeat(40)).ok() })
+        GivenImage { image, commit: Commit::parse(&"4".repeat(40)).ok() }
     }
 
     fn by_tag() -> Run {
         let mut run = full();
         let repository = run.plan.cluster().unwrap().settings.image.clone();
-        run.given = given(&format!("{repository}:v1"));
+        run.given = Some(given(&format!("{repository}:v1")));
         run
     }
 

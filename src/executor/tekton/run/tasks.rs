@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::domain::{CloneSettings, Repository, Service, Step, TektonSettings};
 use crate::executor::tekton::names::{
-    BUILD_TASK, COMMIT_RESULT, DETAIL_RESULT, DIGEST_RESULT, MESSAGE_RESULT, PROGRAM, REVISION_RESULT,
-    SUBJECT_RESULT, step_name,
+    BUILD_TASK, COMMIT_RESULT, DETAIL_RESULT, DIGEST_RESULT, MESSAGE_RESULT, PROGRAM, SUBJECT_RESULT,
+    step_name,
 };
 use crate::executor::tekton::{BuilderSettings, Common, StepImages};
 
@@ -24,12 +24,12 @@ const STORE_LIMIT_BYTES: u64 = STORE_LIMIT * 1024 * 1024 * 1024 / 10 * 9;
 const SCRATCH_MOUNT: &str = "/tmp";
 /// Where the Secrets are mounted.
 const GIT_MOUNT: &str = "/var/run/stackblaze/git";
-const REGISTRY_MOUNT: &str = "/var/run/stackblaze/registry";
+pub(super) const REGISTRY_MOUNT: &str = "/var/run/stackblaze/registry";
 const BUILD_SECRETS_MOUNT: &str = "/var/run/stackblaze/build-secrets";
 /// Root owns what is mounted, and the steps are not root. Nobody else sees it: each is mounted in one container.
 const MOUNTED_MODE: u32 = 0o444;
 /// The user of the clone and build steps, which the builder's image has ids for in `/etc/subuid`.
-const BUILDER_USER: u32 = 1_000;
+pub(super) const BUILDER_USER: u32 = 1_000;
 /// Parameters of the build task, as those of the pipeline are called.
 const BUILD_PARAMS: &[&str] = &["repository", "branch", "commit", "image", "tag", "cache"];
 
@@ -70,7 +70,7 @@ fn clone_volumes() -> [Value; 2] {
     ]
 }
 
-fn secret_volume(volume: &str, name: Option<&str>) -> Option<Value> {
+pub(super) fn secret_volume(volume: &str, name: Option<&str>) -> Option<Value> {
     name.map(|name| json!({"name": volume, "secret": {"secretName": name, "defaultMode": MOUNTED_MODE}}))
 }
 
@@ -127,40 +127,6 @@ fn build_step(settings: &TektonSettings, common: &Common) -> Value {
     builder_step(common, &env, &mounts, &resources(settings, Step::Build))
 }
 
-/// Looks an image up by its tag: the registry's Secret is all that it has.
-pub(super) fn look_up(settings: &TektonSettings, common: &Common, limit: &str) -> Value {
-    let mut mounts = Vec::new();
-    let mut env = vec![
-        variable("IMAGE", "$(params.image)"),
-        variable("TAG", "$(params.tag)"),
-        variable("INSECURE_REGISTRIES", &common.builder.insecure_registries.join(",")),
-        result_file("DIGEST_FILE", DIGEST_RESULT),
-        result_file("REVISION_FILE", REVISION_RESULT),
-        result_file("MESSAGE_FILE", MESSAGE_RESULT),
-        result_file("DETAIL_FILE", DETAIL_RESULT),
-    ];
-    if settings.registry_secret.is_some() {
-        mounts.push(mount("registry-secret", REGISTRY_MOUNT));
-        env.push(variable("REGISTRY_SECRET", REGISTRY_MOUNT));
-    }
-    env.extend(proxies(&common.builder));
-    let rights = locked_down(BUILDER_USER);
-    let step =
-        step(&common.images, Step::Build, &["run-step", "look-up"], &env, &mounts, &rights, &json!({}));
-    let names = &["image", "tag"];
-    json!({
-        "name": BUILD_TASK,
-        "timeout": limit,
-        "params": handed(names),
-        "taskSpec": {
-            "params": declared(names),
-            "results": results(&[DIGEST_RESULT, REVISION_RESULT, MESSAGE_RESULT, DETAIL_RESULT]),
-            "volumes": secret_volume("registry-secret", settings.registry_secret.as_deref()).into_iter().collect::<Vec<_>>(),
-            "steps": [step],
-        },
-    })
-}
-
 /// Builds something tiny and pushes nothing.
 pub(super) fn probe(common: &Common, limit: &str) -> Value {
     let env = [
@@ -214,7 +180,7 @@ fn builder_step(common: &Common, env: &[Value], mounts: &[Value], resources: &Va
 }
 
 /// `$$` is Kubernetes' and Tekton's own way to write a `$` that begins nothing.
-fn proxies(builder: &BuilderSettings) -> impl Iterator<Item = Value> {
+pub(super) fn proxies(builder: &BuilderSettings) -> impl Iterator<Item = Value> {
     let plain = |value: &str| value.replace('$', "$$");
     builder.proxies.iter().map(move |(name, value)| json!({"name": name, "value": plain(value)}))
 }
@@ -297,7 +263,7 @@ pub(super) fn result_file(name: &str, result: &str) -> Value {
     variable(name, &format!("$(results.{result}.path)"))
 }
 
-fn mount(volume: &str, path: &str) -> Value {
+pub(super) fn mount(volume: &str, path: &str) -> Value {
     json!({"name": volume, "mountPath": path})
 }
 

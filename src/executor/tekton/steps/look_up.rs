@@ -185,8 +185,8 @@ fn missed(error: &OciDistributionError) -> Missed {
             Missed::Refused(said)
         }
         OciDistributionError::ServerError { code: 401 | 403, .. } => Missed::Refused(said),
-        OciDistributionError::ServerError { code: 404, .. } => Missed::NotFound(said),
-        OciDistributionError::ImageManifestNotFoundError(_) => Missed::NotFound(said),
+        OciDistributionError::ServerError { code: 404, .. }
+        | OciDistributionError::ImageManifestNotFoundError(_) => Missed::NotFound(said),
         OciDistributionError::RegistryError { envelope, .. } => {
             let code = envelope.errors.first().map(|first| &first.code);
             match code {
@@ -209,7 +209,7 @@ fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
+        text = format!("{text}: {cause}");
         source = cause.source();
     }
     text

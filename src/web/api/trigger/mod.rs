@@ -130,14 +130,15 @@ fn read_call(
         from: query.get("from"),
         note: query.get("note"),
     };
-    let clear_cache = kept(&mut faults, query.flag("clear_cache"));
+    let clear_cache = query.flag("clear_cache");
+    let cleared = matches!(clear_cache, Ok(true)).then_some("clear_cache");
     let call = Call {
         token,
         caller: caller_of(request),
         address: address(request),
         ignored: ignored(query, has_body),
-        wanted: Wanted::read(words, clear_cache.then_some("clear_cache"), &mut faults),
-        clear_cache,
+        wanted: Wanted::read(words, cleared, &mut faults),
+        clear_cache: kept(&mut faults, clear_cache),
         key: kept(&mut faults, idempotency_key(request)),
         as_sent: query.canonical(&PARAMETERS),
     };

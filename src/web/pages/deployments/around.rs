@@ -37,6 +37,20 @@ pub struct Around {
     pub targets: Vec<Deployment>,
     /// Whether this deployment could serve again.
     pub can_serve_again: bool,
+    /// Other services that take its image, where it has succeeded.
+    pub takers: Vec<String>,
+}
+
+/// Most services among which those are looked for that take an image.
+const TAKERS: u32 = 100;
+
+/// The other services that take the image of a success, by name.
+fn takers(reader: &Reader<'_>, deployment: &Deployment) -> actions::Result<Vec<String>> {
+    let image = deployment.image.as_ref().filter(|_| deployment.status == Status::Succeeded);
+    let Some(image) = image else { return Ok(Vec::new()) };
+    let all = services::list(reader, None, TAKERS)?.into_iter();
+    let others = all.filter(|one| one.id != deployment.service_id && one.admits_image(&image.repository));
+    Ok(others.map(|one| one.name.to_string()).collect())
 }
 
 impl Around {
@@ -69,6 +83,7 @@ impl Around {
             unsettled: unsettled.map(|one| one.id),
             behind: deployments::count_behind(reader, deployment)?,
             can_serve_again: can_serve(deployment),
+            takers: takers(reader, deployment)?,
             targets: successes.into_iter().filter(|one| one.id != deployment.id && can_serve(one)).collect(),
             serving,
             before,

@@ -2,6 +2,7 @@
 
 mod advice;
 pub mod around;
+mod facts;
 pub mod fuse;
 mod live;
 mod log_section;
@@ -18,8 +19,8 @@ use poem::http::{StatusCode, header};
 use poem::web::{Data, Path};
 use poem::{IntoResponse, Request, Response, handler};
 
-use crate::actions::By;
-use crate::actions::deployments::Again;
+use crate::actions::again::Again;
+use crate::actions::{self, By};
 use crate::db::Reader;
 use crate::domain::{Class, Urls};
 use crate::web::auth;
@@ -35,7 +36,7 @@ use crate::web::pages::log::kept::{self, Wanted};
 use crate::web::pages::{Frame, Page, Rendered, redirect};
 use crate::web::request::Query;
 use crate::web::state::AppState;
-use crate::wire::deployment::FoundDeployment;
+use crate::wire::deployment::{DeployBody, FoundDeployment};
 
 /// `GET /deploys/{id}`: the minimum for everybody, the log for an operator.
 #[handler]
@@ -129,6 +130,21 @@ pub(in crate::web) async fn redeploy(
     let clear_cache = form.get("clear_cache").is_some_and(|value| value == "true");
     let started = deployment::again(by, &id, &state, Again::Redeploy { clear_cache }).await?;
     Ok(redirect(&Urls::page_path(&started.id)))
+}
+
+/// `POST /deploys/{id}/promote`: its image for the service that the form names.
+#[handler]
+pub(in crate::web) async fn promote(
+    by: By,
+    Path(id): Path<String>,
+    Form(form): Form,
+    state: Data<&AppState>,
+) -> Result<Response, Error> {
+    let service = form.get("service").cloned().unwrap_or_default();
+    let wanted = DeployBody { from: Some(read_id(&id)?.to_string()), ..DeployBody::default() };
+    let deploy = state
+        .act(by, move |tx, context, by| actions::deployments::deploy(tx, context, by, &service, &wanted));
+    Ok(redirect(&Urls::page_path(&deploy.await?.id)))
 }
 
 /// `POST /deploys/{id}/rollback`: to what the form names, else to this one.

@@ -1,6 +1,6 @@
 //! What a success put into service, where it came from, and how one goes back.
 
-use crate::domain::{Deployment, DeploymentId, ExactImage, Timestamp};
+use crate::domain::{Claim, Deployment, DeploymentId, ExactImage, Timestamp};
 use crate::web::pages::deployments::around::Around;
 use crate::web::pages::deployments::outlook::Served;
 use crate::web::pages::format::{self, Moment};
@@ -15,6 +15,13 @@ pub(super) struct Receipt {
     /// Of what deployed an image of another: that one.
     pub(super) built_by: Option<DeploymentId>,
     pub(super) digest: Option<String>,
+    /// As the caller named it, where that is not its full name.
+    pub(super) asked: Option<String>,
+    pub(super) promoted_from: Option<DeploymentId>,
+    /// Whose word the commit is, where none was built.
+    pub(super) claim: Option<String>,
+    /// Services that would take this image too.
+    pub(super) takers: Vec<String>,
     pub(super) workload: Option<String>,
     pub(super) caller: String,
     pub(super) before: Option<Before>,
@@ -64,11 +71,29 @@ impl Receipt {
             }),
             built_by: image.and_then(ExactImage::built_by).filter(|by| *by != deployment.id),
             digest: image.map(|image| image.digest.to_string()),
+            asked: deployment
+                .asked_image
+                .as_ref()
+                .filter(|asked| asked.digest.is_none())
+                .map(ToString::to_string),
+            promoted_from: deployment.promoted_from.clone(),
+            claim: claim(deployment),
+            takers: around.takers.clone(),
             workload: workload.filter(|_| image.is_some()),
             caller: deployment.who.as_caller(),
             before,
         }
     }
+}
+
+/// Whose word the commit is.
+fn claim(deployment: &Deployment) -> Option<String> {
+    let revision = deployment.image_revision.as_deref().unwrap_or_default();
+    Some(match deployment.claim()? {
+        Claim::Unproven => "as the caller says".to_owned(),
+        Claim::Matches => "as the image says too".to_owned(),
+        Claim::Differs => format!("as the caller says; the image says {revision}"),
+    })
 }
 
 /// How long one success served until the next one did.

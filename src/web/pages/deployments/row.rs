@@ -1,6 +1,6 @@
 //! One deployment in a list: how it stands, what it is, who began it, how long it took.
 
-use crate::domain::{Deployment, DeploymentId, Reason, Status, StepRecord, Timestamp, Trigger, Who};
+use crate::domain::{Deployment, DeploymentId, Reason, Source, Status, StepRecord, Timestamp, Trigger, Who};
 use crate::web::pages::deployments::fuse::{self, Piece, Usual};
 use crate::web::pages::deployments::verdict;
 use crate::web::pages::format;
@@ -84,6 +84,15 @@ impl Row {
 fn title(deployment: &Deployment) -> String {
     if let Some(subject) = deployment.commit_subject.as_ref().filter(|subject| !subject.trim().is_empty()) {
         return subject.clone();
+    }
+    if let Some(asked) = &deployment.asked_image {
+        let short = asked.digest.as_ref().map(|digest| digest.short().to_owned());
+        let name = short.or_else(|| asked.tag.as_ref().map(|tag| format!(":{tag}"))).unwrap_or_default();
+        return match deployment.source() {
+            Source::Promoted => format!("Promoted image {name}"),
+            Source::Kept => format!("Roll back to image {name}"),
+            _ => format!("Image {name}"),
+        };
     }
     match (&deployment.trigger, &deployment.commit, deployment.status) {
         (Trigger::Rollback(_), Some(commit), _) => format!("Roll back to {}", commit.short()),

@@ -7,6 +7,7 @@ use crate::domain::{Deployment, DeploymentId, Reason, Status, StepRecord, Timest
 use crate::web::pages::Frame;
 use crate::web::pages::deployments::advice::{self, Advice, Leads};
 use crate::web::pages::deployments::around::Around;
+use crate::web::pages::deployments::facts::{self, Fact};
 use crate::web::pages::deployments::log_section::LogSection;
 use crate::web::pages::deployments::outlook::{Left, Outlook, Served};
 use crate::web::pages::deployments::receipt::{Receipt, RollBack};
@@ -100,14 +101,6 @@ struct Tail {
     lines: Vec<Line>,
 }
 
-/// A name and a value, in machine words or not.
-#[derive(Debug)]
-struct Fact {
-    name: &'static str,
-    value: String,
-    is_code: bool,
-}
-
 /// What may be done; each is a form.
 #[derive(Debug, Default)]
 struct Actions {
@@ -156,7 +149,7 @@ impl DeploymentPage {
             later: failed.and_then(|around| later(around.after.as_ref()?, now)),
             receipt: succeeded.map(|around| Receipt::of(deployment, around)),
             roll_back: succeeded.and_then(|around| RollBack::of(deployment, around, now)),
-            facts: if may_see { facts(deployment) } else { Vec::new() },
+            facts: if may_see { facts::of(deployment) } else { Vec::new() },
             actions: around.map(|around| actions(deployment, around)).unwrap_or_default(),
             log: log.map(|log| LogSection::new(deployment, known.steps, log, known.log_end, now)),
             frame,
@@ -251,29 +244,6 @@ fn tail(deployment: &Deployment, records: &[StepRecord; 3], log: &Log) -> Option
     let step = verdict::failing(records)?.step;
     let lines: Vec<Line> = log.of(step)?.tail(TAIL).into_iter().cloned().collect();
     (!lines.is_empty()).then_some(Tail { step: step.as_str(), lines })
-}
-
-fn facts(deployment: &Deployment) -> Vec<Fact> {
-    let fact = |name, value: String, is_code| Fact { name, value, is_code };
-    let mut facts = vec![
-        fact("Run", deployment.id.run_name().to_string(), true),
-        fact("Executor", deployment.executor.as_str().to_owned(), true),
-        fact("Build cache", if deployment.clear_cache { "cleared" } else { "kept" }.to_owned(), false),
-    ];
-    facts.extend(deployment.note.as_ref().map(|note| fact("Note", note.to_string(), false)));
-    // A receipt tells these in its own way.
-    if deployment.status != Status::Succeeded {
-        facts.insert(0, fact("Deployment", deployment.id.to_string(), true));
-        facts.insert(3, fact("Caller", deployment.who.as_caller(), false));
-        facts.extend(deployment.commit.as_ref().map(|commit| {
-            let name = if deployment.commit_requested { "Commit, as asked for" } else { "Commit" };
-            fact(name, commit.as_str().to_owned(), true)
-        }));
-    }
-    if let (Some(started), Some(stop)) = (deployment.started_at, deployment.stop_at) {
-        facts.push(fact("Time limit", format::limit(stop.since(started)), false));
-    }
-    facts
 }
 
 fn actions(deployment: &Deployment, around: &Around) -> Actions {

@@ -103,6 +103,7 @@ impl Known {
             before: wanted.before.clone(),
             limit: PAGE,
             branch: None,
+            source: None,
         };
         Ok(Self {
             successes: successes.iter().map(|one| steps::list(reader, one)).collect::<Result<_, _>>()?,
