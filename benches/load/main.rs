@@ -17,6 +17,7 @@ mod driver;
 mod probe;
 mod rows;
 mod stage;
+mod table;
 
 use std::path::PathBuf;
 
@@ -26,7 +27,7 @@ use poem::listener::TcpListener;
 use poem::{EndpointExt, Response, Route, Server, handler, post};
 use serde_json::json;
 
-use rows::{Rows, Verdict};
+use rows::Rows;
 
 /// What was asked for.
 struct Wanted {
@@ -69,43 +70,20 @@ fn main() -> Result<()> {
         return anchor(&args.nth(1).context("anchor ADDRESS")?);
     }
     let wanted = Wanted::read(args)?;
-    println!("{}", conditions());
+    println!("{}", probe::conditions());
     let (targets, driver) = probe::processors()?;
     probe::bind_to(driver)?;
     let mut rows = Rows::new(wanted.is_quick, wanted.only, targets)?;
     rows.measure(wanted.rounds)?;
-    println!("\n{:<5} {:<58} {:>12} {:>12} {:>12}  verdict", "", "", "goal", "median", "min to max");
-    let mut all = Vec::new();
-    for row in rows.found() {
-        println!("{row}");
-        all.push(
-            json!({ "id": row.id, "what": row.what, "goal": row.goal.to_string(), "median": row.median(),
-            "rounds": row.rounds, "verdict": row.verdict().to_string() }),
-        );
-    }
+    println!("\n{}", rows.found());
     if let Some(out) = wanted.out {
-        let text = json!({ "conditions": conditions(), "rows": all }).to_string();
+        let text = json!({ "conditions": probe::conditions(), "rows": rows.found().to_json() }).to_string();
         std::fs::write(&out, text + "\n").with_context(|| out.display().to_string())?;
     }
-    let is_far_off = rows.found().iter().any(|row| row.verdict() == Verdict::FarOff);
-    if is_far_off && !wanted.is_quick {
+    if rows.found().is_far_off() && !wanted.is_quick {
         std::process::exit(1);
     }
     Ok(())
-}
-
-/// The machine, as far as the figures depend on it.
-fn conditions() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let processor = read("/proc/cpuinfo");
-    let model = processor.lines().find_map(|line| line.strip_prefix("model name\t: ")).unwrap_or("unknown");
-    let processors = std::thread::available_parallelism().map_or(0, usize::from);
-    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
-    format!(
-        "{profile} build, {processors} x {model}, Linux {}, load {}",
-        read("/proc/sys/kernel/osrelease").trim(),
-        read("/proc/loadavg").trim()
-    )
 }
 
 /// As long as what the product answers.

@@ -71,3 +71,17 @@ pub fn settle() -> Result<()> {
     std::io::stdout().flush()?;
     Ok(())
 }
+
+/// The machine, as far as the figures depend on it.
+pub fn conditions() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let processor = read("/proc/cpuinfo");
+    let model = processor.lines().find_map(|line| line.strip_prefix("model name\t: ")).unwrap_or("unknown");
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    format!(
+        "{profile} build, {processors} x {model}, Linux {}, load {}",
+        read("/proc/sys/kernel/osrelease").trim(),
+        read("/proc/loadavg").trim()
+    )
+}

@@ -5,7 +5,6 @@ mod crowds;
 mod history;
 mod runs;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,92 +12,7 @@ use anyhow::{Result, ensure};
 
 use crate::driver::{Load, Outcome};
 use crate::stage::{Data, Target};
-
-/// What a figure has to be.
-#[derive(Clone, Copy)]
-pub enum Goal {
-    AtLeast(f64),
-    AtMost(f64),
-}
-
-impl fmt::Display for Goal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AtLeast(value) => f.pad(&format!(">= {value}")),
-            Self::AtMost(value) => f.pad(&format!("<= {value}")),
-        }
-    }
-}
-
-/// How a figure stands to its goal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    Reached,
-    /// Within 15 in a hundred.
-    Near,
-    FarOff,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Reached => "reached",
-            Self::Near => "near",
-            Self::FarOff => "not reached",
-        })
-    }
-}
-
-/// One line of the table.
-pub struct Row {
-    pub id: &'static str,
-    pub what: String,
-    pub goal: Goal,
-    /// One figure a round.
-    pub rounds: Vec<f64>,
-}
-
-impl Row {
-    pub fn median(&self) -> f64 {
-        let mut sorted = self.rounds.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-    }
-
-    pub fn verdict(&self) -> Verdict {
-        let share = match self.goal {
-            Goal::AtLeast(goal) => self.median() / goal,
-            Goal::AtMost(goal) => goal / self.median(),
-        };
-        match share {
-            share if share >= 1.0 => Verdict::Reached,
-            share if share >= 0.85 => Verdict::Near,
-            _ => Verdict::FarOff,
-        }
-    }
-}
-
-impl fmt::Display for Row {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let short = |value: f64| match value.abs() {
-            size if size >= 100.0 => format!("{value:.0}"),
-            size if size >= 1.0 => format!("{value:.2}"),
-            _ => format!("{value:.3}"),
-        };
-        let (min, max) =
-            self.rounds.iter().fold((f64::MAX, f64::MIN), |(min, max), &one| (min.min(one), max.max(one)));
-        let spread = format!("{} to {}", short(min), short(max));
-        let median = short(self.median());
-        write!(
-            f,
-            "{:<5} {:<58} {:>12} {median:>12} {spread:>16}  {}",
-            self.id,
-            self.what,
-            self.goal,
-            self.verdict()
-        )
-    }
-}
+use crate::table::{Goal, Table};
 
 /// What is measured, and what was found.
 pub struct Rows {
@@ -106,16 +20,16 @@ pub struct Rows {
     folder: PathBuf,
     is_quick: bool,
     only: Vec<String>,
-    found: Vec<Row>,
+    found: Table,
 }
 
 impl Rows {
     pub fn new(is_quick: bool, only: Vec<String>, processor: usize) -> Result<Self> {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
-        Ok(Self { data: Data::make(&folder, processor)?, folder, is_quick, only, found: Vec::new() })
+        Ok(Self { data: Data::make(&folder, processor)?, folder, is_quick, only, found: Table::default() })
     }
 
-    pub fn found(&self) -> &[Row] {
+    pub fn found(&self) -> &Table {
         &self.found
     }
 
@@ -149,10 +63,7 @@ impl Rows {
     }
 
     fn note(&mut self, id: &'static str, what: &str, goal: Goal, value: f64) {
-        match self.found.iter_mut().find(|row| row.id == id && row.what == what) {
-            Some(row) => row.rounds.push(value),
-            None => self.found.push(Row { id, what: what.to_owned(), goal, rounds: vec![value] }),
-        }
+        self.found.note(id, what, goal, value);
     }
 
     /// The rows of the big history; few where it is to be quick.

@@ -96,7 +96,8 @@ pub fn complete_page(reader: &Reader<'_>, listed: Listed) -> Result<FoundPage> {
 /// Where the log cannot be read.
 pub fn tail(reader: &Reader<'_>, id: &DeploymentId, step: &StepRecord) -> Result<Vec<String>> {
     let most = Most { lines: TAIL_READ, bytes: TAIL_BYTES };
-    let pieces = log_end::read(reader, id, most)?.pieces;
+    let from = log_end::find(reader, id, most)?.from;
+    let pieces = log_end::pieces(reader, id, from, u64::MAX)?;
     let text: String =
         pieces.into_iter().filter(|piece| piece.step == step.step).map(|piece| piece.text).collect();
     let mut lines: Vec<_> = text.lines().map(plain_line).filter(|line| !is_noise(line)).collect();

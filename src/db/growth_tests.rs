@@ -25,7 +25,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("services::", "tables that people fill by hand"),
     ("sessions::", "tables that people fill by hand"),
     ("tokens::", "tables that people fill by hand"),
-    ("log_end::read", "reads where the pieces of one log begin, of which the kept bytes are the limit"),
+    ("log_end::find", "reads where the pieces of one log begin, of which the kept bytes are the limit"),
     ("waiting::move_by", "changes all that waits, when somebody sets the clock"),
     ("waiting::skip_absence", "changes all that waits, once at the start"),
 ];

@@ -19,33 +19,77 @@ pub struct Most {
 /// The end of a log.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct End {
-    /// Its last pieces, in order. The first begins where a line does, so its text may be empty; it begins inside of one
-    /// where that line alone has more bytes than are read.
-    pub pieces: Vec<Piece>,
+    /// Its first byte. A line begins there, unless that line alone has more bytes than are wanted.
+    pub from: u64,
+    /// Whole lines from there on.
+    pub lines: u64,
     /// Kept lines of each step that come before, in order.
     pub before: Vec<(Step, u64)>,
 }
 
-/// Reads the end of a log.
-pub fn read(reader: &Reader<'_>, id: &DeploymentId, most: Most) -> Result<End, Error> {
-    let (mut pieces, is_whole) = last_pieces(reader, id, most)?;
-    let Some(first) = pieces.first() else { return Ok(End::default()) };
-    let mut before = lines_before(reader, id, first)?;
-    let kept = first.text.len();
-    let lines: u64 = pieces.iter().map(|piece| line_feeds(&piece.text)).sum();
+/// Finds the end of a log. Of the text that it looks at it holds one piece at a time.
+pub fn find(reader: &Reader<'_>, id: &DeploymentId, most: Most) -> Result<End, Error> {
+    let Some(Last { first, lines, is_whole }) = last_pieces(reader, id, most)? else {
+        return Ok(End::default());
+    };
+    let mut before = lines_before(reader, id, &first)?;
     let surplus = lines.saturating_sub(most.lines).max(u64::from(!is_whole));
-    let first = &mut pieces[0];
-    if let Some(begin) = behind_line_feed(&first.text, surplus) {
-        first.text.drain(..begin);
-        first.at_byte += to_u64(kept - first.text.len());
-        first.at_line += surplus;
-        add(&mut before, first.step, surplus);
-    }
-    Ok(End { pieces, before })
+    let Some(begin) = behind_line_feed(&first.text, surplus) else {
+        return Ok(End { from: first.at_byte, lines, before });
+    };
+    add(&mut before, first.step, surplus);
+    Ok(End { from: first.at_byte + to_u64(begin), lines: lines - surplus, before })
 }
 
-/// The last pieces with more whole lines or as many bytes as are wanted, and whether these are all.
-fn last_pieces(reader: &Reader<'_>, id: &DeploymentId, most: Most) -> Result<(Vec<Piece>, bool), Error> {
+/// The pieces from a byte on, in order, until they have so many bytes. The first one begins there; its text is empty where
+/// that is the end of a piece.
+pub fn pieces(reader: &Reader<'_>, id: &DeploymentId, from: u64, bytes: u64) -> Result<Vec<Piece>, Error> {
+    const SQL: &str = "
+        SELECT at_byte, at_line, step, at_ms, text
+          FROM log_pieces
+         WHERE deployment_id = :deployment_id
+           AND at_byte >= coalesce((SELECT max(at_byte)
+                                      FROM log_pieces
+                                     WHERE deployment_id = :deployment_id
+                                       AND at_byte <= :from), 0)
+         ORDER BY at_byte";
+    let mut statement = reader.conn().prepare_cached(SQL)?;
+    let params = named_params! { ":deployment_id": id.as_str(), ":from": to_i64(from) };
+    let mut rows = statement.query(params)?;
+    let (mut pieces, mut read) = (Vec::new(), 0);
+    while read < bytes
+        && let Some(row) = rows.next()?
+    {
+        let mut piece = piece(row)?;
+        skip_to(&mut piece, from);
+        read += to_u64(piece.text.len());
+        if !piece.text.is_empty() {
+            pieces.push(piece);
+        }
+    }
+    Ok(pieces)
+}
+
+/// Leaves out what comes before a byte.
+fn skip_to(piece: &mut Piece, from: u64) {
+    let skipped = usize::try_from(from.saturating_sub(piece.at_byte)).unwrap_or(usize::MAX);
+    let skipped = piece.text.ceil_char_boundary(skipped.min(piece.text.len()));
+    piece.at_line += line_feeds(&piece.text[..skipped]);
+    piece.at_byte += to_u64(skipped);
+    piece.text.drain(..skipped);
+}
+
+/// The last pieces of a log.
+struct Last {
+    first: Piece,
+    /// Whole lines from it on.
+    lines: u64,
+    /// Whether these are all pieces.
+    is_whole: bool,
+}
+
+/// The last pieces with more whole lines or as many bytes as are wanted.
+fn last_pieces(reader: &Reader<'_>, id: &DeploymentId, most: Most) -> Result<Option<Last>, Error> {
     const SQL: &str = "
         SELECT at_byte, at_line, step, at_ms, text
           FROM log_pieces
@@ -53,20 +97,18 @@ fn last_pieces(reader: &Reader<'_>, id: &DeploymentId, most: Most) -> Result<(Ve
          ORDER BY at_byte DESC";
     let mut statement = reader.conn().prepare_cached(SQL)?;
     let mut rows = statement.query(named_params! { ":deployment_id": id.as_str() })?;
-    let (mut pieces, mut lines, mut bytes) = (Vec::new(), 0, 0);
+    let (mut first, mut lines, mut bytes) = (None, 0, 0);
     while lines <= most.lines && bytes < most.bytes {
         let Some(row) = rows.next()? else {
-            pieces.reverse();
-            return Ok((pieces, true));
+            return Ok(first.map(|first| Last { first, lines, is_whole: true }));
         };
         let piece = piece(row)?;
         lines += line_feeds(&piece.text);
         bytes += to_u64(piece.text.len());
-        pieces.push(piece);
+        first = Some(piece);
     }
     let is_whole = rows.next()?.is_none();
-    pieces.reverse();
-    Ok((pieces, is_whole))
+    Ok(first.map(|first| Last { first, lines, is_whole }))
 }
 
 /// A piece without its text.
@@ -161,7 +203,11 @@ mod tests {
     }
 
     fn end((bench, id): &(Bench, DeploymentId), lines: u64, bytes: u64) -> End {
-        read(&bench.tx(), id, Most { lines, bytes }).unwrap()
+        find(&bench.tx(), id, Most { lines, bytes }).unwrap()
+    }
+
+    fn from((bench, id): &(Bench, DeploymentId), from: u64) -> Vec<Piece> {
+        pieces(&bench.tx(), id, from, u64::MAX).unwrap()
     }
 
     fn text_of(pieces: &[Piece]) -> String {
@@ -174,8 +220,9 @@ mod tests {
 
         let end = end(&log, 1, u64::MAX);
 
-        assert_eq!((text_of(&end.pieces).as_str(), end.pieces[0].at_byte), ("f\ng", 8));
-        assert_eq!(end.pieces[0].at_line, 3);
+        let pieces = from(&log, end.from);
+        assert_eq!((text_of(&pieces).as_str(), pieces[0].at_byte), ("f\ng", 8));
+        assert_eq!(pieces[0].at_line, 3);
         assert_eq!(end.before, [(Step::Clone, 2), (Step::Build, 2)]);
     }
 
@@ -187,8 +234,11 @@ mod tests {
         let near = end(&log, 1, u64::MAX);
         let whole = end(&log, 4, u64::MAX);
 
-        assert_eq!((text_of(&near.pieces).as_str(), near.before), ("x\n", vec![(Step::Build, 4)]));
-        assert_eq!((text_of(&whole.pieces).as_str(), whole.before), ("x\nx\nx\nx\n", vec![(Step::Build, 1)]));
+        assert_eq!((text_of(&from(&log, near.from)).as_str(), near.before), ("x\n", vec![(Step::Build, 4)]));
+        assert_eq!(
+            (text_of(&from(&log, whole.from)).as_str(), whole.before),
+            ("x\nx\nx\nx\n", vec![(Step::Build, 1)])
+        );
     }
 
     #[test]
@@ -197,8 +247,22 @@ mod tests {
 
         let end = end(&log, 10, 5);
 
-        assert_eq!(text_of(&end.pieces), "cc\nd\n");
+        assert_eq!(text_of(&from(&log, end.from)), "cc\nd\n");
         assert_eq!(end.before, [(Step::Build, 2)]);
+    }
+
+    #[test]
+    fn pieces_begin_at_a_byte_and_end_with_so_many_bytes() {
+        let log = log(&[(Step::Clone, "a\nb\n"), (Step::Build, "cé\n"), (Step::Deploy, "d\n")], ALL);
+        let read = |from, bytes| -> Vec<_> {
+            let pieces = pieces(&log.0.tx(), &log.1, from, bytes).unwrap();
+            pieces.into_iter().map(|piece| (piece.at_byte, piece.at_line, piece.text)).collect()
+        };
+
+        assert_eq!(read(2, 3), [(2, 1, "b\n".to_owned()), (4, 2, "cé\n".to_owned())]);
+        assert_eq!(read(4, 1), [(4, 2, "cé\n".to_owned())]);
+        assert_eq!(read(6, 1), [(7, 2, "\n".to_owned())]);
+        assert_eq!(read(10, 1), []);
     }
 
     #[test]
@@ -222,8 +286,9 @@ mod tests {
 
             let end = end(&log, lines, u64::MAX);
 
-            let text = text_of(&end.pieces);
+            let text = text_of(&from(&log, end.from));
             prop_assert_eq!(line_feeds(&text), lines.min(line_feeds(&kept)));
+            prop_assert_eq!(end.lines, line_feeds(&text));
             let earlier = kept.strip_suffix(text.as_str()).unwrap();
             prop_assert!(earlier.is_empty() || earlier.ends_with('\n'));
             let cut = logs::summary(&log.0.tx(), &log.1).unwrap().cut_from;
@@ -231,8 +296,7 @@ mod tests {
                 let mut before = all.iter().filter(|piece| piece.at_byte < at);
                 before.next_back().is_some_and(|piece| !piece.text.ends_with('\n'))
             };
-            let begin = end.pieces.first().map_or(0, |piece| piece.at_byte);
-            let broken = u64::from(cut > 0 && cut < begin && is_inside_line(cut));
+            let broken = u64::from(cut > 0 && cut < end.from && is_inside_line(cut));
             let before: u64 = end.before.iter().map(|(_, lines)| lines).sum();
             prop_assert_eq!(before, line_feeds(earlier) + broken);
         }

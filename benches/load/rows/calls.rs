@@ -4,8 +4,9 @@ use anyhow::{Context, Result};
 use stackblaze::domain::{HookId, HookToken, ServiceId, TokenKey};
 
 use crate::probe;
-use crate::rows::{Goal, Rows, request};
+use crate::rows::{Rows, request};
 use crate::stage::{Target, call};
+use crate::table::Goal;
 
 impl Rows {
     pub(super) fn accepts(&mut self) -> Result<()> {

@@ -11,7 +11,8 @@ use stackblaze::domain::Clock;
 use crate::driver::Load;
 use crate::probe;
 use crate::rows::runs::begin;
-use crate::rows::{Goal, Rows, request};
+use crate::rows::{Rows, request};
+use crate::table::Goal;
 
 /// Callers of the overload.
 const CROWD: usize = 6_000;

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use crate::probe;
-use crate::rows::{Goal, Rows, request};
+use crate::rows::{Rows, request};
 use crate::stage::{open, program};
+use crate::table::Goal;
 
 impl Rows {
     pub(super) fn accepts_with_history(&mut self) -> Result<()> {

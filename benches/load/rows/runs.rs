@@ -8,8 +8,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::probe;
-use crate::rows::{Goal, Rows};
+use crate::rows::Rows;
 use crate::stage::{Target, call, open};
+use crate::table::Goal;
 
 /// Lines that the long build prints.
 const LINES: usize = 300_000;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::world::{World, now};
 use crate::db::audit::{self, Actor, Cursor, Record};
 use crate::db::deployments::{self, Cancel, Filter, Listed};
+use crate::db::log_end;
 use crate::db::logs::{self, Kept};
 use crate::db::queue::{self, Claims, Room};
 use crate::db::retention::{self, Limits};
@@ -259,6 +260,9 @@ pub(super) const LOGS: &[Case] = &[
     }),
     ("logs::summary", |w| assert!(logs::summary(&w.logs.tx(), &w.middle.id).unwrap().is_complete)),
     ("logs::pieces", |w| assert_eq!(logs::pieces(&w.logs.tx(), &w.running.id, 5_000, 3).unwrap().len(), 3)),
+    ("log_end::pieces", |w| {
+        assert_eq!(log_end::pieces(&w.logs.tx(), &w.running.id, 5_000, 1).unwrap().len(), 1);
+    }),
     ("logs::mark", |w| drop(logs::mark(&w.logs.tx(), &w.middle.id).unwrap())),
     ("logs::set_mark", |w| logs::set_mark(&w.logs.tx(), &w.middle.id, "mark").unwrap()),
     ("logs::causes", |w| drop(logs::causes(&w.logs.tx(), &w.middle.id, Step::Build).unwrap())),

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use poem::http::{StatusCode, header};
-use poem::{IntoResponse, Response};
+use poem::{Body, IntoResponse, Response};
 
 /// Shown where a template fails, which none does with the values it is given.
 const UNRENDERED: &str = "internal error";
@@ -27,15 +27,22 @@ impl<T: Template + Send> IntoResponse for Page<T> {
 /// A page as HTML.
 pub(in crate::web) struct Rendered(askama::Result<String>);
 
-impl IntoResponse for Rendered {
-    fn into_response(self) -> Response {
+impl Rendered {
+    /// Answers with what is made of the HTML.
+    pub(super) fn into_response_with(self, body: impl FnOnce(String) -> Body) -> Response {
         match self.0 {
-            Ok(html) => html.with_content_type("text/html; charset=utf-8").into_response(),
+            Ok(html) => body(html).with_content_type("text/html; charset=utf-8").into_response(),
             Err(error) => {
                 tracing::error!(%error, "page not rendered");
                 UNRENDERED.with_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()
             }
         }
+    }
+}
+
+impl IntoResponse for Rendered {
+    fn into_response(self) -> Response {
+        self.into_response_with(Body::from)
     }
 }
 

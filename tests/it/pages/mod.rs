@@ -159,7 +159,12 @@ impl Case {
         let stored: Vec<_> = self.log.iter().map(text).collect();
         let pieces: Vec<_> = stored
             .iter()
-            .map(|(step, first_line, text)| Piece::Text { step: *step, first_line: *first_line, text })
+            .map(|(step, first_line, text)| Piece::Text {
+                step: *step,
+                first_line: *first_line,
+                at: None,
+                text,
+            })
             .collect();
         let known = Known {
             deployment: &self.deployment,

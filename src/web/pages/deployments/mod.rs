@@ -32,8 +32,9 @@ use crate::web::pages::deployments::around::Around;
 use crate::web::pages::deployments::view::{DeploymentPage, Known};
 use crate::web::pages::errors::ErrorPage;
 use crate::web::pages::follow::Moment;
-use crate::web::pages::log::kept::{self, Wanted};
-use crate::web::pages::{Frame, Page, Rendered, redirect};
+use crate::web::pages::log::kept::{self, Shown, Wanted};
+use crate::web::pages::log::stream;
+use crate::web::pages::{Frame, Page, redirect};
 use crate::web::request::Query;
 use crate::web::state::AppState;
 use crate::wire::deployment::{DeployBody, FoundDeployment};
@@ -75,13 +76,14 @@ pub(in crate::web) async fn show(
     Ok(response)
 }
 
-/// The page with or without the log. Made by the reading thread, since a long log is work.
+/// The page with or without the log. Made by the reading thread, since a log is work; of a long one the lines are made as
+/// they are taken.
 async fn page(
     state: &AppState,
     frame: Frame,
     found: FoundDeployment,
     wanted: Option<Wanted>,
-) -> Result<Rendered, Error> {
+) -> Result<Response, Error> {
     let now = state.clock().now();
     let around = if frame.operator.is_some() {
         let deployment = found.deployment.clone();
@@ -101,12 +103,13 @@ async fn page(
         };
         Page(DeploymentPage::new(frame, known)).render()
     };
-    let Some(wanted) = wanted else { return Ok(render(&found, None, 0)) };
+    let Some(wanted) = wanted else { return Ok(render(&found, None, 0).into_response()) };
     let read = move |reader: &Reader<'_>| {
-        let (log, end) = kept::read(reader, &found.deployment, wanted)?;
-        Ok::<_, Error>(render(&found, Some(log), end))
+        let Shown { log, end, later } = kept::read(reader, &found.deployment, wanted)?;
+        Ok::<_, Error>((render(&found, Some(log), end), later))
     };
-    state.db().logs().read(read).await
+    let (page, later) = state.db().logs().read(read).await?;
+    Ok(stream::respond(state, page, later))
 }
 
 /// `POST /deploys/{id}/cancel`.

@@ -15,10 +15,7 @@ use crate::web::pages::deployments::steps::{self as steps, StepView};
 use crate::web::pages::deployments::verdict::{self, First, Lede};
 use crate::web::pages::format::{self, Moment};
 use crate::web::pages::log::lines::Line;
-use crate::web::pages::log::view::Log;
-
-/// Lines of the failing step that are shown above the log.
-const TAIL: usize = 20;
+use crate::web::pages::log::view::{Log, TAIL};
 
 /// What is known of a deployment when its page is asked for.
 #[derive(Debug)]

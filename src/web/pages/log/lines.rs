@@ -4,15 +4,15 @@ use std::borrow::Cow;
 
 use serde::{Serialize, Serializer};
 
-use crate::domain::Step;
+use crate::domain::{Step, Timestamp};
 use crate::web::pages::log::ansi::{self, Segment, Style};
 
 /// One part of a stored log, in the order in which it was produced.
 #[derive(Debug, Clone, Copy)]
 pub enum Piece<'a> {
     /// Output of a step, cut anywhere; `first_line` is the number of the line in which it begins, from 1, counted over
-    /// all steps.
-    Text { step: Step, first_line: u64, text: &'a str },
+    /// all steps. `at` is when it was stored, where that is shown.
+    Text { step: Step, first_line: u64, at: Option<Timestamp>, text: &'a str },
     /// That many bytes were produced here and not kept.
     Cut { step: Step, bytes: u64 },
 }
@@ -93,8 +93,8 @@ fn mark(text: &str) -> (Kind, &str) {
 /// A line before it is read, or a place where something was not kept.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Raw<'a> {
-    /// One line without its line feed.
-    Line { step: Step, number: u64, text: Cow<'a, str> },
+    /// One line without its line feed; `at` is that of the piece in which it begins.
+    Line { step: Step, number: u64, at: Option<Timestamp>, text: Cow<'a, str> },
     /// See [`Piece::Cut`].
     Cut { step: Step, bytes: u64 },
 }
@@ -116,47 +116,68 @@ impl Raw<'_> {
 /// Parts pieces into lines. While a log `grows`, a last line without its line feed is left out and the number of its
 /// bytes given back: the live end begins there.
 pub fn split<'a>(pieces: &[Piece<'a>], grows: bool) -> (Vec<Raw<'a>>, usize) {
-    let mut raws = Vec::new();
-    let mut open: Option<(Step, u64, Cow<'a, str>)> = None;
+    let (mut raws, mut splitter) = (Vec::new(), Splitter::default());
     for piece in pieces {
-        match *piece {
-            Piece::Cut { step, bytes } => {
-                raws.extend(open.take().map(close));
-                raws.push(Raw::Cut { step, bytes });
-            }
-            Piece::Text { step, first_line, text } => {
-                if open.as_ref().is_some_and(|(other, ..)| *other != step) {
-                    raws.extend(open.take().map(close));
-                }
-                let mut number = open.as_ref().map_or(first_line, |(_, number, _)| *number);
-                for part in text.split_inclusive('\n') {
-                    let whole = match open.take() {
-                        Some((_, _, start)) => Cow::Owned(start.into_owned() + part),
-                        None => Cow::Borrowed(part),
-                    };
-                    if part.ends_with('\n') {
-                        raws.push(close((step, number, whole)));
-                        number += 1;
-                    } else {
-                        open = Some((step, number, whole));
-                    }
-                }
-            }
-        }
+        splitter.push(*piece, &mut |raw| raws.push(raw));
     }
-    if grows {
-        return (raws, open.map_or(0, |(_, _, text)| text.len()));
-    }
-    raws.extend(open.map(close));
-    (raws, 0)
+    let held_back = splitter.finish(grows, &mut |raw| raws.push(raw));
+    (raws, held_back)
 }
 
-fn close((step, number, text): (Step, u64, Cow<'_, str>)) -> Raw<'_> {
-    let text = match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.strip_suffix('\n').unwrap_or(text)),
-        Cow::Owned(text) => Cow::Owned(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text)),
-    };
-    Raw::Line { step, number, text }
+/// Parts pieces into lines as they come, and holds the line that has not ended.
+#[derive(Debug, Default)]
+pub struct Splitter(Option<Open>);
+
+#[derive(Debug)]
+struct Open {
+    step: Step,
+    number: u64,
+    at: Option<Timestamp>,
+    text: String,
+}
+
+impl Splitter {
+    /// Takes the next piece; gives what it completes.
+    pub fn push<'a>(&mut self, piece: Piece<'a>, each: &mut impl FnMut(Raw<'a>)) {
+        let (step, first_line, at, text) = match piece {
+            Piece::Cut { step, bytes } => {
+                self.close(each);
+                return each(Raw::Cut { step, bytes });
+            }
+            Piece::Text { step, first_line, at, text } => (step, first_line, at, text),
+        };
+        if self.0.as_ref().is_some_and(|open| open.step != step) {
+            self.close(each);
+        }
+        let mut number = self.0.as_ref().map_or(first_line, |open| open.number);
+        for part in text.split_inclusive('\n') {
+            match (self.0.take(), part.strip_suffix('\n')) {
+                (None, Some(line)) => each(Raw::Line { step, number, at, text: Cow::Borrowed(line) }),
+                (Some(open), Some(rest)) => {
+                    let text = Cow::Owned(open.text + rest);
+                    each(Raw::Line { step, number, at: open.at, text });
+                }
+                (None, None) => self.0 = Some(Open { step, number, at, text: part.to_owned() }),
+                (Some(open), None) => self.0 = Some(Open { text: open.text + part, ..open }),
+            }
+            number += u64::from(part.ends_with('\n'));
+        }
+    }
+
+    /// Gives the last line where nothing more comes; where the log `grows`, says how many bytes are held of it.
+    pub fn finish<'a>(mut self, grows: bool, each: &mut impl FnMut(Raw<'a>)) -> usize {
+        if grows {
+            return self.0.map_or(0, |open| open.text.len());
+        }
+        self.close(each);
+        0
+    }
+
+    fn close<'a>(&mut self, each: &mut impl FnMut(Raw<'a>)) {
+        if let Some(Open { step, number, at, text }) = self.0.take() {
+            each(Raw::Line { step, number, at, text: Cow::Owned(text) });
+        }
+    }
 }
 
 /// Reads raw lines one after the other; the style starts anew with each step.
@@ -169,10 +190,25 @@ pub struct Reader {
 impl Reader {
     /// Reads one line of a step.
     pub fn read(&mut self, step: Step, number: u64, text: &str) -> Line {
+        self.enter(step);
+        Line::read(number, text, &mut self.style)
+    }
+
+    /// Looks at a line that is not shown: what it is. The style goes on as if it were read.
+    pub fn skim(&mut self, step: Step, text: &str) -> Kind {
+        self.enter(step);
+        let (kind, text) = mark(text);
+        // Nothing else changes the style.
+        if text.contains('\x1b') {
+            ansi::read_line(text, &mut self.style);
+        }
+        kind
+    }
+
+    fn enter(&mut self, step: Step) {
         if self.step.replace(step) != Some(step) {
             self.style = Style::default();
         }
-        Line::read(number, text, &mut self.style)
     }
 }
 
@@ -255,12 +291,12 @@ mod tests {
     use super::*;
 
     fn text(step: Step, first_line: u64, text: &str) -> Piece<'_> {
-        Piece::Text { step, first_line, text }
+        Piece::Text { step, first_line, at: None, text }
     }
 
     fn shown(raws: &[Raw<'_>]) -> Vec<String> {
         let show = |raw: &Raw<'_>| match raw {
-            Raw::Line { step, number, text } => format!("{} {number} {text}", step.as_str()),
+            Raw::Line { step, number, text, .. } => format!("{} {number} {text}", step.as_str()),
             Raw::Cut { step, bytes } => format!("{} cut {bytes}", step.as_str()),
         };
         raws.iter().map(show).collect()

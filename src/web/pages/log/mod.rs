@@ -4,4 +4,7 @@ pub mod ansi;
 pub(super) mod kept;
 pub mod lines;
 mod links;
+mod place;
+pub mod steps;
+pub(super) mod stream;
 pub mod view;
