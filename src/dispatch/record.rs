@@ -157,8 +157,8 @@ impl<'a> Record<'a> {
             Event::LogMark(mark) => (self.mark, self.mark_within_line) = (Some(mark), None),
             Event::Created { uid } => self.persist(move |tx, id| runs::set_uid(tx, id, &uid)).await,
             Event::Image(digest) => self.image(digest).await,
-            Event::Replicas(replicas) => {
-                self.persist(move |tx, id| runs::set_replicas(tx, id, replicas)).await;
+            Event::Workloads(workloads) => {
+                self.persist(move |tx, id| runs::set_workloads(tx, id, &workloads)).await;
             }
             Event::Waiting(wait) => {
                 let cut = |text: String| text.chars().take(MAX_MESSAGE).collect::<String>();

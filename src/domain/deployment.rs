@@ -2,7 +2,7 @@
 
 use super::{
     BuiltImage, Commit, DeploymentId, ExecutorKind, GitRef, HookId, Note, Reason, ServiceId, Status,
-    Timestamp, Who,
+    Timestamp, Who, WorkloadState,
 };
 
 /// What brought a deployment about.
@@ -79,8 +79,8 @@ pub struct Deployment {
     pub cache_epoch: u32,
     /// The image that it pushed or, as a rollback, serves again. None for local runs.
     pub image: Option<BuiltImage>,
-    /// On how many replicas it served when it succeeded, in a cluster.
-    pub replicas: Option<u32>,
+    /// How it left the workloads, in a cluster, once its deploy step has ended.
+    pub workloads: Vec<WorkloadState>,
     /// The uid of its run's object in the cluster, once that is known to exist.
     pub run_uid: Option<String>,
     /// Query parameters that mean nothing here, as the caller spelled them.

@@ -85,7 +85,7 @@ CREATE TABLE deployments (
   version            INTEGER NOT NULL DEFAULT 1,
   cache_epoch        INTEGER NOT NULL DEFAULT 0,
   image              TEXT,
-  replicas           INTEGER,
+  workloads          TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(workloads)),
   run_uid            TEXT,
   run_state          TEXT    CHECK (run_state = 'open' OR run_state = 'ended' OR run_state = 'deleted'),
   CHECK ((status = 'failed') = (reason IS NOT NULL)),

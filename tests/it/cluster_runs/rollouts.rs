@@ -118,7 +118,10 @@ async fn an_earlier_image_serves_again_without_a_build() {
     let (again, outcome) = cluster.run(&back).await;
 
     assert_eq!(outcome, Outcome::Succeeded, "{}", log_of(&again, Step::Deploy));
-    assert_eq!(outline(&again), ["created", "deploy started", "2 replicas", "deploy finished true Some(0)"]);
+    assert_eq!(
+        outline(&again),
+        ["created", "deploy started", "apps/kept/kept complete 2/2", "deploy finished true Some(0)"]
+    );
     let digest = image_of(&events).to_string();
     assert_eq!(app.digests().await, [digest.as_str(), &digest]);
     let page = format!("sample main {}", head("main").await);

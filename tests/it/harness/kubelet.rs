@@ -26,7 +26,11 @@ impl Kubelet {
 
     /// The step's pod, once Tekton has made it.
     pub async fn pod_of(&self, step: &str) -> String {
-        let task = if step == "rollout" { "deploy" } else { "build" };
+        let task = match step {
+            "rollout" => "deploy",
+            "put-back" => "put-back",
+            _ => "build",
+        };
         let name = format!("{}-{task}-pod", self.run);
         let exists = |pod: Option<&core::Pod>| pod.is_some();
         soon(Box::pin(await_condition(self.pods.clone(), &name, exists))).await.unwrap();

@@ -66,7 +66,7 @@ impl Case {
             note: None,
             cache_epoch: 0,
             image: None,
-            replicas: None,
+            workloads: Vec::new(),
             run_uid: None,
             ignored_parameters: Vec::new(),
             executor: ExecutorKind::Local,

@@ -31,7 +31,7 @@ async fn a_good_run_tells_commit_digest_and_steps_in_order() {
             "image",
             "build finished true Some(0)",
             "deploy started",
-            "3 replicas",
+            "apps/api/api complete 3/3",
             "deploy finished true Some(0)",
         ]
     );

@@ -25,7 +25,7 @@ impl Installation {
         new.start();
         let service = json!({
             "name": "api", "repository": "https://git.example.com/team/api.git", "executor": "tekton",
-            "image": "registry.example.com/api", "workload": { "namespace": "apps", "deployment": "api" },
+            "image": "registry.example.com/api", "workloads": ["apps/api"],
         });
         new.hook = new.server().hook(service).await;
         new

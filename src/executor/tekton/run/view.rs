@@ -3,12 +3,12 @@
 //! The order of trust: the PipelineRun's condition decides whether it is over, the TaskRun that failed tells why, and a
 //! step's exit code names the reason. A reason that is not known here changes the text only, never the verdict.
 
-use crate::domain::{Commit, ImageDigest, Step};
+use crate::domain::{Commit, ImageDigest, Step, WorkloadState};
 use crate::executor::tekton::names::{
-    COMMIT_RESULT, DIGEST_RESULT, REPLICAS_RESULT, SUBJECT_RESULT, task_of,
+    COMMIT_RESULT, DIGEST_RESULT, PUT_BACK_TASK, SUBJECT_RESULT, WORKLOADS_RESULT, task_of,
 };
 use crate::executor::tekton::types::{
-    Condition, StepState, TaskRun, condition_of, find_result, own_end, state_of, succeeded,
+    Condition, StepState, TaskRun, condition_of, find_result, find_result_of, own_end, state_of, succeeded,
 };
 use crate::executor::{Outcome, Wait};
 
@@ -37,8 +37,8 @@ pub struct View {
     pub commit: Option<(Commit, String)>,
     /// The pushed image, known as soon as `build` has ended.
     pub digest: Option<ImageDigest>,
-    /// On how many replicas it serves, known as soon as `deploy` has ended.
-    pub replicas: Option<u32>,
+    /// How the workloads were left, known as soon as `deploy` has ended, and anew where they were put back after it.
+    pub workloads: Vec<WorkloadState>,
     /// How it ended, where it has.
     pub end: Option<Outcome>,
 }
@@ -71,10 +71,10 @@ impl View {
 /// Reads what is known.
 pub fn view(snapshot: &RunSnapshot) -> View {
     let steps = Step::ALL.map(|step| step_view(snapshot.task(task_of(step)), step));
-    let mut view =
-        View { steps, waiting: None, commit: commit(snapshot), digest: None, replicas: None, end: None };
+    let commit = commit(snapshot);
+    let mut view = View { steps, waiting: None, commit, digest: None, workloads: Vec::new(), end: None };
     view.digest = result(snapshot, Step::Build, DIGEST_RESULT).and_then(|text| ImageDigest::parse(&text));
-    view.replicas = result(snapshot, Step::Deploy, REPLICAS_RESULT).and_then(|text| text.parse().ok());
+    view.workloads = workloads(snapshot);
     view.end = verdict::of_run(snapshot);
     let works = |step: Step| view.step(step).has_begun && view.step(step).finished.is_none();
     let deploy_waits = snapshot.deploy.as_ref().is_none_or(is_waiting);
@@ -126,8 +126,19 @@ fn commit(snapshot: &RunSnapshot) -> Option<(Commit, String)> {
     Some((commit, result(snapshot, Step::Clone, SUBJECT_RESULT).unwrap_or_default()))
 }
 
+/// What was put back last has the last word.
+fn workloads(snapshot: &RunSnapshot) -> Vec<WorkloadState> {
+    let put_back =
+        snapshot.put_back.as_ref().and_then(|task| find_result_of(task, PUT_BACK_TASK, WORKLOADS_RESULT));
+    let left = put_back.or_else(|| result(snapshot, Step::Deploy, WORKLOADS_RESULT));
+    WorkloadState::parse_lines(&left.unwrap_or_default())
+}
+
 /// A sentence about what is waited for: the most telling thing that is known.
 fn waiting(snapshot: &RunSnapshot) -> Wait {
+    if snapshot.put_back.is_some() {
+        return Wait::of("what there was before is put back");
+    }
     let task = snapshot.deploy.as_ref().or(snapshot.build.as_ref());
     let condition = match task {
         Some(task) => condition_of(task),

@@ -3,4 +3,3 @@
 pub mod build;
 mod paced_output;
 pub mod rollout;
-mod rollout_judge;

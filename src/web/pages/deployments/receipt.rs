@@ -1,6 +1,6 @@
 //! What a success put into service, where it came from, and how one goes back.
 
-use crate::domain::{Deployment, DeploymentId, Timestamp};
+use crate::domain::{Deployment, DeploymentId, Timestamp, WorkloadState, WorkloadStatus};
 use crate::web::pages::deployments::around::Around;
 use crate::web::pages::deployments::outlook::Served;
 use crate::web::pages::format::{self, Moment};
@@ -15,7 +15,8 @@ pub(super) struct Receipt {
     /// Of what deployed an image of another: that one.
     pub(super) built_by: Option<DeploymentId>,
     pub(super) digest: Option<String>,
-    pub(super) workload: Option<String>,
+    /// One a line.
+    pub(super) workloads: Vec<String>,
     pub(super) caller: String,
     pub(super) before: Option<Before>,
 }
@@ -50,7 +51,9 @@ impl Receipt {
     /// Of a success.
     pub(super) fn of(deployment: &Deployment, around: &Around) -> Self {
         let image = deployment.image.as_ref();
-        let workload = around.workload.as_ref().map(ToString::to_string);
+        let of_service = || around.workloads.iter().map(ToString::to_string).collect();
+        let left: Vec<_> = deployment.workloads.iter().map(workload_line).collect();
+        let workloads = if left.is_empty() { of_service() } else { left };
         let before = around.before.as_ref().map(|before| Before {
             served: Served::of(before),
             span: served_for(before, deployment).map(format::length),
@@ -61,10 +64,20 @@ impl Receipt {
             image: image.map(|image| format!("{}:{}", image.repository.as_str(), image.built_by.run_name())),
             built_by: image.map(|image| image.built_by.clone()).filter(|by| *by != deployment.id),
             digest: image.map(|image| image.digest.to_string()),
-            workload: workload.filter(|_| image.is_some()),
+            workloads: Some(workloads).filter(|_| image.is_some()).unwrap_or_default(),
             caller: deployment.who.as_caller(),
             before,
         }
+    }
+}
+
+/// `apps/api/web, 3 of 3 ready`; how it was left where that is not as it should be.
+pub(super) fn workload_line(state: &WorkloadState) -> String {
+    let WorkloadState { workload, status, ready, desired } = state;
+    let ready = if *desired == 0 { String::new() } else { format!(", {ready} of {desired} ready") };
+    match status {
+        WorkloadStatus::Complete => format!("{workload}{ready}"),
+        other => format!("{workload}, {}{ready}", other.as_str().replace('_', " ")),
     }
 }
 
@@ -89,7 +102,7 @@ impl RollBack {
             targets,
             serving: around.serving.as_ref().map(Served::of),
             is_frozen: around.is_frozen,
-            is_kept: around.workload.is_some(),
+            is_kept: !around.workloads.is_empty(),
         })
     }
 }
