@@ -84,6 +84,6 @@ fn setting(name: &str, value: &Value) -> String {
                 pairs.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()));
             pairs.collect::<Vec<_>>().join(" ")
         }
-        other => other.to_string(),
+        Value::Number(number) => number.to_string(),
     }
 }

@@ -110,6 +110,7 @@ impl Workload {
     }
 
     /// What `--workload` of `manifests` takes.
+    #[must_use]
     pub fn without_container(&self) -> Self {
         Self { container: None, ..self.clone() }
     }

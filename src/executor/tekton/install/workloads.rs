@@ -188,7 +188,7 @@ mod tests {
     use super::*;
     use crate::domain::Verdict;
 
-    fn verdicts(kind: WorkloadKind, spec: Value, container: Option<&str>) -> Vec<Verdict> {
+    fn verdicts(kind: WorkloadKind, spec: &Value, container: Option<&str>) -> Vec<Verdict> {
         let template = json!({"spec": {"containers": [
             {"name": "web", "image": "x", "readinessProbe": {"httpGet": {"port": 80}}}]}});
         let mut all = json!({"replicas": 1, "selector": {}, "template": template});
@@ -208,17 +208,17 @@ mod tests {
     #[test]
     fn a_workload_is_judged_by_what_would_stop_it_serving() {
         let without_probe = json!({"template": {"spec": {"containers": [{"name": "web", "image": "x"}]}}});
-        let deployment = |spec| verdicts(WorkloadKind::Deployment, spec, None);
+        let deployment = |spec| verdicts(WorkloadKind::Deployment, &spec, None);
 
         assert_eq!(deployment(json!({})), [Verdict::Good]);
-        assert_eq!(verdicts(WorkloadKind::Deployment, json!({}), Some("db")), [Verdict::Bad]);
+        assert_eq!(verdicts(WorkloadKind::Deployment, &json!({}), Some("db")), [Verdict::Bad]);
         assert_eq!(deployment(json!({"replicas": 0})), [Verdict::Bad]);
         assert_eq!(deployment(json!({"paused": true})), [Verdict::Bad]);
         assert_eq!(deployment(without_probe), [Verdict::Good, Verdict::Advice]);
         assert_eq!(deployment(json!({"strategy": {"type": "Recreate"}})), [Verdict::Good, Verdict::Advice]);
-        assert_eq!(verdicts(WorkloadKind::CronJob, json!({}), None), [Verdict::Good]);
+        assert_eq!(verdicts(WorkloadKind::CronJob, &json!({}), None), [Verdict::Good]);
         let on_delete = json!({"updateStrategy": {"type": "OnDelete"}});
-        assert_eq!(verdicts(WorkloadKind::StatefulSet, on_delete, None), [Verdict::Bad]);
-        assert_eq!(verdicts(WorkloadKind::DaemonSet, json!({}), None), [Verdict::Good]);
+        assert_eq!(verdicts(WorkloadKind::StatefulSet, &on_delete, None), [Verdict::Bad]);
+        assert_eq!(verdicts(WorkloadKind::DaemonSet, &json!({}), None), [Verdict::Good]);
     }
 }

@@ -98,7 +98,7 @@ fn with_put_back(snapshot: &RunSnapshot, outcome: Outcome) -> Outcome {
         None => return outcome,
     };
     let Outcome::Failed { reason, message, detail, .. } = outcome else { return outcome };
-    let own = exit_code_of(snapshot).is_some_and(|code| exit_codes::is_of_deploy(code));
+    let own = exit_code_of(snapshot).is_some_and(exit_codes::is_of_deploy);
     let (reason, done) = match became {
         // A step that was lost before its first patch.
         PutBack::Nothing if reason == Reason::RolloutFailed && !own => {

@@ -21,7 +21,7 @@ pub(super) struct Back {
     /// What the cluster says where some could not be put back, or do not serve.
     pub(super) trouble: Option<String>,
     /// Whether each was given what it had, whatever came of that.
-    pub(super) is_put_back: bool,
+    pub(super) has_old_images: bool,
     pub(super) serving: (i64, i64),
 }
 
@@ -29,7 +29,7 @@ impl Back {
     /// What there is now; continues a sentence.
     pub(super) fn sentence(&self) -> String {
         let (ready, desired) = self.serving;
-        match (&self.trouble, self.is_put_back) {
+        match (&self.trouble, self.has_old_images) {
             (None, _) if self.is_taken_over => {
                 "what nobody else has changed has its old image again".to_owned()
             }
@@ -51,7 +51,7 @@ pub(super) async fn put_back(touched: Vec<Touched<'_>>, deployment: &str, limit:
     let until = Instant::now() + limit;
     let tries = touched.iter().map(|one| one.place.put_back(&one.before, deployment, until));
     let tries = join_all(tries).await;
-    let (mut back, mut waited) = (Back { is_put_back: true, ..Back::default() }, Vec::new());
+    let (mut back, mut waited) = (Back { has_old_images: true, ..Back::default() }, Vec::new());
     for (Touched { place, before, wanted }, tried) in touched.into_iter().zip(tries) {
         let title = place.workload.without_container();
         let status = match tried {
@@ -70,7 +70,7 @@ pub(super) async fn put_back(touched: Vec<Touched<'_>>, deployment: &str, limit:
                 WorkloadStatus::Failed
             }
             Err(refusal) => {
-                back.is_put_back = false;
+                back.has_old_images = false;
                 back.trouble(format!("{title} could not be put back: {}", refusal.text));
                 WorkloadStatus::Failed
             }

@@ -160,7 +160,7 @@ mod tests {
 
     const NEW: &str = "r.example.com/api:dep-b@sha256:5";
 
-    fn found(kind: WorkloadKind, status: Value, change: impl FnOnce(&mut Value)) -> Found {
+    fn found(kind: WorkloadKind, status: &Value, change: impl FnOnce(&mut Value)) -> Found {
         let template = json!({
             "metadata": {"annotations": {DEPLOYMENT: "dep_b", COMMIT: "4444"}},
             "spec": {"containers": [{"name": "web", "image": NEW}]}});
@@ -187,7 +187,7 @@ mod tests {
     }
 
     fn wanted() -> Target {
-        let found = found(WorkloadKind::Deployment, json!({}), |_| {});
+        let found = found(WorkloadKind::Deployment, &json!({}), |_| {});
         target(&found, None, "").unwrap().served_by(NEW, "dep_b", "4444")
     }
 
@@ -233,10 +233,10 @@ mod tests {
             ),
         ];
         for (kind, fields) in broken {
-            let done = forward(&found(kind, complete(kind), |_| {}), &[]);
+            let done = forward(&found(kind, &complete(kind), |_| {}), &[]);
             assert_eq!((done.next, done.ready, done.desired), (Next::Done, 2, 2), "{kind:?}");
             for (field, value) in fields {
-                let moment = found(kind, complete(kind), |v| v["status"][*field] = value.clone());
+                let moment = found(kind, &complete(kind), |v| v["status"][*field] = value.clone());
                 assert_eq!(forward(&moment, &[]).next, Next::Wait, "{kind:?} {field}");
             }
         }
@@ -245,20 +245,20 @@ mod tests {
     #[test]
     fn a_cronjob_is_done_when_it_is_read_back_as_it_was_patched() {
         let kind = WorkloadKind::CronJob;
-        let moment = forward(&found(kind, json!({}), |_| {}), &[]);
+        let moment = forward(&found(kind, &json!({}), |_| {}), &[]);
 
         assert_eq!((moment.next.clone(), moment.desired), (Next::Done, 0));
         assert_eq!(moment.text(), "changed; it runs by the clock");
         let template = "/spec/jobTemplate/spec/template/spec/containers/0/image";
-        let other = found(kind, json!({}), |v| *v.pointer_mut(template).unwrap() = "old".into());
+        let other = found(kind, &json!({}), |v| *v.pointer_mut(template).unwrap() = "old".into());
         assert!(matches!(forward(&other, &[]).next, Next::TakenOver(_)));
     }
 
     #[test]
     fn only_new_pods_count_and_only_they_are_in_trouble() {
         let kind = WorkloadKind::Deployment;
-        let moment = found(kind, complete(kind), rolling);
-        let ready = |of: &str| pod(of, json!({"ready": true}));
+        let moment = found(kind, &complete(kind), rolling);
+        let ready = |of: &str| pod(of, &json!({"ready": true}));
         let mut old = waiting("ErrImagePull", "not found", 0);
         old.metadata.annotations.as_mut().unwrap().insert(DEPLOYMENT.to_owned(), "dep_a".to_owned());
 
@@ -274,7 +274,7 @@ mod tests {
     fn a_deadline_breaks_the_way_forward_with_its_cause_and_not_the_way_back() {
         let kind = WorkloadKind::Deployment;
         let late = |more: Value| {
-            found(kind, complete(kind), |v| {
+            found(kind, &complete(kind), |v| {
                 rolling(v);
                 v["status"]["conditions"] = json!([
                     {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}, more]);
@@ -285,7 +285,9 @@ mod tests {
 
         let Next::Broken(cause) = forward(&quota, &[]).next else { panic!("goes on") };
         assert!(cause.detail.starts_with("exceeded quota"), "{cause:?}");
-        let Next::Broken(cause) = forward(&plain, &[pod("dep_b", json!({}))]).next else { panic!("goes on") };
+        let Next::Broken(cause) = forward(&plain, &[pod("dep_b", &json!({}))]).next else {
+            panic!("goes on")
+        };
         assert_eq!(cause.message, "it does not get ready");
         assert_eq!(judge(&plain, Some(&[]), &wanted(), Way::Back).next, Next::Wait);
     }
@@ -293,10 +295,10 @@ mod tests {
     #[test]
     fn a_workload_that_shrinks_to_nothing_is_broken() {
         for kind in [WorkloadKind::Deployment, WorkloadKind::StatefulSet] {
-            let moment = found(kind, complete(kind), |v| v["spec"]["replicas"] = 0.into());
+            let moment = found(kind, &complete(kind), |v| v["spec"]["replicas"] = 0.into());
             assert!(matches!(forward(&moment, &[]).next, Next::Broken(_)), "{kind:?}");
         }
-        let none = found(WorkloadKind::DaemonSet, json!({"desiredNumberScheduled": 0}), |_| {});
+        let none = found(WorkloadKind::DaemonSet, &json!({"desiredNumberScheduled": 0}), |_| {});
         assert!(matches!(forward(&none, &[]).next, Next::Broken(_)));
     }
 }

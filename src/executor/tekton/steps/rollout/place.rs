@@ -185,7 +185,7 @@ impl Place {
         Ok((judge(&found, pods.as_deref(), wanted, way), pods.unwrap_or_default()))
     }
 
-    /// A StatefulSet waits for a pod that does not come up before it replaces it, also by an older version: such pods of
+    /// A `StatefulSet` waits for a pod that does not come up before it replaces it, also by an older version: such pods of
     /// what is taken back have to go.
     pub(super) async fn remove_broken(&self, pods: &[core::Pod], wanted: &Target) {
         if self.workload.kind != WorkloadKind::StatefulSet {

@@ -30,7 +30,7 @@ const MAX_TEXT: usize = 300;
 /// How sure it is that a pod does not come up by waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Grade {
-    /// It may pass: a registry that does not answer, a ConfigMap that is on its way.
+    /// It may pass: a registry that does not answer, a `ConfigMap` that is on its way.
     Passing,
     /// It will not pass, if it is seen once more.
     Definite,
@@ -201,7 +201,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    pub(in super::super) fn pod(deployment: &str, container: Value) -> core::Pod {
+    pub(in super::super) fn pod(deployment: &str, container: &Value) -> core::Pod {
         let mut own = json!({"name": "web", "image": "r/api:dep-b@sha256:5", "imageID": "", "ready": false,
             "restartCount": 0});
         own.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
@@ -216,7 +216,7 @@ pub(super) mod tests {
     pub(in super::super) fn waiting(reason: &str, message: &str, restarts: i32) -> core::Pod {
         let last = json!({"terminated": {"exitCode": 3, "reason": "Error"}});
         let state = json!({"waiting": {"reason": reason, "message": message}});
-        pod("dep_b", json!({"restartCount": restarts, "state": state, "lastState": last}))
+        pod("dep_b", &json!({"restartCount": restarts, "state": state, "lastState": last}))
     }
 
     const NOT_FOUND: &str = "rpc error: code = NotFound desc = failed to pull and unpack image \"r/api@sha256:5\": \
@@ -254,7 +254,7 @@ pub(super) mod tests {
     fn a_crash_tells_its_exit_code_or_that_memory_was_short_and_whose_log_says_more() {
         let of = |terminated: Value| {
             let state = json!({"terminated": terminated});
-            cause(&[&pod("dep_b", json!({"restartCount": 1, "lastState": state}))]).unwrap()
+            cause(&[&pod("dep_b", &json!({"restartCount": 1, "lastState": state}))]).unwrap()
         };
 
         let crash = of(json!({"exitCode": 3, "reason": "Error"}));
@@ -267,7 +267,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_schedulers_sentence_is_told_and_a_ready_pod_is_no_cause() {
-        let mut pending = pod("dep_b", json!({}));
+        let mut pending = pod("dep_b", &json!({}));
         let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
             "message": "0/1 nodes are available: 1 Insufficient cpu."});
         pending.status.as_mut().unwrap().conditions = serde_json::from_value(json!([condition])).unwrap();
@@ -275,7 +275,7 @@ pub(super) mod tests {
         let cause_of = cause(&[&pending]).unwrap();
         assert_eq!(cause_of.message, "no node takes its pod");
         assert_eq!(cause_of.detail, "0/1 nodes are available: 1 Insufficient cpu (pod api-1)");
-        assert_eq!(cause(&[&pod("dep_b", json!({"ready": true}))]), None);
-        assert_eq!(cause(&[&pod("dep_b", json!({}))]).unwrap().message, "it does not get ready");
+        assert_eq!(cause(&[&pod("dep_b", &json!({"ready": true}))]), None);
+        assert_eq!(cause(&[&pod("dep_b", &json!({}))]).unwrap().message, "it does not get ready");
     }
 }
