@@ -236,10 +236,10 @@ fn repository_of(image: &str) -> &str {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
-    pub(in crate::executor::tekton) fn found(kind: WorkloadKind, object: Value) -> Found {
+    fn found(kind: WorkloadKind, object: Value) -> Found {
         Found::new(kind, serde_json::from_value(object).unwrap())
     }
 

@@ -86,6 +86,12 @@ impl Kubelet {
         self.tell(&pod, json!({ "phase": phase, "containerStatuses": all })).await;
     }
 
+    /// The task after a failed deploy task finds this, and does it.
+    pub async fn puts_back(&self, word: &str) {
+        self.starts("put-back").await;
+        self.ends("put-back", 0, &[("put-back", word)]).await;
+    }
+
     /// The pod is thrown off its node, with whatever it was doing.
     pub async fn evicts(&self, step: &str, message: &str) {
         let pod = self.pod_of(step).await;

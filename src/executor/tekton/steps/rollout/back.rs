@@ -49,15 +49,16 @@ impl Back {
 /// Puts all back that were touched, each by itself, and waits for all together.
 pub(super) async fn put_back(touched: Vec<Touched<'_>>, deployment: &str, limit: Duration) -> Back {
     let until = Instant::now() + limit;
-    let tries = touched.iter().map(|one| one.place.put_back(&one.before, deployment, until));
+    let tries =
+        touched.iter().map(|one| one.place.put_back(&one.before, one.wanted.as_ref(), deployment, until));
     let tries = join_all(tries).await;
     let (mut back, mut waited) = (Back { has_old_images: true, ..Back::default() }, Vec::new());
-    for (Touched { place, before, wanted }, tried) in touched.into_iter().zip(tries) {
+    for (Touched { place, before, .. }, tried) in touched.into_iter().zip(tries) {
         let title = place.workload.without_container();
         let status = match tried {
             Ok(Returned::Back(answered)) => {
                 place.say(&format!("back to {}", answered.image()));
-                waited.push(Waited::new(place, answered, Some(wanted)));
+                waited.push(Waited::new(place, answered, Some(deployment)));
                 continue;
             }
             Ok(Returned::TakenOver(by)) => {

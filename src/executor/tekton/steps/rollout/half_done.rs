@@ -17,8 +17,9 @@ use crate::executor::tekton::workload_target::{Target, is_of, is_returned};
 use super::back::{Back, put_back, wait};
 use super::judge::{Next, Way};
 use super::place::Place;
+use super::results::{Results, tell};
 use super::watch::Waited;
-use super::{RETURN_LIMIT, Results, Touched, tell};
+use super::{RETURN_LIMIT, Touched};
 
 /// A deployment whose deploy step failed.
 #[derive(Debug, Clone)]
@@ -75,7 +76,7 @@ async fn mend(places: &[Place], deployment: &str) -> Result<(PutBack, Back), Ref
     let (mut touched, mut lost) = (Vec::new(), None);
     for (place, found) in own {
         match Target::noted(found, deployment) {
-            Some(before) => touched.push(Touched { place, before, wanted: Target::present(found) }),
+            Some(before) => touched.push(Touched { place, before, wanted: None }),
             None => lost = Some(format!("{}: what it had is not noted on it", place.workload)),
         }
     }

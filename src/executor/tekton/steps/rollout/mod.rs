@@ -7,9 +7,9 @@ mod half_done;
 mod judge;
 mod place;
 mod pods;
+mod results;
 mod watch;
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kube::Client;
@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Workload, WorkloadState, WorkloadStatus};
 use crate::executor::exit_codes::{DEPLOY_FAILED, ROLLED_BACK, ROLLOUT_FAILED, SUCCEEDED, SUPERSEDED};
-use crate::executor::step_failure::write_result;
 use crate::executor::tekton::client::{Refusal, RefusalKind};
 use crate::executor::tekton::workload_object::Found;
 use crate::executor::tekton::workload_target::Target;
@@ -30,6 +29,7 @@ use pods::Cause;
 use watch::{GivenUp, Waited};
 
 pub use half_done::{HalfDone, put_back_half_done};
+pub use results::Results;
 
 /// Time between two looks at the workloads.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -37,12 +37,6 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const RETURN_LIMIT: Duration = Duration::from_mins(2);
 /// The same where the step has been told to stop: Kubernetes kills it 30 s later.
 const HURRIED_RETURN_LIMIT: Duration = Duration::from_secs(20);
-/// Most bytes of the result about workloads: Tekton keeps 4096 of all results of a task.
-const MAX_WORKLOADS_RESULT: usize = 1_500;
-/// Most bytes of the sentence and of the detail.
-const MAX_MESSAGE: usize = 400;
-const MAX_DETAIL: usize = 1_000;
-
 /// What to roll out.
 #[derive(Debug, Clone)]
 pub struct Rollout {
@@ -64,44 +58,12 @@ pub struct Rollout {
     pub results: Results,
 }
 
-/// Files that become results of the task; what has none is not told.
-#[derive(Debug, Clone, Default)]
-pub struct Results {
-    /// How the workloads were left.
-    pub workloads: Option<PathBuf>,
-    /// The sentence about a failure.
-    pub message: Option<PathBuf>,
-    /// What the cluster says of it.
-    pub detail: Option<PathBuf>,
-}
-
-impl Results {
-    fn tell(&self, states: &[WorkloadState], message: &str, detail: Option<&str>) {
-        tell(self.workloads.as_deref(), &WorkloadState::lines(states, MAX_WORKLOADS_RESULT));
-        tell(self.message.as_deref(), cut(message, MAX_MESSAGE));
-        tell(self.detail.as_deref(), cut(detail.unwrap_or_default(), MAX_DETAIL));
-    }
-}
-
-/// A result for Tekton. A lost one costs a sentence, no more.
-fn tell(file: Option<&Path>, text: &str) {
-    if let Some(file) = file
-        && !text.is_empty()
-        && let Err(error) = write_result(file, text)
-    {
-        eprintln!("{error}");
-    }
-}
-
-fn cut(text: &str, most: usize) -> &str {
-    &text[..text.floor_char_boundary(most)]
-}
-
 /// A workload that was, or may have been, given the new image.
 struct Touched<'a> {
     place: &'a Place,
     before: Target,
-    wanted: Target,
+    /// What the API server made of the patch; none where that was not heard.
+    wanted: Option<Target>,
 }
 
 /// How the step ended.
@@ -148,8 +110,10 @@ impl<'a> Session<'a> {
     async fn roll_out(&self) -> Result<End, End> {
         let found = self.look_at_all().await?;
         let touched = self.patch_all(found).await?;
-        let mut waited: Vec<_> =
-            touched.iter().map(|one| Waited::new(one.place, one.wanted.clone(), None)).collect();
+        let mut waited: Vec<_> = touched
+            .iter()
+            .filter_map(|one| Some(Waited::new(one.place, one.wanted.clone()?, None)))
+            .collect();
         let given_up = watch::all(&mut waited, Way::Forward, self.rollout.limit, Some(self.stop)).await;
         let states: Vec<_> = waited
             .iter()
@@ -197,12 +161,12 @@ impl<'a> Session<'a> {
             match place.apply(found, self.rollout).await {
                 Ok((before, wanted)) => {
                     place.say(&format!("{}: {} -> {}", wanted.names(), before.image(), wanted.image()));
-                    touched.push(Touched { place, before, wanted });
+                    touched.push(Touched { place, before, wanted: Some(wanted) });
                 }
                 Err((refusal, before)) => {
                     let (message, detail) = refused(&place.workload, &refusal);
                     // Whether the last try arrived is not known.
-                    touched.extend(before.map(|before| Touched { place, wanted: before.clone(), before }));
+                    touched.extend(before.map(|before| Touched { place, before, wanted: None }));
                     let at = Some(place.workload.clone());
                     let failure = Failure { code: DEPLOY_FAILED, message, detail, at };
                     return Err(self.take_back(touched, failure).await);

@@ -13,7 +13,7 @@ use crate::executor::tekton::workload_object::{Found, objects};
 use crate::executor::tekton::workload_target::{Mark, Target, is_of, is_returned, target};
 
 use super::judge::{Moment, Way, judge};
-use super::pods::{is_new, is_ready, name};
+use super::pods::{is_pod_of, is_ready, name};
 use super::{LOOK_INTERVAL, Rollout};
 
 /// How long calls before the change are repeated where the cluster does not answer.
@@ -140,11 +140,16 @@ impl Place {
     pub(super) async fn put_back(
         &self,
         before: &Target,
+        wanted: Option<&Target>,
         deployment: &str,
         until: Instant,
     ) -> Result<Returned, Refusal> {
         loop {
             let tried = match self.once().await {
+                // Somebody has left our annotation and changed the image.
+                Ok(found) if is_of(&found, deployment) && taken_over(wanted, &found).is_some() => {
+                    return Ok(Returned::TakenOver(taken_over(wanted, &found).unwrap_or_default()));
+                }
                 Ok(found) if is_of(&found, deployment) => {
                     self.patch(before, &found, Mark::Returned(deployment)).await
                 }
@@ -187,17 +192,21 @@ impl Place {
 
     /// A `StatefulSet` waits for a pod that does not come up before it replaces it, also by an older version: such pods of
     /// what is taken back have to go.
-    pub(super) async fn remove_broken(&self, pods: &[core::Pod], wanted: &Target) {
+    pub(super) async fn remove_broken(&self, pods: &[core::Pod], deployment: &str) {
         if self.workload.kind != WorkloadKind::StatefulSet {
             return;
         }
-        for pod in pods.iter().filter(|pod| is_new(pod, wanted) && !is_ready(pod)) {
+        for pod in pods.iter().filter(|pod| is_pod_of(pod, Some(deployment)) && !is_ready(pod)) {
             self.say(&format!("pod {} does not come up and holds the others up; deleting it", name(pod)));
             if let Err(refusal) = answer(self.pods.delete(name(pod), &DeleteParams::default())).await {
                 self.say(&format!("it cannot be deleted: {}", refusal.text));
             }
         }
     }
+}
+
+fn taken_over(wanted: Option<&Target>, found: &Found) -> Option<String> {
+    wanted.and_then(|wanted| wanted.taken_over(found))
 }
 
 /// Whether another try may bring more.

@@ -59,8 +59,13 @@ pub(super) struct Trouble {
 
 /// Pods carry the template's annotations, so those of a change are known without reading what lies between.
 pub(super) fn is_new(pod: &core::Pod, wanted: &Target) -> bool {
+    is_pod_of(pod, wanted.deployment())
+}
+
+/// Whether a pod is of this deployment, or of none, and not about to go.
+pub(super) fn is_pod_of(pod: &core::Pod, deployment: Option<&str>) -> bool {
     let own = pod.metadata.annotations.as_ref().and_then(|all| all.get(DEPLOYMENT));
-    pod.metadata.deletion_timestamp.is_none() && own.map(String::as_str) == wanted.deployment()
+    pod.metadata.deletion_timestamp.is_none() && own.map(String::as_str) == deployment
 }
 
 /// Whether a pod counts as serving.
@@ -201,7 +206,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    pub(in super::super) fn pod(deployment: &str, container: &Value) -> core::Pod {
+    pub(in crate::executor::tekton::steps::rollout) fn pod(deployment: &str, container: &Value) -> core::Pod {
         let mut own = json!({"name": "web", "image": "r/api:dep-b@sha256:5", "imageID": "", "ready": false,
             "restartCount": 0});
         own.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
@@ -213,7 +218,11 @@ pub(super) mod tests {
         .unwrap()
     }
 
-    pub(in super::super) fn waiting(reason: &str, message: &str, restarts: i32) -> core::Pod {
+    pub(in crate::executor::tekton::steps::rollout) fn waiting(
+        reason: &str,
+        message: &str,
+        restarts: i32,
+    ) -> core::Pod {
         let last = json!({"terminated": {"exitCode": 3, "reason": "Error"}});
         let state = json!({"waiting": {"reason": reason, "message": message}});
         pod("dep_b", &json!({"restartCount": restarts, "state": state, "lastState": last}))

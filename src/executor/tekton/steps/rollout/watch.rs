@@ -27,8 +27,8 @@ const PROGRESS_LIMIT: Duration = Duration::from_mins(10);
 pub(super) struct Waited<'a> {
     pub(super) place: &'a Place,
     pub(super) wanted: Target,
-    /// Of a way back: what is taken back.
-    pub(super) undone: Option<Target>,
+    /// Of a way back: the deployment that is taken back.
+    undone: Option<&'a str>,
     told: String,
     troubles: HashMap<String, Since>,
     progress: ((i64, i64), Instant),
@@ -54,7 +54,7 @@ pub(super) enum GivenUp {
 }
 
 impl<'a> Waited<'a> {
-    pub(super) fn new(place: &'a Place, wanted: Target, undone: Option<Target>) -> Self {
+    pub(super) fn new(place: &'a Place, wanted: Target, undone: Option<&'a str>) -> Self {
         let progress = ((-1, -1), Instant::now());
         let (told, troubles) = (String::new(), HashMap::new());
         Self { place, wanted, undone, told, troubles, progress, last: None, pods: Vec::new() }
@@ -69,7 +69,7 @@ impl<'a> Waited<'a> {
         let text = match self.place.look(&self.wanted, way).await {
             Ok((moment, pods)) => {
                 let text = moment.text();
-                if let Some(undone) = &self.undone {
+                if let Some(undone) = self.undone {
                     self.place.remove_broken(&pods, undone).await;
                 }
                 self.last = Some(moment);
