@@ -10,7 +10,7 @@ pub(super) fn needs_whole_server(before: &Service, after: &Service) -> Option<&'
     if runs_other_code_here(before, after) {
         return Some("what runs on the server's own host is changed only by");
     }
-    let shared = "workload, registry Secret, image, allowed images and cache repository are changed only by";
+    let shared = "workloads, registry Secret, image, allowed images and cache repository are changed only by";
     reaches_further(before, after).then_some(shared)
 }
 
@@ -39,12 +39,12 @@ fn runs_other_code_here(before: &Service, after: &Service) -> bool {
     after.executor == ExecutorKind::Local && settings(before) != settings(after)
 }
 
-/// Whether the change decides which workload is replaced, which registry Secret is used, or where images go. Those belong
+/// Whether the change decides which workloads are replaced, which registry Secret is used, or where images go. Those belong
 /// to other services as well.
 fn reaches_further(before: &Service, after: &Service) -> bool {
     let reach = |service: &Service| {
         let settings = service.tekton.clone()?;
-        Some((settings.workload, settings.registry_secret, settings.image, settings.cache_repository))
+        Some((settings.workloads, settings.registry_secret, settings.image, settings.cache_repository))
     };
     reach(before) != reach(after) || before.allowed_images != after.allowed_images
 }

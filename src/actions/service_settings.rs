@@ -289,8 +289,7 @@ mod tests {
         create(&format!(r#"{{"name":"api","repository":"https://example.com/api.git"{more}}}"#), both())
     }
 
-    const WORKLOAD: &str =
-        r#","image":"registry.example.com/api","workload":{"namespace":"apps","deployment":"api"}"#;
+    const WORKLOAD: &str = r#","image":"registry.example.com/api","workloads":["apps/api"]"#;
 
     #[test]
     fn what_get_gives_can_be_sent_back_and_changes_nothing() {
@@ -313,13 +312,13 @@ mod tests {
     }
 
     #[test]
-    fn a_service_of_a_cluster_needs_an_image_and_a_workload() {
+    fn a_service_of_a_cluster_needs_an_image_and_workloads() {
         assert_eq!(in_cluster("").unwrap_err().field, "image");
         assert_eq!(in_cluster(r#","executor":"local","deployCommand":"true""#).unwrap().tekton, None);
-        assert_eq!(in_cluster(WORKLOAD).unwrap().tekton.unwrap().workload.to_string(), "apps/api");
+        assert_eq!(in_cluster(WORKLOAD).unwrap().tekton.unwrap().workloads[0].to_string(), "apps/api");
         let secret = in_cluster(&format!(r#"{WORKLOAD},"gitSecret":"A b""#));
         assert_eq!(secret.unwrap_err().field, "gitSecret");
-        assert_eq!(in_cluster(r#","image":"registry.example.com/api""#).unwrap_err().field, "workload");
+        assert_eq!(in_cluster(r#","image":"registry.example.com/api""#).unwrap_err().field, "workloads");
         assert_eq!(in_cluster(r#","rollback":true"#).unwrap_err().field, "image");
     }
 

@@ -24,7 +24,7 @@ use crate::wire::hook::HookJson;
 
 services.toml, every setting but name and repository may be left out; what
 builds on the server's own host needs deploy_command, what builds in a
-cluster image and workload:
+cluster image and workloads:
   [[service]]
   name = \"api\"
   repository = \"https://git.example/you/api.git\"
@@ -43,7 +43,7 @@ cluster image and workload:
   repository = \"https://git.example/you/shop.git\"
   executor = \"tekton\"
   image = \"registry.example.com/shop\"
-  workload = \"apps/shop\"        # and /container where there are several
+  workloads = [\"apps/shop\", \"cronjob:apps/bill\"]
   build_args = { MODE = \"release\" }
   registry_secret = \"registry\"  # also git_secret, dockerfile, context, target,
                                 # build_secrets, cache_repository, rollback

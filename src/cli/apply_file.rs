@@ -1,5 +1,5 @@
-//! The file that declares services and hooks, read into the shapes of the API. Names are written with `_` in it, a
-//! workload in one text, and variables in a file of their own where one is named.
+//! The file that declares services and hooks, read into the shapes of the API. Names are written with `_` in it,
+//! and variables in a file of their own where one is named.
 
 use std::path::Path;
 
@@ -11,11 +11,10 @@ use toml::de::{DeTable, DeValue};
 
 use crate::cli::failure::Failure;
 use crate::cli::service_fields::read_env;
-use crate::domain::Workload;
 use crate::wire::Change;
 use crate::wire::hook::HookBody;
 use crate::wire::read::{self, Shape};
-use crate::wire::service::{Pairs, ServiceBody, TektonFields, WorkloadBody};
+use crate::wire::service::{Pairs, ServiceBody, TektonFields};
 
 /// A service as the file declares it.
 #[derive(Debug)]
@@ -65,10 +64,8 @@ impl DeclaringFile<'_> {
         let hooks = self.tables(table.1, "hook");
         let hooks: Vec<_> = hooks.into_iter().filter_map(|hook| self.hook(hook)).collect();
         let env_file = self.env_file(table.1);
-        let workload = self.workload(table.1);
         let is_image_only = self.is_image_only(table.1);
-        let Some(body) = self.shape::<ServiceBody>(table, &["hook", "env_file", "image_only", "workload"])
-        else {
+        let Some(body) = self.shape::<ServiceBody>(table, &["hook", "env_file", "image_only"]) else {
             return Ok(None);
         };
         let Some(name) = body.name.clone() else { return Ok(None) };
@@ -82,7 +79,6 @@ impl DeclaringFile<'_> {
         };
         env.extend(body.local.env.take().unwrap_or_default());
         body.local.env = Some(env).filter(|env| !env.is_empty());
-        body.tekton.workload = Change::given(workload);
         let TektonFields { build_args, build_secrets, resources, .. } = &mut body.tekton;
         for pairs in [build_args, build_secrets, resources] {
             if pairs.value().is_some_and(Pairs::is_empty) {
@@ -130,18 +126,6 @@ impl DeclaringFile<'_> {
 
     fn env_file(&mut self, table: &DeTable<'_>) -> Option<String> {
         self.text_of(table, "env_file")
-    }
-
-    fn workload(&mut self, table: &DeTable<'_>) -> Option<WorkloadBody> {
-        let text = self.text_of(table, "workload")?;
-        match Workload::parse(&text) {
-            Ok(workload) => Some(workload.into()),
-            Err(wrong) => {
-                let fault = format!("workload: {}", wrong.detail);
-                self.faults.push((place_of((0, table), "workload"), fault));
-                None
-            }
-        }
     }
 
     /// Whether there is no repository, which the format has no word for.
@@ -239,15 +223,14 @@ mod tests {
     #[test]
     fn tables_are_the_shapes_of_the_api_in_other_letters() {
         let services = read(
-            "[[service]]\nname = 'shop'\ndefault_branch = 'main'\nworkload = 'apps/shop'\nrollback = false\n\
+            "[[service]]\nname = 'shop'\ndefault_branch = 'main'\nworkloads = ['apps/shop']\nrollback = false\n\
              env = { KEY_ONE = 'v' }\nbuild_args = { }\n[[service.hook]]\nname = 'ci'\nexpires_at = '2027'\n",
         )
         .unwrap();
 
-        let workload = json!({"namespace": "apps", "deployment": "shop", "container": null});
         assert_eq!(
             serde_json::to_value(&services[0].body).unwrap(),
-            json!({"name": "shop", "defaultBranch": "main", "env": {"KEY_ONE": "v"}, "workload": workload, "rollback": false})
+            json!({"name": "shop", "defaultBranch": "main", "env": {"KEY_ONE": "v"}, "workloads": ["apps/shop"], "rollback": false})
         );
         let hook = &services[0].hooks[0];
         assert_eq!(serde_json::to_value(&hook.body).unwrap(), json!({"name": "ci", "expiresAt": "2027"}));
@@ -256,7 +239,7 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_told_with_its_line() {
         let told = read(
-            "serivce = 1\n[[service]]\nname = 7\ndefaultBranch = 'x'\nfrozen = 'why'\nworkload = 'shop'\n\
+            "serivce = 1\n[[service]]\nname = 7\ndefaultBranch = 'x'\nfrozen = 'why'\nworkloads = 'shop'\n\
              env = { A = 1 }\n[[service.hook]]\nbranches = 'main'\nexpires_in = '1d'\n",
         )
         .unwrap_err();
@@ -266,7 +249,7 @@ mod tests {
         assert_eq!(lines[1], "line 3: name: must be a text, not a number");
         assert_eq!(lines[2], "line 4: unknown field `defaultBranch`");
         assert_eq!(lines[3], "line 5: unknown field `frozen`");
-        assert!(lines[4].starts_with("line 6: workload: "), "{told}");
+        assert_eq!(lines[4], "line 6: workloads: must be a list of texts, not a text");
         assert_eq!(lines[5], "line 7: env: must be an object of names and texts, not an object");
         assert_eq!(lines[6], "line 8: missing field `name`");
         assert_eq!(lines[7], "line 9: branches: must be a list of texts, not a text");

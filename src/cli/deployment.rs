@@ -16,7 +16,7 @@ use crate::cli::output::{age, has_colour, or_dash, shown, write_out};
 use crate::cli::remote::{Remote, Session};
 use crate::cli::wait::{self, Patience, after_accepted, duration, look, until_ended};
 use crate::config::DataDir;
-use crate::wire::deployment::{DeploymentDetails, DeploymentJson, StepJson};
+use crate::wire::deployment::{DeploymentDetails, DeploymentJson, StepJson, WorkloadJson};
 
 /// Deployments: what was deployed and how it went
 #[derive(Debug, Args)]
@@ -188,7 +188,24 @@ async fn show(session: &Session, id: &str) -> Result<ExitCode, Failure> {
     ]);
     session.out.line("");
     show_steps(session, &deployment.steps);
+    show_workloads(session, details.map_or(&[][..], |details| &details.workloads));
     Ok(ExitCode::SUCCESS)
+}
+
+/// How a deployment in a cluster left its workloads.
+fn show_workloads(session: &Session, workloads: &[WorkloadJson]) {
+    if workloads.is_empty() {
+        return;
+    }
+    let row = |workload: &WorkloadJson| {
+        let name = format!("{}/{}", workload.namespace, workload.name);
+        let ready = format!("{}/{}", workload.ready, workload.desired);
+        let container = or_dash(shown(workload.container.as_ref()));
+        vec![workload.kind.to_string(), name, container, workload.status.to_string(), ready]
+    };
+    let rows: Vec<_> = workloads.iter().map(row).collect();
+    session.out.line("");
+    session.out.table(&["KIND", "WORKLOAD", "CONTAINER", "STATUS", "READY"], &rows, 1);
 }
 
 fn show_steps(session: &Session, steps: &[StepJson]) {

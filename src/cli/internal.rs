@@ -19,8 +19,10 @@ pub(super) struct Internal {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Give a Kubernetes Deployment its new image and wait until it serves: the deploy step of a run
+    /// Give workloads their new image and wait until they serve: the deploy step of a run
     Rollout(Box<rollout::RolloutArgs>),
+    /// Put back what a failed deploy step left half done: the last step of a run
+    PutBack(Box<rollout::PutBackArgs>),
     /// A step of a run in a cluster, and the first one of a local run
     RunStep(Box<run_step::RunStepArgs>),
     /// The parent of a step of a local run
@@ -30,7 +32,7 @@ enum Command {
 /// Does what one of these commands says; none where the arguments are a person's.
 pub(super) fn main(arguments: &[OsString]) -> Option<ExitCode> {
     let word = arguments.get(1)?.to_str()?;
-    if !["rollout", "run-step", "step"].contains(&word) {
+    if !["rollout", "put-back", "run-step", "step"].contains(&word) {
         return None;
     }
     let internal = match Internal::try_parse_from(arguments) {
@@ -42,6 +44,7 @@ pub(super) fn main(arguments: &[OsString]) -> Option<ExitCode> {
     };
     Some(match internal.command {
         Command::Rollout(rollout) => rollout.run(),
+        Command::PutBack(put_back) => put_back.run(),
         Command::RunStep(step) => step.run(),
         Command::Step(step) => step.run(),
     })
@@ -60,14 +63,19 @@ mod tests {
         let golden = include_str!("../../tests/data/tekton/pipeline_run.json");
         let command = Internal::command();
         command.clone().debug_assert();
-        for (path, step) in [("run-step clone", "clone"), ("run-step build", "build"), ("rollout", "rollout")]
-        {
+        for (path, step) in [
+            ("run-step clone", "clone"),
+            ("run-step build", "build"),
+            ("rollout", "rollout"),
+            ("put-back", "put-back"),
+        ] {
             let own = path.split(' ').fold(&command, |command, name| command.find_subcommand(name).unwrap());
             let known: Vec<_> =
                 own.get_arguments().filter_map(|argument| argument.get_env()?.to_str()).collect();
             let run: serde_json::Value = serde_json::from_str(golden).unwrap();
-            let tasks = run.pointer("/spec/pipelineSpec/tasks").unwrap().as_array().unwrap();
-            let steps = tasks.iter().flat_map(|task| task["taskSpec"]["steps"].as_array().unwrap());
+            let of = |list: &str| run["spec"]["pipelineSpec"][list].as_array().unwrap().iter();
+            let tasks = of("tasks").chain(of("finally"));
+            let steps = tasks.flat_map(|task| task["taskSpec"]["steps"].as_array().unwrap());
             let given =
                 steps.filter(|own| own["name"] == step).flat_map(|own| own["env"].as_array().unwrap());
             for variable in given {

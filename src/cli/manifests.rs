@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::cli::rollout::workload;
 use crate::config::{BuilderFlags, base_url};
-use crate::domain::{AddressRange, Invalid, Workload};
+use crate::domain::{AddressRange, Workload};
 use crate::executor::tekton::install::manifests::{ManifestSettings, render};
 use crate::server;
 
@@ -17,7 +18,7 @@ const USAGE: u8 = 64;
 #[command(after_long_help = "Examples:
   stackblaze manifests --image registry.example.com/stackblaze:1 \\
     --builder-image registry.example.com/stackblaze-builder:1 \\
-    --workload apps/api | kubectl apply -f -
+    --workload apps/api --workload statefulset:apps/db | kubectl apply -f -
 
 An ingress that leads to Service stackblaze, and --public-url with its
 address, make hook URLs work outside of the cluster.")]
@@ -28,8 +29,8 @@ pub(super) struct ManifestsArgs {
     /// Image of the clone and build steps
     #[arg(long, value_name = "IMAGE")]
     builder_image: String,
-    /// A Deployment that may be deployed to; repeatable
-    #[arg(long = "workload", value_name = "NS/DEPLOYMENT", value_parser = workload)]
+    /// What may be deployed to: KIND is deployment (default), statefulset, daemonset or cronjob; repeatable
+    #[arg(long = "workload", value_name = "[KIND:]NAMESPACE/NAME", value_parser = workload)]
     workloads: Vec<Workload>,
     /// Base of hook URLs, API and pages, as callers reach them [default: the server's address inside the cluster]
     #[arg(long, value_name = "URL", value_parser = base_url)]
@@ -72,7 +73,7 @@ impl ManifestsArgs {
             Ok(text) => {
                 print!("{text}");
                 eprintln!(
-                    "rights of an earlier, longer list of workloads stay until: {}",
+                    "rights of an earlier list on workloads that this one lacks stay until: {}",
                     settings.prune_command()
                 );
                 ExitCode::SUCCESS
@@ -83,8 +84,4 @@ impl ManifestsArgs {
             }
         }
     }
-}
-
-fn workload(text: &str) -> Result<Workload, Invalid> {
-    Workload::parse(text)
 }

@@ -1,4 +1,4 @@
-//! The deploy step of a run in a cluster.
+//! The deploy step of a run in a cluster, and the step that comes after one that failed.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,23 +7,16 @@ use clap::{ArgAction, Args};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::Span;
-use crate::executor::exit_codes::DEPLOY_FAILED;
-use crate::executor::tekton::client;
-use crate::executor::tekton::steps::rollout;
+use crate::domain::{Invalid, Span, Workload};
+use crate::executor::exit_codes::{DEPLOY_FAILED, ROLLOUT_FAILED};
+use crate::executor::tekton::client::{self, Client};
+use crate::executor::tekton::steps::rollout::{self, HalfDone, Results};
 
-/// Give a Kubernetes Deployment its new image and wait until it serves; runs as the deploy step of a run
+/// Give workloads their new image and wait until they serve; runs as the deploy step of a run
 #[derive(Debug, Args)]
 pub(super) struct RolloutArgs {
-    /// Namespace of the Deployment
-    #[arg(long, env = "STACKBLAZE_NAMESPACE", value_name = "NAME")]
-    namespace: String,
-    /// Name of the Deployment
-    #[arg(long, env = "STACKBLAZE_WORKLOAD", value_name = "NAME")]
-    workload: String,
-    /// Container that gets the image; empty where there is only one
-    #[arg(long, env = "STACKBLAZE_CONTAINER", value_name = "NAME", default_value = "")]
-    container: String,
+    #[command(flatten)]
+    common: CommonArgs,
     /// Image without tag
     #[arg(long, env = "STACKBLAZE_IMAGE", value_name = "IMAGE")]
     image: String,
@@ -36,74 +29,134 @@ pub(super) struct RolloutArgs {
     /// What the image was built from
     #[arg(long, env = "STACKBLAZE_COMMIT", value_name = "COMMIT")]
     commit: String,
+    /// Whether what was there before is put back where the new image does not come up
+    #[arg(long, env = "STACKBLAZE_ROLLBACK", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    rollback: bool,
+    /// How long the new image may take
+    #[arg(long, env = "STACKBLAZE_ROLLOUT_TIMEOUT", value_name = "DURATION", default_value = "10m")]
+    rollout_timeout: Span,
+}
+
+/// Put back what a deploy step that failed left half done; runs as the last step of a run
+#[derive(Debug, Args)]
+pub(super) struct PutBackArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// File for the word for what became of it
+    #[arg(long, env = "STACKBLAZE_PUT_BACK_FILE", value_name = "FILE")]
+    put_back_file: Option<PathBuf>,
+}
+
+/// What both are told.
+#[derive(Debug, Args)]
+struct CommonArgs {
+    /// What is given the image
+    #[arg(
+        long = "workload",
+        env = "STACKBLAZE_WORKLOADS",
+        value_name = "[KIND:]NAMESPACE/NAME[/CONTAINER]",
+        value_delimiter = ',',
+        required = true,
+        value_parser = workload
+    )]
+    workloads: Vec<Workload>,
     /// Id of the deployment
     #[arg(long, env = "STACKBLAZE_DEPLOYMENT_ID", value_name = "ID")]
     deployment_id: String,
     /// Name of the service
     #[arg(long, env = "STACKBLAZE_SERVICE", value_name = "NAME", default_value = "")]
     service: String,
-    /// Whether the image before is put back where the new one does not come up
-    #[arg(long, env = "STACKBLAZE_ROLLBACK", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
-    rollback: bool,
-    /// How long the new image may take
-    #[arg(long, env = "STACKBLAZE_ROLLOUT_TIMEOUT", value_name = "DURATION", default_value = "10m")]
-    rollout_timeout: Span,
-    /// File for the image that served before
-    #[arg(long, env = "STACKBLAZE_PREVIOUS_IMAGE_FILE", value_name = "FILE")]
-    previous_image_file: Option<PathBuf>,
-    /// File for the number of replicas that serve
-    #[arg(long, env = "STACKBLAZE_REPLICAS_FILE", value_name = "FILE")]
-    replicas_file: Option<PathBuf>,
+    /// File for how the workloads were left
+    #[arg(long, env = "STACKBLAZE_WORKLOADS_FILE", value_name = "FILE")]
+    workloads_file: Option<PathBuf>,
     /// File for a sentence about a failure
     #[arg(long, env = "STACKBLAZE_MESSAGE_FILE", value_name = "FILE")]
     message_file: Option<PathBuf>,
+    /// File for what the cluster says of it
+    #[arg(long, env = "STACKBLAZE_DETAIL_FILE", value_name = "FILE")]
+    detail_file: Option<PathBuf>,
+}
+
+impl CommonArgs {
+    fn say(&self) {
+        println!("service {}, deployment {}", self.service, self.deployment_id);
+    }
+
+    fn results(&self) -> Results {
+        Results {
+            workloads: self.workloads_file.clone(),
+            message: self.message_file.clone(),
+            detail: self.detail_file.clone(),
+        }
+    }
 }
 
 impl RolloutArgs {
     pub(super) fn run(self) -> ExitCode {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        match runtime {
-            Ok(runtime) => ExitCode::from(runtime.block_on(self.roll_out())),
-            Err(error) => {
-                eprintln!("stackblaze: {error}");
-                ExitCode::from(DEPLOY_FAILED)
+        self.common.say();
+        in_cluster(DEPLOY_FAILED, async |client| {
+            let stop = CancellationToken::new();
+            let asked = stop.clone();
+            if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+                tokio::spawn(async move {
+                    terminate.recv().await;
+                    asked.cancel();
+                });
             }
-        }
-    }
-
-    async fn roll_out(self) -> u8 {
-        println!("service {}, deployment {}", self.service, self.deployment_id);
-        let client = match client::in_cluster() {
-            Ok(client) => client,
-            Err(message) => {
-                println!("{message}");
-                return DEPLOY_FAILED;
-            }
-        };
-        let stop = CancellationToken::new();
-        let asked = stop.clone();
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::spawn(async move {
-                terminate.recv().await;
-                asked.cancel();
-            });
-        }
-        rollout::run(client, &self.into_rollout(), &stop).await
+            rollout::run(client, &self.into_rollout(), &stop).await
+        })
     }
 
     fn into_rollout(self) -> rollout::Rollout {
         rollout::Rollout {
-            namespace: self.namespace,
-            workload: self.workload,
-            container: Some(self.container).filter(|name| !name.is_empty()),
+            results: self.common.results(),
+            workloads: self.common.workloads,
             image: format!("{}:{}@{}", self.image, self.tag, self.digest),
-            deployment: self.deployment_id,
+            repository: self.image,
+            deployment: self.common.deployment_id,
             commit: self.commit,
             returns: self.rollback,
             limit: self.rollout_timeout.duration(),
-            previous_image_file: self.previous_image_file,
-            replicas_file: self.replicas_file,
-            message_file: self.message_file,
         }
     }
+}
+
+impl PutBackArgs {
+    pub(super) fn run(self) -> ExitCode {
+        self.common.say();
+        in_cluster(ROLLOUT_FAILED, async |client| {
+            let half_done = HalfDone {
+                results: self.common.results(),
+                workloads: self.common.workloads,
+                deployment: self.common.deployment_id,
+                outcome: self.put_back_file,
+            };
+            rollout::put_back_half_done(client, &half_done).await
+        })
+    }
+}
+
+/// Does the work of a step with the account of its pod; `failed` is the exit code where that cannot be begun.
+fn in_cluster(failed: u8, work: impl AsyncFnOnce(Client) -> u8) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("stackblaze: {error}");
+            return ExitCode::from(failed);
+        }
+    };
+    ExitCode::from(runtime.block_on(async {
+        match client::in_cluster() {
+            Ok(client) => work(client).await,
+            Err(message) => {
+                println!("{message}");
+                failed
+            }
+        }
+    }))
+}
+
+pub(super) fn workload(text: &str) -> Result<Workload, Invalid> {
+    Workload::parse(text)
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::cli::client::Client;
 use crate::cli::failure::Failure;
 use crate::cli::remote::Session;
-use crate::domain::{History, Workload, read_env_lines};
+use crate::domain::{History, read_env_lines};
 use crate::wire::Change;
 use crate::wire::service::{CloneFields, LocalFields, Pairs, ServiceBody, TektonFields};
 
@@ -79,9 +79,10 @@ pub(super) struct Fields {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "In a cluster")]
 pub(super) struct ClusterFields {
-    /// Deployment that is given the image; its container where it has more than one
-    #[arg(long, value_name = "NAMESPACE/DEPLOYMENT[/CONTAINER]")]
-    workload: Option<String>,
+    /// What is given the image: KIND is deployment (default), statefulset, daemonset or cronjob; the container, where it
+    /// has more than one and not the service's image; repeatable, the whole list [at most: 16]
+    #[arg(long, value_name = "[KIND:]NAMESPACE/NAME[/CONTAINER]")]
+    workload: Vec<String>,
     /// Repository for layers of earlier builds, or none [default: the image's name and -cache]
     #[arg(long, value_name = "IMAGE|none")]
     cache_repository: Option<String>,
@@ -197,8 +198,6 @@ fn repository(client: &Client, repo: &str) -> Result<String, Failure> {
 impl ClusterFields {
     /// The settings that are named.
     fn body(&self) -> Result<TektonFields, Failure> {
-        let workload = self.workload.as_deref().map(Workload::parse).transpose();
-        let workload = workload.map_err(|wrong| flag("--workload", &wrong.detail))?;
         Ok(TektonFields {
             image: Change::Keep,
             cache_repository: Change::given(self.cache_repository.clone()),
@@ -210,7 +209,7 @@ impl ClusterFields {
             resources: pairs("--resource", "STEP.limits.RESOURCE=AMOUNT", &self.resource)?,
             git_secret: Change::given(self.git_secret.clone()),
             registry_secret: Change::given(self.registry_secret.clone()),
-            workload: Change::given(workload.map(Into::into)),
+            workloads: Change::given(Some(self.workload.clone()).filter(|all| !all.is_empty())),
             rollback: Change::given(self.rollback),
         })
     }

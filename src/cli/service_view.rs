@@ -78,14 +78,12 @@ fn setting(name: &str, value: &Value) -> String {
             let names: Vec<&str> = variables.keys().map(String::as_str).collect();
             format!("{} (values are not shown)", names.join(" "))
         }
-        Value::Object(parts) if name == "workload" => {
-            parts.values().filter_map(Value::as_str).collect::<Vec<_>>().join("/")
-        }
+        Value::Array(texts) => texts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
         Value::Object(pairs) => {
             let pairs =
                 pairs.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()));
             pairs.collect::<Vec<_>>().join(" ")
         }
-        other => other.to_string(),
+        Value::Number(number) => number.to_string(),
     }
 }

@@ -2,7 +2,7 @@
 
 /// The word for a field, as its flag has it: `queue-policy` for `queuePolicy`.
 pub(super) fn word(field: &str) -> String {
-    let own = match field {
+    let own = match of_list(field) {
         "repository" => "repo",
         "defaultBranch" | "branches" => "branch",
         "buildCommand" => "build",
@@ -10,10 +10,11 @@ pub(super) fn word(field: &str) -> String {
         "buildArgs" => "build-arg",
         "buildSecrets" => "build-secret",
         "resources" => "resource",
+        "workloads" => "workload",
         "expiresIn" => "expires",
         "addresses" => "from",
         "paused" => "reason",
-        _ => return kebab_case(field),
+        _ => return kebab_case(of_list(field)),
     };
     own.to_owned()
 }
@@ -25,6 +26,12 @@ pub(super) fn spelling(field: &str, command: &clap::Command) -> String {
         return format!("--{word}");
     }
     field.strip_prefix("env.").unwrap_or(field).to_owned()
+}
+
+/// The list that an item such as `workloads.2` is of; else the field itself.
+fn of_list(field: &str) -> &str {
+    let is_place = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    field.rsplit_once('.').filter(|(_, at)| is_place(at)).map_or(field, |(list, _)| list)
 }
 
 fn has_flag(command: &clap::Command, word: &str) -> bool {
@@ -60,6 +67,6 @@ mod tests {
         assert_eq!(spelled("buildArgs"), "--build-arg");
         assert_eq!(spelled("env.DATABASE_URL"), "DATABASE_URL");
         assert_eq!(spelled("name"), "name");
-        assert_eq!(spelled("workload.namespace"), "workload.namespace");
+        assert_eq!(spelled("workloads.12"), "workloads.12");
     }
 }

@@ -11,7 +11,7 @@ use crate::db::sql_types::{Fields, list, read_list};
 use crate::db::{Error, Reader, Tx};
 use crate::domain::{
     Commit, Deployment, DeploymentId, ExactImage, ExecutorKind, GitRef, HookId, ImageReference, Note, Reason,
-    ServiceId, Status, Timestamp, Trigger, Who,
+    ServiceId, Status, Timestamp, Trigger, Who, WorkloadState,
 };
 
 pub use history::{End, last_ends};
@@ -25,7 +25,7 @@ pub(super) const SELECT: &str = "
            d.who_name, d.branch, d.commit_id, d.commit_requested, d.commit_subject, d.clear_cache, d.note,
            d.ignored_parameters, d.executor, d.status, d.reason, d.message, d.detail, d.superseded_by,
            d.cancel_reason, d.created_at_ms, d.started_at_ms, d.stop_at_ms, d.finished_at_ms, d.version,
-           d.cache_epoch, d.asked_image, d.promoted_from, d.image_revision, d.image, d.replicas, d.run_uid
+           d.cache_epoch, d.asked_image, d.promoted_from, d.image_revision, d.image, d.workloads, d.run_uid
       FROM deployments AS d
       JOIN services AS s ON s.id = d.service_id
  LEFT JOIN hooks AS h ON h.id = d.hook_id";
@@ -66,7 +66,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Deployment> {
         promoted_from: fields.optional_text(DeploymentId::parse)?,
         image_revision: fields.next()?,
         image: fields.optional_text(ExactImage::parse)?,
-        replicas: fields.next()?,
+        workloads: fields.text(|json| read_list(json, WorkloadState::parse))?,
         run_uid: fields.next()?,
     })
 }

@@ -6,8 +6,9 @@
 use rusqlite::named_params;
 
 use super::deployments::{SELECT, from_row};
+use super::sql_types::list;
 use super::{Error, Reader, Tx};
-use crate::domain::{Deployment, DeploymentId, ExactImage, ExecutorKind, Timestamp};
+use crate::domain::{Deployment, DeploymentId, ExactImage, ExecutorKind, Timestamp, WorkloadState};
 
 /// What the cluster said of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +60,12 @@ pub fn set_image_revision(tx: &Tx<'_>, id: &DeploymentId, revision: &str) -> Res
     Ok(())
 }
 
-/// Stores on how many replicas the new version serves.
-pub fn set_replicas(tx: &Tx<'_>, id: &DeploymentId, replicas: u32) -> Result<(), Error> {
-    const SQL: &str = "UPDATE deployments SET replicas = :replicas, version = version + 1 WHERE id = :id";
-    tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str(), ":replicas": replicas })?;
+/// Stores how the workloads were left.
+pub fn set_workloads(tx: &Tx<'_>, id: &DeploymentId, workloads: &[WorkloadState]) -> Result<(), Error> {
+    const SQL: &str = "UPDATE deployments SET workloads = :workloads, version = version + 1 WHERE id = :id";
+    let texts = workloads.iter().map(ToString::to_string);
+    let params = named_params! { ":id": id.as_str(), ":workloads": list(texts) };
+    tx.conn().prepare_cached(SQL)?.execute(params)?;
     tx.touch(id);
     Ok(())
 }

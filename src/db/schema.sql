@@ -92,7 +92,7 @@ CREATE TABLE deployments (
   promoted_from      TEXT,
   image_revision     TEXT,
   image              TEXT,
-  replicas           INTEGER,
+  workloads          TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(workloads)),
   run_uid            TEXT,
   run_state          TEXT    CHECK (run_state = 'open' OR run_state = 'ended' OR run_state = 'deleted'),
   CHECK ((status = 'failed') = (reason IS NOT NULL)),

@@ -83,7 +83,9 @@ async fn execute<E: Executor>(
 /// Who stopped a run knows why it failed better than the executor does; a run that made it all the same has succeeded.
 fn with_cause(outcome: Outcome, cause: Option<(Reason, String)>) -> Outcome {
     match (outcome, cause) {
-        (Outcome::Failed { .. }, Some((reason, message))) => Outcome::failed(reason, message),
+        (Outcome::Failed { aftermath, .. }, Some((reason, message))) => {
+            Outcome::failed(reason, message).with_aftermath(aftermath)
+        }
         (outcome, _) => outcome,
     }
 }
@@ -102,11 +104,12 @@ async fn conclude<E>(inner: &Inner<E>, id: &DeploymentId, outcome: Outcome) {
             let message = "the executor reported success before it deployed";
             deployments::fail(tx, id, Reason::Internal, message, None, now).map(drop)
         }
-        Outcome::Failed { reason, message, detail } => {
+        Outcome::Failed { reason, message, detail, aftermath } => {
             let asked = deployments::find(tx, id)?.as_ref().and_then(asked_to_stop);
             // Whose words are kept is who asked for the end.
             let detail = detail.as_deref().filter(|_| asked.is_none());
             let (reason, message) = asked.unwrap_or((*reason, message.clone()));
+            let message = aftermath.iter().fold(message, |message, done| format!("{message}; {done}"));
             deployments::fail(tx, id, reason, &message, detail, now).map(drop)
         }
     };

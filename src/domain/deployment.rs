@@ -2,7 +2,7 @@
 
 use super::{
     Commit, DeploymentId, ExactImage, ExecutorKind, GitRef, HookId, ImageReference, ImageTag, Note, Reason,
-    Service, ServiceId, Source, Status, Step, Timestamp, Who,
+    Service, ServiceId, Source, Status, Step, Timestamp, Who, WorkloadState,
 };
 
 /// What brought a deployment about.
@@ -96,8 +96,8 @@ pub struct Deployment {
     pub image_revision: Option<String>,
     /// The image that it serves, once that is known exactly. None for what is built on the server's own host.
     pub image: Option<ExactImage>,
-    /// On how many replicas it served when it succeeded, in a cluster.
-    pub replicas: Option<u32>,
+    /// How it left the workloads, in a cluster, once its deploy step has ended.
+    pub workloads: Vec<WorkloadState>,
     /// The uid of its run's object in the cluster, once that is known to exist.
     pub run_uid: Option<String>,
     /// Query parameters that mean nothing here, as the caller spelled them.

@@ -46,6 +46,7 @@ mod token;
 mod urls;
 mod who;
 mod workload;
+mod workload_state;
 
 pub use act::{Act, ActKind, Subject};
 pub use address::AddressRange;
@@ -85,4 +86,5 @@ pub use tekton_settings::{CacheRepository, TektonSettings};
 pub use token::{ApiToken, HookToken, Scope, TokenHash, TokenKey, TokenKeyError};
 pub use urls::{Urls, is_this_machine, trouble_of_address};
 pub use who::Who;
-pub use workload::Workload;
+pub use workload::{MAX_WORKLOADS, Workload, WorkloadKind, read_workloads};
+pub use workload_state::{WorkloadState, WorkloadStatus};

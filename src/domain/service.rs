@@ -205,7 +205,7 @@ impl Service {
         match &self.tekton {
             Some(tekton) => tekton.check(faults),
             None if self.executor == ExecutorKind::Tekton => {
-                faults.add("image", "is missing: executor tekton needs an image and a workload");
+                faults.add("image", "is missing: executor tekton needs an image and workloads");
             }
             None => {}
         }

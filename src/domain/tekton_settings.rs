@@ -1,4 +1,4 @@
-//! How a service is built and deployed in a cluster: image names, the build, the Secrets' names, the workload.
+//! How a service is built and deployed in a cluster: image names, the build, the Secrets' names, the workloads.
 //!
 //! Every text here ends in a Tekton object, where `$(…)` is a template, so each grammar is an allow-list without `$`;
 //! values of build arguments are free and are encoded where they are written.
@@ -11,7 +11,7 @@ use super::image::ImageRepository;
 use super::names::is_subdomain;
 use super::secret_key::SecretKey;
 use super::step_resources::StepResources;
-use super::workload::Workload;
+use super::workload::{Workload, check_workloads};
 use super::{Faults, Invalid};
 
 /// Longest path inside a repository, in bytes.
@@ -105,15 +105,15 @@ pub struct TektonSettings {
     pub git_secret: Option<String>,
     /// Secret in the build namespace, type `kubernetes.io/dockerconfigjson`; used in `build` only.
     pub registry_secret: Option<String>,
-    /// What serves.
-    pub workload: Workload,
+    /// What serves: 1 to 16 different objects, all of which are given the image.
+    pub workloads: Vec<Workload>,
     /// Whether a new version that does not come up is replaced by the one before.
     pub rollback: bool,
 }
 
 impl TektonSettings {
     /// Settings with every default.
-    pub fn new(image: ImageRepository, workload: Workload) -> Self {
+    pub fn new(image: ImageRepository, workloads: Vec<Workload>) -> Self {
         Self {
             image,
             cache_repository: CacheRepository::default(),
@@ -125,7 +125,7 @@ impl TektonSettings {
             resources: StepResources::default(),
             git_secret: None,
             registry_secret: None,
-            workload,
+            workloads,
             rollback: true,
         }
     }
@@ -146,7 +146,7 @@ impl TektonSettings {
                 "is the name of a stage: letters, digits and . _ -, beginning with a letter or a digit";
             faults.add("target", detail);
         }
-        faults.take(self.workload.check());
+        check_workloads(&self.workloads, faults);
         self.check_build_secrets(faults);
         self.check_build_args(faults);
     }
@@ -239,7 +239,7 @@ mod tests {
 
     fn settings() -> TektonSettings {
         let image = ImageRepository::parse("image", "registry.example.com/team/app").unwrap();
-        TektonSettings::new(image, Workload::parse("apps/api").unwrap())
+        TektonSettings::new(image, vec![Workload::parse("apps/api").unwrap()])
     }
 
     #[test]

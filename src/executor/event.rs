@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::{Commit, ImageDigest, Step};
+use crate::domain::{Commit, ImageDigest, Step, WorkloadState};
 
 /// What happens while a run goes on, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +41,8 @@ pub enum Event {
     Image(ImageDigest),
     /// Which commit the image that was found says it was built from.
     ImageRevision(String),
-    /// On how many replicas the new version serves; said before the run's end.
-    Replicas(u32),
+    /// How the workloads were left; said when `deploy` has ended, and again where they were put back after it.
+    Workloads(Vec<WorkloadState>),
     /// Where the log stands after what was sent. Stored together with what is before it, it lets the next server go on
     /// there.
     LogMark(String),

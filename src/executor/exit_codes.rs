@@ -64,6 +64,11 @@ pub fn reason(step: Step, code: i32) -> Reason {
     )
 }
 
+/// Whether the deploy step has said with this code how it left the workloads.
+pub fn is_of_deploy(code: i32) -> bool {
+    TABLE.iter().any(|(step, own, _)| *step == Step::Deploy && i32::from(*own) == code)
+}
+
 /// What a shell's exit code says beyond its number, to be put behind it; often nothing.
 pub fn meaning(code: i32) -> &'static str {
     match code {

@@ -149,13 +149,15 @@ pub enum Outcome {
         message: String,
         /// The line of who knows, for callers with a credential: git's, the builder's, the cluster's.
         detail: Option<String>,
+        /// What was done after it, which is said whoever ended the run: continues the message.
+        aftermath: Option<String>,
     },
 }
 
 impl Outcome {
     /// It does not serve, and why: the word, and a sentence for people without a full stop.
     pub fn failed(reason: Reason, message: impl Into<String>) -> Self {
-        Self::Failed { reason, message: message.into(), detail: None }
+        Self::Failed { reason, message: message.into(), detail: None, aftermath: None }
     }
 
     /// The same with the line of who knows.
@@ -163,6 +165,15 @@ impl Outcome {
     pub fn with_detail(mut self, line: Option<String>) -> Self {
         if let Self::Failed { detail, .. } = &mut self {
             *detail = line;
+        }
+        self
+    }
+
+    /// The same with what was done after it.
+    #[must_use]
+    pub fn with_aftermath(mut self, done: Option<String>) -> Self {
+        if let Self::Failed { aftermath, .. } = &mut self {
+            *aftermath = done;
         }
         self
     }
@@ -193,7 +204,8 @@ pub enum Settled {
 /// - One run per run name, however often it is called.
 /// - A failing build is `Ok(Outcome::Failed)`; a failing executor is `Err`.
 /// - Events arrive in order; when the function returns, all of them have been sent.
-/// - When `stop` is cancelled the run is ended (first asked, then forced) and the function returns within 15 s; what it
+/// - When `stop` is cancelled the run is ended (first asked, then forced) and the function returns within 15 s, within a
+///   minute where a rollout has begun that is put back; what it
 ///   returns is then `Failed` unless the run had succeeded before. Who cancelled knows the reason; the executor says
 ///   [`Reason::Cancelled`].
 /// - Dropping the future must not orphan local processes, and must leave a cluster's run alone.

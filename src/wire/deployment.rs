@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     Commit, Deployment, DeploymentId, GitRef, Note, Status, StepRecord, StepStatus, Timestamp, Urls,
+    WorkloadState,
 };
 use crate::wire::Word;
 use crate::wire::read::{Fields, Shape};
@@ -163,11 +164,40 @@ pub struct DeploymentDetails {
     pub image_revision: Option<String>,
     pub promoted_from: Option<DeploymentId>,
     pub run_name: String,
+    /// How the workloads were left, in a cluster.
+    pub workloads: Vec<WorkloadJson>,
     pub trigger: Word,
     pub origin: Option<DeploymentId>,
     pub hook: Option<String>,
     pub caller: String,
     pub ignored_parameters: Vec<String>,
+}
+
+/// How a workload was left.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct WorkloadJson {
+    pub kind: Word,
+    pub namespace: String,
+    pub name: String,
+    pub container: Option<String>,
+    pub status: Word,
+    pub ready: u32,
+    pub desired: u32,
+}
+
+impl WorkloadJson {
+    fn new(state: &WorkloadState) -> Self {
+        let workload = &state.workload;
+        Self {
+            kind: workload.kind.as_str().into(),
+            namespace: workload.namespace.clone(),
+            name: workload.name.clone(),
+            container: workload.container.clone(),
+            status: state.status.as_str().into(),
+            ready: state.ready,
+            desired: state.desired,
+        }
+    }
 }
 
 /// Where it failed.
@@ -249,6 +279,7 @@ impl DeploymentDetails {
             image_revision: deployment.image_revision.clone(),
             promoted_from: deployment.promoted_from.clone(),
             run_name: deployment.id.run_name().to_string(),
+            workloads: deployment.workloads.iter().map(WorkloadJson::new).collect(),
             trigger: deployment.trigger.as_str().into(),
             origin: deployment.trigger.origin().cloned(),
             hook: deployment.hook.clone(),

@@ -77,13 +77,4 @@ mod tests {
         assert_eq!(differences(&before, &before, &secret), "");
         assert_eq!(differences(&json!({"list": ["a"]}), &json!({"list": []}), &secret), "list: a → none");
     }
-
-    #[test]
-    fn a_workload_is_told_as_people_write_it() {
-        let workload = |container: Value| json!({"workload": {"namespace": "apps", "deployment": "api", "container": container}});
-
-        let told = differences(&workload(Value::Null), &workload("web".into()), &[]);
-
-        assert_eq!(told, "workload: apps/api → apps/api/web");
-    }
 }

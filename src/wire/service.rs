@@ -9,7 +9,7 @@ use crate::domain::{CloneSettings, EnvName, History, LocalSettings, Service, Tim
 use crate::wire::Change;
 use crate::wire::read::{Fields, Shape};
 use crate::wire::service_tekton::PAIRS;
-pub use crate::wire::service_tekton::{Pairs, TektonFields, WorkloadBody};
+pub use crate::wire::service_tekton::{Pairs, TektonFields};
 
 /// Stands for a value that is not shown.
 pub const HIDDEN: &str = "***";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{TektonSettings, Workload};
+use crate::domain::TektonSettings;
 use crate::wire::Change;
 use crate::wire::read::{Fields, Shape};
 
@@ -19,7 +19,7 @@ pub type Pairs = BTreeMap<String, Option<String>>;
 #[serde(default, rename_all = "camelCase")]
 pub struct TektonFields {
     #[serde(skip_serializing_if = "Change::is_keep")]
-    pub workload: Change<WorkloadBody>,
+    pub workloads: Change<Vec<String>>,
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub image: Change<String>,
     #[serde(skip_serializing_if = "Change::is_keep")]
@@ -44,28 +44,6 @@ pub struct TektonFields {
     pub rollback: Change<bool>,
 }
 
-/// What serves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkloadBody {
-    pub namespace: String,
-    pub deployment: String,
-    pub container: Option<String>,
-}
-
-impl From<Workload> for WorkloadBody {
-    fn from(workload: Workload) -> Self {
-        let Workload { namespace, deployment, container } = workload;
-        Self { namespace, deployment, container }
-    }
-}
-
-impl From<WorkloadBody> for Workload {
-    fn from(body: WorkloadBody) -> Self {
-        let WorkloadBody { namespace, deployment, container } = body;
-        Self { namespace, deployment, container }
-    }
-}
-
 impl Shape for TektonFields {
     fn take(fields: &mut Fields) -> Self {
         Self {
@@ -79,23 +57,9 @@ impl Shape for TektonFields {
             resources: fields.change("resources", PAIRS),
             git_secret: fields.change("gitSecret", "a text"),
             registry_secret: fields.change("registrySecret", "a text"),
-            workload: fields.change_shape("workload"),
+            workloads: fields.change("workloads", "a list of texts"),
             rollback: fields.change("rollback", "true or false"),
         }
-    }
-}
-
-impl Shape for WorkloadBody {
-    fn take(fields: &mut Fields) -> Self {
-        let mut need = |name| {
-            let found = fields.take(name, "a text");
-            if found.is_none() && !fields.has_fault(name) {
-                fields.fault(name, "is missing");
-            }
-            found.unwrap_or_default()
-        };
-        let (namespace, deployment) = (need("namespace"), need("deployment"));
-        Self { namespace, deployment, container: fields.change("container", "a text").apply(None) }
     }
 }
 
@@ -110,6 +74,7 @@ impl TektonFields {
         let arguments = settings.map(|own| pairs(&own.build_args));
         let secrets = settings.map(|own| pairs(&own.build_secrets));
         let resources = settings.map(|own| pairs(own.resources.named()));
+        let workloads = settings.map(|own| own.workloads.iter().map(ToString::to_string).collect());
         Self {
             image: text(|own| Some(own.image.to_string())),
             cache_repository: text(|own| {
@@ -123,7 +88,7 @@ impl TektonFields {
             resources: Change::from(resources),
             git_secret: text(|own| own.git_secret.clone()),
             registry_secret: text(|own| own.registry_secret.clone()),
-            workload: Change::from(settings.map(|own| own.workload.clone().into())),
+            workloads: Change::from(workloads),
             rollback: Change::from(settings.map(|own| own.rollback)),
         }
     }

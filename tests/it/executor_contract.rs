@@ -62,7 +62,9 @@ pub fn outline(events: &[Event]) -> Vec<String> {
         Event::Log { .. } | Event::LogMark(_) | Event::Waiting(_) | Event::ImageRevision(_) => None,
         Event::Created { .. } => Some("created".to_owned()),
         Event::Image(_) => Some("image".to_owned()),
-        Event::Replicas(count) => Some(format!("{count} replicas")),
+        Event::Workloads(states) => {
+            Some(states.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        }
     });
     words.collect()
 }

@@ -25,7 +25,7 @@ impl Shared {
         let server = TestServer::with(Options::with_cluster()).await;
         let service = server.service("api").with("repository", json!(repository));
         let service = service.with("image", json!("registry.example.com/api")).with(field, json!(credential));
-        service.with("workload", json!({ "namespace": "apps", "deployment": "api" })).create().await;
+        service.with("workloads", json!(["apps/api"])).create().await;
         let own = server.holder(&server.token("own", "admin", Some("api")).await);
         Self { server, own }
     }
@@ -197,7 +197,7 @@ async fn the_form_is_no_way_around() {
         ("defaultBranch", "main"),
         ("executor", "tekton"),
         ("image", "registry.example.com/api"),
-        ("workload", "apps/api"),
+        ("workloads", "apps/api"),
         ("rollback", "true"),
         ("gitSecret", "shared-git"),
         ("timeout", "1"),

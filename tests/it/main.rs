@@ -43,6 +43,7 @@ mod proxies;
 mod readme;
 mod refusals;
 mod restarts;
+mod rollouts;
 mod routes;
 mod secrets;
 mod server_log;

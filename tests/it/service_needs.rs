@@ -31,7 +31,7 @@ fn api(more: &Value) -> Value {
 /// Everything that only a cluster reads, a field at a time.
 fn of_a_cluster() -> Vec<(&'static str, Value)> {
     vec![
-        ("workload", json!({ "namespace": "apps", "deployment": "api" })),
+        ("workloads", json!(["apps/api"])),
         ("image", json!("registry.example.com/api")),
         ("cacheRepository", json!("none")),
         ("dockerfile", json!("Dockerfile")),
@@ -131,7 +131,7 @@ async fn settings_of_a_cluster_need_one() {
         assert_eq!(said(&changed), format!("{field}: {NO_CLUSTER}"));
     }
     let all: Value = of_a_cluster().into_iter().collect();
-    assert_eq!(said(&server.admin.post(ALL, api(&all)).await), format!("workload: {NO_CLUSTER}"));
+    assert_eq!(said(&server.admin.post(ALL, api(&all)).await), format!("workloads: {NO_CLUSTER}"));
     assert_eq!(server.admin.get(ALL).await.items().len(), 1);
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::actions::service_settings::NO_CLUSTER;
 use crate::domain::{
-    CacheRepository, Faults, ImageRepository, Invalid, SecretKey, StepResources, TektonSettings, Workload,
+    CacheRepository, Faults, ImageRepository, Invalid, SecretKey, StepResources, TektonSettings,
+    read_workloads,
 };
 use crate::wire::Change;
 use crate::wire::service::{Pairs, TektonFields};
@@ -38,24 +39,22 @@ pub(super) fn change_tekton(
     before: Option<TektonSettings>,
     faults: &mut Faults,
 ) -> Result<Option<TektonSettings>, Unread> {
-    let bare = TektonFields { image: Change::Keep, workload: Change::Keep, ..fields.clone() };
+    let bare = TektonFields { image: Change::Keep, workloads: Change::Keep, ..fields.clone() };
     let sets_more = bare.first_new(&TektonFields::default()).is_some();
     let image = faults.take(fields.image.try_map(|text| ImageRepository::parse("image", &text)));
-    let workload = faults.take(fields.workload.try_map(|body| {
-        let workload = Workload::from(body);
-        workload.check().map(|()| workload)
-    }));
-    let (is_image_read, is_workload_read) = (image.is_some(), workload.is_some());
+    let workloads = fields.workloads.try_map(|texts| read_workloads(&texts, faults).ok_or(Unread)).ok();
+    let (is_image_read, are_workloads_read) = (image.is_some(), workloads.is_some());
     let image = image.unwrap_or_default().apply(before.as_ref().map(|before| before.image.clone()));
-    let workload = workload.unwrap_or_default().apply(before.as_ref().map(|before| before.workload.clone()));
-    if image.is_none() && workload.is_none() && is_image_read && is_workload_read && !sets_more {
+    let known = before.as_ref().map(|before| before.workloads.clone());
+    let workloads = workloads.unwrap_or_default().apply(known);
+    if image.is_none() && workloads.is_none() && is_image_read && are_workloads_read && !sets_more {
         return Ok(None);
     }
     if image.is_none() && is_image_read {
         faults.add("image", "is missing: where the built image is pushed");
     }
-    if workload.is_none() && is_workload_read {
-        faults.add("workload", "is missing: which Deployment is given the image");
+    if workloads.is_none() && are_workloads_read {
+        faults.add("workloads", "is missing: what is given the image");
     }
     let cache = faults.take(fields.cache_repository.try_map(|text| CacheRepository::parse(&text)));
     let kept = before.as_ref();
@@ -68,7 +67,7 @@ pub(super) fn change_tekton(
     let known = kept.map(|own| own.resources.named().clone()).unwrap_or_default();
     let resources = merged(known, fields.resources, faults, |_, amount| Ok(amount));
     let resources = faults.take_all(StepResources::parse(resources));
-    let default = TektonSettings::new(image.ok_or(Unread)?, workload.ok_or(Unread)?);
+    let default = TektonSettings::new(image.ok_or(Unread)?, workloads.ok_or(Unread)?);
     let before = before.unwrap_or_else(|| default.clone());
     Ok(Some(TektonSettings {
         cache_repository: cache.ok_or(Unread)?.apply(Some(before.cache_repository)).unwrap_or_default(),
@@ -81,7 +80,7 @@ pub(super) fn change_tekton(
         git_secret: fields.git_secret.apply(before.git_secret),
         registry_secret: fields.registry_secret.apply(before.registry_secret),
         rollback: fields.rollback.apply(Some(before.rollback)).unwrap_or(default.rollback),
-        ..TektonSettings::new(default.image, default.workload)
+        ..TektonSettings::new(default.image, default.workloads)
     }))
 }
 

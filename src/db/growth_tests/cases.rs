@@ -200,7 +200,7 @@ pub(super) const CHANGES: &[Case] = &[
     ("runs::set_image_revision", |w| {
         runs::set_image_revision(&w.core.tx(), &w.running.id, "abc").unwrap();
     }),
-    ("runs::set_replicas", |w| runs::set_replicas(&w.core.tx(), &w.running.id, 2).unwrap()),
+    ("runs::set_workloads", |w| runs::set_workloads(&w.core.tx(), &w.running.id, &[]).unwrap()),
     ("runs::set_waiting", |w| runs::set_waiting(&w.core.tx(), &w.running.id, Some("a"), None).unwrap()),
     ("runs::set_state", |w| runs::set_state(&w.core.tx(), &w.running.id, RunState::Ended).unwrap()),
     ("steps::start", |w| steps::start(&w.core.tx(), &w.running.id, Step::Clone, now()).unwrap()),

@@ -175,7 +175,7 @@ fn what_a_cluster_ran_is_read_and_older_rows_have_none_of_it() {
     let find = |letter: &str| db::deployments::find(&reader, &old_deployment(letter)).unwrap().unwrap();
     let (old, new) = (find("a"), find("e"));
 
-    assert_eq!(service.tekton.unwrap().workload.to_string(), "apps/shop");
+    assert_eq!(service.tekton.unwrap().workloads[0].to_string(), "apps/shop");
     assert_eq!((old.cache_epoch, old.image, old.run_uid), (0, None, None));
     assert_eq!((new.cache_epoch, new.image.unwrap().built_by()), (3, Some(old_deployment("e"))));
     assert_eq!(

@@ -18,8 +18,8 @@ impl Record<'_> {
                 let revision = self.redactor.redact_line(&plain_text(&revision));
                 self.persist(move |tx, id| runs::set_image_revision(tx, id, &revision)).await;
             }
-            Event::Replicas(replicas) => {
-                self.persist(move |tx, id| runs::set_replicas(tx, id, replicas)).await;
+            Event::Workloads(workloads) => {
+                self.persist(move |tx, id| runs::set_workloads(tx, id, &workloads)).await;
             }
             Event::Waiting(wait) => {
                 let cut = |text: String| text.chars().take(MAX_MESSAGE).collect::<String>();

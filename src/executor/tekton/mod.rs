@@ -4,11 +4,13 @@ mod api;
 pub mod client;
 pub mod install;
 mod names;
+mod put_back;
 pub mod run;
 pub mod steps;
 #[cfg(test)]
 mod testing;
 pub mod types;
+mod workload_object;
 mod workload_target;
 
 use kube::Client;

@@ -12,6 +12,10 @@ pub(super) const INSTANCE: &str = "stackblaze.dev/instance";
 pub(super) const SERVICE: &str = "stackblaze.dev/service";
 /// The deployment's id as callers know it, with `_`. On the workload: the deployment that it serves.
 pub(super) const DEPLOYMENT: &str = "stackblaze.dev/deployment";
+/// On a workload: what it had before the deployment that it was given last, as JSON.
+pub(super) const BEFORE: &str = "stackblaze.dev/before";
+/// On a workload: the deployment before which it was put back.
+pub(super) const RETURNED_FROM: &str = "stackblaze.dev/returned-from";
 /// The branch; no label, since labels take neither `/` nor more than 63 characters.
 pub(super) const BRANCH: &str = "stackblaze.dev/branch";
 /// The commit.
@@ -36,11 +40,13 @@ pub(super) const PROBE_RUN: &str = "stackblaze-probe-build";
 pub(super) const LOOK_RUN: &str = "stackblaze-look";
 /// The task that fetches, builds and pushes.
 pub(super) const BUILD_TASK: &str = "build";
-/// The task that patches the workload.
+/// The task that patches the workloads.
 pub(super) const DEPLOY_TASK: &str = "deploy";
+/// The task, and its step, that puts back what a deploy step left half done; `finally`.
+pub(super) const PUT_BACK_TASK: &str = "put-back";
 /// The account of the build task; has no rights and no token.
 pub(super) const BUILDER: &str = "builder";
-/// The account of the deploy task; may patch the workloads that `manifests` was given.
+/// The account of the deploy task; may patch the workloads that `manifests` was given. The account of the task that puts back, too.
 pub(super) const DEPLOYER: &str = "deployer";
 
 /// Result of the build task: the commit that was built.
@@ -51,14 +57,14 @@ pub(super) const SUBJECT_RESULT: &str = "subject";
 pub(super) const DIGEST_RESULT: &str = "digest";
 /// Result of a look for an image: the commit that it says it was built from.
 pub(super) const REVISION_RESULT: &str = "revision";
-/// Result of both tasks: one sentence about why the step failed.
+/// Result of all tasks: one sentence about why the step failed.
 pub(super) const MESSAGE_RESULT: &str = "message";
-/// Result of the build task: the line that says why the step failed, as git or the builder wrote it.
+/// Result of both tasks: the line that says why the step failed, as git, the builder or the cluster wrote it.
 pub(super) const DETAIL_RESULT: &str = "detail";
-/// Result of the deploy task: the image that served before.
-pub(super) const PREVIOUS_IMAGE_RESULT: &str = "previous-image";
-/// Result of the deploy task: on how many replicas the new version serves.
-pub(super) const REPLICAS_RESULT: &str = "replicas";
+/// Result of the deploy task and of the one that puts back: how the workloads were left.
+pub(super) const WORKLOADS_RESULT: &str = "workloads";
+/// Result of the task that puts back: a word of [`PutBack`](super::put_back::PutBack).
+pub(super) const PUT_BACK_RESULT: &str = "put-back";
 
 /// A reference to a result of the build task.
 pub(super) fn of_build(result: &str) -> String {

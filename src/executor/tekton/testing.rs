@@ -52,7 +52,7 @@ pub(super) fn run() -> Run {
         given: None,
         clear_cache: false,
         plan: Plan::Tekton(Box::new(ClusterRun {
-            settings: TektonSettings::new(image, Workload::parse("apps/api").unwrap()),
+            settings: TektonSettings::new(image, vec![Workload::parse("apps/api").unwrap()]),
             cache_epoch: 0,
             uid: None,
             hook: None,

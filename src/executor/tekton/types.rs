@@ -203,7 +203,13 @@ pub(super) fn own_end(state: &StepState) -> Option<&Terminated> {
 /// Tekton shows it in the step's last message as soon as the step has ended, and as a result of the TaskRun when that is
 /// done.
 pub(super) fn find_result(task: &TaskRun, step: Step, name: &str) -> Option<String> {
-    let ended = state_of(task, step).and_then(|state| state.terminated.as_ref());
+    find_result_of(task, step_name(step), name)
+}
+
+/// The same of a step by its name in its task.
+pub(super) fn find_result_of(task: &TaskRun, step: &str, name: &str) -> Option<String> {
+    let state = task.status.as_ref()?.steps.iter().find(|state| state.name == step);
+    let ended = state.and_then(|state| state.terminated.as_ref());
     let early = ended.and_then(|ended| in_message(ended.message.as_deref()?, name));
     early.or_else(|| {
         let results = &task.status.as_ref()?.results;

@@ -59,7 +59,7 @@ def objects(api_only):
               stringData={"username": GIT_USER, "password": GIT_PASSWORD}),
         *(registry_secret(namespace) for namespace in ("builds", "apps")),
         *deployer_rights(),
-        *workload("api", 0 if api_only else 2),
+        *workload("api", 1 if api_only else 2),
     ]
     if not api_only:
         items += [volume(n) for n in range(VOLUMES)]

@@ -67,7 +67,7 @@ INSERT INTO services (id, name, repository, default_branch, executor, queue_poli
 VALUES ('svcccccccccc', 'shop', 'https://example.com/shop.git', 'main', 'tekton', 'coalesce', 3600, '{}',
         1700000000000,
         '{"image":"registry.example.com/shop","cache_repository":"","dockerfile":"Dockerfile","context":".",' ||
-        '"build_args":{},"git_secret":null,"registry_secret":"registry","workload":"apps/shop","rollback":true}', 3);
+        '"build_args":{},"git_secret":null,"registry_secret":"registry","workloads":["apps/shop"],"rollback":true}', 3);
 
 INSERT INTO deployments (id, service_id, trigger, who_way, who_name, branch, commit_id, commit_requested, clear_cache,
                          ignored_parameters, executor, status, created_at_ms, waits_since_ms, started_at_ms, finished_at_ms,

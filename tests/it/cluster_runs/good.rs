@@ -36,7 +36,7 @@ async fn a_private_repository_is_built_pushed_and_serves() {
             "image",
             "build finished true Some(0)",
             "deploy started",
-            "2 replicas",
+            "apps/api/api complete 2/2",
             "deploy finished true Some(0)",
         ]
     );

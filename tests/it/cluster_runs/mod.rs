@@ -8,6 +8,7 @@ mod install;
 mod registries;
 mod rollouts;
 mod stops;
+mod workloads;
 
 use stackblaze::domain::ImageDigest;
 use stackblaze::domain::Reason;

@@ -17,22 +17,26 @@ use crate::harness::cluster::Cluster;
 use crate::harness::cluster::Poll;
 use crate::harness::cluster::head;
 
-/// Deploys what does not come up; what came of it, with proof that the old version serves again.
-async fn rolled_back(app: &App, branch: &str) -> (String, String) {
+/// Deploys what does not come up; what came of it, with proof that the old version serves again: message, detail and log.
+async fn rolled_back(app: &App, branch: &str) -> (String, String, String) {
     let cluster = Cluster::connect().await;
     let (image, digests) = (app.image().await, app.digests().await);
 
     let (events, outcome) = cluster.run(&app.deploys(branch)).await;
 
-    let (reason, message) = failure(outcome);
+    let Outcome::Failed { reason, message, detail, .. } = outcome else { panic!("it succeeded") };
     assert_eq!(reason, Reason::RolledBack, "{message}");
-    assert_eq!(outline(&events).last().unwrap(), "deploy finished false Some(102)");
+    assert!(
+        outline(&events).contains(&"deploy finished false Some(102)".to_owned()),
+        "{:?}",
+        outline(&events)
+    );
     assert_eq!(app.image().await, image);
     assert_eq!(app.digests().await, digests);
     assert_eq!(app.pages("/").await, ["v0", "v0"]);
     let template = app.workload().await["spec"]["template"]["metadata"]["annotations"].clone();
     assert!(template.as_object().is_none_or(serde_json::Map::is_empty), "nothing of ours stays: {template}");
-    (message, log_of(&events, Step::Deploy))
+    (message, detail.unwrap_or_default(), log_of(&events, Step::Deploy))
 }
 
 #[tokio::test]
@@ -40,10 +44,14 @@ async fn rolled_back(app: &App, branch: &str) -> (String, String) {
 async fn a_version_that_crashes_is_put_back_and_the_old_one_serves() {
     let app = App::start("broken", 120).await;
 
-    let (message, log) = rolled_back(&app, "broken-rollout").await;
+    let (message, detail, log) = rolled_back(&app, "broken-rollout").await;
 
-    assert!(message.contains("CrashLoopBackOff") && message.ends_with("serves again"), "{message}");
-    assert!(log.contains("putting"), "{log}");
+    assert_eq!(
+        message,
+        "the new version did not come up: its process ends with exit code 1; the old one serves again"
+    );
+    assert!(detail.starts_with("apps/broken: exit code 1, 3 restarts"), "{detail}");
+    assert!(log.contains("\n  this process ends at once\n") && log.contains("putting"), "{log}");
     app.remove().await;
 }
 
@@ -52,9 +60,14 @@ async fn a_version_that_crashes_is_put_back_and_the_old_one_serves() {
 async fn a_version_that_never_gets_ready_is_put_back_at_the_workloads_own_deadline() {
     let app = App::start("deadline", 10).await;
 
-    let (message, _) = rolled_back(&app, "never-ready").await;
+    let (message, detail, log) = rolled_back(&app, "never-ready").await;
 
-    assert!(message.contains("progressDeadlineSeconds"), "{message}");
+    assert!(message.contains("it does not get ready"), "{message}");
+    assert!(
+        detail.contains("Readiness probe failed") && detail.contains("progressDeadlineSeconds"),
+        "{detail}"
+    );
+    assert!(log.contains("Unhealthy: Readiness probe failed"), "{log}");
     app.remove().await;
 }
 
@@ -69,7 +82,11 @@ async fn with_rollback_off_the_new_version_stays_and_the_old_pods_serve_on() {
 
     let (reason, message) = failure(outcome);
     assert_eq!(reason, Reason::RolloutFailed, "{message}");
-    assert_eq!(outline(&events).last().unwrap(), "deploy finished false Some(101)");
+    assert!(
+        outline(&events).contains(&"deploy finished false Some(101)".to_owned()),
+        "{:?}",
+        outline(&events)
+    );
     assert!(app.image().await.contains(&format!(":{}@", run.deployment.run_name())));
     let pages = app.pages("/").await;
     assert_eq!(pages.iter().filter(|page| *page == "v0").count(), 2, "{pages:?}");
@@ -117,7 +134,10 @@ async fn an_earlier_image_serves_again_without_a_build() {
     let (again, outcome) = cluster.run(&back).await;
 
     assert_eq!(outcome, Outcome::Succeeded, "{}", log_of(&again, Step::Deploy));
-    assert_eq!(outline(&again), ["created", "deploy started", "2 replicas", "deploy finished true Some(0)"]);
+    assert_eq!(
+        outline(&again),
+        ["created", "deploy started", "apps/kept/kept complete 2/2", "deploy finished true Some(0)"]
+    );
     let digest = image_of(&events).to_string();
     assert_eq!(app.digests().await, [digest.as_str(), &digest]);
     let page = format!("sample main {}", head("main").await);

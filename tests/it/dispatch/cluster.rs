@@ -32,7 +32,7 @@ pub(super) async fn server() -> TestServer {
 pub(super) async fn service(server: &TestServer, name: &str) -> Service {
     let workload = json!({ "namespace": "apps", "deployment": name });
     let service = server.service(name).with("repository", json!("https://git.example.com/acme/api.git"));
-    service.with("image", json!(IMAGE)).with("workload", workload).create().await
+    service.with("image", json!(IMAGE)).with("workloads", workload).create().await
 }
 
 fn digest() -> ImageDigest {
@@ -68,7 +68,7 @@ async fn a_run_is_given_everything_and_its_image_is_kept() {
     server.run_all().await;
 
     let cluster = last(&server).plan.cluster().unwrap().clone();
-    assert_eq!(cluster.settings.workload.to_string(), "apps/api");
+    assert_eq!(cluster.settings.workloads[0].to_string(), "apps/api");
     assert_eq!((cluster.hook.as_deref(), cluster.uid), (Some("ci"), None));
     assert_eq!(cluster.page, Some(format!("http://dashboard.test/deploys/{id}")));
     let shown = details(&server, &id).await;
@@ -376,7 +376,7 @@ async fn a_token_of_one_service_cannot_reach_the_workload_of_another() {
 
     assert_eq!(change(json!({ "dockerfile": "deploy/Dockerfile" })).await, 200);
     for body in [
-        json!({ "workload": { "namespace": "apps", "deployment": "shop" } }),
+        json!({ "workloads": ["apps/shop"] }),
         json!({ "gitSecret": "shop-git" }),
         json!({ "registrySecret": "shop-registry" }),
         json!({ "image": "registry.example.com/shop" }),

@@ -26,7 +26,11 @@ impl Kubelet {
 
     /// The step's pod, once Tekton has made it.
     pub async fn pod_of(&self, step: &str) -> String {
-        let task = if step == "rollout" { "deploy" } else { "build" };
+        let task = match step {
+            "rollout" => "deploy",
+            "put-back" => "put-back",
+            _ => "build",
+        };
         let name = format!("{}-{task}-pod", self.run);
         let exists = |pod: Option<&core::Pod>| pod.is_some();
         soon(Box::pin(await_condition(self.pods.clone(), &name, exists))).await.unwrap();
@@ -80,6 +84,12 @@ impl Kubelet {
             (true, _) => "Failed",
         };
         self.tell(&pod, json!({ "phase": phase, "containerStatuses": all })).await;
+    }
+
+    /// The task after a failed deploy task finds this, and does it.
+    pub async fn puts_back(&self, word: &str) {
+        self.starts("put-back").await;
+        self.ends("put-back", 0, &[("put-back", word)]).await;
     }
 
     /// The pod is thrown off its node, with whatever it was doing.

@@ -69,7 +69,7 @@ impl Case {
             promoted_from: None,
             image_revision: None,
             image: None,
-            replicas: None,
+            workloads: Vec::new(),
             run_uid: None,
             ignored_parameters: Vec::new(),
             executor: ExecutorKind::Local,

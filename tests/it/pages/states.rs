@@ -2,6 +2,7 @@
 
 use super::*;
 use stackblaze::domain::Repository;
+use stackblaze::domain::WorkloadState;
 use stackblaze::web::pages::deployments::fuse::Usual;
 
 #[test]
@@ -111,7 +112,10 @@ fn a_succeeded_deployment_is_final_and_can_be_deployed_again_or_put_back() {
 #[test]
 fn what_serves_tells_on_how_many_replicas_and_offers_what_was_before_it() {
     let mut case = Case::succeeded();
-    case.deployment.replicas = Some(3);
+    case.deployment.workloads =
+        ["shop/web complete 1/1", "daemonset:shop/agent complete 2/2", "cronjob:shop/bill complete 0/0"]
+            .map(|text| WorkloadState::parse(text).unwrap())
+            .to_vec();
     let before = other("51b20ce8aa000000000000000000000000000000", 0, Some(at(0)));
     case.around.targets = vec![other("51b20ce8aa000000000000000000000000000000", 0, Some(at(0)))];
     case.around.before = Some(before);

@@ -56,7 +56,7 @@ async fn the_form_has_the_fields_of_the_executors_that_are_there() {
             "name=\"executor\" value=\"tekton\" checked",
             "name=\"executor\" value=\"local\">",
             "id=\"image\"",
-            "id=\"workload\"",
+            "id=\"workloads\"",
             "id=\"buildArgs\"",
             "id=\"gitSecret\"",
             "id=\"registrySecret\"",
@@ -104,7 +104,7 @@ async fn a_service_of_a_cluster_is_made_as_typed() {
     let server = TestServer::with(Options::with_cluster()).await;
     let browser = Browser::of(&server, "mira").await;
     let more = [
-        ("workload", "shop/api/web"),
+        ("workloads", "shop/api/web\r\n\r\ncronjob:shop/bill"),
         ("buildArgs", "MODE=fast\r\nLEVEL=2"),
         ("target", "release"),
         ("buildSecrets", "npm=npm-token/token"),
@@ -117,7 +117,7 @@ async fn a_service_of_a_cluster_is_made_as_typed() {
     place(&browser.post("/services", &with(&TEKTON, &more)).await);
 
     let shown = server.admin.get("/api/v1/services/api").await.json();
-    assert_eq!(shown["workload"], json!({ "namespace": "shop", "deployment": "api", "container": "web" }));
+    assert_eq!(shown["workloads"], json!(["shop/api/web", "cronjob:shop/bill"]));
     assert_eq!(shown["buildArgs"], json!({ "MODE": "fast", "LEVEL": "2" }));
     assert_eq!(shown["buildSecrets"], json!({ "npm": "npm-token/token" }));
     assert_eq!(shown["resources"], json!({ "build.limits.memory": "4Gi", "clone.requests.cpu": "500m" }));
@@ -150,9 +150,9 @@ const WRONG: [Wrong; 33] = [
     (&LOCAL, "env", "KEY=***", "Variables: KEY: *** stands"),
     (&TEKTON, "image", "", "Image: Is missing"),
     (&TEKTON, "image", "app", "Image: Must begin with its registry"),
-    (&TEKTON, "workload", "", "Workload: Is missing"),
-    (&TEKTON, "workload", "api", "Workload: Must be NAMESPACE/DEPLOYMENT"),
-    (&TEKTON, "workload", "Shop/api", "Workload: namespace: Is 1 to 63"),
+    (&TEKTON, "workloads", "", "Workloads: Is missing"),
+    (&TEKTON, "workloads", "shop/api\r\napi", "Workloads: \u{201c}api\u{201d} is not [KIND:]NAMESPACE/NAME"),
+    (&TEKTON, "workloads", "Shop/api", "has a namespace that is not 1 to 63"),
     (&TEKTON, "dockerfile", "../x", "Dockerfile: "),
     (&TEKTON, "context", "/x", "Folder: "),
     (&TEKTON, "buildArgs", "A-B=1", "Build arguments: A-B: "),
@@ -221,7 +221,7 @@ async fn all_errors_of_a_form_are_told_at_once() {
     }
     let body = json!({
         "name": "API", "repository": "ext::sh", "defaultBranch": "a b", "url": "ftp://x", "queuePolicy": "some",
-        "timeout": "0s", "executor": "tekton", "image": "app", "workload": { "namespace": "A", "deployment": "b" },
+        "timeout": "0s", "executor": "tekton", "image": "app", "workloads": ["A/b"],
         "dockerfile": "../x", "target": "-x", "resources": { "x": "1", "build.limits.cpu": "lots" },
     });
     let refused = server.admin.post("/api/v1/services", body).await.json();
@@ -235,7 +235,7 @@ async fn all_errors_of_a_form_are_told_at_once() {
             "defaultBranch",
             "queuePolicy",
             "image",
-            "workload.namespace",
+            "workloads.0",
             "resources.build.limits.cpu",
             "resources.x",
             "timeout",

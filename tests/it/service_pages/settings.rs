@@ -128,7 +128,7 @@ async fn the_settings_of_the_other_executor_stay() {
         .service("api")
         .with("repository", json!("https://git.example.com/acme/api.git"))
         .with("image", json!("registry.example.com/acme/api"))
-        .with("workload", json!({ "namespace": "shop", "deployment": "api" }))
+        .with("workloads", json!(["shop/api"]))
         .with("buildArgs", json!({ "MODE": "fast", "OLD": "1" }))
         .with("rollback", json!(false))
         .with("buildCommand", json!("make"))
@@ -142,7 +142,7 @@ async fn the_settings_of_the_other_executor_stay() {
     let base = [("repository", "https://git.example.com/acme/api.git"), ("executor", "tekton")];
     let tekton = [
         ("image", "registry.example.com/acme/api"),
-        ("workload", "shop/api"),
+        ("workloads", "shop/api"),
         ("buildArgs", "MODE=slow"),
         ("dockerfile", ""),
     ];

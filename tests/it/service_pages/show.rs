@@ -161,7 +161,7 @@ async fn what_was_found_out_is_shown_with_its_fix() {
         .service("api")
         .with("repository", json!("https://git.example.com/acme/api.git"))
         .with("image", json!("registry.example.com/acme/api"))
-        .with("workload", json!({ "namespace": "shop", "deployment": "api" }));
+        .with("workloads", json!(["shop/api"]));
     service.create().await;
     let browser = Browser::of(&server, "mira").await;
     server.cluster.cluster().findings = vec![

@@ -31,7 +31,7 @@ async fn a_good_run_tells_commit_digest_and_steps_in_order() {
             "image",
             "build finished true Some(0)",
             "deploy started",
-            "3 replicas",
+            "apps/api/api complete 3/3",
             "deploy finished true Some(0)",
         ]
     );
@@ -67,6 +67,9 @@ async fn codes_mean(step: &str, codes: &[(u8, Reason)]) {
             }
         }
         kubelet.ends(step, i32::from(*code), &[("message", "so it was")]).await;
+        if step == "rollout" {
+            kubelet.puts_back("complete").await;
+        }
 
         let (events, outcome) = run.ends().await;
         assert_eq!(failure(&outcome), (*expected, "so it was"), "{step} {code}");
@@ -150,8 +153,9 @@ async fn an_evicted_build_fails_and_an_evicted_deploy_may_have_changed_something
     builds(&kubelet).await;
     kubelet.starts("rollout").await;
     kubelet.evicts("rollout", "The node was low on resource: memory.").await;
+    kubelet.puts_back("returned").await;
     let (_, outcome) = run.ends().await;
-    assert_eq!(failure(&outcome).0, Reason::RolloutFailed);
+    assert_eq!(failure(&outcome).0, Reason::RolledBack);
 }
 
 #[tokio::test]
@@ -204,6 +208,7 @@ async fn an_image_that_cannot_be_fetched_fails_the_step_that_needs_it() {
     let (run, kubelet) = (stage.begin(), stage.kubelet());
     builds(&kubelet).await;
     kubelet.cannot_begin("rollout", "ImagePullBackOff", "Back-off pulling image \"x:1\"").await;
+    kubelet.puts_back("nothing").await;
     let (_, outcome) = run.ends().await;
     assert_eq!(failure(&outcome).0, Reason::DeployFailed, "nothing was patched: {outcome:?}");
 }

@@ -136,7 +136,7 @@ async fn a_pod_that_a_quota_refuses_ends_as_refused_by_the_cluster_and_who_may_k
 
     let (_, outcome) = stage.begin().ends().await;
 
-    let Outcome::Failed { reason, message, detail } = outcome else { panic!("it succeeded") };
+    let Outcome::Failed { reason, message, detail, .. } = outcome else { panic!("it succeeded") };
     assert_eq!(reason, Reason::ClusterRefused);
     assert!(!message.contains("quota:") && detail.unwrap().contains("must specify limits.cpu"), "{message}");
 }

@@ -37,7 +37,7 @@ async fn clones(kubelet: &Kubelet) {
 async fn succeeds(kubelet: &Kubelet) {
     builds(kubelet).await;
     kubelet.starts("rollout").await;
-    kubelet.ends("rollout", 0, &[("previous-image", "x:1"), ("replicas", "3")]).await;
+    kubelet.ends("rollout", 0, &[("workloads", "apps/api/api complete 3/3")]).await;
 }
 
 /// What an earlier deployment pushed.

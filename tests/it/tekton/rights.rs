@@ -123,6 +123,7 @@ async fn whoever_wants_more_is_refused(stage: &Stage, token: &str) {
     const CLONE: &str = "/spec/pipelineSpec/tasks/0/taskSpec/steps/0";
     const BUILD: &str = "/spec/pipelineSpec/tasks/0/taskSpec/steps/1";
     const DEPLOY: &str = "/spec/pipelineSpec/tasks/1/taskSpec/steps/0";
+    const PUT_BACK: &str = "/spec/pipelineSpec/finally/0/taskSpec/steps/0";
     let runs = runs_of(through(&stage.proxy, Some(token)).await, &stage.namespace);
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     let run = stage::run();
@@ -137,6 +138,10 @@ async fn whoever_wants_more_is_refused(stage: &Stage, token: &str) {
         (format!("{CLONE}/securityContext/appArmorProfile"), unconfined.clone(), "only the build"),
         (format!("{CLONE}/securityContext/allowPrivilegeEscalation"), json!(true), "only the build"),
         (format!("{DEPLOY}/securityContext/seccompProfile"), unconfined.clone(), "only the build"),
+        (format!("{PUT_BACK}/securityContext/seccompProfile"), unconfined.clone(), "only the build"),
+        (format!("{PUT_BACK}/image"), json!("registry.example.com/other:1"), "runs stackblaze put-back"),
+        (format!("{PUT_BACK}/command"), json!(["stackblaze", "rollout"]), "runs stackblaze put-back"),
+        ("/spec/pipelineSpec/finally/0/name".to_owned(), json!("other"), "no finally task but put-back"),
         (format!("{DEPLOY}/securityContext/appArmorProfile"), unconfined, "only the build"),
         (format!("{BUILD}/image"), json!("registry.example.com/other:1"), "only the build"),
         (format!("{BUILD}/command"), json!(["sh"]), "only the build"),
@@ -156,7 +161,7 @@ async fn whoever_wants_more_is_refused(stage: &Stage, token: &str) {
             "empty folders and Secrets",
         ),
         ("/spec/taskRunSpecs/0/podTemplate/hostNetwork".to_owned(), json!(true), "no host network"),
-        ("/spec/taskRunSpecs/0/serviceAccountName".to_owned(), json!("deployer"), "only the task deploy"),
+        ("/spec/taskRunSpecs/0/serviceAccountName".to_owned(), json!("deployer"), "only the tasks deploy"),
     ] {
         let refused = runs.create(&dry_run, &read(planted(&own, &pointer, &value))).await;
         let told = refused.err().unwrap_or_else(|| panic!("{pointer} is let in")).to_string();

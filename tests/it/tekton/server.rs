@@ -25,7 +25,7 @@ impl Installation {
         new.start();
         let service = json!({
             "name": "api", "repository": "https://git.example.com/team/api.git", "executor": "tekton",
-            "image": "registry.example.com/api", "workload": { "namespace": "apps", "deployment": "api" },
+            "image": "registry.example.com/api", "workloads": ["apps/api"],
         });
         new.hook = new.server().hook(service).await;
         new
@@ -132,7 +132,7 @@ async fn a_server_that_is_killed_or_stopped_later_leaves_its_run_to_the_next_one
         own.start();
         own.kubelet(&id).ends("build", 0, &[("digest", DIGEST)]).await;
         own.kubelet(&id).starts("rollout").await;
-        own.kubelet(&id).ends("rollout", 0, &[("previous-image", "x:1")]).await;
+        own.kubelet(&id).ends("rollout", 0, &[]).await;
 
         assert_eq!(own.end_of(&id).await["status"], "succeeded", "{signal}");
         assert_eq!(own.created(), [id.replace('_', "-")], "{signal}");

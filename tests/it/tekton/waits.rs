@@ -56,5 +56,9 @@ async fn the_deploy_pod_is_waited_for_as_well() {
 
     run.waits_for("FailedScheduling: 0/3 nodes are available: 3 node(s) had taints.").await;
     run.stop.cancel();
-    assert_eq!(failure(&run.ends().await.1).0, Reason::Cancelled);
+    stage.kubelet().puts_back("returned").await;
+    let (_, outcome) = run.ends().await;
+    let Outcome::Failed { reason, aftermath, .. } = outcome else { panic!("it succeeded") };
+    assert_eq!(reason, Reason::Cancelled);
+    assert_eq!(aftermath.as_deref(), Some("the old images were put back and serve"));
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use stackblaze::domain::Reason;
 use stackblaze::executor::Outcome;
 use tokio::time::Instant;
 
 use super::*;
-use crate::harness::scripted_cluster::Call::{CreateRun, DeleteRun, PatchRun, ReadRun};
+use crate::harness::scripted_cluster::Call::{CreateRun, DeleteRun, PatchRun, ReadRun, ReadWorkload};
 use crate::harness::scripted_cluster::Fault;
 
 /// The first creations go wrong like this; then there is one run, and it is followed to its end.
@@ -112,4 +113,55 @@ async fn a_run_that_is_known_is_never_created_again() {
 
     assert_eq!(failure(&outcome).0, Reason::RunDeleted);
     assert_eq!(scenario.cluster.count(CreateRun), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_that_cannot_be_deployed_to_is_told_before_a_run_is_made() {
+    let scenario = Scenario::new();
+    scenario.cluster.workload_is(json!({"metadata": {"namespace": "apps", "name": "api"},
+        "spec": {"replicas": 0, "template": {"spec": {"containers": [{"name": "api", "image": "old"}]}}}}));
+
+    let (events, outcome) = scenario.begin().ends().await;
+
+    let Outcome::Failed { reason, detail, .. } = &outcome else { panic!("it succeeded") };
+    assert_eq!(*reason, Reason::DeployFailed);
+    assert!(detail.as_ref().unwrap().starts_with("Deployment apps/api is scaled to 0"), "{detail:?}");
+    assert_eq!((scenario.cluster.count(CreateRun), events), (0, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_that_is_not_there_is_told_before_a_run_is_made() {
+    let scenario = Scenario::new();
+    let missing = Fault::Refused(404, "deployments.apps \"api\" not found");
+    scenario.cluster.fails(ReadWorkload, 1, missing);
+
+    let (_, outcome) = scenario.begin().ends().await;
+
+    assert_eq!(failure(&outcome).0, Reason::DeployFailed);
+    assert_eq!(scenario.cluster.count(CreateRun), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_at_the_workload_that_is_not_answered_or_not_allowed_holds_no_run_up() {
+    for fault in [Fault::ReplyNeverSent, Fault::Cut, Fault::Refused(403, "no"), Fault::Refused(503, "busy")] {
+        let (scenario, begun) = (Scenario::new(), Instant::now());
+        scenario.cluster.fails(ReadWorkload, 1, fault);
+        let mut run = scenario.begin();
+
+        run.created().await;
+
+        assert!(begun.elapsed() <= Duration::from_secs(6), "{fault:?} {:?}", begun.elapsed());
+        scenario.cluster.shows("succeeded");
+        assert_eq!(run.ends().await.1, Outcome::Succeeded);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_there_already_is_taken_up_whatever_the_workload_is() {
+    let scenario = Scenario::new();
+    scenario.cluster.holds(&scenario.run, "uid-0");
+    scenario.cluster.fails(ReadWorkload, 1, Fault::Refused(404, "deployments.apps \"api\" not found"));
+    scenario.cluster.shows("succeeded");
+
+    assert_eq!(scenario.begin().ends().await.1, Outcome::Succeeded);
 }

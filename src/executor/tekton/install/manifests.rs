@@ -1,11 +1,12 @@
 //! What an operator applies to a cluster: namespaces, accounts, exact rights, an admission policy and our own workload.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::{AddressRange, Invalid, Workload, is_subdomain};
+use crate::domain::{AddressRange, Invalid, Workload, WorkloadKind, is_subdomain};
 use crate::executor::tekton::BuilderSettings;
+use crate::executor::tekton::workload_object::resource;
 
 const BASE: &str = include_str!("manifests/base.yaml");
 const WORKLOADS: &str = include_str!("manifests/workloads.yaml");
@@ -51,10 +52,10 @@ impl ManifestSettings {
 
     /// A name for this list of workloads, as a label takes it.
     fn list(&self) -> String {
-        let all: BTreeSet<_> = self.workloads.iter().map(|own| (&own.namespace, &own.deployment)).collect();
+        let all: BTreeSet<_> = self.workloads.iter().map(|own| own.without_container().to_string()).collect();
         let mut hash = Sha256::new();
-        for (namespace, deployment) in all {
-            hash.update(format!("{namespace}/{deployment}\n"));
+        for workload in all {
+            hash.update(format!("{workload}\n"));
         }
         let first = hash.finalize().iter().take(LIST_BYTES).fold(0, |all, byte| all << 8 | u64::from(*byte));
         format!("{first:012x}")
@@ -84,10 +85,6 @@ pub fn render(settings: &ManifestSettings) -> Result<String, Invalid> {
     if !public_url.bytes().all(|b| b.is_ascii_alphanumeric() || b"./:-[]".contains(&b)) {
         return Err(Invalid::new("publicUrl", "must be like https://deploy.example.com"));
     }
-    let mut by_namespace = BTreeMap::<&str, BTreeSet<&str>>::new();
-    for workload in &settings.workloads {
-        by_namespace.entry(&workload.namespace).or_default().insert(&workload.deployment);
-    }
     let of_family = |is_v4: bool| -> String {
         let own = settings.api_servers.iter().filter(|range| range.network().addr().is_ipv4() == is_v4);
         own.fold(String::new(), |text, range| text + &format!(", {range}"))
@@ -106,15 +103,37 @@ pub fn render(settings: &ManifestSettings) -> Result<String, Invalid> {
         ],
     );
     let list = settings.list();
-    for (app, deployments) in by_namespace {
-        let deployments = deployments.into_iter().collect::<Vec<_>>().join(", ");
-        text.push_str(&fill(
-            WORKLOADS,
-            settings,
-            &[("app", app), ("deployments", &deployments), ("list", &list)],
-        ));
+    let namespaces: BTreeSet<_> = settings.workloads.iter().map(|own| own.namespace.as_str()).collect();
+    for app in namespaces {
+        let (deployer, server) = (rules(settings, app, "get, patch"), rules(settings, app, "get"));
+        let of_pods = if has_stateful_sets(settings, app) { "list, delete" } else { "list" };
+        let own = [("app", app), ("list", &list), ("deployer_rules", &deployer), ("server_rules", &server)];
+        text.push_str(&fill(WORKLOADS, settings, &[&own[..], &[("of_pods", of_pods)]].concat()));
     }
     Ok(text)
+}
+
+/// Rights on the workloads of a namespace by their names, a rule for each kind.
+fn rules(settings: &ManifestSettings, namespace: &str, verbs: &str) -> String {
+    WorkloadKind::ALL.into_iter().fold(String::new(), |text, kind| {
+        let is_own = |own: &&Workload| own.kind == kind && own.namespace == namespace;
+        let names: BTreeSet<_> =
+            settings.workloads.iter().filter(is_own).map(|own| own.name.as_str()).collect();
+        if names.is_empty() {
+            return text;
+        }
+        let names = names.into_iter().collect::<Vec<_>>().join(", ");
+        let (group, plural) = resource(kind);
+        let rule = format!(
+            "- apiGroups: [{group}]\n  resources: [{plural}]\n  resourceNames: [{names}]\n  verbs: [{verbs}]\n"
+        );
+        text + &rule
+    })
+}
+
+fn has_stateful_sets(settings: &ManifestSettings, namespace: &str) -> bool {
+    let mut own = settings.workloads.iter().filter(|own| own.namespace == namespace);
+    own.any(|own| own.kind == WorkloadKind::StatefulSet)
 }
 
 /// Variables of the server, with the template's indentation.
@@ -197,7 +216,7 @@ mod tests {
             namespace: "stackblaze".to_owned(),
             build_namespace: "stackblaze-builds".to_owned(),
             builder: BuilderSettings::default(),
-            workloads: ["apps/api", "apps/web", "shop/cart"]
+            workloads: ["apps/api", "apps/web/c", "cronjob:apps/bill", "shop/cart", "statefulset:shop/db"]
                 .map(|text| Workload::parse(text).unwrap())
                 .to_vec(),
             image_pull_secret: None,
@@ -213,7 +232,12 @@ mod tests {
                 |name: &str| document.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
             let rules = document.split("rules:\n").nth(1).unwrap().split("- apiGroups: ").skip(1);
             for rule in rules {
-                let rule = rule.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+                let rule = rule
+                    .lines()
+                    .map(str::trim)
+                    .filter(|line| !line.starts_with('#'))
+                    .collect::<Vec<_>>()
+                    .join(" ");
                 granted.push(format!("{}/{} {rule}", field("  namespace: "), field("  name: ")));
             }
         }
@@ -230,14 +254,22 @@ mod tests {
                 "stackblaze-builds/stackblaze-server [tekton.dev] resources: [pipelineruns] verbs: [create, get, list, watch, patch, delete]",
                 "stackblaze-builds/stackblaze-server [tekton.dev] resources: [taskruns] verbs: [list, watch]",
                 "stackblaze-builds/stackblaze-server [\"\"] resources: [pods/log] verbs: [get]",
-                "stackblaze-builds/stackblaze-server [\"\"] resources: [events, resourcequotas, limitranges] verbs: [list] # Its own namespace alone: the level of Pod Security is a label of it.",
+                "stackblaze-builds/stackblaze-server [\"\"] resources: [events, resourcequotas, limitranges] verbs: [list]",
                 "stackblaze-builds/stackblaze-server [\"\"] resources: [namespaces] resourceNames: [stackblaze-builds] verbs: [get]",
                 "apps/stackblaze-deployer [apps] resources: [deployments] resourceNames: [api, web] verbs: [get, patch]",
+                "apps/stackblaze-deployer [batch] resources: [cronjobs] resourceNames: [bill] verbs: [get, patch]",
                 "apps/stackblaze-deployer [\"\"] resources: [pods] verbs: [list]",
+                "apps/stackblaze-deployer [\"\"] resources: [pods/log] verbs: [get]",
+                "apps/stackblaze-deployer [\"\"] resources: [events] verbs: [list]",
                 "apps/stackblaze-server [apps] resources: [deployments] resourceNames: [api, web] verbs: [get]",
+                "apps/stackblaze-server [batch] resources: [cronjobs] resourceNames: [bill] verbs: [get]",
                 "shop/stackblaze-deployer [apps] resources: [deployments] resourceNames: [cart] verbs: [get, patch]",
-                "shop/stackblaze-deployer [\"\"] resources: [pods] verbs: [list]",
+                "shop/stackblaze-deployer [apps] resources: [statefulsets] resourceNames: [db] verbs: [get, patch]",
+                "shop/stackblaze-deployer [\"\"] resources: [pods] verbs: [list, delete]",
+                "shop/stackblaze-deployer [\"\"] resources: [pods/log] verbs: [get]",
+                "shop/stackblaze-deployer [\"\"] resources: [events] verbs: [list]",
                 "shop/stackblaze-server [apps] resources: [deployments] resourceNames: [cart] verbs: [get]",
+                "shop/stackblaze-server [apps] resources: [statefulsets] resourceNames: [db] verbs: [get]",
             ]
         );
         assert!(
@@ -345,12 +377,16 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_names_the_command_of_the_deploy_step() {
+    fn the_policy_names_the_commands_of_the_steps_that_may_deploy() {
         let run: Value =
             serde_json::from_str(include_str!("../../../../tests/data/tekton/pipeline_run.json")).unwrap();
-        let command = run.pointer("/spec/pipelineSpec/tasks/1/taskSpec/steps/0/command").unwrap();
-        let words: Vec<_> = command.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
-
-        assert!(render(&settings()).unwrap().contains(&format!("s.command == ['{}']", words.join("', '"))));
+        for task in ["tasks/1", "finally/0"] {
+            let command =
+                run.pointer(&format!("/spec/pipelineSpec/{task}/taskSpec/steps/0/command")).unwrap();
+            let words: Vec<_> =
+                command.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+            let told = format!("s.command == ['{}']", words.join("', '"));
+            assert!(render(&settings()).unwrap().contains(&told), "{told}");
+        }
     }
 }

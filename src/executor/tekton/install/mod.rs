@@ -6,3 +6,4 @@ pub mod preflight;
 pub mod probe_build;
 mod repository;
 mod small_run;
+pub(in crate::executor::tekton) mod workloads;

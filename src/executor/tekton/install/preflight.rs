@@ -1,22 +1,19 @@
-//! Looks at a cluster and at a workload before anything is deployed, and says what would fail and how to mend it.
+//! Looks at a cluster and at a service before anything is deployed, and says what would fail and how to mend it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::authorization::v1 as authorization;
 use k8s_openapi::api::core::v1 as core;
 use kube::Client;
 use kube::api::{Api, ListParams, PostParams};
 
-use crate::domain::{Finding, Service, TektonSettings, Workload};
+use crate::domain::{Finding, Service, TektonSettings};
 use crate::executor::tekton::Common;
 use crate::executor::tekton::api::pipeline_runs;
 use crate::executor::tekton::client::{RefusalKind, answer};
 use crate::executor::tekton::install::build_namespace;
 use crate::executor::tekton::install::probe_build::last_probe;
-use crate::executor::tekton::install::repository;
-use crate::executor::tekton::names::DEPLOYER;
-use crate::executor::tekton::workload_target::target;
+use crate::executor::tekton::install::{repository, workloads};
 
 /// Admission policies are stable from here on.
 const OLDEST_KUBERNETES: u32 = 30;
@@ -57,7 +54,7 @@ pub async fn cluster(client: &Client, build_namespace: &str) -> Vec<Finding> {
     findings
 }
 
-/// Looks at what deployments of a service need: its repository, its workload, the right to change it, and its Secrets.
+/// Looks at what deployments of a service need: its repository, its workloads, the right to change them, and its Secrets.
 pub async fn service(
     client: &Client,
     common: &Common,
@@ -66,8 +63,7 @@ pub async fn service(
 ) -> Vec<Finding> {
     let build_namespace = common.namespace.as_str();
     let mut findings = vec![repository::look(client, common, service, settings).await];
-    findings.extend(workload(client, &settings.workload).await);
-    findings.extend(deployer(client, build_namespace, &settings.workload).await);
+    findings.extend(workloads::look(client, build_namespace, settings).await);
     let of_builds = settings.build_secrets.values().map(|from| &from.secret);
     let secrets = [&settings.git_secret, &settings.registry_secret].into_iter().flatten().chain(of_builds);
     for name in secrets.collect::<BTreeSet<_>>() {
@@ -76,35 +72,6 @@ pub async fn service(
     findings.extend(build_namespace::look(client, build_namespace).await);
     findings.extend(last_probe(client, build_namespace).await);
     findings
-}
-
-/// Whether the account of the deploy step may patch the workload; nothing where that cannot be known.
-async fn deployer(client: &Client, build_namespace: &str, workload: &Workload) -> Option<Finding> {
-    let attributes = authorization::ResourceAttributes {
-        namespace: Some(workload.namespace.clone()),
-        group: Some("apps".to_owned()),
-        resource: Some("deployments".to_owned()),
-        name: Some(workload.deployment.clone()),
-        verb: Some("patch".to_owned()),
-        ..authorization::ResourceAttributes::default()
-    };
-    let review = authorization::SubjectAccessReview {
-        spec: authorization::SubjectAccessReviewSpec {
-            user: Some(format!("system:serviceaccount:{build_namespace}:{DEPLOYER}")),
-            resource_attributes: Some(attributes),
-            ..authorization::SubjectAccessReviewSpec::default()
-        },
-        ..authorization::SubjectAccessReview::default()
-    };
-    let reviews = Api::<authorization::SubjectAccessReview>::all(client.clone());
-    let status = answer(reviews.create(&PostParams::default(), &review)).await.ok()?.status?;
-    let whole = format!("{}/{}", workload.namespace, workload.deployment);
-    Some(if status.allowed {
-        Finding::good(format!("the deploy step may change {whole}"))
-    } else {
-        let fix = format!("apply the output of stackblaze manifests --workload {whole}");
-        Finding::bad(format!("the deploy step may not change {whole}"), Some(&fix))
-    })
 }
 
 /// Whether a Secret is there; its content is not fetched. Nothing where that cannot be known.
@@ -117,29 +84,6 @@ async fn secret(client: &Client, build_namespace: &str, name: &str) -> Option<Fi
             Some(Finding::bad(format!("there is no Secret {name} in {build_namespace}"), Some(&fix)))
         }
         Err(_) => None,
-    }
-}
-
-/// Looks at a service's workload.
-pub async fn workload(client: &Client, workload: &Workload) -> Vec<Finding> {
-    let workloads = Api::<apps::Deployment>::namespaced(client.clone(), &workload.namespace);
-    match answer(workloads.get(&workload.deployment)).await {
-        Ok(found) => judge_workload(&found, workload.container.as_deref()),
-        Err(refusal) if refusal.kind == RefusalKind::Missing => {
-            let text = format!("there is no Deployment {}/{}", workload.namespace, workload.deployment);
-            vec![Finding::bad(text, Some("create it, with any image, before the first deployment"))]
-        }
-        Err(refusal) if refusal.kind == RefusalKind::Forbidden => {
-            let text = format!(
-                "this server may not look at {workload}, and the deploy step most likely not change it"
-            );
-            let fix = format!(
-                "apply the output of stackblaze manifests --workload {}/{}",
-                workload.namespace, workload.deployment
-            );
-            vec![Finding::advice(text, Some(&fix))]
-        }
-        Err(refusal) => vec![Finding::advice(format!("not known: {}", refusal.text), None)],
     }
 }
 
@@ -232,13 +176,6 @@ fn judge_flags(flags: &BTreeMap<String, String>) -> Vec<Finding> {
         let fix = "set running-in-environment-with-injected-sidecars to false, unless a service mesh puts sidecars into build pods";
         findings.push(Finding::advice("each task starts about 5 s later than it could", Some(fix)));
     }
-    if is("keep-pod-on-cancel", "true") {
-        let fix = "set keep-pod-on-cancel to false: the log is stored while it runs, and a deleted pod's steps get 30 s to tidy up";
-        findings.push(Finding::advice(
-            "a rollout that is cancelled or times out is killed before it can put the old version back",
-            Some(fix),
-        ));
-    }
     if !is("disable-creds-init", "true") {
         let fix = "set disable-creds-init to true: StackBlaze mounts credentials itself, in the one step that needs them";
         findings.push(Finding::advice("Tekton gives annotated Secrets to every step", Some(fix)));
@@ -249,33 +186,8 @@ fn judge_flags(flags: &BTreeMap<String, String>) -> Vec<Finding> {
     findings
 }
 
-/// Says whether the workload can be deployed to, and without a moment in which nothing serves.
-fn judge_workload(workload: &apps::Deployment, container: Option<&str>) -> Vec<Finding> {
-    let target = match target(workload, container) {
-        Ok(target) => target,
-        Err(text) => return vec![Finding::bad(text, None)],
-    };
-    let mut findings = vec![Finding::good(format!("container {} runs {}", target.container, target.image))];
-    let Some(spec) = &workload.spec else { return findings };
-    let containers = spec.template.spec.as_ref().map_or(&[][..], |spec| spec.containers.as_slice());
-    let own = containers.iter().find(|own| own.name == target.container);
-    if own.is_some_and(|own| own.readiness_probe.is_none()) {
-        let fix =
-            "give the container a readinessProbe; without it a pod counts as serving the moment it starts";
-        findings.push(Finding::advice("the container has no readiness probe", Some(fix)));
-    }
-    let strategy = spec.strategy.as_ref().and_then(|strategy| strategy.type_.as_deref());
-    if strategy == Some("Recreate") {
-        let fix = "use the strategy RollingUpdate, if two versions may run side by side";
-        findings.push(Finding::advice("old pods end before new ones start", Some(fix)));
-    }
-    findings
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::domain::Verdict;
 
@@ -299,32 +211,9 @@ mod tests {
         };
 
         assert_eq!(verdicts(&flags(&[])), [Verdict::Advice; 2]);
-        assert_eq!(verdicts(&flags(&[("keep-pod-on-cancel", "true")])), [Verdict::Advice; 3]);
         assert_eq!(flags(&[("disable-inline-spec", "pipelinerun")])[0].verdict, Verdict::Bad);
-        let all_set = [
-            ("running-in-environment-with-injected-sidecars", "false"),
-            ("keep-pod-on-cancel", "false"),
-            ("disable-creds-init", "true"),
-        ];
+        let all_set =
+            [("running-in-environment-with-injected-sidecars", "false"), ("disable-creds-init", "true")];
         assert_eq!(verdicts(&flags(&all_set)), [Verdict::Good]);
-    }
-
-    #[test]
-    fn a_workload_is_judged_by_what_would_stop_it_serving() {
-        let workload = |spec: serde_json::Value| -> apps::Deployment {
-            let probe = json!({"httpGet": {"port": 80}});
-            let mut all = json!({"replicas": 1, "selector": {}, "template": {"spec": {"containers": [
-                {"name": "web", "image": "x", "readinessProbe": probe}]}}});
-            all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-            serde_json::from_value(json!({"metadata": {"name": "api"}, "spec": all})).unwrap()
-        };
-
-        assert_eq!(verdicts(&judge_workload(&workload(json!({})), None)), [Verdict::Good]);
-        let recreate = workload(json!({"strategy": {"type": "Recreate"}}));
-        assert_eq!(verdicts(&judge_workload(&recreate, None)), [Verdict::Good, Verdict::Advice]);
-        assert_eq!(judge_workload(&workload(json!({"paused": true})), None)[0].verdict, Verdict::Bad);
-        assert_eq!(judge_workload(&workload(json!({})), Some("db"))[0].verdict, Verdict::Bad);
-        let bare = json!({"template": {"spec": {"containers": [{"name": "web", "image": "x"}]}}});
-        assert_eq!(verdicts(&judge_workload(&workload(bare), None)), [Verdict::Good, Verdict::Advice]);
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn look(
             let notes = task.and_then(|task| find_result(&task, Step::Clone, MESSAGE_RESULT));
             judge(service, Looked::Well(notes.filter(|notes| !notes.is_empty())))
         }
-        Ok(Some((Outcome::Failed { reason, message, detail }, _))) => {
+        Ok(Some((Outcome::Failed { reason, message, detail, .. }, _))) => {
             judge(service, Looked::Badly { reason, message, detail })
         }
         Ok(None) => {

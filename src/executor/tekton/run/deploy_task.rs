@@ -1,21 +1,24 @@
-//! The task that deploys. Pure.
+//! The task that deploys, and the one that puts back what it left half done. Pure.
 
 use serde_json::{Value, json};
 
 use crate::domain::{Step, TektonSettings};
 use crate::executor::tekton::StepImages;
 use crate::executor::tekton::names::{
-    COMMIT_RESULT, DEPLOY_TASK, DIGEST_RESULT, MESSAGE_RESULT, PREVIOUS_IMAGE_RESULT, REPLICAS_RESULT,
-    of_build,
+    COMMIT_RESULT, DEPLOY_TASK, DETAIL_RESULT, DIGEST_RESULT, MESSAGE_RESULT, PROGRAM, PUT_BACK_RESULT,
+    PUT_BACK_TASK, WORKLOADS_RESULT, of_build,
 };
 use crate::executor::{ClusterRun, Run};
 
 use super::tasks::{declared, handed, locked_down, resources, result_file, results, step, variable};
 
-/// The user of the deploy step; anyone but root will do.
+/// The user of both steps; anyone but root will do.
 const NOBODY: u32 = 65_532;
+/// Longest time of the task that puts back, in seconds: its pod has to start, and what was there to serve again. Comes on
+/// top of the service's timeout; within the five minutes after it in which a deployment becomes final.
+pub(super) const PUT_BACK_SECONDS: u64 = 240;
 
-/// Patches the workload and waits.
+/// Patches the workloads and waits.
 pub(super) fn deploy(run: &Run, cluster: &ClusterRun, images: &StepImages, limit: &str) -> Value {
     let settings = &cluster.settings;
     let (digest, commit) = match &run.given {
@@ -36,28 +39,57 @@ pub(super) fn deploy(run: &Run, cluster: &ClusterRun, images: &StepImages, limit
         "params": params,
         "taskSpec": {
             "params": declared(&["image", "tag", "digest", "commit"]),
-            "results": results(&[PREVIOUS_IMAGE_RESULT, REPLICAS_RESULT, MESSAGE_RESULT]),
+            "results": results(&[WORKLOADS_RESULT, MESSAGE_RESULT, DETAIL_RESULT]),
             "steps": [step(images, Step::Deploy, &["rollout"], &env, &[], &locked_down(NOBODY), &resources(settings, Step::Deploy))],
         },
     })
 }
 
+/// Puts back what a failed, cancelled or lost deploy step left half done. Costs a pod only after one of those.
+pub(super) fn put_back(run: &Run, cluster: &ClusterRun, images: &StepImages) -> Value {
+    let settings = &cluster.settings;
+    let mut env = common_environment(run, settings);
+    env.push(result_file("PUT_BACK_FILE", PUT_BACK_RESULT));
+    json!({
+        "name": PUT_BACK_TASK,
+        "timeout": format!("{PUT_BACK_SECONDS}s"),
+        "when": [{"input": format!("$(tasks.{DEPLOY_TASK}.status)"), "operator": "in", "values": ["Failed"]}],
+        "taskSpec": {
+            "results": results(&[PUT_BACK_RESULT, WORKLOADS_RESULT, MESSAGE_RESULT, DETAIL_RESULT]),
+            "steps": [{
+                "name": PUT_BACK_TASK,
+                "image": images.of(Step::Deploy),
+                "command": [PROGRAM, "put-back"],
+                "env": env,
+                "volumeMounts": [],
+                "computeResources": resources(settings, Step::Deploy),
+                "securityContext": locked_down(NOBODY),
+            }],
+        },
+    })
+}
+
 fn deploy_environment(run: &Run, settings: &TektonSettings, limit: &str) -> Vec<Value> {
-    let workload = &settings.workload;
-    vec![
-        variable("NAMESPACE", &workload.namespace),
-        variable("WORKLOAD", &workload.deployment),
-        variable("CONTAINER", workload.container.as_deref().unwrap_or_default()),
+    let mut env = common_environment(run, settings);
+    env.extend([
         variable("IMAGE", "$(params.image)"),
         variable("TAG", "$(params.tag)"),
         variable("DIGEST", "$(params.digest)"),
         variable("COMMIT", "$(params.commit)"),
-        variable("DEPLOYMENT_ID", run.deployment.as_str()),
-        variable("SERVICE", run.service.name.as_str()),
         variable("ROLLBACK", if settings.rollback { "true" } else { "false" }),
         variable("ROLLOUT_TIMEOUT", limit),
-        result_file("PREVIOUS_IMAGE_FILE", PREVIOUS_IMAGE_RESULT),
-        result_file("REPLICAS_FILE", REPLICAS_RESULT),
+    ]);
+    env
+}
+
+fn common_environment(run: &Run, settings: &TektonSettings) -> Vec<Value> {
+    let workloads: Vec<_> = settings.workloads.iter().map(ToString::to_string).collect();
+    vec![
+        variable("WORKLOADS", &workloads.join(",")),
+        variable("DEPLOYMENT_ID", run.deployment.as_str()),
+        variable("SERVICE", run.service.name.as_str()),
+        result_file("WORKLOADS_FILE", WORKLOADS_RESULT),
         result_file("MESSAGE_FILE", MESSAGE_RESULT),
+        result_file("DETAIL_FILE", DETAIL_RESULT),
     ]
 }

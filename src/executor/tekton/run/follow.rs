@@ -1,6 +1,7 @@
 //! One run from its creation to its end: moments become events, in order.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kube::Client;
@@ -9,7 +10,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Reason, Step};
+use crate::domain::{Reason, Step, WorkloadState};
 use crate::executor::tekton::api::pipeline_runs;
 use crate::executor::tekton::client::{RefusalKind, answer};
 use crate::executor::{Event, Events, Outcome, Wait};
@@ -32,6 +33,8 @@ pub(super) struct RunFollower<'a> {
     pub(super) looks_up: bool,
     pub(super) events: &'a Events,
     pub(super) stop: &'a CancellationToken,
+    /// Set where a run is asked to end that has begun to deploy.
+    pub(super) is_rolling: &'a AtomicBool,
 }
 
 /// What was told already.
@@ -41,7 +44,7 @@ struct ToldEvents {
     step: Option<Step>,
     commit: bool,
     image: bool,
-    replicas: bool,
+    workloads: Vec<WorkloadState>,
     waiting: Option<Wait>,
 }
 
@@ -49,11 +52,12 @@ impl RunFollower<'_> {
     /// Follows to the end. Dropping the future leaves the run alone.
     pub(super) async fn follow(&self) -> Outcome {
         let (sender, moments) = watch::channel(Moment::unseen());
+        let ends = moments.clone();
         let Self { client, namespace, name, uid, .. } = *self;
         let observer = RunObserver { client, namespace, name, uid };
         tokio::select! {
             outcome = self.drive(moments) => outcome,
-            never = self.end_when_asked() => match never {},
+            never = self.end_when_asked(ends.clone()) => match never {},
             () = observer.observe(&sender) => Outcome::failed(Reason::Internal, "the run is not observed any more"),
         }
     }
@@ -166,10 +170,10 @@ impl RunFollower<'_> {
                 self.send(Event::ImageRevision(revision)).await;
             }
         }
-        let replicas = moment.view.replicas.filter(|_| has_begun(Step::Deploy) && !told.replicas);
-        if let Some(replicas) = replicas {
-            told.replicas = true;
-            self.send(Event::Replicas(replicas)).await;
+        let workloads = &moment.view.workloads;
+        if has_begun(Step::Deploy) && !workloads.is_empty() && *workloads != told.workloads {
+            told.workloads.clone_from(workloads);
+            self.send(Event::Workloads(workloads.clone())).await;
         }
         let waiting = moment.problem.clone().or_else(|| moment.view.waiting.clone());
         if waiting != told.waiting && end(moment).is_none() {
@@ -184,18 +188,30 @@ impl RunFollower<'_> {
     }
 
     /// Asks the run to end once that is wanted, until the cluster has heard it; what then comes of it is observed.
-    async fn end_when_asked(&self) -> Infallible {
+    async fn end_when_asked(&self, moments: watch::Receiver<Moment>) -> Infallible {
         self.stop.cancelled().await;
-        while cancel(self.client, self.namespace, self.name).await.is_err() {
+        loop {
+            let has_deployed = moments.borrow().view.step(Step::Deploy).has_begun;
+            self.is_rolling.store(has_deployed, Ordering::Relaxed);
+            if cancel(self.client, self.namespace, self.name, has_deployed).await.is_ok() {
+                break;
+            }
             tokio::time::sleep(STOP_RETRY).await;
         }
         std::future::pending().await
     }
 }
 
-/// Asks a run to end. One that has ended or is gone needs no asking.
-pub(super) async fn cancel(client: &Client, namespace: &str, name: &str) -> Result<(), String> {
-    let patch = Patch::Merge(json!({"spec": {"status": "Cancelled"}}));
+/// Asks a run to end; one that has begun to deploy goes on with the task that puts back. One that has ended or is gone needs
+/// no asking.
+pub(super) async fn cancel(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    has_deployed: bool,
+) -> Result<(), String> {
+    let how = if has_deployed { "CancelledRunFinally" } else { "Cancelled" };
+    let patch = Patch::Merge(json!({"spec": {"status": how}}));
     match answer(pipeline_runs(client, namespace).patch(name, &PatchParams::default(), &patch)).await {
         Ok(_) => Ok(()),
         Err(refusal) if matches!(refusal.kind, RefusalKind::Missing | RefusalKind::Invalid) => Ok(()),

@@ -15,6 +15,7 @@ mod tasks;
 pub(super) mod verdict;
 pub mod view;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kube::api::{DeleteParams, DynamicObject, Preconditions};
@@ -23,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{DeploymentId, Reason};
 use crate::executor::tekton::api::pipeline_runs;
 use crate::executor::tekton::client::{RefusalKind, answer};
+use crate::executor::tekton::install::workloads::refusal_before;
+use crate::executor::tekton::names::DEPLOY_TASK;
 use crate::executor::tekton::{TektonExecutor, types};
 use crate::executor::{ClusterRun, Error, Event, Events, Outcome, Run, Settled};
 
@@ -35,6 +38,9 @@ use view::view;
 /// A run that was asked to end and is not known to have ended after this is left to the reconcile list; within the 15 s
 /// of the executor's contract.
 const STOP_LIMIT: Duration = Duration::from_secs(13);
+/// The same of a run that had begun to deploy: what there was before is put back meanwhile, and that is to be told. Within
+/// the minute of the executor's contract.
+const ROLLING_STOP_LIMIT: Duration = Duration::from_secs(58);
 
 impl TektonExecutor {
     /// Runs a deployment to its end, or attaches to its run; within the limit once it was asked to stop.
@@ -45,9 +51,10 @@ impl TektonExecutor {
         events: &Events,
         stop: &CancellationToken,
     ) -> Outcome {
+        let is_rolling = AtomicBool::new(false);
         tokio::select! {
-            outcome = self.create_and_follow(run, cluster, events, stop) => outcome,
-            () = overdue(stop) => {
+            outcome = self.create_and_follow(run, cluster, events, stop, &is_rolling) => outcome,
+            () = overdue(stop, &is_rolling) => {
                 let message = "it was asked to end; the cluster has not confirmed that it did";
                 Outcome::failed(Reason::Cancelled, message)
             }
@@ -64,7 +71,7 @@ impl TektonExecutor {
             return Ok(Settled::Ended);
         }
         let (namespace, name) = (&self.common.namespace, id.run_name());
-        follow::cancel(&self.client, namespace, name.as_str()).await.map_err(Error)?;
+        follow::cancel(&self.client, namespace, name.as_str(), has_deployed(&run)).await.map_err(Error)?;
         Ok(Settled::Ending)
     }
 
@@ -87,11 +94,12 @@ impl TektonExecutor {
         cluster: &ClusterRun,
         events: &Events,
         stop: &CancellationToken,
+        is_rolling: &AtomicBool,
     ) -> Outcome {
         let name = run.deployment.run_name();
         let uid = match &cluster.uid {
             Some(uid) => uid.clone(),
-            None => match self.create(run, cluster, events, stop).await {
+            None => match self.look_and_create(run, cluster, events, stop).await {
                 Creation::Exists(uid) => uid,
                 Creation::Ended(outcome) => return outcome,
             },
@@ -105,6 +113,7 @@ impl TektonExecutor {
             looks_up: run.given.is_some(),
             events,
             stop,
+            is_rolling,
         };
         // Two watches and a log stream are large, and every layer above would carry them.
         Box::pin(follower.follow()).await
@@ -119,6 +128,29 @@ impl TektonExecutor {
             }
             Err(refusal) if refusal.kind == RefusalKind::Missing => Ok(None),
             Err(refusal) => Err(Error(refusal.text)),
+        }
+    }
+
+    /// Makes no run that would deploy nothing. One that is there already is taken up all the same.
+    async fn look_and_create(
+        &self,
+        run: &Run,
+        cluster: &ClusterRun,
+        events: &Events,
+        stop: &CancellationToken,
+    ) -> Creation {
+        let given = run.given.as_ref().map(|given| given.image.repository.as_str());
+        let repository = given.unwrap_or(cluster.settings.image.as_str());
+        let look = refusal_before(&self.client, &cluster.settings.workloads, repository);
+        let refusal = tokio::select! {
+            refusal = look => refusal,
+            () = stop.cancelled() => None,
+        };
+        match refusal {
+            Some(refusal) if matches!(self.find_own_run(&run.deployment).await, Ok(None)) => {
+                Creation::Ended(refusal)
+            }
+            _ => self.create(run, cluster, events, stop).await,
         }
     }
 
@@ -143,8 +175,17 @@ impl TektonExecutor {
     }
 }
 
+/// Whether a run has a TaskRun of its deploy task.
+fn has_deployed(run: &DynamicObject) -> bool {
+    let children = run.data.pointer("/status/childReferences").and_then(serde_json::Value::as_array);
+    children.into_iter().flatten().any(|child| child["pipelineTaskName"] == DEPLOY_TASK)
+}
+
 /// One limit for all that a stop may wait for: an answer to the creation, the cancel, the end itself.
-async fn overdue(stop: &CancellationToken) {
+async fn overdue(stop: &CancellationToken, is_rolling: &AtomicBool) {
     stop.cancelled().await;
     tokio::time::sleep(STOP_LIMIT).await;
+    if is_rolling.load(Ordering::Relaxed) {
+        tokio::time::sleep(ROLLING_STOP_LIMIT.saturating_sub(STOP_LIMIT)).await;
+    }
 }

@@ -1,7 +1,7 @@
 //! From a deployment to its PipelineRun. Pure: the same run gives the same bytes, so that a second create is the first.
 //!
 //! Two tasks, since a pod has one account: the user's Dockerfile runs in `build`, which has no token and no rights, and
-//! the right to patch the workload is in `deploy` only. No workspace and no volume claim. No step has a script: each runs
+//! the right to patch the workloads is in `deploy`, and in `put-back`, which comes after one that failed. No workspace and no volume claim. No step has a script: each runs
 //! our own binary with fixed arguments and takes its values from the environment, so that no value is ever program text,
 //! exit codes are exact and no shell is needed. A custom image (`--step-image`) has to hold that binary.
 
@@ -11,11 +11,12 @@ use crate::domain::{Commit, Service};
 use crate::executor::tekton::Common;
 use crate::executor::tekton::names::{
     BRANCH, BUILD_TASK, BUILDER, COMMIT, COMMIT_RESULT, DEPLOY_TASK, DEPLOYER, DEPLOYMENT, DIGEST_RESULT,
-    HOOK, INSTANCE, MANAGED_BY, PAGE, PART_OF, SERVICE, VERSION, of_build,
+    HOOK, INSTANCE, MANAGED_BY, PAGE, PART_OF, PUT_BACK_TASK, SERVICE, VERSION, of_build,
 };
 use crate::executor::{ClusterRun, Run};
 
-use super::{deploy_task, look_up_task, tasks};
+use super::deploy_task::{self, PUT_BACK_SECONDS};
+use super::{look_up_task, tasks};
 
 /// What begins a template, for Tekton and for kubelet; neither knows an escape that the other leaves alone.
 const TEMPLATE: &str = "$(";
@@ -81,7 +82,7 @@ fn annotations(run: &Run, cluster: &ClusterRun) -> Value {
 }
 
 fn spec(run: &Run, cluster: &ClusterRun, common: &Common) -> Value {
-    let limit = seconds(run);
+    let limit = seconds(run, 0);
     let (params, mut tasks) = (params(run, cluster), Vec::new());
     let mut task_runs = Vec::new();
     let mut results = Vec::new();
@@ -110,9 +111,22 @@ fn spec(run: &Run, cluster: &ClusterRun, common: &Common) -> Value {
         "serviceAccountName": DEPLOYER,
         "podTemplate": {"enableServiceLinks": false},
     }));
+    // The service's timeout three times: without the others a TaskRun ends after Tekton's default of one hour.
+    let mut timeouts = json!({"pipeline": limit, "tasks": limit});
+    let mut finally = Vec::new();
+    if cluster.settings.rollback {
+        finally.push(deploy_task::put_back(run, cluster, &common.images));
+        task_runs.push(json!({
+            "pipelineTaskName": PUT_BACK_TASK,
+            "serviceAccountName": DEPLOYER,
+            "podTemplate": {"enableServiceLinks": false},
+        }));
+        // Else a run that timed out would leave it out.
+        timeouts["finally"] = format!("{PUT_BACK_SECONDS}s").into();
+        timeouts["pipeline"] = seconds(run, PUT_BACK_SECONDS).into();
+    }
     json!({
-        // The service's timeout three times: without the others a TaskRun ends after Tekton's default of one hour.
-        "timeouts": {"pipeline": limit, "tasks": limit},
+        "timeouts": timeouts,
         "taskRunTemplate": {"serviceAccountName": BUILDER},
         "taskRunSpecs": task_runs,
         "params": params.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
@@ -120,6 +134,7 @@ fn spec(run: &Run, cluster: &ClusterRun, common: &Common) -> Value {
             "params": params.iter().map(|(name, _)| json!({"name": name, "type": "string"})).collect::<Vec<_>>(),
             "results": results,
             "tasks": tasks,
+            "finally": finally,
         },
     })
 }
@@ -142,9 +157,9 @@ fn params(run: &Run, cluster: &ClusterRun) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The service's timeout as Go writes durations.
-fn seconds(run: &Run) -> String {
-    format!("{}s", run.service.timeout.duration().as_secs())
+/// The service's timeout and so many seconds more, as Go writes durations.
+fn seconds(run: &Run, more: u64) -> String {
+    format!("{}s", run.service.timeout.duration().as_secs() + more)
 }
 
 #[cfg(test)]
@@ -258,7 +273,7 @@ mod tests {
             }
         });
 
-        assert_eq!((steps, commands), (3, 3));
+        assert_eq!((steps, commands), (4, 4));
     }
 
     #[test]

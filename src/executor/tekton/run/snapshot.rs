@@ -1,7 +1,7 @@
 //! What the cluster has shown of one run.
 
 use crate::domain::Step;
-use crate::executor::tekton::names::{DEPLOY_TASK, task_of};
+use crate::executor::tekton::names::{DEPLOY_TASK, PUT_BACK_TASK, task_of};
 use crate::executor::tekton::types::{PipelineRun, TaskRun};
 
 /// What is known of one run at one moment.
@@ -13,6 +13,8 @@ pub struct RunSnapshot {
     pub build: Option<TaskRun>,
     /// None before it exists.
     pub deploy: Option<TaskRun>,
+    /// None but where the deploy task failed.
+    pub put_back: Option<TaskRun>,
     /// The last Warning event about the pod that is waited for.
     pub warning: Option<String>,
 }
@@ -20,7 +22,11 @@ pub struct RunSnapshot {
 impl RunSnapshot {
     /// The TaskRun of a task.
     pub fn task(&self, name: &str) -> Option<&TaskRun> {
-        if name == DEPLOY_TASK { self.deploy.as_ref() } else { self.build.as_ref() }
+        match name {
+            DEPLOY_TASK => self.deploy.as_ref(),
+            PUT_BACK_TASK => self.put_back.as_ref(),
+            _ => self.build.as_ref(),
+        }
     }
 
     /// The pod of a step, once it is known.

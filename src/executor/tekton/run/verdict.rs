@@ -3,9 +3,12 @@
 use crate::domain::{Reason, Step};
 use crate::executor::Outcome;
 use crate::executor::exit_codes;
-use crate::executor::tekton::names::{BUILD_TASK, DEPLOY_TASK, DETAIL_RESULT, MESSAGE_RESULT, task_of};
+use crate::executor::tekton::names::{
+    BUILD_TASK, DEPLOY_TASK, DETAIL_RESULT, MESSAGE_RESULT, PUT_BACK_RESULT, PUT_BACK_TASK, task_of,
+};
+use crate::executor::tekton::put_back::PutBack;
 use crate::executor::tekton::types::{
-    Condition, StepState, TaskRun, condition_of, find_result, own_end, state_of, succeeded,
+    Condition, StepState, TaskRun, condition_of, find_result, find_result_of, own_end, state_of, succeeded,
 };
 
 use super::snapshot::RunSnapshot;
@@ -52,12 +55,12 @@ pub(in crate::executor::tekton) fn of_run(snapshot: &RunSnapshot) -> Option<Outc
     let condition = succeeded(&status.conditions)?;
     match condition.status.as_str() {
         "True" => Some(good_end(snapshot, condition)),
-        "False" => Some(bad_end(snapshot, condition)),
+        "False" => Some(with_put_back(snapshot, bad_end(snapshot, condition))),
         _ => None,
     }
 }
 
-/// `Completed` says that a task was skipped: with this graph something was not deployed.
+/// `Completed` says that a task was skipped: the one that puts back, after a good deploy task, and nothing else.
 fn good_end(snapshot: &RunSnapshot, condition: &Condition) -> Outcome {
     let status = snapshot.run.as_ref().and_then(|run| run.status.as_ref());
     let is_skipped =
@@ -81,6 +84,47 @@ fn bad_end(snapshot: &RunSnapshot, condition: &Condition) -> Outcome {
             None => invalid(condition),
         },
     }
+}
+
+/// What the task after a failed deploy task found and did. Who stopped the run stays the reason.
+fn with_put_back(snapshot: &RunSnapshot, outcome: Outcome) -> Outcome {
+    let Some(task) = &snapshot.put_back else { return outcome };
+    let result = |name| find_result_of(task, PUT_BACK_TASK, name).filter(|text| !text.is_empty());
+    let word = result(PUT_BACK_RESULT);
+    let has_failed = || condition_of(task).is_some_and(|condition| condition.status == "False");
+    let became = match word.as_deref().and_then(PutBack::parse) {
+        Some(became) => became,
+        None if has_failed() => PutBack::Failed,
+        None => return outcome,
+    };
+    let Outcome::Failed { reason, message, detail, .. } = outcome else { return outcome };
+    let own = exit_code_of(snapshot).is_some_and(exit_codes::is_of_deploy);
+    let (reason, done) = match became {
+        // A step that was lost before its first patch.
+        PutBack::Nothing if reason == Reason::RolloutFailed && !own => {
+            (Reason::DeployFailed, Some("nothing was changed"))
+        }
+        PutBack::Nothing => (reason, None),
+        PutBack::Complete => (reason, Some("the new version was complete before and serves")),
+        PutBack::Returned if reason == Reason::RolloutFailed => {
+            (Reason::RolledBack, Some("the old images were put back and serve"))
+        }
+        // It has said so itself.
+        PutBack::Returned if own => (reason, None),
+        PutBack::Returned => (reason, Some("the old images were put back and serve")),
+        PutBack::TakenOver => {
+            (reason, Some("the old images were put back where nobody else had changed them"))
+        }
+        PutBack::Failed => (reason, Some("the old images could not be put back")),
+    };
+    let detail = detail.or_else(|| result(DETAIL_RESULT));
+    failed(reason, &message).with_detail(detail).with_aftermath(done.map(str::to_owned))
+}
+
+/// What the deploy step itself ended with.
+fn exit_code_of(snapshot: &RunSnapshot) -> Option<i32> {
+    let state = state_of(snapshot.deploy.as_ref()?, Step::Deploy)?;
+    own_end(state).map(|ended| ended.exit_code)
 }
 
 fn failed_task(snapshot: &RunSnapshot) -> Option<(&'static str, &TaskRun)> {

@@ -3,12 +3,12 @@
 //! The order of trust: the PipelineRun's condition decides whether it is over, the TaskRun that failed tells why, and a
 //! step's exit code names the reason. A reason that is not known here changes the text only, never the verdict.
 
-use crate::domain::{Commit, ImageDigest, Step};
+use crate::domain::{Commit, ImageDigest, Step, WorkloadState};
 use crate::executor::tekton::names::{
-    COMMIT_RESULT, DIGEST_RESULT, REPLICAS_RESULT, REVISION_RESULT, SUBJECT_RESULT, task_of,
+    COMMIT_RESULT, DIGEST_RESULT, PUT_BACK_TASK, REVISION_RESULT, SUBJECT_RESULT, WORKLOADS_RESULT, task_of,
 };
 use crate::executor::tekton::types::{
-    Condition, StepState, TaskRun, condition_of, find_result, own_end, state_of, succeeded,
+    Condition, StepState, TaskRun, condition_of, find_result, find_result_of, own_end, state_of, succeeded,
 };
 use crate::executor::{Outcome, Wait};
 
@@ -39,8 +39,8 @@ pub struct View {
     pub digest: Option<ImageDigest>,
     /// Which commit the image says it was built from, where it was looked up and says so.
     pub revision: Option<String>,
-    /// On how many replicas it serves, known as soon as `deploy` has ended.
-    pub replicas: Option<u32>,
+    /// How the workloads were left, known as soon as `deploy` has ended, and anew where they were put back after it.
+    pub workloads: Vec<WorkloadState>,
     /// How it ended, where it has.
     pub end: Option<Outcome>,
 }
@@ -79,12 +79,12 @@ pub fn view(snapshot: &RunSnapshot) -> View {
         commit: commit(snapshot),
         digest: None,
         revision: None,
-        replicas: None,
+        workloads: Vec::new(),
         end: None,
     };
     view.revision = result(snapshot, Step::Build, REVISION_RESULT).filter(|text| !text.is_empty());
     view.digest = result(snapshot, Step::Build, DIGEST_RESULT).and_then(|text| ImageDigest::parse(&text));
-    view.replicas = result(snapshot, Step::Deploy, REPLICAS_RESULT).and_then(|text| text.parse().ok());
+    view.workloads = workloads(snapshot);
     view.end = verdict::of_run(snapshot);
     let works = |step: Step| view.step(step).has_begun && view.step(step).finished.is_none();
     let deploy_waits = snapshot.deploy.as_ref().is_none_or(is_waiting);
@@ -139,8 +139,19 @@ fn commit(snapshot: &RunSnapshot) -> Option<(Commit, String)> {
     Some((commit, result(snapshot, Step::Clone, SUBJECT_RESULT).unwrap_or_default()))
 }
 
+/// What was put back last has the last word.
+fn workloads(snapshot: &RunSnapshot) -> Vec<WorkloadState> {
+    let put_back =
+        snapshot.put_back.as_ref().and_then(|task| find_result_of(task, PUT_BACK_TASK, WORKLOADS_RESULT));
+    let left = put_back.or_else(|| result(snapshot, Step::Deploy, WORKLOADS_RESULT));
+    WorkloadState::parse_lines(&left.unwrap_or_default())
+}
+
 /// A sentence about what is waited for: the most telling thing that is known.
 fn waiting(snapshot: &RunSnapshot) -> Wait {
+    if snapshot.put_back.is_some() {
+        return Wait::of("what there was before is put back");
+    }
     let task = snapshot.deploy.as_ref().or(snapshot.build.as_ref());
     let condition = match task {
         Some(task) => condition_of(task),

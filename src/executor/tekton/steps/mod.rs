@@ -5,4 +5,3 @@ mod docker_config;
 pub mod look_up;
 mod paced_output;
 pub mod rollout;
-mod rollout_judge;

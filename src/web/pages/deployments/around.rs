@@ -16,7 +16,7 @@ pub struct Around {
     /// Where its service can be opened.
     pub url: Option<String>,
     /// What its service deploys to, in a cluster.
-    pub workload: Option<Workload>,
+    pub workloads: Vec<Workload>,
     /// Whether its service is frozen.
     pub is_frozen: bool,
     /// Usual times of its service's steps.
@@ -72,9 +72,10 @@ impl Around {
         };
         let executor = service.as_ref().map(|service| service.executor);
         let can_serve = |one: &Deployment| executor.is_some_and(|executor| one.can_serve_again(executor));
-        let workload = service.as_ref().and_then(|service| Some(service.tekton.as_ref()?.workload.clone()));
+        let in_cluster = service.as_ref().filter(|service| service.executor == ExecutorKind::Tekton);
+        let workloads = in_cluster.and_then(|service| Some(service.tekton.as_ref()?.workloads.clone()));
         Ok(Self {
-            workload: workload.filter(|_| executor == Some(ExecutorKind::Tekton)),
+            workloads: workloads.unwrap_or_default(),
             is_frozen: service.as_ref().is_some_and(|service| service.frozen.is_some()),
             url: service.as_ref().and_then(|service| service.url.clone()),
             repository: service.and_then(|service| service.repository),

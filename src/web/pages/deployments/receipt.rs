@@ -1,6 +1,6 @@
 //! What a success put into service, where it came from, and how one goes back.
 
-use crate::domain::{Claim, Deployment, DeploymentId, ExactImage, Timestamp};
+use crate::domain::{Claim, Deployment, DeploymentId, ExactImage, Timestamp, WorkloadState, WorkloadStatus};
 use crate::web::pages::deployments::around::Around;
 use crate::web::pages::deployments::outlook::Served;
 use crate::web::pages::format::{self, Moment};
@@ -22,7 +22,8 @@ pub(super) struct Receipt {
     pub(super) claim: Option<String>,
     /// Services that would take this image too.
     pub(super) takers: Vec<String>,
-    pub(super) workload: Option<String>,
+    /// One a line.
+    pub(super) workloads: Vec<String>,
     pub(super) caller: String,
     pub(super) before: Option<Before>,
 }
@@ -57,7 +58,9 @@ impl Receipt {
     /// Of a success.
     pub(super) fn of(deployment: &Deployment, around: &Around) -> Self {
         let image = deployment.image.as_ref();
-        let workload = around.workload.as_ref().map(ToString::to_string);
+        let of_service = || around.workloads.iter().map(ToString::to_string).collect();
+        let left: Vec<_> = deployment.workloads.iter().map(workload_line).collect();
+        let workloads = if left.is_empty() { of_service() } else { left };
         let before = around.before.as_ref().map(|before| Before {
             served: Served::of(before),
             span: served_for(before, deployment).map(format::length),
@@ -79,7 +82,7 @@ impl Receipt {
             promoted_from: deployment.promoted_from.clone(),
             claim: claim(deployment),
             takers: around.takers.clone(),
-            workload: workload.filter(|_| image.is_some()),
+            workloads: Some(workloads).filter(|_| image.is_some()).unwrap_or_default(),
             caller: deployment.who.as_caller(),
             before,
         }
@@ -94,6 +97,16 @@ fn claim(deployment: &Deployment) -> Option<String> {
         Claim::Matches => "as the image says too".to_owned(),
         Claim::Differs => format!("as the caller says; the image says {revision}"),
     })
+}
+
+/// `apps/api/web, 3 of 3 ready`; how it was left where that is not as it should be.
+pub(super) fn workload_line(state: &WorkloadState) -> String {
+    let WorkloadState { workload, status, ready, desired } = state;
+    let ready = if *desired == 0 { String::new() } else { format!(", {ready} of {desired} ready") };
+    match status {
+        WorkloadStatus::Complete => format!("{workload}{ready}"),
+        other => format!("{workload}, {}{ready}", other.as_str().replace('_', " ")),
+    }
 }
 
 /// How long one success served until the next one did.
@@ -117,7 +130,7 @@ impl RollBack {
             targets,
             serving: around.serving.as_ref().map(Served::of),
             is_frozen: around.is_frozen,
-            is_kept: around.workload.is_some(),
+            is_kept: !around.workloads.is_empty(),
         })
     }
 }

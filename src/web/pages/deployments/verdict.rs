@@ -2,6 +2,7 @@
 
 use crate::domain::{
     Deployment, DeploymentId, ExecutorKind, Reason, Status, Step, StepRecord, StepStatus, Timestamp,
+    WorkloadState,
 };
 use crate::web::pages::deployments::around::Around;
 use crate::web::pages::deployments::outlook::Served;
@@ -123,8 +124,7 @@ pub(in crate::web::pages) fn lede(
 fn succeeded(deployment: &Deployment, around: Option<&Around>, now: Timestamp) -> Lede {
     let Some(finished) = deployment.finished_at else { return Lede::default() };
     let at = Moment::new(finished, now).text;
-    let on = deployment.replicas.map(|count| format!(" on {count} of {count} replicas")).unwrap_or_default();
-    let on = if deployment.replicas == Some(1) { " on 1 of 1 replica".to_owned() } else { on };
+    let on = replicas(deployment);
     let replaced = around.and_then(|around| around.after.as_ref());
     match (around, replaced) {
         (Some(_), Some(after)) => {
@@ -151,6 +151,15 @@ fn succeeded(deployment: &Deployment, around: Option<&Around>, now: Timestamp) -
             None => Lede { rest: format!("Serving since {at}{on}."), ..Lede::default() },
         },
         (None, _) => Lede { rest: format!("It went into service {at}."), ..Lede::default() },
+    }
+}
+
+/// ` on 3 of 3 replicas`, of all workloads together; nothing where none runs all the time.
+fn replicas(deployment: &Deployment) -> String {
+    let sum = |of: fn(&WorkloadState) -> u32| deployment.workloads.iter().map(of).sum::<u32>();
+    match (sum(|one| one.ready), sum(|one| one.desired)) {
+        (_, 0) => String::new(),
+        (ready, desired) => format!(" on {ready} of {}", format::count(u64::from(desired), "replica")),
     }
 }
 

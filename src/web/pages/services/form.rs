@@ -33,7 +33,7 @@ const LABELS: [(&str, &str); 28] = [
     ("resources", "Resources of steps"),
     ("gitSecret", "Git secret"),
     ("registrySecret", "Registry secret"),
-    ("workload", "Workload"),
+    ("workloads", "Workloads"),
     ("buildCommand", "Build command"),
     ("deployCommand", "Deploy command"),
     ("env", "Variables"),
@@ -106,7 +106,8 @@ impl ServiceForm {
             form.set("cacheRepository", tekton.cache_repository.as_str());
             form.set("gitSecret", tekton.git_secret.as_deref().unwrap_or_default());
             form.set("registrySecret", tekton.registry_secret.as_deref().unwrap_or_default());
-            form.set("workload", &tekton.workload.to_string());
+            let workloads: Vec<_> = tekton.workloads.iter().map(ToString::to_string).collect();
+            form.set("workloads", &workloads.join("\n"));
             form.set("rollback", if tekton.rollback { "true" } else { "" });
         }
         form
@@ -168,6 +169,8 @@ impl ServiceForm {
     fn sentence(&self, error: &Invalid) -> String {
         let part = error.field.split_once('.').filter(|_| !self.place(error).contains('.'));
         match part {
+            // An item of a list quotes itself.
+            Some((_, part)) if part.bytes().all(|byte| byte.is_ascii_digit()) => error.detail.clone(),
             Some((_, part)) => format!("{part}: {}", format::sentence(&error.detail)),
             None => format::sentence(&error.detail),
         }

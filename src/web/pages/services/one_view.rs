@@ -8,8 +8,8 @@ use crate::actions::deployments::{FoundPage, complete_page};
 use crate::db::deployments::{self, End, Filter};
 use crate::db::{Reader, checks, steps};
 use crate::domain::{
-    Checks, Deployment, DeploymentId, ExecutorKind, Repository, Service, Status, StepRecord, Timestamp,
-    Verdict,
+    Checks, Deployment, DeploymentId, ExecutorKind, Repository, Service, Status, StepRecord, TektonSettings,
+    Timestamp, Verdict,
 };
 use crate::web::pages::Frame;
 use crate::web::pages::deployments::fuse::Usual;
@@ -197,7 +197,10 @@ impl ServicePage {
             query: wanted.query(place, None),
             is_current: place == wanted.segment,
         };
-        let workload = service.tekton.as_ref().map(|tekton| tekton.workload.to_string());
+        let names = |tekton: &TektonSettings| {
+            tekton.workloads.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        let workload = service.tekton.as_ref().map(names);
         Self {
             frame,
             head,

@@ -61,7 +61,7 @@ impl App {
         let registry = variable("CLUSTER_PRIVATE_REGISTRY");
         let image = ImageRepository::parse("image", &format!("{registry}/{}", self.name)).unwrap();
         let mut settings =
-            TektonSettings::new(image, Workload::parse(&format!("{APPS}/{}", self.name)).unwrap());
+            TektonSettings::new(image, vec![Workload::parse(&format!("{APPS}/{}", self.name)).unwrap()]);
         settings.git_secret = Some("git-private".to_owned());
         settings.registry_secret = Some("registry-private".to_owned());
         run(self.name, branch, settings)

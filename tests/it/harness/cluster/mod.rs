@@ -74,6 +74,22 @@ const WORKLOADS: &[&str] = &[
     "rolls",
     "stays",
     "unseen",
+    "greedy",
+    "half",
+    "kinds",
+    "lost",
+    "many",
+    "mirrored",
+];
+/// What some of these tests deploy to beside, of other kinds.
+const OTHER_WORKLOADS: &[&str] = &[
+    "statefulset:apps/many-set",
+    "daemonset:apps/many-agent",
+    "statefulset:apps/kinds-set",
+    "daemonset:apps/kinds-agent",
+    "cronjob:apps/kinds-job",
+    "statefulset:apps/half-set",
+    "statefulset:apps/lost-set",
 ];
 /// A Secret with credentials that the private registry does not know.
 pub const WRONG_REGISTRY_SECRET: &str = "registry-wrong";
@@ -296,6 +312,12 @@ fn builder() -> BuilderSettings {
     BuilderSettings { insecure_registries, ..BuilderSettings::default() }
 }
 
+fn workloads() -> Vec<Workload> {
+    let own = WORKLOADS.iter().map(|name| format!("{APPS}/{name}"));
+    let all = own.chain(OTHER_WORKLOADS.iter().map(|text| (*text).to_owned()));
+    all.map(|text| Workload::parse(&text).unwrap()).collect()
+}
+
 /// Applies our own manifests with rights on the workload of every test.
 async fn apply(image: &str, builder_image: &str) {
     let settings = ManifestSettings {
@@ -305,7 +327,7 @@ async fn apply(image: &str, builder_image: &str) {
         namespace: SERVER.to_owned(),
         build_namespace: BUILDS.to_owned(),
         builder: builder(),
-        workloads: WORKLOADS.iter().map(|name| Workload::parse(&format!("{APPS}/{name}")).unwrap()).collect(),
+        workloads: workloads(),
         image_pull_secret: None,
         api_servers: Vec::new(),
     };

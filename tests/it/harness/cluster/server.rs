@@ -64,7 +64,7 @@ impl InCluster {
         let service = ServiceBuilder::new(self.admin.clone(), name)
             .with("repository", json!(variable("CLUSTER_GIT_PRIVATE")))
             .with("image", json!(format!("{}/{name}", variable("CLUSTER_PRIVATE_REGISTRY"))))
-            .with("workload", json!({ "namespace": APPS, "deployment": name }))
+            .with("workloads", json!([format!("{APPS}/{name}")]))
             .with("gitSecret", json!("git-private"))
             .with("registrySecret", json!("registry-private"));
         service.create().await.hook("ci").await

@@ -35,6 +35,7 @@ pub enum Call {
     WatchTaskRuns,
     ListWarnings,
     ReadLog,
+    ReadWorkload,
 }
 
 /// How a call goes wrong.
@@ -164,6 +165,11 @@ impl ScriptedCluster {
         }
     }
 
+    /// The workload becomes this.
+    pub fn workload_is(&self, workload: Value) {
+        self.state().workload = Some(workload);
+    }
+
     /// What the next streams of a log give; the rest give nothing.
     pub fn logs(&self, streams: &[LogStream]) {
         self.state().logs.extend(streams);
@@ -230,6 +236,7 @@ fn call_of(method: &Method, path: &str, query: &str) -> Call {
         ("GET", [.., "taskruns"]) => Call::ListTaskRuns,
         ("GET", [.., "events"]) => Call::ListWarnings,
         ("GET", [.., "pods", _, "log"]) => Call::ReadLog,
+        ("GET", [.., "deployments", _]) => Call::ReadWorkload,
         _ => panic!("nobody has a right to {method} {path}"),
     }
 }

@@ -24,6 +24,13 @@ pub struct State {
     /// What the run shows once it was asked to end.
     pub shown_when_cancelled: Option<&'static str>,
     pub made: Vec<RecordedCall>,
+    pub workload: Option<Value>,
+}
+
+/// One that can be deployed to.
+fn a_workload() -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": "apps", "name": "api"},
+        "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "api", "image": "old"}]}}}})
 }
 
 impl State {
@@ -45,6 +52,7 @@ impl State {
             Call::ListWarnings => self.list([].iter()),
             Call::WatchRuns | Call::WatchTaskRuns => self.watch(call, query),
             Call::ReadLog => self.log(),
+            Call::ReadWorkload => whole(200, self.workload.as_ref().unwrap_or(&a_workload())),
         }
     }
 

@@ -17,6 +17,8 @@ struct Fixture {
     run: Value,
     build: Value,
     deploy: Value,
+    #[serde(default)]
+    put_back: Value,
     warning: Option<String>,
     expect: Vec<String>,
 }
@@ -26,6 +28,7 @@ fn snapshot(fixture: &Fixture) -> RunSnapshot {
         run: serde_json::from_value(fixture.run.clone()).unwrap(),
         build: serde_json::from_value(fixture.build.clone()).unwrap(),
         deploy: serde_json::from_value(fixture.deploy.clone()).unwrap(),
+        put_back: serde_json::from_value(fixture.put_back.clone()).unwrap(),
         warning: fixture.warning.clone(),
     }
 }
@@ -51,9 +54,10 @@ fn rendered(view: &View) -> Vec<String> {
     match &view.end {
         None => {}
         Some(Outcome::Succeeded) => lines.push("end: succeeded".to_owned()),
-        Some(Outcome::Failed { reason, message, detail }) => {
+        Some(Outcome::Failed { reason, message, detail, aftermath }) => {
             lines.push(format!("end: {}: {message}", reason.as_str()));
             lines.extend(detail.as_ref().map(|detail| format!("detail: {detail}")));
+            lines.extend(aftermath.as_ref().map(|done| format!("then: {done}")));
         }
     }
     lines

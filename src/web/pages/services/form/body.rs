@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{EnvName, ExecutorKind, Faults, History, Invalid, Service, Workload, read_env_lines};
+use crate::domain::{EnvName, ExecutorKind, Faults, History, Invalid, Service, read_env_lines};
 use crate::web::pages::services::form::{ServiceForm, UNITS};
 use crate::web::pages::services::form_lines::pairs;
 use crate::wire::Change;
-use crate::wire::service::{CloneFields, LocalFields, Pairs, ServiceBody, TektonFields, WorkloadBody};
+use crate::wire::service::{CloneFields, LocalFields, Pairs, ServiceBody, TektonFields};
 
 impl ServiceForm {
     /// The body as the API takes it: for a new service, or for changes of `before`. Settings of the executor that is
@@ -59,9 +59,7 @@ impl ServiceForm {
                 resources,
                 git_secret: optional("gitSecret"),
                 registry_secret: optional("registrySecret"),
-                workload: faults
-                    .take(optional("workload").try_map(|text| Workload::parse(&text).map(WorkloadBody::from)))
-                    .unwrap_or_default(),
+                workloads: self.workloads(),
                 rollback: Change::Set(text("rollback") == "true"),
             };
         } else {
@@ -76,6 +74,13 @@ impl ServiceForm {
             };
         }
         body
+    }
+
+    /// One a line, in its whole.
+    fn workloads(&self) -> Change<Vec<String>> {
+        let lines = self.get("workloads").lines().map(str::trim).filter(|line| !line.is_empty());
+        let lines: Vec<_> = lines.map(str::to_owned).collect();
+        Change::from(Some(lines).filter(|lines| !lines.is_empty()))
     }
 
     fn default_branch(&self) -> Result<String, Invalid> {
