@@ -224,6 +224,10 @@ pub fn cancel(tx: &Tx<'_>, by: &By, id: &DeploymentId) -> Result<()> {
             let detail = format!("{id} has ended as {} already", deployment.status.as_str());
             Err(Error::new(Code::AlreadyFinal, detail))
         }
+        Cancel::Settling => {
+            let detail = format!("{id} serves already and is only watched for a moment; roll back instead");
+            Err(Error::new(Code::Settling, detail))
+        }
         Cancel::Ended | Cancel::Asked => {
             by.record(tx, &Record::new(Act::DeploymentCancel, Subject::Deployment(id.clone())))
         }

@@ -54,6 +54,7 @@ pub(super) fn create_from(
         executor: default,
         queue_policy: QueuePolicy::Coalesce,
         timeout: DEFAULT_TIMEOUT,
+        settle: Service::DEFAULT_SETTLE,
         url: None,
         fetch: CloneSettings::default(),
         local: LocalSettings::default(),
@@ -147,6 +148,10 @@ impl Changing {
             |text: String| text.parse::<Span>().map_err(|error| Invalid::new("timeout", error.detail));
         let timeout = body.timeout.map(timeout).and_then(|read| self.read(read));
         set(&mut self.service.timeout, timeout);
+        let settle =
+            |text: String| text.parse::<Span>().map_err(|error| Invalid::new("settle", error.detail));
+        let settle = body.settle.map(settle).and_then(|read| self.read(read));
+        set(&mut self.service.settle, settle);
         self.service.url = body.url.apply(self.service.url.take());
         let CloneFields { submodules, lfs, history } = body.fetch;
         set(&mut self.service.fetch.submodules, submodules);

@@ -55,6 +55,9 @@ pub(super) struct Fields {
     /// Longest time that a deployment may run [default for a new service: 1h]
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
+    /// How long what serves is watched before it counts as succeeded, 0 to 5m, in a cluster [default for a new service: 10s]
+    #[arg(long, value_name = "DURATION")]
+    settle: Option<String>,
     /// What a call does while others are queued: coalesce, latest or every [default for a new service: coalesce]
     #[arg(long, value_name = "POLICY", value_parser = ["coalesce", "latest", "every"])]
     queue_policy: Option<String>,
@@ -127,6 +130,7 @@ impl Fields {
             executor: self.executor.clone(),
             queue_policy: self.queue_policy.clone(),
             timeout: self.timeout.clone(),
+            settle: self.settle.clone(),
             url: Change::given(self.url.clone()),
             allowed_images: self.allowed_images(),
             frozen: Change::Keep,

@@ -25,7 +25,7 @@ pub(super) const SELECT: &str = "
            d.who_name, d.branch, d.commit_id, d.commit_requested, d.commit_subject, d.clear_cache, d.note,
            d.ignored_parameters, d.executor, d.status, d.reason, d.message, d.detail, d.superseded_by,
            d.cancel_reason, d.created_at_ms, d.started_at_ms, d.stop_at_ms, d.finished_at_ms, d.version,
-           d.cache_epoch, d.asked_image, d.promoted_from, d.image_revision, d.image, d.workloads, d.run_uid
+           d.cache_epoch, d.is_settling, d.asked_image, d.promoted_from, d.image_revision, d.image, d.workloads, d.run_uid
       FROM deployments AS d
       JOIN services AS s ON s.id = d.service_id
  LEFT JOIN hooks AS h ON h.id = d.hook_id";
@@ -62,6 +62,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Deployment> {
         finished_at: fields.optional_time()?,
         version: fields.next()?,
         cache_epoch: fields.next()?,
+        is_settling: fields.next()?,
         asked_image: fields.optional_text(ImageReference::parse)?,
         promoted_from: fields.optional_text(DeploymentId::parse)?,
         image_revision: fields.next()?,

@@ -160,11 +160,13 @@ pub struct Claims {
     pub concurrency: u32,
 }
 
-/// The number of the oldest queued deployment whose service runs nothing, also nothing that was given up and may go on; none
+/// What settles takes no place. The number of the oldest queued deployment whose service runs nothing, also nothing that was given up and may go on; none
 /// where nothing is due or as many run as may. Looks at the head of each service's queue, whatever is behind it.
 pub fn next(reader: &Reader<'_>, claims: Claims) -> Result<Option<i64>, Error> {
     const RUNNING: &str = "
-        SELECT count(*) FROM deployments INDEXED BY deployments_running WHERE status IN ('building', 'deploying')";
+        SELECT count(*) FROM deployments INDEXED BY deployments_running
+         WHERE status IN ('building', 'deploying')
+           AND is_settling = 0";
     const NEXT: &str = "
           WITH RECURSIVE waiting (service_id) AS (
                SELECT min(service_id) FROM deployments WHERE status = 'queued' AND executor = :executor

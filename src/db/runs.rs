@@ -70,6 +70,20 @@ pub fn set_workloads(tx: &Tx<'_>, id: &DeploymentId, workloads: &[WorkloadState]
     Ok(())
 }
 
+/// Stores that the run has ended well and what serves is watched, at the latest until `give_up`.
+pub fn set_settling(tx: &Tx<'_>, id: &DeploymentId, give_up: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "
+        UPDATE deployments
+           SET is_settling = 1, stop_at_ms = :give_up, version = version + 1
+         WHERE id = :id
+           AND status = 'deploying'";
+    let params = named_params! { ":id": id.as_str(), ":give_up": give_up.as_millis() };
+    if tx.conn().prepare_cached(SQL)?.execute(params)? == 1 {
+        tx.touch(id);
+    }
+    Ok(())
+}
+
 /// Stores what an unfinished deployment waits for and what the cluster says of it, or that it waits for nothing any more.
 /// A reason to stop, which is in the same place, stays.
 pub fn set_waiting(

@@ -10,7 +10,7 @@ use crate::domain::{
     ServiceName, Span, Timestamp,
 };
 
-const COLUMNS: &str = "id, name, repository, default_branch, executor, queue_policy, timeout_s, url, fetch, local, tekton, \
+const COLUMNS: &str = "id, name, repository, default_branch, executor, queue_policy, timeout_s, settle_s, url, fetch, local, tekton, \
     allowed_images, frozen, created_at_ms";
 const TABLE: &str = "services";
 
@@ -24,6 +24,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Service> {
         executor: fields.text(ExecutorKind::parse)?,
         queue_policy: fields.text(QueuePolicy::parse)?,
         timeout: Span::from_secs(u64::try_from(fields.next::<i64>()?).unwrap_or(0)),
+        settle: Span::from_secs(u64::try_from(fields.next::<i64>()?).unwrap_or(0)),
         url: fields.next()?,
         fetch: fields.text(|json| serde_json::from_str(json).ok())?,
         local: fields.text(|json| serde_json::from_str(json).ok())?,
@@ -106,7 +107,7 @@ pub fn update(tx: &Tx<'_>, service: &Service) -> Result<(), Error> {
     const SQL: &str = "
         UPDATE services
            SET repository = :repository, default_branch = :default_branch, executor = :executor,
-               queue_policy = :queue_policy, timeout_s = :timeout_s, url = :url, fetch = :fetch, local = :local,
+               queue_policy = :queue_policy, timeout_s = :timeout_s, settle_s = :settle_s, url = :url, fetch = :fetch, local = :local,
                tekton = :tekton, allowed_images = :allowed_images
          WHERE id = :id";
     tx.conn().prepare_cached(SQL)?.execute(named_params! {
@@ -116,6 +117,7 @@ pub fn update(tx: &Tx<'_>, service: &Service) -> Result<(), Error> {
         ":executor": service.executor.as_str(),
         ":queue_policy": service.queue_policy.as_str(),
         ":timeout_s": seconds(service.timeout),
+        ":settle_s": seconds(service.settle),
         ":url": service.url,
         ":fetch": json(&service.fetch)?,
         ":local": json(&service.local)?,

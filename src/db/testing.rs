@@ -159,6 +159,7 @@ pub(super) fn service(name: &str) -> Service {
         executor: ExecutorKind::Local,
         queue_policy: QueuePolicy::Coalesce,
         timeout: Span::from_secs(600),
+        settle: Span::from_secs(0),
         url: None,
         local: LocalSettings::default(),
         tekton: None,

@@ -76,6 +76,7 @@ pub enum Code {
     MethodNotAllowed,
     NameTaken,
     AlreadyFinal,
+    Settling,
     NothingToRollBackTo,
     PasswordChanged,
     LastOperator,
@@ -103,7 +104,7 @@ pub enum Code {
 }
 
 /// Each code with its word and its class, in the order of the variants.
-const TABLE: [(Code, &str, Class); 50] = [
+const TABLE: [(Code, &str, Class); 51] = [
     (Code::UnknownHook, "unknown_hook", Class::Credential),
     (Code::Unauthenticated, "unauthenticated", Class::Credential),
     (Code::Scope, "scope", Class::Forbidden),
@@ -130,6 +131,7 @@ const TABLE: [(Code, &str, Class); 50] = [
     (Code::MethodNotAllowed, "method_not_allowed", Class::Method),
     (Code::NameTaken, "name_taken", Class::Conflict),
     (Code::AlreadyFinal, "already_final", Class::Conflict),
+    (Code::Settling, "settling", Class::Conflict),
     (Code::NothingToRollBackTo, "nothing_to_roll_back_to", Class::Conflict),
     (Code::PasswordChanged, "password_changed", Class::Conflict),
     (Code::LastOperator, "last_operator", Class::Conflict),
@@ -157,7 +159,7 @@ const TABLE: [(Code, &str, Class); 50] = [
 ];
 
 /// What each code means and what to do, in the same order.
-const MEANINGS: [(Code, &str); 50] = [
+const MEANINGS: [(Code, &str); 51] = [
     (
         Code::UnknownHook,
         "The hook URL is unknown, cut, revoked or expired. Ask an operator for a new one; nothing was looked up or started.",
@@ -205,6 +207,10 @@ const MEANINGS: [(Code, &str); 50] = [
     (Code::MethodNotAllowed, "The Allow header lists the methods of this address."),
     (Code::NameTaken, "Something alive has that name already."),
     (Code::AlreadyFinal, "The deployment has ended; its status never changes again."),
+    (
+        Code::Settling,
+        "The new version serves already and is only watched for the service's settle time; roll back instead.",
+    ),
     (Code::NothingToRollBackTo, "The deployment never served, or left no image that could serve again."),
     (Code::PasswordChanged, "The password was changed while this was being done; look again."),
     (Code::LastOperator, "The last operator cannot be removed: nobody could sign in any more."),

@@ -102,6 +102,8 @@ pub struct Deployment {
     pub run_uid: Option<String>,
     /// Query parameters that mean nothing here, as the caller spelled them.
     pub ignored_parameters: Vec<String>,
+    /// Whether its run has ended well, and what serves is watched before it counts.
+    pub is_settling: bool,
     /// The executor named by the service when it was accepted.
     pub executor: ExecutorKind,
     /// How far it is.

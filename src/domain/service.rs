@@ -157,6 +157,8 @@ pub struct Service {
     pub queue_policy: QueuePolicy,
     /// How long a run may take, from the claim.
     pub timeout: Span,
+    /// How long what serves is watched before it counts as succeeded, in a cluster; 0 is not at all.
+    pub settle: Span,
     /// Where the service can be seen.
     pub url: Option<String>,
     /// Repositories beside its own whose images may be deployed.
@@ -172,6 +174,10 @@ pub struct Service {
 }
 
 impl Service {
+    /// How long what serves is watched where nothing is said.
+    pub const DEFAULT_SETTLE: Span = Span::from_secs(10);
+    /// Longest time for it.
+    pub const MAX_SETTLE: Span = Span::from_secs(300);
     /// Shortest and longest timeout.
     pub const TIMEOUT_RANGE: (Span, Span) = (Span::from_secs(1), Span::from_hours(24));
 
@@ -180,6 +186,9 @@ impl Service {
         let (shortest, longest) = Self::TIMEOUT_RANGE;
         if self.timeout < shortest || self.timeout > longest {
             faults.add("timeout", format!("must be between {shortest} and {longest}"));
+        }
+        if self.settle > Self::MAX_SETTLE {
+            faults.add("settle", format!("must be between 0s and {}", Self::MAX_SETTLE));
         }
         faults.take(self.url.as_deref().map_or(Ok(()), check_url));
         if self.allowed_images.len() > MAX_ALLOWED_IMAGES {

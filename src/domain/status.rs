@@ -80,6 +80,8 @@ pub enum Reason {
     RolloutFailed,
     /// The new version did not come up; the old one serves again.
     RolledBack,
+    /// It served, and then somebody put another image in its place.
+    Reverted,
     /// The run was deleted from outside.
     RunDeleted,
     /// The cluster refused the run as invalid.
@@ -100,7 +102,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Cancelled,
         Self::Superseded,
         Self::Timeout,
@@ -116,6 +118,7 @@ impl Reason {
         Self::DeployFailed,
         Self::RolloutFailed,
         Self::RolledBack,
+        Self::Reverted,
         Self::RunDeleted,
         Self::InvalidPipeline,
         Self::ExecutorUnavailable,
@@ -144,6 +147,7 @@ impl Reason {
             Self::DeployFailed => "deploy_failed",
             Self::RolloutFailed => "rollout_failed",
             Self::RolledBack => "rolled_back",
+            Self::Reverted => "reverted",
             Self::RunDeleted => "run_deleted",
             Self::InvalidPipeline => "invalid_pipeline",
             Self::ExecutorUnavailable => "executor_unavailable",
@@ -178,6 +182,7 @@ impl Reason {
             Self::DeployFailed => "Nothing was changed: the deploy step failed before it could",
             Self::RolloutFailed => "The new version did not come up and the old one was not put back",
             Self::RolledBack => "The new version did not come up; the old one serves again",
+            Self::Reverted => "It served, and then somebody put another image in its place",
             Self::RunDeleted => "The run was deleted from outside",
             Self::InvalidPipeline => "The cluster refused the run as invalid",
             Self::ExecutorUnavailable => "This server has no such executor any more",

@@ -46,6 +46,8 @@ pub enum Event {
     /// Where the log stands after what was sent. Stored together with what is before it, it lets the next server go on
     /// there.
     LogMark(String),
+    /// The run has ended well, and what serves is watched before it counts.
+    Settling,
     /// What the run waits for; none where it waits for nothing any more.
     Waiting(Option<Wait>),
 }

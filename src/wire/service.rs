@@ -33,6 +33,8 @@ pub struct ServiceBody {
     pub queue_policy: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settle: Option<String>,
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub url: Change<String>,
     /// Repositories beside its own whose images may be deployed.
@@ -89,6 +91,7 @@ impl Shape for ServiceBody {
             executor: text(fields, "executor"),
             queue_policy: text(fields, "queuePolicy"),
             timeout: text(fields, "timeout"),
+            settle: text(fields, "settle"),
             url: fields.change("url", "a text"),
             allowed_images: fields.change("allowedImages", "a list of texts").apply(None),
             frozen: fields.sent_back("frozen", "a text"),
@@ -137,6 +140,7 @@ impl ServiceBody {
             executor: Some(service.executor.as_str().to_owned()),
             queue_policy: Some(service.queue_policy.as_str().to_owned()),
             timeout: Some(service.timeout.to_string()),
+            settle: Some(service.settle.to_string()),
             url: service.url.clone().into(),
             allowed_images: Some(service.allowed_images.iter().map(ToString::to_string).collect()),
             frozen: Change::Keep,

@@ -59,7 +59,11 @@ pub fn outline(events: &[Event]) -> Vec<String> {
             Some(format!("{} finished {succeeded} {exit_code:?}", step.as_str()))
         }
         Event::Commit { .. } => Some("commit".to_owned()),
-        Event::Log { .. } | Event::LogMark(_) | Event::Waiting(_) | Event::ImageRevision(_) => None,
+        Event::Log { .. }
+        | Event::LogMark(_)
+        | Event::Waiting(_)
+        | Event::ImageRevision(_)
+        | Event::Settling => None,
         Event::Created { .. } => Some("created".to_owned()),
         Event::Image(_) => Some("image".to_owned()),
         Event::Workloads(states) => {

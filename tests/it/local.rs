@@ -82,6 +82,7 @@ impl Bench {
                 executor: ExecutorKind::Local,
                 queue_policy: QueuePolicy::Coalesce,
                 timeout: Span::from_hours(1),
+                settle: Span::from_secs(0),
                 url: None,
                 local,
                 tekton: None,

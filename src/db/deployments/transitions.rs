@@ -80,6 +80,8 @@ pub enum Cancel {
     Asked,
     /// It had ended before.
     AlreadyFinal,
+    /// It serves, and is only watched.
+    Settling,
 }
 
 /// Cancels a deployment: ends it where it is queued, asks its run to stop where it runs. What is said has a sentence for
@@ -99,6 +101,9 @@ pub fn cancel(
            AND cancel_reason IS NULL";
     if deployment.status.is_final() {
         return Ok(Cancel::AlreadyFinal);
+    }
+    if deployment.is_settling && reason == Reason::Cancelled {
+        return Ok(Cancel::Settling);
     }
     if deployment.status == Status::Queued {
         fail(tx, &deployment.id, reason, message, detail, now)?;

@@ -201,6 +201,7 @@ pub(super) const CHANGES: &[Case] = &[
         runs::set_image_revision(&w.core.tx(), &w.running.id, "abc").unwrap();
     }),
     ("runs::set_workloads", |w| runs::set_workloads(&w.core.tx(), &w.running.id, &[]).unwrap()),
+    ("runs::set_settling", |w| runs::set_settling(&w.core.tx(), &w.running.id, now()).unwrap()),
     ("runs::set_waiting", |w| runs::set_waiting(&w.core.tx(), &w.running.id, Some("a"), None).unwrap()),
     ("runs::set_state", |w| runs::set_state(&w.core.tx(), &w.running.id, RunState::Ended).unwrap()),
     ("steps::start", |w| steps::start(&w.core.tx(), &w.running.id, Step::Clone, now()).unwrap()),

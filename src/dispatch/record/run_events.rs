@@ -1,10 +1,14 @@
 //! What a run tells of itself, beside its steps and their output.
 
+use std::time::Duration;
+
 use super::Record;
 use crate::db::{deployments, runs};
 use crate::domain::{ExactImage, ImageDigest, ImageReference, plain_text};
 use crate::executor::Event;
 
+/// What serves is watched for five minutes at most, and a cluster that does not answer is asked for as long again.
+const SETTLING_GIVEN_UP_AFTER: Duration = Duration::from_mins(15);
 /// Longest message about what is waited for, in characters.
 const MAX_MESSAGE: usize = 500;
 
@@ -17,6 +21,10 @@ impl Record<'_> {
             Event::ImageRevision(revision) => {
                 let revision = self.redactor.redact_line(&plain_text(&revision));
                 self.persist(move |tx, id| runs::set_image_revision(tx, id, &revision)).await;
+            }
+            Event::Settling => {
+                let give_up = self.clock.now().plus(SETTLING_GIVEN_UP_AFTER);
+                self.persist(move |tx, id| runs::set_settling(tx, id, give_up)).await;
             }
             Event::Workloads(workloads) => {
                 self.persist(move |tx, id| runs::set_workloads(tx, id, &workloads)).await;

@@ -2,6 +2,7 @@
 
 mod api;
 pub mod client;
+mod image_writer;
 pub mod install;
 mod names;
 mod put_back;

@@ -85,6 +85,11 @@ impl Found {
         self.at(pointer).and_then(Value::as_bool) == Some(true)
     }
 
+    /// The fields on the way to its pod template.
+    pub(super) fn template_fields(&self) -> impl Iterator<Item = &'static str> {
+        template(self.kind).split('/').skip(1)
+    }
+
     /// Names and images of the containers of its pods, or of those that run before them.
     pub(super) fn containers(&self, list: ContainerList) -> Vec<(&str, &str)> {
         let list = self.at(&format!("{}/spec/{}", template(self.kind), list.as_str()));

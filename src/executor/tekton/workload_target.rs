@@ -153,6 +153,11 @@ impl Target {
         (note.deployment == deployment).then_some(Self { main, images: containers, inits, annotations })
     }
 
+    /// Whether it changes the container of that name.
+    pub(super) fn has(&self, container: &str) -> bool {
+        self.images.contains_key(container) || self.inits.contains_key(container)
+    }
+
     /// Who has changed it since, where somebody has.
     pub(super) fn taken_over(&self, found: &Found) -> Option<String> {
         let by = found.pod_annotation(DEPLOYMENT);

@@ -221,6 +221,7 @@ pub fn run() -> Run {
             executor: ExecutorKind::Tekton,
             queue_policy: QueuePolicy::Coalesce,
             timeout: Span::from_hours(1),
+            settle: Span::from_secs(0),
             url: None,
             local: LocalSettings { env: BTreeMap::new(), ..LocalSettings::default() },
             tekton: None,

@@ -65,6 +65,7 @@ impl Case {
             clear_cache: false,
             note: None,
             cache_epoch: 0,
+            is_settling: false,
             asked_image: None,
             promoted_from: None,
             image_revision: None,

@@ -1,7 +1,7 @@
 //! One run from its creation to its end: moments become events, in order.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kube::Client;
@@ -15,6 +15,7 @@ use crate::executor::tekton::api::pipeline_runs;
 use crate::executor::tekton::client::{RefusalKind, answer};
 use crate::executor::{Event, Events, Outcome, Wait};
 
+use super::Seen;
 use super::log_position::Position;
 use super::logs::{StepLog, StepLogFollower};
 use super::observe::{Moment, RunObserver};
@@ -33,8 +34,7 @@ pub(super) struct RunFollower<'a> {
     pub(super) looks_up: bool,
     pub(super) events: &'a Events,
     pub(super) stop: &'a CancellationToken,
-    /// Set where a run is asked to end that has begun to deploy.
-    pub(super) is_rolling: &'a AtomicBool,
+    pub(super) seen: &'a Seen,
 }
 
 /// What was told already.
@@ -165,6 +165,7 @@ impl RunFollower<'_> {
         }
         if let Some(digest) = moment.view.digest.clone().filter(|_| is_building && !told.image) {
             told.image = true;
+            self.seen.digest.set(digest.clone()).ok();
             self.send(Event::Image(digest)).await;
             if let Some(revision) = moment.view.revision.clone() {
                 self.send(Event::ImageRevision(revision)).await;
@@ -192,7 +193,7 @@ impl RunFollower<'_> {
         self.stop.cancelled().await;
         loop {
             let has_deployed = moments.borrow().view.step(Step::Deploy).has_begun;
-            self.is_rolling.store(has_deployed, Ordering::Relaxed);
+            self.seen.is_rolling.store(has_deployed, Ordering::Relaxed);
             if cancel(self.client, self.namespace, self.name, has_deployed).await.is_ok() {
                 break;
             }

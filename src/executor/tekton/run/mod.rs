@@ -9,19 +9,21 @@ mod logs;
 mod look_up_task;
 mod observe;
 pub mod pipeline_run;
+mod settling;
 pub mod small_runs;
 pub mod snapshot;
 mod tasks;
 pub(super) mod verdict;
 pub mod view;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kube::api::{DeleteParams, DynamicObject, Preconditions};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{DeploymentId, Reason};
+use crate::domain::{DeploymentId, ImageDigest, Reason};
 use crate::executor::tekton::api::pipeline_runs;
 use crate::executor::tekton::client::{RefusalKind, answer};
 use crate::executor::tekton::install::workloads::refusal_before;
@@ -32,6 +34,7 @@ use crate::executor::{ClusterRun, Error, Event, Events, Outcome, Run, Settled};
 use create::Creation;
 use follow::RunFollower;
 use pipeline_run::pipeline_run;
+use settling::Settling;
 use snapshot::RunSnapshot;
 use view::view;
 
@@ -51,13 +54,22 @@ impl TektonExecutor {
         events: &Events,
         stop: &CancellationToken,
     ) -> Outcome {
-        let is_rolling = AtomicBool::new(false);
-        tokio::select! {
-            outcome = self.create_and_follow(run, cluster, events, stop, &is_rolling) => outcome,
-            () = overdue(stop, &is_rolling) => {
+        let seen = Seen::default();
+        let outcome = tokio::select! {
+            outcome = self.create_and_follow(run, cluster, events, stop, &seen) => outcome,
+            () = overdue(stop, &seen.is_rolling) => {
                 let message = "it was asked to end; the cluster has not confirmed that it did";
                 Outcome::failed(Reason::Cancelled, message)
             }
+        };
+        let given = run.given.as_ref().and_then(|given| given.image.digest.as_ref());
+        match given.or(seen.digest.get()) {
+            Some(digest) if outcome == Outcome::Succeeded && run.service.settle.as_secs() > 0 => {
+                let (client, deployment, settle) = (&self.client, &run.deployment, run.service.settle);
+                let workloads = &cluster.settings.workloads;
+                Settling { client, deployment, workloads, digest, settle }.watch(events, stop).await
+            }
+            _ => outcome,
         }
     }
 
@@ -94,7 +106,7 @@ impl TektonExecutor {
         cluster: &ClusterRun,
         events: &Events,
         stop: &CancellationToken,
-        is_rolling: &AtomicBool,
+        seen: &Seen,
     ) -> Outcome {
         let name = run.deployment.run_name();
         let uid = match &cluster.uid {
@@ -113,7 +125,7 @@ impl TektonExecutor {
             looks_up: run.given.is_some(),
             events,
             stop,
-            is_rolling,
+            seen,
         };
         // Two watches and a log stream are large, and every layer above would carry them.
         Box::pin(follower.follow()).await
@@ -173,6 +185,15 @@ impl TektonExecutor {
         }
         creation
     }
+}
+
+/// What a follower has seen of a run.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Set where a run is asked to end that has begun to deploy.
+    pub(super) is_rolling: AtomicBool,
+    /// The image, once its digest is known.
+    pub(super) digest: OnceLock<ImageDigest>,
 }
 
 /// Whether a run has a TaskRun of its deploy task.

@@ -144,6 +144,7 @@ fn run(service: &str, branch: &str, settings: TektonSettings) -> Run {
             executor: ExecutorKind::Tekton,
             queue_policy: QueuePolicy::Coalesce,
             timeout: Span::from_secs(600),
+            settle: Span::from_secs(0),
             url: None,
             local: LocalSettings::default(),
             tekton: None,
