@@ -177,13 +177,13 @@ async fn a_change_of_the_executor_takes_it_nowhere() {
 #[tokio::test]
 async fn what_runs_on_this_host_and_what_others_share_is_for_an_admin_of_the_whole_server() {
     let shared = Shared::with_secret(HERE).await;
-    let workload = json!({ "workload": { "namespace": "apps", "deployment": "shop" } });
+    let workload = json!({ "workloads": ["apps/shop"] });
     let detail = async |body: Value| shared.change(body).await.json()["detail"].as_str().unwrap().to_owned();
 
     let others = detail(workload).await;
     let here = detail(json!({ "executor": "local", "deployCommand": "id" })).await;
 
-    let says = "workload, registry Secret, image, allowed images and cache repository are changed only by an admin of the whole server";
+    let says = "workloads, registry Secret, image, allowed images and cache repository are changed only by an admin of the whole server";
     assert_eq!(others, format!("token own is for one service; {says}"));
     let says = "what runs on the server's own host is changed only by an admin of the whole server";
     assert_eq!(here, format!("token own is for one service; {says}"));

@@ -29,7 +29,7 @@ impl Step {
     fn new(second: Fate, fault: Option<PatchFault>) -> Self {
         let (api, folder) = (ScriptedWorkloads::default(), tempfile::tempdir().unwrap());
         for (at, (plural, name)) in ALL.into_iter().enumerate() {
-            let (fate, fault) = if at == 1 { (second.clone(), fault) } else { (GOOD, None) };
+            let (fate, fault) = if at == 1 { (second, fault) } else { (GOOD, None) };
             api.holds(plural, name, fate, fault);
         }
         let file = |name: &str| Some(folder.path().join(name));
@@ -213,12 +213,12 @@ async fn who_takes_one_over_keeps_it_and_the_others_get_back_what_they_had() {
 #[tokio::test(start_paused = true)]
 async fn a_step_that_is_told_to_stop_puts_all_back() {
     let step = Step::new(Fate::Stays("ContainerCreating", ""), None);
-    let stop = async {
+    let asked = async {
         sleep(Duration::from_secs(5)).await;
         step.stop.cancel();
     };
 
-    let (code, ()) = tokio::join!(step.runs(), stop);
+    let (code, ()) = tokio::join!(step.runs(), asked);
 
     assert_eq!(code, ROLLED_BACK);
     step.assert_all_have(OLD);

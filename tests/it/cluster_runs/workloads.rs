@@ -41,7 +41,7 @@ fn pod(name: &str, command: Option<&str>) -> Value {
         "imagePullSecrets": [{"name": "registry-private"}], "containers": [container]}})
 }
 
-fn object(kind: &str, name: &str, spec: Value) -> Value {
+fn object(kind: &str, name: &str, spec: &Value) -> Value {
     let group = if kind == "CronJob" { "batch/v1" } else { "apps/v1" };
     json!({"apiVersion": group, "kind": kind, "metadata": {"name": name, "namespace": APPS}, "spec": spec})
 }
@@ -51,14 +51,18 @@ fn serving(kind: &str, name: &str, command: Option<&str>) -> Value {
     if kind == "StatefulSet" {
         (spec["replicas"], spec["serviceName"]) = (2.into(), name.into());
     }
-    object(kind, name, spec)
+    object(kind, name, &spec)
 }
 
 /// A job that never runs by itself.
 fn cronjob(name: &str) -> Value {
     let mut template = pod(name, Some("true"));
     template["spec"]["restartPolicy"] = "Never".into();
-    object("CronJob", name, json!({"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": template}}}))
+    object(
+        "CronJob",
+        name,
+        &json!({"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": template}}}),
+    )
 }
 
 /// A Deployment of the harness, and what else belongs to the service.

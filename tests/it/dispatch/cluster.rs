@@ -30,7 +30,7 @@ pub(super) async fn server() -> TestServer {
 }
 
 pub(super) async fn service(server: &TestServer, name: &str) -> Service {
-    let workload = json!({ "namespace": "apps", "deployment": name });
+    let workload = json!([format!("apps/{name}")]);
     let service = server.service(name).with("repository", json!("https://git.example.com/acme/api.git"));
     service.with("image", json!(IMAGE)).with("workloads", workload).create().await
 }

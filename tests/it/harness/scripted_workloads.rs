@@ -17,7 +17,7 @@ use tokio::time::Instant;
 pub const OLD: &str = "registry.example.com/team/api:old";
 
 /// What becomes of pods that have not the old image.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub enum Fate {
     /// They are ready after a while.
     Ready(Duration),

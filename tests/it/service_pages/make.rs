@@ -151,8 +151,8 @@ const WRONG: [Wrong; 33] = [
     (&TEKTON, "image", "", "Image: Is missing"),
     (&TEKTON, "image", "app", "Image: Must begin with its registry"),
     (&TEKTON, "workloads", "", "Workloads: Is missing"),
-    (&TEKTON, "workloads", "shop/api\r\napi", "Workloads: \u{201c}api\u{201d} is not [KIND:]NAMESPACE/NAME"),
-    (&TEKTON, "workloads", "Shop/api", "has a namespace that is not 1 to 63"),
+    (&TEKTON, "workloads", "shop/api\r\napi", "Workloads: &#34;api&#34; is not [KIND:]NAMESPACE/NAME"),
+    (&TEKTON, "workloads", "Shop/api", "Workloads: &#34;Shop/api&#34; has a namespace that is not 1 to 63"),
     (&TEKTON, "dockerfile", "../x", "Dockerfile: "),
     (&TEKTON, "context", "/x", "Folder: "),
     (&TEKTON, "buildArgs", "A-B=1", "Build arguments: A-B: "),
@@ -171,7 +171,7 @@ async fn each_error_leads_to_its_field_and_keeps_what_was_typed() {
     let browser = Browser::of(&server, "mira").await;
 
     for (base, field, value, says) in WRONG {
-        let with_workload = if field == "workload" { vec![] } else { vec![("workload", "shop/api")] };
+        let with_workload = if field == "workloads" { vec![] } else { vec![("workloads", "shop/api")] };
         let fields = with(&with(base, &with_workload), &[(field, value)]);
 
         let answer = browser.post("/services", &fields).await;

@@ -136,7 +136,7 @@ async fn the_settings_of_the_other_executor_stay() {
         .await;
     let browser = Browser::of(&server, "mira").await;
     let html = browser.page("/services/api/settings").await;
-    expect(&html, &["\nMODE=fast\nOLD=1</textarea>", "value=\"shop/api\"", "value=\"tekton\" checked"]);
+    expect(&html, &["\nMODE=fast\nOLD=1</textarea>", "\nshop/api</textarea>", "value=\"tekton\" checked"]);
     refuse(&html, &["name=\"rollback\" value=\"true\" checked"]);
 
     let base = [("repository", "https://git.example.com/acme/api.git"), ("executor", "tekton")];

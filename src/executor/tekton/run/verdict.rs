@@ -73,6 +73,10 @@ fn good_end(snapshot: &RunSnapshot, condition: &Condition) -> Outcome {
 }
 
 fn bad_end(snapshot: &RunSnapshot, condition: &Condition) -> Outcome {
+    let tasks = [BUILD_TASK, DEPLOY_TASK].into_iter().filter_map(|name| snapshot.task(name));
+    if tasks.filter_map(condition_of).any(is_cancelled_for_time) {
+        return failed(Reason::Timeout, "it ran for longer than the service's timeout");
+    }
     match condition.reason.as_str() {
         "Cancelled" | "CancelledRunningFinally" | "StoppedRunningFinally" | "PipelineRunStopping" => {
             failed(Reason::Cancelled, "the run was cancelled")
@@ -125,6 +129,11 @@ fn with_put_back(snapshot: &RunSnapshot, outcome: Outcome) -> Outcome {
 fn exit_code_of(snapshot: &RunSnapshot) -> Option<i32> {
     let state = state_of(snapshot.deploy.as_ref()?, Step::Deploy)?;
     own_end(state).map(|ended| ended.exit_code)
+}
+
+/// Where a run goes on with its last task after its time is up, Tekton cancels the others, and says why in words alone.
+fn is_cancelled_for_time(condition: &Condition) -> bool {
+    condition.reason == "TaskRunCancelled" && condition.message.contains("has timed out")
 }
 
 fn failed_task(snapshot: &RunSnapshot) -> Option<(&'static str, &TaskRun)> {
