@@ -29,6 +29,12 @@ pub(super) struct RolloutArgs {
     /// What the image was built from
     #[arg(long, env = "STACKBLAZE_COMMIT", value_name = "COMMIT")]
     commit: String,
+    /// Where the image comes from
+    #[arg(long, env = "STACKBLAZE_IMAGE_SOURCE", value_name = "SOURCE", default_value = "")]
+    source: String,
+    /// Who called
+    #[arg(long, env = "STACKBLAZE_CALLER", value_name = "TEXT", default_value = "")]
+    caller: String,
     /// Whether what was there before is put back where the new image does not come up
     #[arg(long, env = "STACKBLAZE_ROLLBACK", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     rollback: bool,
@@ -111,10 +117,15 @@ impl RolloutArgs {
         rollout::Rollout {
             results: self.common.results(),
             workloads: self.common.workloads,
-            image: format!("{}:{}@{}", self.image, self.tag, self.digest),
+            image: match self.tag.as_str() {
+                "" => format!("{}@{}", self.image, self.digest),
+                tag => format!("{}:{tag}@{}", self.image, self.digest),
+            },
             repository: self.image,
             deployment: self.common.deployment_id,
             commit: self.commit,
+            source: self.source,
+            caller: self.caller,
             returns: self.rollback,
             limit: self.rollout_timeout.duration(),
         }

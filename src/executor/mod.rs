@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
     Commit, Deployment, DeploymentId, ExecutorKind, Finding, GitRef, ImageReference, Reason, Service,
-    ServiceId, TektonSettings,
+    ServiceId, Source, TektonSettings,
 };
 
 pub use event::{Event, Wait};
@@ -63,6 +63,8 @@ impl Run {
                     settings: service.tekton.clone().ok_or_else(missing)?,
                     cache_epoch: deployment.cache_epoch,
                     uid: deployment.run_uid.clone(),
+                    source: deployment.source(),
+                    caller: deployment.who.as_caller(),
                     hook: deployment.hook.clone(),
                     page: Some(page),
                     log_mark,
@@ -119,6 +121,10 @@ pub struct ClusterRun {
     pub cache_epoch: u32,
     /// The uid of the run's object where its creation is known. Such a run is never created again.
     pub uid: Option<String>,
+    /// Where the image comes from.
+    pub source: Source,
+    /// Who called.
+    pub caller: String,
     /// The hook's name, where a hook brought the deployment about.
     pub hook: Option<String>,
     /// The deployment's page.

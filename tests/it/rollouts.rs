@@ -42,6 +42,8 @@ impl Step {
             image: NEW.to_owned(),
             deployment: "dep_b".to_owned(),
             commit: "4444".to_owned(),
+            source: "build".to_owned(),
+            caller: String::new(),
             returns: true,
             limit: Duration::from_mins(30),
             results,

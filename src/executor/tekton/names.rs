@@ -20,6 +20,10 @@ pub(super) const RETURNED_FROM: &str = "stackblaze.dev/returned-from";
 pub(super) const BRANCH: &str = "stackblaze.dev/branch";
 /// The commit.
 pub(super) const COMMIT: &str = "stackblaze.dev/commit";
+/// Where the image comes from: `build`, `image`, `promoted` or `kept`.
+pub(super) const SOURCE: &str = "stackblaze.dev/source";
+/// Who called. On the workload alone.
+pub(super) const CALLER: &str = "stackblaze.dev/caller";
 /// The hook's name, where a hook brought the deployment about.
 pub(super) const HOOK: &str = "stackblaze.dev/hook";
 /// The server's version.

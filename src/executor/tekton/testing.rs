@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::{
     Branch, CloneSettings, DeploymentId, ExecutorKind, GitRef, ImageRepository, LocalSettings, QueuePolicy,
-    Repository, Service, ServiceId, ServiceName, Span, TektonSettings, Timestamp, Workload,
+    Repository, Service, ServiceId, ServiceName, Source, Span, TektonSettings, Timestamp, Workload,
 };
 use crate::executor::{ClusterRun, Plan, Run};
 
@@ -57,6 +57,8 @@ pub(super) fn run() -> Run {
             cache_epoch: 0,
             uid: None,
             hook: None,
+            source: Source::Build,
+            caller: "140.82.112.0/24, curl/8.5.0".to_owned(),
             page: None,
             log_mark: None,
         })),

@@ -7,11 +7,14 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::WorkloadKind;
 
-use super::names::{BEFORE, COMMIT, DEPLOYMENT, RETURNED_FROM};
+use super::names::{BEFORE, CALLER, COMMIT, DEPLOYMENT, RETURNED_FROM, SOURCE};
 use super::workload_object::{ContainerList, Found, around_template};
 
 /// Annotations on the pod template that a deployment sets and a return puts back.
-const OWN_ANNOTATIONS: [&str; 2] = [DEPLOYMENT, COMMIT];
+const OWN_ANNOTATIONS: [&str; 4] = [DEPLOYMENT, COMMIT, SOURCE, CALLER];
+
+/// What the pod template says of the deployment, in the order of [`OWN_ANNOTATIONS`].
+pub(super) type Said = [Option<String>; 4];
 
 /// Images of containers by their names.
 type Images = BTreeMap<String, String>;
@@ -24,7 +27,7 @@ pub(super) struct Target {
     images: Images,
     inits: Images,
     /// Our annotations on the pod template, in the order of [`OWN_ANNOTATIONS`].
-    annotations: [Option<String>; 2],
+    annotations: Said,
 }
 
 /// What a workload had before a deployment, as its annotation [`BEFORE`] keeps it.
@@ -34,7 +37,7 @@ struct Note {
     main: String,
     containers: Images,
     inits: Images,
-    annotations: [Option<String>; 2],
+    annotations: Said,
 }
 
 /// What is written beside the images, on the workload itself.
@@ -62,9 +65,8 @@ impl Target {
     }
 
     /// The same containers with another image, as this deployment leaves them.
-    pub(super) fn served_by(&self, image: &str, deployment: &str, commit: &str) -> Self {
+    pub(super) fn served_by(&self, image: &str, annotations: Said) -> Self {
         let all = |images: &Images| images.keys().map(|name| (name.clone(), image.to_owned())).collect();
-        let annotations = [Some(deployment.to_owned()), Some(commit.to_owned())];
         Self { main: self.main.clone(), images: all(&self.images), inits: all(&self.inits), annotations }
     }
 
@@ -187,7 +189,7 @@ pub(super) fn is_returned(found: &Found, deployment: &str) -> bool {
     found.annotation(RETURNED_FROM) == Some(deployment) && !is_of(found, deployment)
 }
 
-fn own_annotations(found: &Found) -> [Option<String>; 2] {
+fn own_annotations(found: &Found) -> Said {
     OWN_ANNOTATIONS.map(|name| found.pod_annotation(name).map(str::to_owned))
 }
 
@@ -243,6 +245,10 @@ fn repository_of(image: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn said(commit: &str) -> Said {
+        [Some("dep_b".to_owned()), Some(commit.to_owned()), Some("build".to_owned()), None]
+    }
 
     fn found(kind: WorkloadKind, object: Value) -> Found {
         Found::new(kind, serde_json::from_value(object).unwrap())
@@ -315,14 +321,20 @@ mod tests {
     #[test]
     fn a_return_patches_back_exactly_what_was_there() {
         let before = target(&containers(&[("web", "old")], &[("init", "old")]), None, OURS).unwrap();
-        let wanted = before.served_by("new", "dep_b", "4444");
+        let wanted = before.served_by("new", said("4444"));
 
         let there = wanted.patch(WorkloadKind::Deployment, None, Mark::Before(&before, "dep_b"));
         let back = before.patch(WorkloadKind::Deployment, Some("17"), Mark::Returned("dep_b"));
 
         let annotations = "/spec/template/metadata/annotations";
-        assert_eq!(there.pointer(annotations), Some(&json!({DEPLOYMENT: "dep_b", COMMIT: "4444"})));
-        assert_eq!(back.pointer(annotations), Some(&json!({DEPLOYMENT: null, COMMIT: null})));
+        assert_eq!(
+            there.pointer(annotations),
+            Some(&json!({DEPLOYMENT: "dep_b", COMMIT: "4444", SOURCE: "build", CALLER: null}))
+        );
+        assert_eq!(
+            back.pointer(annotations),
+            Some(&json!({DEPLOYMENT: null, COMMIT: null, SOURCE: null, CALLER: null}))
+        );
         let spec = json!({"containers": [{"name": "web", "image": "old"}],
             "initContainers": [{"name": "init", "image": "old"}]});
         assert_eq!(back.pointer("/spec/template/spec"), Some(&spec));
@@ -335,7 +347,7 @@ mod tests {
     #[test]
     fn what_there_was_is_read_from_the_workload_by_its_own_deployment_only() {
         let before = target(&containers(&[("web", "old")], &[("init", "old")]), None, OURS).unwrap();
-        let patch = before.served_by("new", "dep_b", "4").patch(
+        let patch = before.served_by("new", said("4")).patch(
             WorkloadKind::Deployment,
             None,
             Mark::Before(&before, "dep_b"),
@@ -358,7 +370,7 @@ mod tests {
             Found::new(WorkloadKind::Deployment, object)
         };
         let before = target(&containers(&[("web", "old")], &[]), None, OURS).unwrap();
-        let wanted = before.served_by("r/api", "dep_b", "4");
+        let wanted = before.served_by("r/api", said("4"));
         let answered = shown("mirror/api", "dep_b");
 
         assert!(wanted.taken_over(&answered).unwrap().contains("gave web the image mirror/api"));

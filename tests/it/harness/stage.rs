@@ -9,6 +9,7 @@ use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, P
 use kube::runtime::wait::await_condition;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
+use stackblaze::domain::Source;
 use stackblaze::domain::{
     Branch, CloneSettings, DeploymentId, ExecutorKind, GitRef, ImageRepository, LocalSettings, QueuePolicy,
     Repository, Service, ServiceId, ServiceName, Span, TektonSettings, Timestamp, Workload,
@@ -238,6 +239,8 @@ pub fn run() -> Run {
             cache_epoch: 0,
             uid: None,
             hook: None,
+            source: Source::Build,
+            caller: "140.82.112.0/24, curl/8.5.0".to_owned(),
             page: None,
             log_mark: None,
         })),

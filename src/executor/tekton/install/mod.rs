@@ -2,6 +2,7 @@
 
 mod build_namespace;
 pub mod manifests;
+mod owners;
 pub mod preflight;
 pub mod probe_build;
 mod repository;

@@ -11,6 +11,7 @@ use kube::api::{Api, PostParams};
 use crate::domain::{Finding, Reason, TektonSettings, Workload, WorkloadKind};
 use crate::executor::Outcome;
 use crate::executor::tekton::client::{Refusal, RefusalKind, answer};
+use crate::executor::tekton::install::owners;
 use crate::executor::tekton::names::DEPLOYER;
 use crate::executor::tekton::workload_object::{Found, objects, resource};
 use crate::executor::tekton::workload_target::target;
@@ -166,6 +167,7 @@ fn judge(found: &Found, workload: &Workload, repository: &str) -> Vec<Finding> {
     };
     let name = workload.without_container();
     let mut findings = vec![Finding::good(format!("{name}: {} runs {}", target.names(), target.image()))];
+    findings.extend(owners::look(found, &target.main));
     if found.kind == WorkloadKind::CronJob {
         return findings;
     }

@@ -29,7 +29,7 @@ pub(super) fn deploy(run: &Run, cluster: &ClusterRun, images: &StepImages, limit
         }
         None => (of_build(DIGEST_RESULT), of_build(COMMIT_RESULT)),
     };
-    let env = deploy_environment(run, settings, limit);
+    let env = deploy_environment(run, cluster, limit);
     let mut params = handed(&["image", "tag"]);
     params.push(json!({"name": "digest", "value": digest}));
     params.push(json!({"name": "commit", "value": commit}));
@@ -69,13 +69,17 @@ pub(super) fn put_back(run: &Run, cluster: &ClusterRun, images: &StepImages) -> 
     })
 }
 
-fn deploy_environment(run: &Run, settings: &TektonSettings, limit: &str) -> Vec<Value> {
+fn deploy_environment(run: &Run, cluster: &ClusterRun, limit: &str) -> Vec<Value> {
+    let settings = &cluster.settings;
     let mut env = common_environment(run, settings);
     env.extend([
         variable("IMAGE", "$(params.image)"),
         variable("TAG", "$(params.tag)"),
         variable("DIGEST", "$(params.digest)"),
         variable("COMMIT", "$(params.commit)"),
+        variable("IMAGE_SOURCE", cluster.source.as_str()),
+        // A caller names itself; no value may be a template.
+        variable("CALLER", &cluster.caller.replace('$', "_")),
         variable("ROLLBACK", if settings.rollback { "true" } else { "false" }),
         variable("ROLLOUT_TIMEOUT", limit),
     ]);

@@ -11,7 +11,7 @@ use crate::domain::{Commit, Service};
 use crate::executor::tekton::Common;
 use crate::executor::tekton::names::{
     BRANCH, BUILD_TASK, BUILDER, COMMIT, COMMIT_RESULT, DEPLOY_TASK, DEPLOYER, DEPLOYMENT, DIGEST_RESULT,
-    HOOK, INSTANCE, MANAGED_BY, PAGE, PART_OF, PUT_BACK_TASK, SERVICE, VERSION, of_build,
+    HOOK, INSTANCE, MANAGED_BY, PAGE, PART_OF, PUT_BACK_TASK, SERVICE, SOURCE, VERSION, of_build,
 };
 use crate::executor::{ClusterRun, Run};
 
@@ -75,6 +75,7 @@ fn annotations(run: &Run, cluster: &ClusterRun) -> Value {
     add(DEPLOYMENT, Some(run.deployment.as_str()));
     add(BRANCH, Some(run.branch.as_str()));
     add(COMMIT, commit.map(Commit::as_str));
+    add(SOURCE, Some(cluster.source.as_str()));
     add(HOOK, cluster.hook.as_deref());
     add(PAGE, cluster.page.as_deref());
     add(VERSION, Some(env!("CARGO_PKG_VERSION")));

@@ -13,7 +13,7 @@ use crate::web::pages::format;
 use crate::web::pages::services::form_lines::lines;
 
 /// Fields as they are called in the form, which is as the API calls them, and as people read them.
-const LABELS: [(&str, &str); 28] = [
+const LABELS: [(&str, &str); 29] = [
     ("name", "Name"),
     ("repository", "Repository"),
     ("defaultBranch", "Default branch"),
@@ -40,6 +40,7 @@ const LABELS: [(&str, &str); 28] = [
     ("vars", "Plain variables"),
     ("gitTokenFile", "Git token file"),
     ("gitSshKeyFile", "Git key file"),
+    ("settle", "Settle"),
     ("timeout", "Time limit"),
     ("queuePolicy", "When calls pile up"),
 ];
@@ -69,6 +70,7 @@ impl ServiceForm {
         form.set("dockerfile", "Dockerfile");
         form.set("context", ".");
         form.set("rollback", "true");
+        form.set("settle", &Service::DEFAULT_SETTLE.to_string());
         form.set_fetch(&CloneSettings::default());
         form.set_timeout(DEFAULT_TIMEOUT);
         form
@@ -89,6 +91,7 @@ impl ServiceForm {
         form.set("executor", service.executor.as_str());
         form.set("queuePolicy", service.queue_policy.as_str());
         form.set("url", service.url.as_deref().unwrap_or_default());
+        form.set("settle", &service.settle.to_string());
         form.set_timeout(service.timeout);
         form.set_fetch(&service.fetch);
         form.set("vars", &lines(&service.local.vars));

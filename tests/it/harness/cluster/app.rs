@@ -15,6 +15,7 @@ use stackblaze::domain::Repository;
 use stackblaze::domain::Service;
 use stackblaze::domain::ServiceId;
 use stackblaze::domain::ServiceName;
+use stackblaze::domain::Source;
 use stackblaze::domain::Span;
 use stackblaze::domain::TektonSettings;
 use stackblaze::domain::Timestamp;
@@ -161,6 +162,8 @@ fn run(service: &str, branch: &str, settings: TektonSettings) -> Run {
             cache_epoch: 0,
             uid: None,
             hook: Some("ci".to_owned()),
+            source: Source::Build,
+            caller: "140.82.112.0/24, curl/8.5.0".to_owned(),
             page: None,
             log_mark: None,
         })),

@@ -188,7 +188,9 @@ mod tests {
 
     fn wanted() -> Target {
         let found = found(WorkloadKind::Deployment, &json!({}), |_| {});
-        target(&found, None, "").unwrap().served_by(NEW, "dep_b", "4444")
+        target(&found, None, "")
+            .unwrap()
+            .served_by(NEW, [Some("dep_b".to_owned()), Some("4444".to_owned()), None, None])
     }
 
     fn forward(found: &Found, pods: &[core::Pod]) -> Moment {

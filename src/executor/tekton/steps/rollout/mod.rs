@@ -19,7 +19,7 @@ use crate::domain::{Workload, WorkloadState, WorkloadStatus};
 use crate::executor::exit_codes::{DEPLOY_FAILED, ROLLED_BACK, ROLLOUT_FAILED, SUCCEEDED, SUPERSEDED};
 use crate::executor::tekton::client::{Refusal, RefusalKind};
 use crate::executor::tekton::workload_object::Found;
-use crate::executor::tekton::workload_target::Target;
+use crate::executor::tekton::workload_target::{Said, Target};
 
 use back::{Back, put_back};
 use explain::explain;
@@ -37,6 +37,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const RETURN_LIMIT: Duration = Duration::from_mins(2);
 /// The same where the step has been told to stop: Kubernetes kills it 30 s later.
 const HURRIED_RETURN_LIMIT: Duration = Duration::from_secs(20);
+
 /// What to roll out.
 #[derive(Debug, Clone)]
 pub struct Rollout {
@@ -48,14 +49,26 @@ pub struct Rollout {
     pub image: String,
     /// The deployment's id.
     pub deployment: String,
-    /// What the image was built from.
+    /// What the image was built from; empty where nobody says.
     pub commit: String,
+    /// Where the image comes from.
+    pub source: String,
+    /// Who called.
+    pub caller: String,
     /// Whether what was there before is put back where the new image does not come up.
     pub returns: bool,
     /// How long the new image may take.
     pub limit: Duration,
     /// Where it tells how it ended.
     pub results: Results,
+}
+
+impl Rollout {
+    /// What the pod templates say of it.
+    fn said(&self) -> Said {
+        let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        [Some(self.deployment.clone()), text(&self.commit), text(&self.source), text(&self.caller)]
+    }
 }
 
 /// A workload that was, or may have been, given the new image.

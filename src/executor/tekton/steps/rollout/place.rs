@@ -109,7 +109,7 @@ impl Place {
             let invalid = |text: String| Refusal { kind: RefusalKind::Invalid, text };
             let before = self.before(&found, rollout);
             let before = before.map_err(|text| (invalid(text), None))?;
-            let wanted = before.served_by(&rollout.image, &rollout.deployment, &rollout.commit);
+            let wanted = before.served_by(&rollout.image, rollout.said());
             if is_of(&found, &rollout.deployment) {
                 let answered = wanted.as_answered(&found);
                 return Ok((before, answered));

@@ -31,6 +31,7 @@ impl ServiceForm {
             executor: Some(executor.clone()).filter(|text| !text.is_empty() && !is_kept),
             queue_policy: Some(text("queuePolicy")).filter(|text| !text.is_empty()),
             timeout: self.timeout(),
+            settle: Some(text("settle")).filter(|text| !text.is_empty()),
             url: optional("url"),
             allowed_images: Some(
                 text("allowedImages")
