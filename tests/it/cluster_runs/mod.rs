@@ -4,6 +4,7 @@ mod builds;
 mod dockerfiles;
 mod failing;
 mod good;
+mod images;
 mod install;
 mod registries;
 mod rollouts;

@@ -80,6 +80,8 @@ const WORKLOADS: &[&str] = &[
     "lost",
     "many",
     "mirrored",
+    "named",
+    "healed",
 ];
 /// What some of these tests deploy to beside, of other kinds.
 const OTHER_WORKLOADS: &[&str] = &[
@@ -211,8 +213,14 @@ impl Cluster {
 
     /// Starts a run, or attaches to it.
     pub fn start(&self, run: Run) -> Running {
+        self.start_with(self.executor.clone(), run)
+    }
+
+    /// The same by another executor.
+    #[expect(clippy::unused_self, reason = "who holds it has its turn")]
+    pub fn start_with(&self, executor: TektonExecutor, run: Run) -> Running {
         let (events, inbox) = mpsc::channel(16);
-        let (executor, stop) = (self.executor.clone(), CancellationToken::new());
+        let stop = CancellationToken::new();
         let asked = stop.clone();
         let task = tokio::spawn(async move { executor.run(&run, &events, &asked).await.unwrap() });
         Running { inbox, events: Vec::new(), stop, task }
