@@ -37,6 +37,7 @@ mod log_faults;
 mod logs;
 mod long_logs;
 mod operators;
+mod outgrowing;
 mod pages;
 mod poll;
 mod proxies;

@@ -5,4 +5,5 @@ mod ends;
 mod open_runs;
 mod order;
 mod restart;
+mod settling;
 mod stops;
