@@ -54,7 +54,7 @@ async fn the_services_timeout_counts_no_more_once_it_serves() {
     settles(&server, &id).await;
 
     // Past the service's minute; the quarter of an hour for being watched began when it served.
-    server.clock.advance(Duration::from_secs(14 * 60));
+    server.clock.advance(Duration::from_mins(14));
     server.tick().await;
     assert_eq!(server.end_of(&id).await, "deploying");
 
