@@ -15,6 +15,7 @@ mod cli;
 mod clone;
 mod cluster_runs;
 mod cluster_server;
+mod cluster_times;
 mod crash;
 mod dashboard;
 mod dispatch;
