@@ -118,19 +118,17 @@ impl RollBack {
     /// On the page of what serves one chooses among those before; on that of an earlier success it is that one. None where
     /// nothing can go back.
     pub(super) fn of(deployment: &Deployment, around: &Around, now: Timestamp) -> Option<Self> {
-        let target = |one: &Deployment| RollBackTarget { id: one.id.clone(), label: label(one, now) };
-        let targets: Vec<_> = if around.serves(deployment) {
-            around.targets.iter().map(target).collect()
-        } else if around.can_serve_again {
-            vec![target(deployment)]
+        let target = |one: &&Deployment| RollBackTarget { id: one.id.clone(), label: label(one, now) };
+        let offered: Vec<_> = if around.serves(deployment) {
+            around.targets.iter().collect()
         } else {
-            Vec::new()
+            Some(deployment).filter(|_| around.can_serve_again).into_iter().collect()
         };
-        (!targets.is_empty()).then(|| Self {
-            targets,
+        (!offered.is_empty()).then(|| Self {
+            targets: offered.iter().map(target).collect(),
             serving: around.serving.as_ref().map(Served::of),
             is_frozen: around.is_frozen,
-            is_kept: !around.workloads.is_empty(),
+            is_kept: !around.workloads.is_empty() || offered.iter().all(|one| one.asked_image.is_some()),
         })
     }
 }
