@@ -118,6 +118,9 @@ struct BuildStepArgs {
 
 #[derive(Debug, Args)]
 struct LookUpStepArgs {
+    /// Look only whether the registry answers
+    #[arg(long, env = "STACKBLAZE_LOOK")]
+    look: bool,
     #[arg(long, env = "STACKBLAZE_IMAGE")]
     image: String,
     #[arg(long, env = "STACKBLAZE_TAG")]
@@ -233,6 +236,7 @@ impl LookUpStepArgs {
         drop(rustls::crypto::ring::default_provider().install_default());
         let image = format!("{}:{}", self.image, self.tag);
         let step = LookUpStep {
+            is_look: self.look,
             image: ImageReference::parse(&image).ok_or_else(|| format!("{image} is no image's name"))?,
             registry_secret: self.registry_secret,
             insecure_registries: hosts(&self.insecure_registries),

@@ -125,6 +125,17 @@ async fn a_tag_that_is_not_there_or_not_for_us_is_told_apart_and_changes_nothing
     let (cluster, app) = (Cluster::connect().await, App { name: "api" });
     let before = get(APPS, "deployment/api").await["spec"].clone();
 
+    // The look at a service has seen both before.
+    let mut service = app.deploys("main").service;
+    let mut settings = app.deploys("main").plan.cluster().unwrap().settings.clone();
+    for (secret, verdict) in [("registry-private", Verdict::Good), (WRONG_REGISTRY_SECRET, Verdict::Advice)] {
+        settings.registry_secret = Some(secret.to_owned());
+        service.tekton = Some(settings.clone());
+        let findings = cluster.executor.check(&service).await;
+        let registry = variable("CLUSTER_PRIVATE_REGISTRY");
+        let said = findings.iter().find(|finding| finding.detail.starts_with(&registry));
+        assert_eq!(said.map(|finding| finding.verdict), Some(verdict), "{findings:?}");
+    }
     let missing = failure(cluster.run(&named(&app, ":no-such-tag")).await.1);
     let mut refused = named(&app, ":any");
     refused.plan.cluster_mut().unwrap().settings.registry_secret = Some(WRONG_REGISTRY_SECRET.to_owned());

@@ -5,6 +5,7 @@ pub mod manifests;
 mod owners;
 pub mod preflight;
 pub mod probe_build;
+mod registry;
 mod repository;
 mod small_run;
 pub(in crate::executor::tekton) mod workloads;

@@ -13,7 +13,7 @@ use crate::executor::tekton::api::pipeline_runs;
 use crate::executor::tekton::client::{RefusalKind, answer};
 use crate::executor::tekton::install::build_namespace;
 use crate::executor::tekton::install::probe_build::last_probe;
-use crate::executor::tekton::install::{repository, workloads};
+use crate::executor::tekton::install::{registry, repository, workloads};
 
 /// Admission policies are stable from here on.
 const OLDEST_KUBERNETES: u32 = 30;
@@ -62,7 +62,14 @@ pub async fn service(
     settings: &TektonSettings,
 ) -> Vec<Finding> {
     let build_namespace = common.namespace.as_str();
-    let mut findings = vec![repository::look(client, common, service, settings).await];
+    let repository = async {
+        match service.repository {
+            Some(_) => Some(repository::look(client, common, service, settings).await),
+            None => None,
+        }
+    };
+    let (repository, registry) = tokio::join!(repository, registry::look(client, common, service, settings));
+    let mut findings: Vec<_> = repository.into_iter().chain([registry]).collect();
     findings.extend(workloads::look(client, build_namespace, settings).await);
     let of_builds = settings.build_secrets.values().map(|from| &from.secret);
     let secrets = [&settings.git_secret, &settings.registry_secret].into_iter().flatten().chain(of_builds);

@@ -1,5 +1,5 @@
 //! Runs of one task that deploy nothing: one builds something tiny and shows whether the nodes let builds do what they
-//! have to, the other looks whether a repository could be cloned. Pure.
+//! have to, the others look whether a repository could be cloned and a registry answers. Pure.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::executor::tekton::Common;
 use crate::executor::tekton::names::{BUILD_TASK, BUILDER, LOOK_RUN, MANAGED_BY, PART_OF, PROBE_RUN};
 
 use super::pipeline_run::{TemplateInValue, check_templates};
-use super::tasks;
+use super::{look_up_task, tasks};
 
 /// How long a build may take, an image that has to be fetched included, and a look, as Go writes durations.
 const BUILD_LIMIT: &str = "300s";
@@ -36,6 +36,17 @@ pub fn look_run(
 /// What the look at a service's repository is called.
 pub fn look_name(service: &ServiceId) -> String {
     format!("{LOOK_RUN}-{}", service.as_str().to_ascii_lowercase())
+}
+
+/// The object that looks at a service's registry, as its runs look an image up.
+pub fn registry_run(service: &ServiceId, settings: &TektonSettings, common: &Common) -> Value {
+    let task = look_up_task::look(settings, common, LOOK_LIMIT);
+    run_of(common, &registry_name(service), LOOK_LIMIT, &task)
+}
+
+/// What the look at a service's registry is called.
+pub fn registry_name(service: &ServiceId) -> String {
+    format!("{LOOK_RUN}-registry-{}", service.as_str().to_ascii_lowercase())
 }
 
 fn run_of(common: &Common, name: &str, limit: &str, task: &Value) -> Value {
@@ -79,6 +90,22 @@ mod tests {
             assert_eq!(step(&own, &format!("0/{field}")), step(&real, &format!("1/{field}")));
         }
         assert_eq!(own.pointer("/spec/taskRunSpecs/0"), real.pointer("/spec/taskRunSpecs/0"));
+    }
+
+    #[test]
+    fn a_look_at_a_registry_has_the_secret_of_a_look_for_an_image() {
+        let mut run = run();
+        let settings = &mut run.plan.cluster_mut().unwrap().settings;
+        settings.registry_secret = Some("registry".into());
+        let settings = settings.clone();
+
+        let own = registry_run(&run.service.id, &settings, &common());
+
+        let step = own.pointer("/spec/pipelineSpec/tasks/0/taskSpec/steps/0").unwrap();
+        assert_eq!(step["command"], json!(["stackblaze", "run-step", "look-up"]));
+        assert_eq!(step["volumeMounts"].as_array().unwrap().len(), 1);
+        let env = step["env"].as_array().unwrap();
+        assert!(env.contains(&json!({"name": "STACKBLAZE_LOOK", "value": "true"})));
     }
 
     #[test]

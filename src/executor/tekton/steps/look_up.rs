@@ -38,6 +38,8 @@ pub(in crate::executor::tekton) const WAITS: &str = "waiting: ";
 /// The look for one image.
 #[derive(Debug)]
 pub struct LookUpStep {
+    /// Look only whether the registry answers: one try, and that there is no such image is well.
+    pub is_look: bool,
     /// By its tag.
     pub image: ImageReference,
     /// Folder of the mounted registry Secret.
@@ -87,7 +89,8 @@ impl LookUpStep {
             StepFailure::new(IMAGE_NOT_FOUND, "the image's name is none for a registry")
                 .with_detail(error.to_string())
         })?;
-        let (until, mut refusals) = (Instant::now() + PATIENCE, 0);
+        let patience = if self.is_look { Duration::ZERO } else { PATIENCE };
+        let (until, mut refusals) = (Instant::now() + patience, 0);
         let digest = loop {
             let missed = match ask(&client, &reference, &auth).await {
                 Ok(digest) => break digest,
@@ -95,6 +98,7 @@ impl LookUpStep {
             };
             let late = Instant::now() >= until;
             match missed {
+                Missed::NotFound(_) if self.is_look => return Ok(()),
                 Missed::NotFound(detail) => {
                     let message = format!("{} has no image {}", self.registry(), self.image);
                     return Err(StepFailure::new(IMAGE_NOT_FOUND, message).with_detail(detail));
@@ -102,8 +106,10 @@ impl LookUpStep {
                 Missed::Refused(detail) if late || refusals + 1 == REFUSALS => return Err(refused(detail)),
                 Missed::Refused(_) => refusals += 1,
                 Missed::Unavailable(detail) if late => {
-                    let message =
-                        format!("{} did not answer for {} minutes", self.registry(), PATIENCE.as_secs() / 60);
+                    let message = match patience.as_secs() / 60 {
+                        0 => format!("{} does not answer", self.registry()),
+                        minutes => format!("{} did not answer for {minutes} minutes", self.registry()),
+                    };
                     return Err(StepFailure::new(IMAGE_UNAVAILABLE, message).with_detail(detail));
                 }
                 Missed::Unavailable(detail) => {
