@@ -94,7 +94,7 @@ async fn the_policy_refuses_everything_else() {
         (with(&made, pod, "volumes", host), "no volumes of their own"),
         (
             with(&made, "/spec/taskRunSpecs/0", "serviceAccountName", json!("deployer")),
-            "only the task deploy",
+            "only the tasks deploy and put-back",
         ),
         (
             with(&made, "/spec/taskRunTemplate", "serviceAccountName", json!("default")),
@@ -105,7 +105,7 @@ async fn the_policy_refuses_everything_else() {
         (with(&made, "/spec", "workspaces", json!([{"name": "x", "emptyDir": {}}])), "no workspaces"),
         (
             with(&made, "/spec/pipelineSpec", "finally", json!([{"name": "x", "taskSpec": {"steps": step}}])),
-            "no finally",
+            "no finally task but put-back",
         ),
     ] {
         let refused = admitted(&changed).await.expect_err(why);
