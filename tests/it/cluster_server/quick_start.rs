@@ -69,7 +69,7 @@ async fn the_commands_lead_from_an_empty_cluster_to_a_deployment() {
     }
     cluster.apply_again().await;
 
-    let checks = printed.iter().find(|text| text.contains("container quick runs")).unwrap();
+    let checks = printed.iter().find(|text| text.contains("quick runs ")).unwrap();
     assert!(!checks.contains('✗'), "{checks}");
 
     let pages = app.pages("/").await;
