@@ -155,7 +155,7 @@ struct Set {
     #[command(flatten)]
     fields: Fields,
     /// Empty a setting: url, git-token-file, git-ssh-key-file, cache-repository, dockerfile, context, target, git-secret,
-    /// registry-secret, env.NAME, var.NAME, build-arg.NAME, build-secret.ID or resource.NAME; repeatable
+    /// registry-secret, release-command, env.NAME, var.NAME, build-arg.NAME, build-secret.ID or resource.NAME; repeatable
     #[arg(long, value_name = "SETTING")]
     unset: Vec<String>,
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::cli::client::Client;
 use crate::cli::failure::Failure;
 use crate::cli::remote::Session;
-use crate::domain::{History, read_env_lines};
+use crate::domain::{History, ReleaseCommand, read_env_lines};
 use crate::wire::Change;
 use crate::wire::service::{CloneFields, LocalFields, Pairs, ServiceBody, TektonFields};
 
@@ -111,6 +111,13 @@ pub(super) struct ClusterFields {
     /// Secret in the build namespace with the registry's credentials, for the build step
     #[arg(long, value_name = "NAME")]
     registry_secret: Option<String>,
+    /// What runs once with the new image before any workload is changed: given to sh -e -c, or a JSON list of a program
+    /// and its arguments
+    #[arg(long, value_name = "CMD")]
+    release_command: Option<String>,
+    /// How long it may take, within the timeout of all [default: 10m]
+    #[arg(long, value_name = "DURATION")]
+    release_timeout: Option<String>,
     /// Whether a version that does not come up gives way to the one before [default: true]
     #[arg(long, value_name = "BOOL")]
     rollback: Option<bool>,
@@ -210,6 +217,8 @@ impl ClusterFields {
             git_secret: Change::given(self.git_secret.clone()),
             registry_secret: Change::given(self.registry_secret.clone()),
             workloads: Change::given(Some(self.workload.clone()).filter(|all| !all.is_empty())),
+            release_command: Change::given(self.release_command.as_deref().map(ReleaseCommand::read)),
+            release_timeout: Change::given(self.release_timeout.clone()),
             rollback: Change::given(self.rollback),
         })
     }
@@ -234,6 +243,9 @@ fn flag(name: &str, why: &str) -> Failure {
     Failure::usage(format!("{name}: {why}"))
 }
 
+/// The one setting that can be emptied and is no mere text.
+const RELEASE_COMMAND: &str = "release-command";
+
 /// Empties a setting, or takes one variable or argument away.
 pub(super) fn empty(body: &mut ServiceBody, setting: &str) -> Result<(), Failure> {
     let local = &mut body.local;
@@ -254,12 +266,19 @@ pub(super) fn empty(body: &mut ServiceBody, setting: &str) -> Result<(), Failure
             return Ok(());
         }
     }
+    if setting == RELEASE_COMMAND {
+        return make_empty(setting, &mut body.tekton.release_command);
+    }
     let known = emptiable(body);
     let names = known.each_ref().map(|(name, _)| *name).join(", ");
     let Some((_, field)) = known.into_iter().find(|(name, _)| *name == setting) else {
-        let known = format!("{names}, env.NAME, var.NAME, build-arg.NAME, build-secret.ID or resource.NAME");
+        let known = format!("{names}, {RELEASE_COMMAND}, env.NAME, var.NAME, build-arg.NAME, build-secret.ID or resource.NAME");
         return Err(Failure::usage(format!("--unset: \"{setting}\" cannot be emptied; say {known}")));
     };
+    make_empty(setting, field)
+}
+
+fn make_empty<T>(setting: &str, field: &mut Change<T>) -> Result<(), Failure> {
     if field.is_set() {
         return Err(Failure::usage(format!("--unset: {setting} is given a value too; do one of both")));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{EnvName, ExecutorKind, Faults, History, Invalid, Service, read_env_lines};
+use crate::domain::{EnvName, ExecutorKind, Faults, History, Invalid, ReleaseCommand, Service, read_env_lines};
 use crate::web::pages::services::form::{ServiceForm, UNITS};
 use crate::web::pages::services::form_lines::pairs;
 use crate::wire::Change;
@@ -60,6 +60,8 @@ impl ServiceForm {
                 git_secret: optional("gitSecret"),
                 registry_secret: optional("registrySecret"),
                 workloads: self.workloads(),
+                release_command: self.release_command(),
+                release_timeout: optional("releaseTimeout"),
                 rollback: Change::Set(text("rollback") == "true"),
             };
         } else {
@@ -74,6 +76,11 @@ impl ServiceForm {
             };
         }
         body
+    }
+
+    fn release_command(&self) -> Change<ReleaseCommand> {
+        let text = Some(self.get("releaseCommand").trim()).filter(|text| !text.is_empty());
+        Change::from(text.map(ReleaseCommand::read))
     }
 
     /// One a line, in its whole.
