@@ -20,6 +20,7 @@ mod log_text;
 mod logs;
 mod manifests;
 mod output;
+mod release_step;
 mod remote;
 mod restore;
 mod rollout;

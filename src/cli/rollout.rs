@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{Invalid, Span, Workload};
 use crate::executor::exit_codes::{DEPLOY_FAILED, ROLLOUT_FAILED};
 use crate::executor::tekton::client::{self, Client};
+use crate::executor::tekton::steps::release;
 use crate::executor::tekton::steps::rollout::{self, HalfDone, Results};
 
 /// Give workloads their new image and wait until they serve; runs as the deploy step of a run
@@ -45,6 +46,9 @@ pub(super) struct PutBackArgs {
     /// File for the word for what became of it
     #[arg(long, env = "STACKBLAZE_PUT_BACK_FILE", value_name = "FILE")]
     put_back_file: Option<PathBuf>,
+    /// Name of the Job of the release command, in the namespace of the first workload
+    #[arg(long, env = "STACKBLAZE_RELEASE_JOB", value_name = "NAME")]
+    release_job: Option<String>,
 }
 
 /// What both are told.
@@ -95,15 +99,7 @@ impl RolloutArgs {
     pub(super) fn run(self) -> ExitCode {
         self.common.say();
         in_cluster(DEPLOY_FAILED, async |client| {
-            let stop = CancellationToken::new();
-            let asked = stop.clone();
-            if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-                tokio::spawn(async move {
-                    terminate.recv().await;
-                    asked.cancel();
-                });
-            }
-            rollout::run(client, &self.into_rollout(), &stop).await
+            rollout::run(client, &self.into_rollout(), &told_to_stop()).await
         })
     }
 
@@ -125,6 +121,9 @@ impl PutBackArgs {
     pub(super) fn run(self) -> ExitCode {
         self.common.say();
         in_cluster(ROLLOUT_FAILED, async |client| {
+            if let (Some(job), Some(first)) = (&self.release_job, self.common.workloads.first()) {
+                release::end_left(&client, &first.namespace, job, &self.common.deployment_id).await;
+            }
             let half_done = HalfDone {
                 results: self.common.results(),
                 workloads: self.common.workloads,
@@ -136,8 +135,21 @@ impl PutBackArgs {
     }
 }
 
+/// Cancelled by SIGTERM.
+pub(super) fn told_to_stop() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let asked = stop.clone();
+    if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        tokio::spawn(async move {
+            terminate.recv().await;
+            asked.cancel();
+        });
+    }
+    stop
+}
+
 /// Does the work of a step with the account of its pod; `failed` is the exit code where that cannot be begun.
-fn in_cluster(failed: u8, work: impl AsyncFnOnce(Client) -> u8) -> ExitCode {
+pub(super) fn in_cluster(failed: u8, work: impl AsyncFnOnce(Client) -> u8) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

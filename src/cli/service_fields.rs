@@ -272,7 +272,9 @@ pub(super) fn empty(body: &mut ServiceBody, setting: &str) -> Result<(), Failure
     let known = emptiable(body);
     let names = known.each_ref().map(|(name, _)| *name).join(", ");
     let Some((_, field)) = known.into_iter().find(|(name, _)| *name == setting) else {
-        let known = format!("{names}, {RELEASE_COMMAND}, env.NAME, var.NAME, build-arg.NAME, build-secret.ID or resource.NAME");
+        let known = format!(
+            "{names}, {RELEASE_COMMAND}, env.NAME, var.NAME, build-arg.NAME, build-secret.ID or resource.NAME"
+        );
         return Err(Failure::usage(format!("--unset: \"{setting}\" cannot be emptied; say {known}")));
     };
     make_empty(setting, field)

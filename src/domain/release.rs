@@ -60,7 +60,10 @@ impl ReleaseCommand {
         };
         let bytes: usize = words.iter().map(String::len).sum();
         if is_blank {
-            faults.add("releaseCommand", "is a text or a list of texts that begins with a program; null is none");
+            faults.add(
+                "releaseCommand",
+                "is a text or a list of texts that begins with a program; null is none",
+            );
         } else if bytes > MAX_COMMAND || words.iter().any(|word| word.contains('\0')) {
             faults.add("releaseCommand", format!("a command has at most {MAX_COMMAND} bytes and no NUL"));
         }

@@ -56,9 +56,10 @@ pub(super) fn change_tekton(
     if workloads.is_none() && are_workloads_read {
         faults.add("workloads", "is missing: what is given the image");
     }
-    let release_timeout = faults.take(fields.release_timeout.try_map(|text| {
-        text.parse::<Span>().map_err(|error| Invalid::new("releaseTimeout", error.detail))
-    }));
+    let release_timeout =
+        faults.take(fields.release_timeout.try_map(|text| {
+            text.parse::<Span>().map_err(|error| Invalid::new("releaseTimeout", error.detail))
+        }));
     let cache = faults.take(fields.cache_repository.try_map(|text| CacheRepository::parse(&text)));
     let kept = before.as_ref();
     let known = kept.map(|own| own.build_args.clone()).unwrap_or_default();

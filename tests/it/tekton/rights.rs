@@ -33,6 +33,7 @@ async fn install(stage: &Stage) -> String {
         builder: BuilderSettings::default(),
         workloads: vec![Workload::parse("apps/api").unwrap()],
         image_pull_secret: None,
+        release_jobs: Vec::new(),
         api_servers: Vec::new(),
     };
     apply(&render(&settings).unwrap()).await;

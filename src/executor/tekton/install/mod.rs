@@ -4,6 +4,7 @@ mod build_namespace;
 pub mod manifests;
 pub mod preflight;
 pub mod probe_build;
+mod releases;
 mod repository;
 mod small_run;
 pub(in crate::executor::tekton) mod workloads;

@@ -11,6 +11,7 @@ use kube::api::{Api, PostParams};
 use crate::domain::{Finding, Reason, TektonSettings, Workload, WorkloadKind};
 use crate::executor::Outcome;
 use crate::executor::tekton::client::{Refusal, RefusalKind, answer};
+use crate::executor::tekton::install::releases;
 use crate::executor::tekton::names::DEPLOYER;
 use crate::executor::tekton::workload_object::{Found, objects, resource};
 use crate::executor::tekton::workload_target::target;
@@ -34,6 +35,7 @@ pub(super) async fn look(client: &Client, build_namespace: &str, settings: &Tekt
     );
     let (mut findings, beside) = (of_workloads.await, beside.await);
     findings.extend(beside);
+    findings.push(releases::look(client, build_namespace, settings).await.into_iter().collect());
     findings.into_iter().flatten().collect()
 }
 
@@ -140,7 +142,7 @@ async fn rights_beside(
     vec![Finding::advice(text, fix.as_deref())]
 }
 
-async fn may(
+pub(super) async fn may(
     client: &Client,
     build_namespace: &str,
     attributes: authorization::ResourceAttributes,

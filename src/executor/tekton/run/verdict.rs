@@ -157,9 +157,7 @@ fn of_task(name: &str, task: &TaskRun) -> Outcome {
     let exit_code = state.and_then(own_end).map(|ended| ended.exit_code);
     let reason = match exit_code {
         Some(code) => exit_codes::reason(step, code),
-        None if name == DEPLOY_TASK && NEVER_RAN.contains(&condition.reason.as_str()) => {
-            Reason::DeployFailed
-        }
+        None if name == DEPLOY_TASK && NEVER_RAN.contains(&condition.reason.as_str()) => Reason::DeployFailed,
         None => exit_codes::reason(step, -1),
     };
     let detail = find_result(task, step, DETAIL_RESULT).filter(|detail| !detail.is_empty());

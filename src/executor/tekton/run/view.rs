@@ -89,7 +89,10 @@ pub fn view(snapshot: &RunSnapshot) -> View {
     view.end = verdict::of_run(snapshot);
     let works = |step: Step| view.step(step).has_begun && view.step(step).finished.is_none();
     let deploy_waits = snapshot.deploy.as_ref().is_none_or(is_waiting);
-    let is_working = works(Step::Clone) || works(Step::Build) || works(Step::Release) || (works(Step::Deploy) && !deploy_waits);
+    let is_working = works(Step::Clone)
+        || works(Step::Build)
+        || works(Step::Release)
+        || (works(Step::Deploy) && !deploy_waits);
     if view.end.is_none() && !is_working {
         view.waiting = Some(waiting(snapshot));
     }

@@ -141,12 +141,7 @@ mod tests {
         ]
     }
 
-    fn bar(
-        records: &[StepRecord],
-        usual: &Usual,
-        is_over: bool,
-        now: u64,
-    ) -> Vec<(&'static str, u64, u64)> {
+    fn bar(records: &[StepRecord], usual: &Usual, is_over: bool, now: u64) -> Vec<(&'static str, u64, u64)> {
         let parts = parts(records, usual, false, is_over, T0.plus(Duration::from_secs(now)));
         place(&parts, usual.total()).into_iter().map(|piece| (piece.class, piece.x, piece.width)).collect()
     }

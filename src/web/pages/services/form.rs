@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use crate::actions::service_settings::DEFAULT_TIMEOUT;
 use crate::domain::{
-    CloneSettings, DEFAULT_RELEASE_TIMEOUT, ExecutorKind, ExecutorSet, ImageRepository, Invalid,
-    QueuePolicy, ReleaseCommand, Repository, Service, Span,
+    CloneSettings, DEFAULT_RELEASE_TIMEOUT, ExecutorKind, ExecutorSet, ImageRepository, Invalid, QueuePolicy,
+    ReleaseCommand, Repository, Service, Span,
 };
 use crate::web::pages::format;
 use crate::web::pages::services::form_lines::lines;

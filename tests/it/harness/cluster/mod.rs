@@ -329,6 +329,7 @@ async fn apply(image: &str, builder_image: &str) {
         builder: builder(),
         workloads: workloads(),
         image_pull_secret: None,
+        release_jobs: Vec::new(),
         api_servers: Vec::new(),
     };
     kubectl(&["apply", "-f", "-"], &render(&settings).unwrap()).await.unwrap();

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{EnvName, ExecutorKind, Faults, History, Invalid, ReleaseCommand, Service, read_env_lines};
+use crate::domain::{
+    EnvName, ExecutorKind, Faults, History, Invalid, ReleaseCommand, Service, read_env_lines,
+};
 use crate::web::pages::services::form::{ServiceForm, UNITS};
 use crate::web::pages::services::form_lines::pairs;
 use crate::wire::Change;
