@@ -30,6 +30,7 @@ mod server_log;
 mod service;
 mod service_checks;
 mod service_fields;
+mod service_unset;
 mod service_view;
 mod status;
 mod stderr;

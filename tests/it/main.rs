@@ -42,6 +42,7 @@ mod poll;
 mod proxies;
 mod readme;
 mod refusals;
+mod releases;
 mod restarts;
 mod rollouts;
 mod routes;

@@ -1,6 +1,7 @@
 //! What an operator installs in a cluster, and the look at whether it is there.
 
 mod build_namespace;
+mod deployer_rights;
 pub mod manifests;
 pub mod preflight;
 pub mod probe_build;

@@ -4,7 +4,7 @@ use k8s_openapi::api::authorization::v1 as authorization;
 use kube::Client;
 
 use crate::domain::{Finding, TektonSettings};
-use crate::executor::tekton::install::workloads::may;
+use crate::executor::tekton::install::deployer_rights::may;
 
 /// Rights of the release step in the namespace of the first workload: group, resource, subresource, verb. As `manifests
 /// --release-jobs` grants them.

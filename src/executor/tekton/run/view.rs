@@ -107,9 +107,8 @@ fn step_view(task: Option<&TaskRun>, step: Step) -> StepView {
         state_of(task, step).is_none_or(|state| own_end(state).is_some_and(|ended| ended.exit_code == 0))
     };
     let has_its_turn = match step {
-        Step::Clone => !is_waiting(task),
+        Step::Clone | Step::Release => !is_waiting(task),
         Step::Build => !is_waiting(task) && ended_well(Step::Clone),
-        Step::Release => !is_waiting(task),
         Step::Deploy if has_release(task) && !has_released(task) => false,
         // The task exists only once the build is through, and from then on the product says `deploying`.
         Step::Deploy => return StepView { has_begun: true, finished: finished(task, state_of(task, step)) },
