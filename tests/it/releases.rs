@@ -103,13 +103,13 @@ async fn a_lost_answer_and_reads_that_fail_for_a_while_make_no_second_job() {
 #[tokio::test(start_paused = true)]
 async fn a_step_that_is_told_to_stop_deletes_its_job_within_its_grace() {
     let (step, begun) = (Step::new(Fate::Runs), Instant::now());
-    let stop = async {
+    let told = async {
         sleep(Duration::from_secs(5)).await;
         step.api.is_silent_for(3);
         step.stop.cancel();
     };
 
-    let (code, ()) = tokio::join!(step.runs(), stop);
+    let (code, ()) = tokio::join!(step.runs(), told);
 
     assert_eq!((code, step.api.names()), (RELEASE_FAILED, vec![]));
     step.assert_told("the release command was stopped with its step: its Job was deleted", "");

@@ -4,5 +4,6 @@ mod cluster;
 mod ends;
 mod open_runs;
 mod order;
+mod releases;
 mod restart;
 mod stops;
