@@ -272,6 +272,19 @@ mod tests {
                 "buildSecrets": { "npm": "npm-token/token", "old": null },
             })
         );
+        let words = ["x", "--release-command", r#"["./migrate", "up"]"#, "--release-timeout", "2m"];
+        let body = Line::parse_from(words).fields.body(&client, &Change::Keep).unwrap();
+        assert_eq!(
+            serde_json::to_value(&body).unwrap(),
+            serde_json::json!({ "releaseCommand": ["./migrate", "up"], "releaseTimeout": "2m" })
+        );
+        let words = ["x", "--release-command", "[ -f up ] && ./up"];
+        let mut body = Line::parse_from(words).fields.body(&client, &Change::Keep).unwrap();
+        assert_eq!(serde_json::to_value(&body).unwrap()["releaseCommand"], "[ -f up ] && ./up");
+        assert!(empty(&mut body, "release-command").is_err(), "it is given a value too");
+        let mut body = ServiceBody::default();
+        empty(&mut body, "release-command").unwrap();
+        assert_eq!(serde_json::to_value(&body).unwrap(), serde_json::json!({ "releaseCommand": null }));
         let broken =
             Line::parse_from(["x", "--build-secret", "npm"]).fields.body(&client, &Change::Keep).unwrap_err();
         assert_eq!(broken.text, "--build-secret: \"npm\" is not ID=SECRET/KEY");

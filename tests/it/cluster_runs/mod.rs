@@ -6,6 +6,7 @@ mod failing;
 mod good;
 mod install;
 mod registries;
+mod releases;
 mod rollouts;
 mod stops;
 mod workloads;

@@ -43,7 +43,7 @@ async fn it_stands_before_deploy_and_the_status_is_building_while_it_runs() {
 
     let id = hook.post("").await.id();
     server.tick().await;
-    server.cluster.hangs(1).await;
+    server.until(&id, |shown| shown["steps"][2]["status"] == "running").await;
 
     let (status, steps) = shown(&server, &id).await;
     assert_eq!(status, "building");

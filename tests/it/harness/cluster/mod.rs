@@ -80,6 +80,11 @@ const WORKLOADS: &[&str] = &[
     "lost",
     "many",
     "mirrored",
+    "released",
+    "unreleased",
+    "halted",
+    "halfway",
+    "bereft",
 ];
 /// What some of these tests deploy to beside, of other kinds.
 const OTHER_WORKLOADS: &[&str] = &[
@@ -329,7 +334,7 @@ async fn apply(image: &str, builder_image: &str) {
         builder: builder(),
         workloads: workloads(),
         image_pull_secret: None,
-        release_jobs: Vec::new(),
+        release_jobs: vec![APPS.to_owned()],
         api_servers: Vec::new(),
     };
     kubectl(&["apply", "-f", "-"], &render(&settings).unwrap()).await.unwrap();
