@@ -143,7 +143,7 @@ async fn a_step_that_is_killed_half_way_runs_its_migration_no_second_time() {
     assert!(pods(&run).await.len() <= 1, "{log}");
     match outcome {
         Outcome::Succeeded => assert_ran_once(&run, 0).await,
-        failed => {
+        failed @ Outcome::Failed { .. } => {
             assert_eq!(failure(failed).0, Reason::ReleaseFailed, "{log}");
             assert_eq!(app.pages("/").await, ["v0", "v0"], "{log}");
         }
