@@ -46,7 +46,8 @@ cluster image and workloads:
   workloads = [\"apps/shop\", \"cronjob:apps/bill\"]
   build_args = { MODE = \"release\" }
   registry_secret = \"registry\"  # also git_secret, dockerfile, context, target,
-                                # build_secrets, cache_repository, rollback
+                                # build_secrets, cache_repository, rollback,
+                                # release_command, release_timeout
 
   [[service.hook]]
   name = \"github-actions\"

@@ -60,14 +60,16 @@ mod tests {
     /// nothing.
     #[test]
     fn every_variable_of_a_run_is_read_by_its_step() {
-        let golden = include_str!("../../tests/data/tekton/pipeline_run.json");
+        let plain = include_str!("../../tests/data/tekton/pipeline_run.json");
+        let release = include_str!("../../tests/data/tekton/pipeline_run_release.json");
         let command = Internal::command();
         command.clone().debug_assert();
-        for (path, step) in [
-            ("run-step clone", "clone"),
-            ("run-step build", "build"),
-            ("rollout", "rollout"),
-            ("put-back", "put-back"),
+        for (path, step, golden) in [
+            ("run-step clone", "clone", plain),
+            ("run-step build", "build", plain),
+            ("run-step release", "release", release),
+            ("rollout", "rollout", plain),
+            ("put-back", "put-back", release),
         ] {
             let own = path.split(' ').fold(&command, |command, name| command.find_subcommand(name).unwrap());
             let known: Vec<_> =

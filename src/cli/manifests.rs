@@ -32,6 +32,10 @@ pub(super) struct ManifestsArgs {
     /// What may be deployed to: KIND is deployment (default), statefulset, daemonset or cronjob; repeatable
     #[arg(long = "workload", value_name = "[KIND:]NAMESPACE/NAME", value_parser = workload)]
     workloads: Vec<Workload>,
+    /// Namespace in which release commands may run as Jobs. Whoever can make a Job there can use each of its Secrets and
+    /// accounts; repeatable
+    #[arg(long, value_name = "NAMESPACE")]
+    release_jobs: Vec<String>,
     /// Base of hook URLs, API and pages, as callers reach them [default: the server's address inside the cluster]
     #[arg(long, value_name = "URL", value_parser = base_url)]
     public_url: Option<String>,
@@ -66,6 +70,7 @@ impl ManifestsArgs {
             build_namespace: self.build_namespace,
             builder: server::executors::builder(&self.builder),
             workloads: self.workloads,
+            release_jobs: self.release_jobs,
             image_pull_secret: self.image_pull_secret,
             api_servers: self.api_servers,
         };

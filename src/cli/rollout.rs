@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{Invalid, Span, Workload};
 use crate::executor::exit_codes::{DEPLOY_FAILED, ROLLOUT_FAILED};
 use crate::executor::tekton::client::{self, Client};
+use crate::executor::tekton::steps::release;
 use crate::executor::tekton::steps::rollout::{self, HalfDone, Results};
 
 /// Give workloads their new image and wait until they serve; runs as the deploy step of a run
@@ -51,6 +52,9 @@ pub(super) struct PutBackArgs {
     /// File for the word for what became of it
     #[arg(long, env = "STACKBLAZE_PUT_BACK_FILE", value_name = "FILE")]
     put_back_file: Option<PathBuf>,
+    /// Name of the Job of the release command, in the namespace of the first workload
+    #[arg(long, env = "STACKBLAZE_RELEASE_JOB", value_name = "NAME")]
+    release_job: Option<String>,
 }
 
 /// What both are told.
@@ -101,15 +105,7 @@ impl RolloutArgs {
     pub(super) fn run(self) -> ExitCode {
         self.common.say();
         in_cluster(DEPLOY_FAILED, async |client| {
-            let stop = CancellationToken::new();
-            let asked = stop.clone();
-            if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-                tokio::spawn(async move {
-                    terminate.recv().await;
-                    asked.cancel();
-                });
-            }
-            rollout::run(client, &self.into_rollout(), &stop).await
+            rollout::run(client, &self.into_rollout(), &told_to_stop()).await
         })
     }
 
@@ -117,10 +113,7 @@ impl RolloutArgs {
         rollout::Rollout {
             results: self.common.results(),
             workloads: self.common.workloads,
-            image: match self.tag.as_str() {
-                "" => format!("{}@{}", self.image, self.digest),
-                tag => format!("{}:{tag}@{}", self.image, self.digest),
-            },
+            image: full_name(&self.image, &self.tag, &self.digest),
             repository: self.image,
             deployment: self.common.deployment_id,
             commit: self.commit,
@@ -132,10 +125,19 @@ impl RolloutArgs {
     }
 }
 
+/// `repository:tag@digest`; the tag may be empty.
+pub(super) fn full_name(repository: &str, tag: &str, digest: &str) -> String {
+    let colon = if tag.is_empty() { "" } else { ":" };
+    format!("{repository}{colon}{tag}@{digest}")
+}
+
 impl PutBackArgs {
     pub(super) fn run(self) -> ExitCode {
         self.common.say();
         in_cluster(ROLLOUT_FAILED, async |client| {
+            if let (Some(job), Some(first)) = (&self.release_job, self.common.workloads.first()) {
+                release::end_left(&client, &first.namespace, job, &self.common.deployment_id).await;
+            }
             let half_done = HalfDone {
                 results: self.common.results(),
                 workloads: self.common.workloads,
@@ -147,8 +149,21 @@ impl PutBackArgs {
     }
 }
 
+/// Cancelled by SIGTERM.
+pub(super) fn told_to_stop() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let asked = stop.clone();
+    if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        tokio::spawn(async move {
+            terminate.recv().await;
+            asked.cancel();
+        });
+    }
+    stop
+}
+
 /// Does the work of a step with the account of its pod; `failed` is the exit code where that cannot be begun.
-fn in_cluster(failed: u8, work: impl AsyncFnOnce(Client) -> u8) -> ExitCode {
+pub(super) fn in_cluster(failed: u8, work: impl AsyncFnOnce(Client) -> u8) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::release_step::ReleaseStepArgs;
 use crate::config;
 use crate::domain::{Commit, GitRef, ImageReference, Invalid, Repository};
 use crate::executor::clone::{CloneStep, HostKeys};
@@ -36,6 +37,8 @@ enum RunStep {
     Build(Box<BuildStepArgs>),
     /// Look an image up by its tag
     LookUp(LookUpStepArgs),
+    /// Run the service's release command as a Job
+    Release(Box<ReleaseStepArgs>),
     /// Run the builder's daemon within the limits of its store
     Builder(BuilderArgs),
 }
@@ -156,6 +159,7 @@ impl RunStepArgs {
         let (code, read) = match self.step {
             RunStep::Clone(arguments) => (CLONE_FAILED, arguments.into_step().map(|step| step.run())),
             RunStep::Build(arguments) => (BUILD_FAILED, arguments.into_step().map(|step| step.run())),
+            RunStep::Release(arguments) => return arguments.run(),
             RunStep::LookUp(arguments) => (IMAGE_UNAVAILABLE, arguments.run()),
             RunStep::Builder(arguments) => (BUILD_FAILED, arguments.run()),
         };

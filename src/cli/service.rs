@@ -10,7 +10,8 @@ use crate::cli::client::path;
 use crate::cli::completions;
 use crate::cli::failure::Failure;
 use crate::cli::remote::{Remote, Session};
-use crate::cli::service_fields::{Fields, empty};
+use crate::cli::service_fields::Fields;
+use crate::cli::service_unset::empty;
 use crate::cli::{service_checks, service_view};
 use crate::config::DataDir;
 use crate::wire::Change;
@@ -155,7 +156,7 @@ struct Set {
     #[command(flatten)]
     fields: Fields,
     /// Empty a setting: url, git-token-file, git-ssh-key-file, cache-repository, dockerfile, context, target, git-secret,
-    /// registry-secret, env.NAME, var.NAME, build-arg.NAME, build-secret.ID or resource.NAME; repeatable
+    /// registry-secret, release-command, env.NAME, var.NAME, build-arg.NAME, build-secret.ID or resource.NAME; repeatable
     #[arg(long, value_name = "SETTING")]
     unset: Vec<String>,
 }

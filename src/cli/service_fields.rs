@@ -8,7 +8,7 @@ use clap::Args;
 use crate::cli::client::Client;
 use crate::cli::failure::Failure;
 use crate::cli::remote::Session;
-use crate::domain::{History, read_env_lines};
+use crate::domain::{History, ReleaseCommand, read_env_lines};
 use crate::wire::Change;
 use crate::wire::service::{CloneFields, LocalFields, Pairs, ServiceBody, TektonFields};
 
@@ -114,6 +114,13 @@ pub(super) struct ClusterFields {
     /// Secret in the build namespace with the registry's credentials, for the build step
     #[arg(long, value_name = "NAME")]
     registry_secret: Option<String>,
+    /// What runs once with the new image before any workload is changed: given to sh -e -c, or a JSON list of a program
+    /// and its arguments
+    #[arg(long, value_name = "CMD")]
+    release_command: Option<String>,
+    /// How long it may take, within the timeout of all [default: 10m]
+    #[arg(long, value_name = "DURATION")]
+    release_timeout: Option<String>,
     /// Whether a version that does not come up gives way to the one before [default: true]
     #[arg(long, value_name = "BOOL")]
     rollback: Option<bool>,
@@ -214,6 +221,8 @@ impl ClusterFields {
             git_secret: Change::given(self.git_secret.clone()),
             registry_secret: Change::given(self.registry_secret.clone()),
             workloads: Change::given(Some(self.workload.clone()).filter(|all| !all.is_empty())),
+            release_command: Change::given(self.release_command.as_deref().map(ReleaseCommand::read)),
+            release_timeout: Change::given(self.release_timeout.clone()),
             rollback: Change::given(self.rollback),
         })
     }
@@ -238,60 +247,12 @@ fn flag(name: &str, why: &str) -> Failure {
     Failure::usage(format!("{name}: {why}"))
 }
 
-/// Empties a setting, or takes one variable or argument away.
-pub(super) fn empty(body: &mut ServiceBody, setting: &str) -> Result<(), Failure> {
-    let local = &mut body.local;
-    for (prefix, pairs) in [("env.", &mut local.env), ("var.", &mut local.vars)] {
-        if let Some(name) = setting.strip_prefix(prefix) {
-            pairs.get_or_insert_default().insert(name.to_owned(), None);
-            return Ok(());
-        }
-    }
-    let TektonFields { build_args, build_secrets, resources, .. } = &mut body.tekton;
-    for (prefix, pairs) in
-        [("build-arg.", build_args), ("build-secret.", build_secrets), ("resource.", resources)]
-    {
-        if let Some(name) = setting.strip_prefix(prefix) {
-            let mut all = std::mem::take(pairs).apply(None).unwrap_or_default();
-            all.insert(name.to_owned(), None);
-            *pairs = Change::Set(all);
-            return Ok(());
-        }
-    }
-    let known = emptiable(body);
-    let names = known.each_ref().map(|(name, _)| *name).join(", ");
-    let Some((_, field)) = known.into_iter().find(|(name, _)| *name == setting) else {
-        let known = format!("{names}, env.NAME, var.NAME, build-arg.NAME, build-secret.ID or resource.NAME");
-        return Err(Failure::usage(format!("--unset: \"{setting}\" cannot be emptied; say {known}")));
-    };
-    if field.is_set() {
-        return Err(Failure::usage(format!("--unset: {setting} is given a value too; do one of both")));
-    }
-    *field = Change::Empty;
-    Ok(())
-}
-
-/// The settings that can be emptied, by the names of their flags.
-fn emptiable(body: &mut ServiceBody) -> [(&'static str, &mut Change<String>); 9] {
-    let (local, tekton) = (&mut body.local, &mut body.tekton);
-    [
-        ("url", &mut body.url),
-        ("git-token-file", &mut local.git_token_file),
-        ("git-ssh-key-file", &mut local.git_ssh_key_file),
-        ("cache-repository", &mut tekton.cache_repository),
-        ("dockerfile", &mut tekton.dockerfile),
-        ("context", &mut tekton.context),
-        ("target", &mut tekton.target),
-        ("git-secret", &mut tekton.git_secret),
-        ("registry-secret", &mut tekton.registry_secret),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::cli::service_unset::empty;
 
     #[derive(Parser)]
     struct Line {
@@ -315,6 +276,19 @@ mod tests {
                 "buildSecrets": { "npm": "npm-token/token", "old": null },
             })
         );
+        let words = ["x", "--release-command", r#"["./migrate", "up"]"#, "--release-timeout", "2m"];
+        let body = Line::parse_from(words).fields.body(&client, &Change::Keep).unwrap();
+        assert_eq!(
+            serde_json::to_value(&body).unwrap(),
+            serde_json::json!({ "releaseCommand": ["./migrate", "up"], "releaseTimeout": "2m" })
+        );
+        let words = ["x", "--release-command", "[ -f up ] && ./up"];
+        let mut body = Line::parse_from(words).fields.body(&client, &Change::Keep).unwrap();
+        assert_eq!(serde_json::to_value(&body).unwrap()["releaseCommand"], "[ -f up ] && ./up");
+        assert!(empty(&mut body, "release-command").is_err(), "it is given a value too");
+        let mut body = ServiceBody::default();
+        empty(&mut body, "release-command").unwrap();
+        assert_eq!(serde_json::to_value(&body).unwrap(), serde_json::json!({ "releaseCommand": null }));
         let broken =
             Line::parse_from(["x", "--build-secret", "npm"]).fields.body(&client, &Change::Keep).unwrap_err();
         assert_eq!(broken.text, "--build-secret: \"npm\" is not ID=SECRET/KEY");

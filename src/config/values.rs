@@ -25,7 +25,7 @@ impl FromStr for StepImage {
             Invalid::new("step-image", detail)
         };
         let (step, image) = text.split_once('=').ok_or_else(wrong)?;
-        let step = Step::parse(step).ok_or_else(wrong)?;
+        let step = Step::parse(step).filter(|step| *step != Step::Release).ok_or_else(wrong)?;
         let is_image = !image.is_empty() && image.bytes().all(|b| b.is_ascii_graphic() && b != b'$');
         if is_image { Ok(Self { step, image: image.to_owned() }) } else { Err(wrong()) }
     }

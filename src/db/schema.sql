@@ -117,7 +117,7 @@ CREATE INDEX deployments_ended_runs ON deployments (service_id, sequence) WHERE 
 
 CREATE TABLE steps (
   deployment_id  TEXT    NOT NULL REFERENCES deployments (id) ON DELETE CASCADE,
-  name           TEXT    NOT NULL CHECK (name = 'clone' OR name = 'build' OR name = 'deploy'),
+  name           TEXT    NOT NULL CHECK (name = 'clone' OR name = 'build' OR name = 'release' OR name = 'deploy'),
   status         TEXT    NOT NULL CHECK (status = 'pending' OR status = 'running' OR status = 'succeeded' OR status = 'failed' OR status = 'skipped'),
   started_at_ms  INTEGER,
   finished_at_ms INTEGER,

@@ -1,4 +1,4 @@
-//! The table of steps: three rows a deployment, from its claim on.
+//! The table of steps: a row for each that a deployment has, from its claim on.
 
 use rusqlite::{Connection, named_params};
 
@@ -8,13 +8,13 @@ use crate::domain::{Deployment, DeploymentId, Step, StepRecord, StepStatus, Time
 
 const TABLE: &str = "steps";
 
-/// Always the three steps, in order; those of a deployment that was never claimed are made up from its status.
-pub fn list(reader: &Reader<'_>, deployment: &Deployment) -> Result<[StepRecord; 3], Error> {
+/// Always clone, build and deploy, in order, and release before deploy where the service had one at the claim; those of a
+/// deployment that was never claimed are made up from its status.
+pub fn list(reader: &Reader<'_>, deployment: &Deployment) -> Result<Vec<StepRecord>, Error> {
     const SQL: &str = "
         SELECT name, status, started_at_ms, finished_at_ms, exit_code
           FROM steps
          WHERE deployment_id = :deployment_id";
-    let mut records = Step::ALL.map(StepRecord::pending);
     let mut statement = reader.conn().prepare_cached(SQL)?;
     let rows = statement.query_map(named_params! { ":deployment_id": deployment.id.as_str() }, |row| {
         Ok(StepRecord {
@@ -25,30 +25,27 @@ pub fn list(reader: &Reader<'_>, deployment: &Deployment) -> Result<[StepRecord;
             exit_code: row.get("exit_code")?,
         })
     })?;
-    let mut found = false;
-    for row in rows {
-        let row = row?;
-        found = true;
-        if let Some(record) = records.iter_mut().find(|record| record.step == row.step) {
-            *record = row;
+    let mut records = rows.collect::<Result<Vec<_>, _>>()?;
+    let is_skipped = records.is_empty() && deployment.status.is_final();
+    let status = if is_skipped { StepStatus::Skipped } else { StepStatus::Pending };
+    for step in Step::ALWAYS {
+        if records.iter().all(|record| record.step != step) {
+            records.push(StepRecord { status, ..StepRecord::pending(step) });
         }
     }
-    if !found && deployment.status.is_final() {
-        for record in &mut records {
-            record.status = StepStatus::Skipped;
-        }
-    }
+    records.sort_unstable_by_key(|record| record.step);
     Ok(records)
 }
 
-/// Stores the three: those that have nothing to do as skipped, the others as pending.
+/// Stores those that it has: what has nothing to do as skipped, the others as pending.
 pub(super) fn insert_all(tx: &Tx<'_>, deployment: &Deployment) -> Result<(), Error> {
     const SQL: &str =
         "INSERT INTO steps (deployment_id, name, status) VALUES (:deployment_id, :name, :status)";
     let service = services::find(tx, &deployment.service_id)?;
-    let idle = deployment.idle_steps(service.is_some_and(|service| service.repository.is_some()));
+    let idle = deployment.idle_steps(service.as_ref().is_some_and(|service| service.repository.is_some()));
+    let releases = service.is_some_and(|service| deployment.has_release(&service));
     let mut statement = tx.conn().prepare_cached(SQL)?;
-    for step in Step::ALL {
+    for step in Step::ALL.into_iter().filter(|step| *step != Step::Release || releases) {
         let status = if idle.contains(&step) { StepStatus::Skipped } else { StepStatus::Pending };
         statement.execute(named_params! {
             ":deployment_id": deployment.id.as_str(),
@@ -156,21 +153,25 @@ mod tests {
         (bench, id)
     }
 
-    fn statuses(bench: &Bench, id: &DeploymentId) -> [StepStatus; 3] {
-        list(&bench.tx(), &bench.find(id)).unwrap().map(|record| record.status)
+    fn steps_of<T>(bench: &Bench, id: &DeploymentId, of: fn(&StepRecord) -> T) -> Vec<T> {
+        list(&bench.tx(), &bench.find(id)).unwrap().iter().map(of).collect()
+    }
+
+    fn statuses(bench: &Bench, id: &DeploymentId) -> Vec<StepStatus> {
+        steps_of(bench, id, |record| record.status)
     }
 
     #[test]
     fn there_are_three_in_their_order_before_and_after_the_claim() {
         let bench = Bench::core();
         let id = bench.queued(&bench.service("api"), "main", T0);
-        let names = || list(&bench.tx(), &bench.find(&id)).unwrap().map(|record| record.step);
+        let names = || steps_of(&bench, &id, |record| record.step);
 
         let before = (names(), statuses(&bench, &id));
         bench.claim(T0).unwrap();
 
-        assert_eq!(before, (Step::ALL, [Pending; 3]));
-        assert_eq!((names(), statuses(&bench, &id)), (Step::ALL, [Pending; 3]));
+        assert_eq!(before, (Step::ALWAYS.to_vec(), vec![Pending; 3]));
+        assert_eq!((names(), statuses(&bench, &id)), before);
     }
 
     #[test]
@@ -194,7 +195,7 @@ mod tests {
         finish(&tx, &id, Step::Clone, false, Some(128), T0).unwrap();
         finish(&tx, &id, Step::Clone, true, Some(0), later).unwrap();
 
-        let [clone, ..] = list(&tx, &bench.find(&id)).unwrap();
+        let clone = list(&tx, &bench.find(&id)).unwrap().remove(0);
         assert_eq!((clone.status, clone.exit_code), (Failed, Some(128)));
         assert_eq!((clone.started_at, clone.finished_at), (Some(T0), Some(T0)));
     }

@@ -187,8 +187,23 @@ impl Deployment {
         let Some(image) = self.given_image() else { return Vec::new() };
         let is_in_cluster = self.executor == ExecutorKind::Tekton;
         let looks_up = is_in_cluster && image.digest.is_none();
-        let idle = [(Step::Clone, is_in_cluster || !has_repository), (Step::Build, !looks_up)];
+        let idle = [
+            (Step::Clone, is_in_cluster || !has_repository),
+            (Step::Build, !looks_up),
+            (Step::Release, self.is_rollback()),
+        ];
         idle.into_iter().filter_map(|(step, is_idle)| is_idle.then_some(step)).collect()
+    }
+
+    /// Whether an old image comes back: its release command ran when it was new.
+    pub const fn is_rollback(&self) -> bool {
+        matches!(self.trigger, Trigger::Rollback(_))
+    }
+
+    /// Whether it has a step `release`, going by what its service has.
+    pub fn has_release(&self, service: &Service) -> bool {
+        let settings = service.tekton.as_ref().filter(|_| self.executor == ExecutorKind::Tekton);
+        settings.is_some_and(|settings| settings.release.command.is_some())
     }
 
     /// The commit that the caller asked for.

@@ -74,6 +74,8 @@ pub enum Reason {
     ImageRefused,
     /// The registry did not answer.
     ImageUnavailable,
+    /// The release command did not succeed; nothing was changed.
+    ReleaseFailed,
     /// Nothing was changed: the deploy step failed before it could.
     DeployFailed,
     /// The new version did not come up and the old one was not put back.
@@ -102,7 +104,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Cancelled,
         Self::Superseded,
         Self::Timeout,
@@ -115,6 +117,7 @@ impl Reason {
         Self::ImageNotFound,
         Self::ImageRefused,
         Self::ImageUnavailable,
+        Self::ReleaseFailed,
         Self::DeployFailed,
         Self::RolloutFailed,
         Self::RolledBack,
@@ -144,6 +147,7 @@ impl Reason {
             Self::ImageNotFound => "image_not_found",
             Self::ImageRefused => "image_refused",
             Self::ImageUnavailable => "image_unavailable",
+            Self::ReleaseFailed => "release_failed",
             Self::DeployFailed => "deploy_failed",
             Self::RolloutFailed => "rollout_failed",
             Self::RolledBack => "rolled_back",
@@ -179,6 +183,7 @@ impl Reason {
             Self::ImageNotFound => "The registry has no image of that name",
             Self::ImageRefused => "The registry does not let this service see the image",
             Self::ImageUnavailable => "The registry did not answer",
+            Self::ReleaseFailed => "The release command did not succeed; nothing was changed",
             Self::DeployFailed => "Nothing was changed: the deploy step failed before it could",
             Self::RolloutFailed => "The new version did not come up and the old one was not put back",
             Self::RolledBack => "The new version did not come up; the old one serves again",

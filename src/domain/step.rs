@@ -1,4 +1,4 @@
-//! The three parts of a run.
+//! The parts of a run.
 
 use super::Timestamp;
 
@@ -9,19 +9,24 @@ pub enum Step {
     Clone,
     /// Builds; with Tekton also pushes the image.
     Build,
+    /// Runs the service's release command with the new image, in a cluster; only where the service has one.
+    Release,
     /// Puts what was built into service and waits until it serves.
     Deploy,
 }
 
 impl Step {
-    /// All three, in order.
-    pub const ALL: [Self; 3] = [Self::Clone, Self::Build, Self::Deploy];
+    /// All of them, in order.
+    pub const ALL: [Self; 4] = [Self::Clone, Self::Build, Self::Release, Self::Deploy];
+    /// Those that every deployment has, in order.
+    pub const ALWAYS: [Self; 3] = [Self::Clone, Self::Build, Self::Deploy];
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Clone => "clone",
             Self::Build => "build",
+            Self::Release => "release",
             Self::Deploy => "deploy",
         }
     }

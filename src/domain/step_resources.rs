@@ -54,7 +54,8 @@ impl StepResources {
 
 fn read_name(name: &str) -> Option<(Step, &str, &str)> {
     let mut parts = name.splitn(3, '.');
-    let step = Step::parse(parts.next()?)?;
+    // The release command has what its workload has.
+    let step = Step::parse(parts.next()?).filter(|step| *step != Step::Release)?;
     let kind = parts.next().filter(|kind| matches!(*kind, "requests" | "limits"))?;
     let resource = parts.next().filter(|resource| RESOURCES.contains(resource))?;
     Some((step, kind, resource))

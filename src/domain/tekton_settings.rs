@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::image::ImageRepository;
 use super::names::is_subdomain;
+use super::release::ReleaseSettings;
 use super::secret_key::SecretKey;
 use super::step_resources::StepResources;
 use super::workload::{Workload, check_workloads};
@@ -107,6 +108,9 @@ pub struct TektonSettings {
     pub registry_secret: Option<String>,
     /// What serves: 1 to 16 different objects, all of which are given the image.
     pub workloads: Vec<Workload>,
+    /// What is run with the new image before any of them is changed.
+    #[serde(default)]
+    pub release: ReleaseSettings,
     /// Whether a new version that does not come up is replaced by the one before.
     pub rollback: bool,
 }
@@ -126,6 +130,7 @@ impl TektonSettings {
             git_secret: None,
             registry_secret: None,
             workloads,
+            release: ReleaseSettings::default(),
             rollback: true,
         }
     }
@@ -147,6 +152,7 @@ impl TektonSettings {
             faults.add("target", detail);
         }
         check_workloads(&self.workloads, faults);
+        self.release.check(faults);
         self.check_build_secrets(faults);
         self.check_build_args(faults);
     }

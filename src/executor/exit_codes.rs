@@ -23,6 +23,8 @@ pub const IMAGE_NOT_FOUND: u8 = 92;
 pub const IMAGE_REFUSED: u8 = 93;
 /// The registry did not answer.
 pub const IMAGE_UNAVAILABLE: u8 = 94;
+/// The release command did not succeed, or could not be run; nothing was changed.
+pub const RELEASE_FAILED: u8 = 98;
 /// Nothing was changed.
 pub const DEPLOY_FAILED: u8 = 100;
 /// The new version did not come up and the old one was not put back.
@@ -42,6 +44,7 @@ const TABLE: &[(Step, u8, Reason)] = &[
     (Step::Build, IMAGE_NOT_FOUND, Reason::ImageNotFound),
     (Step::Build, IMAGE_REFUSED, Reason::ImageRefused),
     (Step::Build, IMAGE_UNAVAILABLE, Reason::ImageUnavailable),
+    (Step::Release, RELEASE_FAILED, Reason::ReleaseFailed),
     (Step::Deploy, DEPLOY_FAILED, Reason::DeployFailed),
     (Step::Deploy, ROLLOUT_FAILED, Reason::RolloutFailed),
     (Step::Deploy, ROLLED_BACK, Reason::RolledBack),
@@ -58,6 +61,8 @@ pub fn reason(step: Step, code: i32) -> Reason {
         || match step {
             Step::Clone => Reason::CloneFailed,
             Step::Build => Reason::BuildFailed,
+            // However it ended, the step that changes something comes after it.
+            Step::Release => Reason::ReleaseFailed,
             Step::Deploy => Reason::RolloutFailed,
         },
         |(_, _, reason)| *reason,
@@ -107,6 +112,7 @@ mod tests {
         assert_eq!(reason(Step::Build, i32::from(BRANCH_NOT_FOUND)), Reason::BuildFailed);
         assert_eq!(reason(Step::Clone, 128), Reason::CloneFailed);
         assert_eq!(reason(Step::Deploy, 137), Reason::RolloutFailed);
+        assert_eq!(reason(Step::Release, 137), Reason::ReleaseFailed);
     }
 
     #[test]

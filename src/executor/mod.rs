@@ -59,8 +59,10 @@ impl Run {
             ExecutorKind::Local => Plan::Local,
             ExecutorKind::Tekton => {
                 let missing = || Error("the service has no settings for executor tekton".to_owned());
+                let mut settings = service.tekton.clone().ok_or_else(missing)?;
+                settings.release.command.take_if(|_| deployment.is_rollback());
                 Plan::Tekton(Box::new(ClusterRun {
-                    settings: service.tekton.clone().ok_or_else(missing)?,
+                    settings,
                     cache_epoch: deployment.cache_epoch,
                     uid: deployment.run_uid.clone(),
                     source: deployment.source(),

@@ -85,7 +85,7 @@ impl<'a> AcceptedJson<'a> {
 #[derive(Debug)]
 pub struct FoundDeployment {
     pub deployment: Deployment,
-    pub steps: [StepRecord; 3],
+    pub steps: Vec<StepRecord>,
     pub queue_position: Option<i64>,
 }
 

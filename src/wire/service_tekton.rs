@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::TektonSettings;
+use crate::domain::{ReleaseCommand, TektonSettings};
 use crate::wire::Change;
 use crate::wire::read::{Fields, Shape};
 
@@ -41,6 +41,10 @@ pub struct TektonFields {
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub registry_secret: Change<String>,
     #[serde(skip_serializing_if = "Change::is_keep")]
+    pub release_command: Change<ReleaseCommand>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub release_timeout: Change<String>,
+    #[serde(skip_serializing_if = "Change::is_keep")]
     pub rollback: Change<bool>,
 }
 
@@ -58,6 +62,8 @@ impl Shape for TektonFields {
             git_secret: fields.change("gitSecret", "a text"),
             registry_secret: fields.change("registrySecret", "a text"),
             workloads: fields.change("workloads", "a list of texts"),
+            release_command: fields.change("releaseCommand", "a text or a list of texts"),
+            release_timeout: fields.change("releaseTimeout", "a text"),
             rollback: fields.change("rollback", "true or false"),
         }
     }
@@ -89,6 +95,8 @@ impl TektonFields {
             git_secret: text(|own| own.git_secret.clone()),
             registry_secret: text(|own| own.registry_secret.clone()),
             workloads: Change::from(workloads),
+            release_command: Change::from(settings.and_then(|own| own.release.command.clone())),
+            release_timeout: text(|own| Some(own.release.timeout.to_string())),
             rollback: Change::from(settings.map(|own| own.rollback)),
         }
     }

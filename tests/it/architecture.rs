@@ -27,6 +27,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("cli/step.rs", "executor"),
     ("cli/rollout.rs", "executor"),
     ("cli/run_step.rs", "executor"),
+    ("cli/release_step.rs", "executor"),
     ("cli/manifests.rs", "executor"),
     ("cli/doctor.rs", "executor"),
     ("cli/restore.rs", "db"),

@@ -44,6 +44,7 @@ mod poll;
 mod proxies;
 mod readme;
 mod refusals;
+mod releases;
 mod restarts;
 mod rollouts;
 mod routes;

@@ -42,6 +42,8 @@ fn of_a_cluster() -> Vec<(&'static str, Value)> {
         ("resources", json!({ "build.limits.memory": "4Gi" })),
         ("gitSecret", json!("git")),
         ("registrySecret", json!("registry")),
+        ("releaseCommand", json!("./migrate")),
+        ("releaseTimeout", json!("5m")),
         ("rollback", json!(true)),
     ]
 }

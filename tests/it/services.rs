@@ -29,7 +29,7 @@ async fn a_new_service_is_shown_as_it_will_be_read() {
         "lfs": true, "history": 1, "vars": {}, "buildCommand": "",
         "deployCommand": "./deploy.sh", "env": {}, "gitTokenFile": null, "gitSshKeyFile": null, "image": null,
         "cacheRepository": null, "dockerfile": null, "context": null, "target": null, "buildArgs": null, "buildSecrets": null, "resources": null, "gitSecret": null,
-        "registrySecret": null, "workloads": null, "rollback": null, "frozen": null,
+        "registrySecret": null, "workloads": null, "releaseCommand": null, "releaseTimeout": null, "rollback": null, "frozen": null,
         "createdAt": "2026-11-24T14:30:49.120Z",
     });
     assert_eq!(shown, expected);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::actions::service_settings::NO_CLUSTER;
 use crate::domain::{
-    CacheRepository, Faults, ImageRepository, Invalid, SecretKey, StepResources, TektonSettings,
-    read_workloads,
+    CacheRepository, DEFAULT_RELEASE_TIMEOUT, Faults, ImageRepository, Invalid, ReleaseCommand,
+    ReleaseSettings, SecretKey, Span, StepResources, TektonSettings, read_workloads,
 };
 use crate::wire::Change;
 use crate::wire::service::{Pairs, TektonFields};
@@ -56,6 +56,10 @@ pub(super) fn change_tekton(
     if workloads.is_none() && are_workloads_read {
         faults.add("workloads", "is missing: what is given the image");
     }
+    let release_timeout =
+        faults.take(fields.release_timeout.try_map(|text| {
+            text.parse::<Span>().map_err(|error| Invalid::new("releaseTimeout", error.detail))
+        }));
     let cache = faults.take(fields.cache_repository.try_map(|text| CacheRepository::parse(&text)));
     let kept = before.as_ref();
     let known = kept.map(|own| own.build_args.clone()).unwrap_or_default();
@@ -79,6 +83,16 @@ pub(super) fn change_tekton(
         resources: resources.ok_or(Unread)?,
         git_secret: fields.git_secret.apply(before.git_secret),
         registry_secret: fields.registry_secret.apply(before.registry_secret),
+        release: ReleaseSettings {
+            command: fields
+                .release_command
+                .apply(before.release.command)
+                .map(ReleaseCommand::with_line_feeds),
+            timeout: release_timeout
+                .ok_or(Unread)?
+                .apply(Some(before.release.timeout))
+                .unwrap_or(DEFAULT_RELEASE_TIMEOUT),
+        },
         rollback: fields.rollback.apply(Some(before.rollback)).unwrap_or(default.rollback),
         ..TektonSettings::new(default.image, default.workloads)
     }))

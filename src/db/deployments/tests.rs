@@ -94,7 +94,8 @@ fn a_failure_ends_the_running_step_and_skips_the_others() {
 
     fail(&tx, id, Reason::Timeout, "too long", None, T0).unwrap();
 
-    let statuses = steps::list(&tx, &bench.find(id)).unwrap().map(|record| record.status);
+    let records = steps::list(&tx, &bench.find(id)).unwrap();
+    let statuses: Vec<_> = records.iter().map(|record| record.status).collect();
     assert_eq!(statuses, [StepStatus::Succeeded, StepStatus::Failed, StepStatus::Skipped]);
 }
 

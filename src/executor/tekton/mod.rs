@@ -42,7 +42,7 @@ impl StepImages {
         match step {
             Step::Clone => &self.clone,
             Step::Build => &self.build,
-            Step::Deploy => &self.deploy,
+            Step::Release | Step::Deploy => &self.deploy,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Every label, annotation, task, step, result and account that both sides of a run have to spell alike.
 
-use crate::domain::Step;
+use crate::domain::{RunName, Step};
 
 /// Informative, as Kubernetes recommends; never selected by.
 pub(super) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "stackblaze");
@@ -50,7 +50,7 @@ pub(super) const DEPLOY_TASK: &str = "deploy";
 pub(super) const PUT_BACK_TASK: &str = "put-back";
 /// The account of the build task; has no rights and no token.
 pub(super) const BUILDER: &str = "builder";
-/// The account of the deploy task; may patch the workloads that `manifests` was given. The account of the task that puts back, too.
+/// The account of the deploy task; may patch the workloads that `manifests` was given, and make Jobs where it was told so. The account of the task that puts back, too.
 pub(super) const DEPLOYER: &str = "deployer";
 
 /// Result of the build task: the commit that was built.
@@ -70,6 +70,11 @@ pub(super) const WORKLOADS_RESULT: &str = "workloads";
 /// Result of the task that puts back: a word of [`PutBack`](super::put_back::PutBack).
 pub(super) const PUT_BACK_RESULT: &str = "put-back";
 
+/// The name of the Job of a run's release command, in the workload's namespace: one a run, so that it is never made twice.
+pub(super) fn release_job(run: &RunName) -> String {
+    format!("{}-release", run.as_str())
+}
+
 /// A reference to a result of the build task.
 pub(super) fn of_build(result: &str) -> String {
     format!("$(tasks.{BUILD_TASK}.results.{result})")
@@ -80,6 +85,7 @@ pub(super) const fn step_name(step: Step) -> &'static str {
     match step {
         Step::Clone => "clone",
         Step::Build => "build",
+        Step::Release => "release",
         Step::Deploy => "rollout",
     }
 }
@@ -88,7 +94,7 @@ pub(super) const fn step_name(step: Step) -> &'static str {
 pub(super) const fn task_of(step: Step) -> &'static str {
     match step {
         Step::Clone | Step::Build => BUILD_TASK,
-        Step::Deploy => DEPLOY_TASK,
+        Step::Release | Step::Deploy => DEPLOY_TASK,
     }
 }
 

@@ -50,7 +50,7 @@ pub struct SkippedTask {
     pub reason: String,
 }
 
-/// What is read of a TaskRun's spec: nothing.
+/// What is read of a TaskRun's spec.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[kube(
     group = "tekton.dev",
@@ -62,7 +62,27 @@ pub struct SkippedTask {
     schema = "disabled",
     derive = "PartialEq"
 )]
-pub struct TaskRunSpec {}
+#[serde(rename_all = "camelCase", default)]
+pub struct TaskRunSpec {
+    /// What it runs.
+    pub task_spec: TaskSpec,
+}
+
+/// What is read of a task.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct TaskSpec {
+    /// Its steps, in order.
+    pub steps: Vec<NamedStep>,
+}
+
+/// What is read of a step of a task.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct NamedStep {
+    /// Its name.
+    pub name: String,
+}
 
 /// How far a TaskRun is.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -187,6 +207,12 @@ pub(super) fn condition_of(task: &TaskRun) -> Option<&Condition> {
 /// A step's state in its TaskRun.
 pub(super) fn state_of(task: &TaskRun, step: Step) -> Option<&StepState> {
     task.status.as_ref()?.steps.iter().find(|state| state.name == step_name(step))
+}
+
+/// Whether a TaskRun has a step that runs a release command; known before its pod is.
+pub(super) fn has_release(task: &TaskRun) -> bool {
+    let name = step_name(Step::Release);
+    task.spec.task_spec.steps.iter().any(|step| step.name == name) || state_of(task, Step::Release).is_some()
 }
 
 /// How a step's own process ended.

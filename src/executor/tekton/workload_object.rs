@@ -101,6 +101,11 @@ impl Found {
         .collect()
     }
 
+    /// What its pods are made from.
+    pub(super) fn pod_spec(&self) -> Option<&Value> {
+        self.at(&format!("{}/spec", template(self.kind)))
+    }
+
     /// Whether a container of its pods has a readiness probe.
     pub(super) fn has_readiness_probe(&self, container: &str) -> bool {
         let list = self.at(&format!("{}/spec/containers", template(self.kind))).and_then(Value::as_array);

@@ -55,6 +55,11 @@ impl Target {
         self.images.get(&self.main).map(String::as_str).unwrap_or_default()
     }
 
+    /// Whether a container that runs before the others is given the image too.
+    pub(super) fn gives_init(&self, name: &str) -> bool {
+        self.inits.contains_key(name)
+    }
+
     /// `web` or `web, worker and before them migrate`.
     pub(super) fn names(&self) -> String {
         let names = |images: &Images| images.keys().cloned().collect::<Vec<_>>().join(", ");

@@ -7,6 +7,7 @@ mod good;
 mod images;
 mod install;
 mod registries;
+mod releases;
 mod rollouts;
 mod stops;
 mod workloads;

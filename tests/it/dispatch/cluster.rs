@@ -23,7 +23,7 @@ use crate::harness::scripted::HEAD;
 use crate::harness::scripted::hanging;
 use crate::harness::soon;
 
-const IMAGE: &str = "registry.example.com/api";
+pub(super) const IMAGE: &str = "registry.example.com/api";
 
 pub(super) async fn server() -> TestServer {
     TestServer::with(Options::with_cluster()).await
@@ -35,7 +35,7 @@ pub(super) async fn service(server: &TestServer, name: &str) -> Service {
     service.with("image", json!(IMAGE)).with("workloads", workload).create().await
 }
 
-fn digest() -> ImageDigest {
+pub(super) fn digest() -> ImageDigest {
     ImageDigest::parse(&format!("sha256:{}", "0a".repeat(32))).unwrap()
 }
 

@@ -4,6 +4,7 @@ mod cluster;
 mod ends;
 mod open_runs;
 mod order;
+mod releases;
 mod restart;
 mod settling;
 mod stops;

@@ -17,6 +17,7 @@ pub mod outage;
 pub mod process;
 pub mod scripted;
 pub mod scripted_cluster;
+pub mod scripted_jobs;
 pub mod scripted_workloads;
 pub mod server;
 pub mod stage;

@@ -89,7 +89,7 @@ impl Case {
         let operator = Some("mira".to_owned());
         Self {
             deployment,
-            steps: Step::ALL.map(StepRecord::pending),
+            steps: Step::ALWAYS.map(StepRecord::pending),
             log: Vec::new(),
             operator,
             queue_position: Some(1),

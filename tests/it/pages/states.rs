@@ -183,7 +183,7 @@ fn nothing_is_said_to_serve_where_a_later_one_may_have_changed_it() {
 #[test]
 fn what_runs_tells_what_is_left_what_waits_and_what_serves() {
     let mut case = Case::building();
-    case.around.usual = Usual::of(&[Case::succeeded().steps, slow()]);
+    case.around.usual = Usual::of(&[Case::succeeded().steps.to_vec(), slow().to_vec()]);
     case.around.sample = 2;
     case.around.behind = 1;
     case.around.serving = Some(other("9be01f2c4d00000000000000000000000000000a", 0, Some(at(0))));
@@ -210,7 +210,7 @@ fn what_runs_tells_what_is_left_what_waits_and_what_serves() {
     case.around.usual = Usual::default();
     refuse(&case.html(), &["left, going by", "usually", "<progress"]);
     let mut queued = Case::queued();
-    queued.around.usual = Usual::of(&[slow()]);
+    queued.around.usual = Usual::of(&[slow().to_vec()]);
     expect(&queued.html(), &["It usually takes 2 min 05 s once it has begun."]);
     let signed_out = case.signed_out().html();
     refuse(&signed_out, &["waits behind", "git.example.com", "keeps serving."]);

@@ -24,6 +24,7 @@ fn settings(stage: &Stage, workloads: &[String]) -> ManifestSettings {
         builder: BuilderSettings::default(),
         workloads: workloads.iter().map(|text| Workload::parse(text).unwrap()).collect(),
         image_pull_secret: None,
+        release_jobs: Vec::new(),
         api_servers: Vec::new(),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::api::PostParams;
 use serde_json::{Value, json};
-use stackblaze::domain::Workload;
+use stackblaze::domain::{ReleaseCommand, Workload};
 use stackblaze::executor::Executor as _;
 use stackblaze::executor::Settled;
 use stackblaze::executor::tekton::install::manifests::{ManifestSettings, render};
@@ -33,6 +33,7 @@ async fn install(stage: &Stage) -> String {
         builder: BuilderSettings::default(),
         workloads: vec![Workload::parse("apps/api").unwrap()],
         image_pull_secret: None,
+        release_jobs: Vec::new(),
         api_servers: Vec::new(),
     };
     apply(&render(&settings).unwrap()).await;
@@ -101,7 +102,7 @@ async fn the_rights_of_our_manifests_are_enough_and_their_policy_keeps_others_ou
     let Outcome::Failed { reason, detail, .. } = outcome else { panic!("it succeeded") };
     assert_eq!(reason, Reason::InvalidPipeline);
     let detail = detail.unwrap();
-    assert!(detail.contains("runs stackblaze rollout in StackBlaze's own image"), "{detail}");
+    assert!(detail.contains("runs stackblaze rollout and the release step"), "{detail}");
 
     whoever_wants_more_is_refused(&stage, &token).await;
 }
@@ -132,6 +133,12 @@ async fn whoever_wants_more_is_refused(stage: &Stage, token: &str) {
     let volumes = "/spec/pipelineSpec/tasks/0/taskSpec/volumes/-";
 
     runs.create(&dry_run, &read(own.clone())).await.unwrap();
+    let mut releasing = stage::run();
+    let release = &mut releasing.plan.cluster_mut().unwrap().settings.release;
+    release.command = Some(ReleaseCommand::Shell("./migrate".to_owned()));
+    let whole =
+        pipeline_run(&releasing, releasing.plan.cluster().unwrap(), &common(&stage.namespace)).unwrap();
+    runs.create(&dry_run, &read(whole)).await.unwrap();
     for (pointer, value, message) in [
         (format!("{CLONE}/securityContext/capabilities/add"), json!(["NET_ADMIN"]), "only the build"),
         (format!("{CLONE}/securityContext/seccompProfile"), unconfined.clone(), "only the build"),
@@ -145,6 +152,7 @@ async fn whoever_wants_more_is_refused(stage: &Stage, token: &str) {
         (format!("{DEPLOY}/securityContext/appArmorProfile"), unconfined, "only the build"),
         (format!("{BUILD}/image"), json!("registry.example.com/other:1"), "only the build"),
         (format!("{BUILD}/command"), json!(["sh"]), "only the build"),
+        (format!("{DEPLOY}/command"), json!(["stackblaze", "run-step", "build"]), "the release step"),
         (format!("{BUILD}/securityContext/capabilities/add/-"), json!("SYS_ADMIN"), "SETUID and SETGID"),
         (format!("{BUILD}/securityContext/privileged"), json!(true), "no privileges"),
         (format!("{BUILD}/securityContext/procMount"), json!("Unmasked"), "no privileges"),

@@ -86,3 +86,35 @@ async fn a_stop_that_nobody_confirms_returns_within_fifteen_seconds() {
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     assert_eq!(scenario.cluster.count(PatchRun), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_while_the_release_command_runs_lets_the_task_that_puts_back_run_too() {
+    let scenario = Scenario::known();
+    scenario.cluster.shows("release_running");
+    scenario.cluster.shows_when_cancelled("cancelled_releasing");
+    let mut run = scenario.begin();
+
+    run.sees(&Event::StepStarted(Step::Release)).await;
+    run.stop.cancel();
+
+    let (events, outcome) = run.ends().await;
+    assert_eq!(failure(&outcome), (Reason::Cancelled, "the run was cancelled"));
+    assert!(!events.contains(&Event::StepStarted(Step::Deploy)), "nothing was patched: {events:?}");
+    let patches = scenario.cluster.made(PatchRun);
+    assert_eq!(patches[0].body, json!({"spec": {"status": "CancelledRunFinally"}}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_command_that_fails_is_told_and_deploy_never_begins() {
+    let scenario = Scenario::known();
+    scenario.cluster.shows("release_running");
+    let mut run = scenario.begin();
+    run.sees(&Event::StepStarted(Step::Release)).await;
+
+    scenario.cluster.shows("release_failed");
+
+    let (events, outcome) = run.ends().await;
+    assert_eq!(failure(&outcome), (Reason::ReleaseFailed, "the release command ended with exit code 3"));
+    let ended = Event::StepFinished { step: Step::Release, succeeded: false, exit_code: Some(98) };
+    assert!(events.contains(&ended) && !events.contains(&Event::StepStarted(Step::Deploy)), "{events:?}");
+}

@@ -26,7 +26,7 @@ CREATE TABLE log_pieces (
   deployment_id TEXT    NOT NULL,
   at_byte       INTEGER NOT NULL,
   at_line       INTEGER NOT NULL,
-  step          TEXT    NOT NULL CHECK (step = 'clone' OR step = 'build' OR step = 'deploy'),
+  step          TEXT    NOT NULL CHECK (step = 'clone' OR step = 'build' OR step = 'release' OR step = 'deploy'),
   at_ms         INTEGER NOT NULL,
   text          TEXT    NOT NULL,
   PRIMARY KEY (deployment_id, at_byte)

@@ -10,6 +10,7 @@ use crate::executor::tekton::workload_object::resource;
 
 const BASE: &str = include_str!("manifests/base.yaml");
 const WORKLOADS: &str = include_str!("manifests/workloads.yaml");
+const RELEASES: &str = include_str!("manifests/releases.yaml");
 /// Longest image, in bytes, with tag and digest.
 const MAX_IMAGE: usize = 500;
 /// Bytes of the name of a list of workloads.
@@ -34,6 +35,8 @@ pub struct ManifestSettings {
     pub builder: BuilderSettings,
     /// What may be deployed to; rights name exactly these.
     pub workloads: Vec<Workload>,
+    /// Namespaces in which the deploy task may make the Jobs of release commands.
+    pub release_jobs: Vec<String>,
     /// A Secret, in both namespaces, by which the cluster may fetch our own images.
     pub image_pull_secret: Option<String>,
     /// Where the API server is; none where that is not known.
@@ -57,6 +60,9 @@ impl ManifestSettings {
         for workload in all {
             hash.update(format!("{workload}\n"));
         }
+        for namespace in self.release_jobs.iter().collect::<BTreeSet<_>>() {
+            hash.update(format!("release-jobs {namespace}\n"));
+        }
         let first = hash.finalize().iter().take(LIST_BYTES).fold(0, |all, byte| all << 8 | u64::from(*byte));
         format!("{first:012x}")
     }
@@ -70,7 +76,9 @@ pub fn render(settings: &ManifestSettings) -> Result<String, Invalid> {
     for (field, image) in [("image", &settings.image), ("builderImage", &settings.builder_image)] {
         check_image(field, image)?;
     }
-    for (field, name) in [("namespace", &settings.namespace), ("buildNamespace", &settings.build_namespace)] {
+    let of_releases = settings.release_jobs.iter().map(|name| ("releaseJobs", name));
+    let own = [("namespace", &settings.namespace), ("buildNamespace", &settings.build_namespace)];
+    for (field, name) in own.into_iter().chain(of_releases) {
         // The rules of a workload's namespace are those of any.
         Workload::parse(&format!("{name}/x"))
             .map_err(|_| Invalid::new(field, "is 1 to 63 of a-z, 0-9 and -"))?;
@@ -109,6 +117,9 @@ pub fn render(settings: &ManifestSettings) -> Result<String, Invalid> {
         let of_pods = if has_stateful_sets(settings, app) { "list, delete" } else { "list" };
         let own = [("app", app), ("list", &list), ("deployer_rules", &deployer), ("server_rules", &server)];
         text.push_str(&fill(WORKLOADS, settings, &[&own[..], &[("of_pods", of_pods)]].concat()));
+    }
+    for app in settings.release_jobs.iter().collect::<BTreeSet<_>>() {
+        text.push_str(&fill(RELEASES, settings, &[("app", app), ("list", &list)]));
     }
     Ok(text)
 }
@@ -219,6 +230,7 @@ mod tests {
             workloads: ["apps/api", "apps/web/c", "cronjob:apps/bill", "shop/cart", "statefulset:shop/db"]
                 .map(|text| Workload::parse(text).unwrap())
                 .to_vec(),
+            release_jobs: Vec::new(),
             image_pull_secret: None,
             api_servers: Vec::new(),
         }
@@ -276,6 +288,28 @@ mod tests {
             !text.contains("ClusterRole") && !text.contains("secrets"),
             "no cluster-wide rights, no Secrets"
         );
+    }
+
+    #[test]
+    fn jobs_may_be_made_where_that_is_said_and_nowhere_else() {
+        let plain = render(&settings()).unwrap();
+        let named =
+            ManifestSettings { release_jobs: vec!["apps".to_owned(), "apps".to_owned()], ..settings() };
+        let text = render(&named).unwrap();
+
+        let more: Vec<_> = granted(&text).into_iter().skip(granted(&plain).len()).collect();
+        assert_eq!(
+            more,
+            [
+                "apps/stackblaze-releases [batch] resources: [jobs] verbs: [create, get, list, watch, delete]",
+                "apps/stackblaze-releases [\"\"] resources: [pods] verbs: [get, list]",
+                "apps/stackblaze-releases [\"\"] resources: [pods/log] verbs: [get]",
+            ]
+        );
+        assert!(!text.contains("{{") && text.matches("\n  name: stackblaze-releases\n").count() == 3);
+        assert_ne!(named.prune_command(), settings().prune_command(), "what is left out is pruned");
+        let broken = ManifestSettings { release_jobs: vec!["a b".to_owned()], ..settings() };
+        assert_eq!(render(&broken).unwrap_err().field, "releaseJobs");
     }
 
     #[test]
@@ -378,9 +412,10 @@ mod tests {
 
     #[test]
     fn the_policy_names_the_commands_of_the_steps_that_may_deploy() {
-        let run: Value =
-            serde_json::from_str(include_str!("../../../../tests/data/tekton/pipeline_run.json")).unwrap();
-        for task in ["tasks/1", "finally/0"] {
+        let plain = include_str!("../../../../tests/data/tekton/pipeline_run.json");
+        let release = include_str!("../../../../tests/data/tekton/pipeline_run_release.json");
+        for (run, task) in [(plain, "tasks/1"), (plain, "finally/0"), (release, "tasks/0")] {
+            let run: Value = serde_json::from_str(run).unwrap();
             let command =
                 run.pointer(&format!("/spec/pipelineSpec/{task}/taskSpec/steps/0/command")).unwrap();
             let words: Vec<_> =

@@ -6,13 +6,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use k8s_openapi::api::authorization::v1 as authorization;
 use kube::Client;
-use kube::api::{Api, PostParams};
 
 use crate::domain::{Finding, Reason, TektonSettings, Workload, WorkloadKind};
 use crate::executor::Outcome;
 use crate::executor::tekton::client::{Refusal, RefusalKind, answer};
+use crate::executor::tekton::install::deployer_rights::may;
 use crate::executor::tekton::install::owners;
-use crate::executor::tekton::names::DEPLOYER;
+use crate::executor::tekton::install::releases;
 use crate::executor::tekton::workload_object::{Found, objects, resource};
 use crate::executor::tekton::workload_target::target;
 
@@ -35,6 +35,7 @@ pub(super) async fn look(client: &Client, build_namespace: &str, settings: &Tekt
     );
     let (mut findings, beside) = (of_workloads.await, beside.await);
     findings.extend(beside);
+    findings.push(releases::look(client, build_namespace, settings).await.into_iter().collect());
     findings.into_iter().flatten().collect()
 }
 
@@ -139,24 +140,6 @@ async fn rights_beside(
     let fix = own.first().map(|workload| apply(workload));
     let text = format!("the deploy step may not {} in {namespace}", missing.join(", "));
     vec![Finding::advice(text, fix.as_deref())]
-}
-
-async fn may(
-    client: &Client,
-    build_namespace: &str,
-    attributes: authorization::ResourceAttributes,
-) -> Option<bool> {
-    let review = authorization::SubjectAccessReview {
-        spec: authorization::SubjectAccessReviewSpec {
-            user: Some(format!("system:serviceaccount:{build_namespace}:{DEPLOYER}")),
-            resource_attributes: Some(attributes),
-            ..authorization::SubjectAccessReviewSpec::default()
-        },
-        ..authorization::SubjectAccessReview::default()
-    };
-    let reviews = Api::<authorization::SubjectAccessReview>::all(client.clone());
-    let status = answer(reviews.create(&PostParams::default(), &review)).await.ok()?.status?;
-    Some(status.allowed)
 }
 
 /// Says whether the workload can be deployed to, and without a moment in which nothing serves.

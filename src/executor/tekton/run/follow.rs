@@ -192,7 +192,9 @@ impl RunFollower<'_> {
     async fn end_when_asked(&self, moments: watch::Receiver<Moment>) -> Infallible {
         self.stop.cancelled().await;
         loop {
-            let has_deployed = moments.borrow().view.step(Step::Deploy).has_begun;
+            // The step after this one may have begun already.
+            let has_begun = |step| moments.borrow().view.step(step).has_begun;
+            let has_deployed = has_begun(Step::Release) || has_begun(Step::Deploy);
             self.seen.is_rolling.store(has_deployed, Ordering::Relaxed);
             if cancel(self.client, self.namespace, self.name, has_deployed).await.is_ok() {
                 break;

@@ -37,8 +37,8 @@ const HINT_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) struct Moment {
     /// What the objects say.
     pub(super) view: View,
-    /// The pods of the three steps, where they are known.
-    pub(super) pods: [Option<String>; 3],
+    /// The pods of the steps, where they are known.
+    pub(super) pods: [Option<String>; Step::ALL.len()],
     /// Whether the object was deleted.
     pub(super) is_gone: bool,
     /// Why nothing newer is known, where that is so.

@@ -106,7 +106,7 @@ fn spec(run: &Run, cluster: &ClusterRun, common: &Common) -> Value {
             .map(|name| json!({"name": name, "value": of_build(name)}))
             .collect();
     }
-    tasks.push(deploy_task::deploy(run, cluster, &common.images, &limit));
+    tasks.push(deploy_task::deploy(run, cluster, common, &limit));
     task_runs.push(json!({
         "pipelineTaskName": DEPLOY_TASK,
         "serviceAccountName": DEPLOYER,
@@ -168,12 +168,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::domain::{ImageReference, Repository, SecretKey, StepResources};
+    use crate::domain::{ImageReference, ReleaseCommand, Repository, SecretKey, StepResources};
     use crate::executor::GivenImage;
     use crate::executor::tekton::testing::{common, run};
 
     const GOLDEN: &str = include_str!("../../../../tests/data/tekton/pipeline_run.json");
     const GOLDEN_TAG: &str = include_str!("../../../../tests/data/tekton/pipeline_run_tag.json");
+    const GOLDEN_RELEASE: &str = include_str!("../../../../tests/data/tekton/pipeline_run_release.json");
     const GOLDEN_ROLLBACK: &str = include_str!("../../../../tests/data/tekton/pipeline_run_rollback.json");
 
     fn rendered(run: &Run) -> Value {
@@ -201,6 +202,13 @@ mod tests {
         let mut run = full();
         let repository = run.plan.cluster().unwrap().settings.image.clone();
         run.given = Some(given(&format!("{repository}:dep-00000000aaaaaaaaaaaa@sha256:{}", "5".repeat(64))));
+        run
+    }
+
+    fn with_release() -> Run {
+        let mut run = rollback();
+        let release = &mut run.plan.cluster_mut().unwrap().settings.release;
+        release.command = Some(ReleaseCommand::Shell("./migrate \"$(params.image)\"".to_owned()));
         run
     }
 
@@ -241,6 +249,11 @@ mod tests {
     }
 
     #[test]
+    fn a_release_command_is_a_step_before_the_rollout_in_the_task_that_has_the_right() {
+        assert_golden(&rendered(&with_release()), GOLDEN_RELEASE);
+    }
+
+    #[test]
     fn a_rollback_deploys_a_kept_digest_without_a_build() {
         assert_golden(&rendered(&rollback()), GOLDEN_ROLLBACK);
     }
@@ -252,7 +265,7 @@ mod tests {
 
     #[test]
     fn no_value_is_ever_program_text() {
-        for run in [run(), full(), rollback(), by_tag()] {
+        for run in [run(), full(), rollback(), by_tag(), with_release()] {
             let rendered = rendered(&run);
             walk(&rendered, &mut |key, value| {
                 assert_ne!(key, "script");

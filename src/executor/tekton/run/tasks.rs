@@ -104,7 +104,7 @@ fn build_step(settings: &TektonSettings, common: &Common) -> Value {
         variable("CONTEXT", &settings.context),
         variable("DOCKERFILE", &settings.dockerfile),
         variable("TARGET", settings.target.as_deref().unwrap_or_default()),
-        variable("BUILD_ARGS", &encoded(settings)),
+        variable("BUILD_ARGS", &without_templates(&json!(settings.build_args))),
         variable("IMAGE", "$(params.image)"),
         variable("TAG", "$(params.tag)"),
         variable("CACHE", "$(params.cache)"),
@@ -250,9 +250,9 @@ pub(super) fn locked_down(user: u32) -> Value {
     })
 }
 
-/// A JSON object without any `$`, since a value may hold what looks like a template.
-fn encoded(settings: &TektonSettings) -> String {
-    json!(settings.build_args).to_string().replace('$', "\\u0024")
+/// JSON without any `$`, since a value may hold what looks like a template.
+pub(super) fn without_templates(value: &Value) -> String {
+    value.to_string().replace('$', "\\u0024")
 }
 
 pub(super) fn variable(name: &str, value: &str) -> Value {

@@ -8,7 +8,8 @@ use crate::executor::tekton::names::{
 };
 use crate::executor::tekton::put_back::PutBack;
 use crate::executor::tekton::types::{
-    Condition, StepState, TaskRun, condition_of, find_result, find_result_of, own_end, state_of, succeeded,
+    Condition, StepState, TaskRun, condition_of, find_result, find_result_of, has_release, own_end, state_of,
+    succeeded,
 };
 
 use super::snapshot::RunSnapshot;
@@ -102,6 +103,9 @@ fn with_put_back(snapshot: &RunSnapshot, outcome: Outcome) -> Outcome {
         None => return outcome,
     };
     let Outcome::Failed { reason, message, detail, .. } = outcome else { return outcome };
+    if reason == Reason::ReleaseFailed {
+        return failed(reason, &message).with_detail(detail);
+    }
     let own = exit_code_of(snapshot).is_some_and(exit_codes::is_of_deploy);
     let (reason, done) = match became {
         // A step that was lost before its first patch.
@@ -162,9 +166,7 @@ fn of_task(name: &str, task: &TaskRun) -> Outcome {
     let exit_code = state.and_then(own_end).map(|ended| ended.exit_code);
     let reason = match exit_code {
         Some(code) => exit_codes::reason(step, code),
-        None if step == Step::Deploy && NEVER_RAN.contains(&condition.reason.as_str()) => {
-            Reason::DeployFailed
-        }
+        None if name == DEPLOY_TASK && NEVER_RAN.contains(&condition.reason.as_str()) => Reason::DeployFailed,
         None => exit_codes::reason(step, -1),
     };
     let detail = find_result(task, step, DETAIL_RESULT).filter(|detail| !detail.is_empty());
@@ -179,7 +181,8 @@ fn invalid(condition: &Condition) -> Outcome {
 
 /// The step that ended badly, else the first one that has not ended well.
 fn failed_step<'a>(task_name: &str, task: &'a TaskRun) -> (Step, Option<&'a StepState>) {
-    let own = || Step::ALL.into_iter().filter(|step| task_of(*step) == task_name);
+    let is_own = |step: &Step| task_of(*step) == task_name && (*step != Step::Release || has_release(task));
+    let own = || Step::ALL.into_iter().filter(is_own);
     let ended_badly = own().find_map(|step| {
         let state = state_of(task, step)?;
         own_end(state).is_some_and(|ended| ended.exit_code != 0).then_some((step, Some(state)))

@@ -8,7 +8,8 @@ use crate::executor::tekton::names::{
     COMMIT_RESULT, DIGEST_RESULT, PUT_BACK_TASK, REVISION_RESULT, SUBJECT_RESULT, WORKLOADS_RESULT, task_of,
 };
 use crate::executor::tekton::types::{
-    Condition, StepState, TaskRun, condition_of, find_result, find_result_of, own_end, state_of, succeeded,
+    Condition, StepState, TaskRun, condition_of, find_result, find_result_of, has_release, own_end, state_of,
+    succeeded,
 };
 use crate::executor::{Outcome, Wait};
 
@@ -29,8 +30,8 @@ const NOT_RUNNING: &[&str] = &[
 /// What is known of one run at one moment, in our words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
-    /// Clone, build and deploy.
-    pub steps: [StepView; 3],
+    /// All that a run can have, in order.
+    pub steps: [StepView; Step::ALL.len()],
     /// What is waited for, for people; none while a step works.
     pub waiting: Option<Wait>,
     /// What gets built and the first line of its message, known as soon as `clone` has ended.
@@ -88,7 +89,10 @@ pub fn view(snapshot: &RunSnapshot) -> View {
     view.end = verdict::of_run(snapshot);
     let works = |step: Step| view.step(step).has_begun && view.step(step).finished.is_none();
     let deploy_waits = snapshot.deploy.as_ref().is_none_or(is_waiting);
-    let is_working = works(Step::Clone) || works(Step::Build) || (works(Step::Deploy) && !deploy_waits);
+    let is_working = works(Step::Clone)
+        || works(Step::Build)
+        || works(Step::Release)
+        || (works(Step::Deploy) && !deploy_waits);
     if view.end.is_none() && !is_working {
         view.waiting = Some(waiting(snapshot));
     }
@@ -103,14 +107,20 @@ fn step_view(task: Option<&TaskRun>, step: Step) -> StepView {
         state_of(task, step).is_none_or(|state| own_end(state).is_some_and(|ended| ended.exit_code == 0))
     };
     let has_its_turn = match step {
-        Step::Clone => !is_waiting(task),
+        Step::Clone | Step::Release => !is_waiting(task),
         Step::Build => !is_waiting(task) && ended_well(Step::Clone),
+        Step::Deploy if has_release(task) && !has_released(task) => false,
         // The task exists only once the build is through, and from then on the product says `deploying`.
         Step::Deploy => return StepView { has_begun: true, finished: finished(task, state_of(task, step)) },
     };
     let Some(state) = state_of(task, step).filter(|_| has_its_turn) else { return StepView::default() };
     let finished = finished(task, Some(state));
     StepView { has_begun: state.running.is_some() || finished.is_some(), finished }
+}
+
+/// Whether the release step has ended well.
+fn has_released(task: &TaskRun) -> bool {
+    state_of(task, Step::Release).and_then(own_end).is_some_and(|ended| ended.exit_code == 0)
 }
 
 /// How a step ended: by itself, or with its TaskRun.

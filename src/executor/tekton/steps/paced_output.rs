@@ -61,21 +61,21 @@ fn ready(held: &[u8]) -> usize {
     if lines == 0 { held.len() / CHUNK * CHUNK } else { lines }
 }
 
-fn size_in_file(text: &[u8]) -> u64 {
+pub(super) fn size_in_file(text: &[u8]) -> u64 {
     let lines = text.split(|byte| *byte == b'\n').count() - 1;
     text.len() as u64 + lines as u64 * LINE_HEAD
 }
 
 /// A bucket that fills with bytes and drains at [`RATE`].
-#[derive(Default)]
-struct Pace {
+#[derive(Debug, Default)]
+pub(super) struct Pace {
     level: u64,
     drained_at: Duration,
 }
 
 impl Pace {
     /// How long to wait before so many bytes more, at a time since the start.
-    fn pause(&mut self, bytes: u64, now: Duration) -> Duration {
+    pub(super) fn pause(&mut self, bytes: u64, now: Duration) -> Duration {
         let drained = now.saturating_sub(self.drained_at).as_micros() * u128::from(RATE) / 1_000_000;
         self.drained_at = now;
         self.level = self.level.saturating_sub(u64::try_from(drained).unwrap_or(u64::MAX));

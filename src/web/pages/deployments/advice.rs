@@ -71,6 +71,11 @@ fn of_steps(reason: Reason, executor: ExecutorKind) -> Option<Advices> {
         (Reason::PushFailed, _) => {
             &[("Look at the image’s name and the registry’s Secret.", Leads::Settings), AGAIN]
         }
+        (Reason::ReleaseFailed, _) => &[
+            ("Most likely the release command itself: the lines beside say where.", Leads::Away),
+            ("See whether its Job may be made.", Leads::Checks),
+            ("If the command is wrong or needs longer, change it.", Leads::Settings),
+        ],
         (Reason::DeployFailed, ExecutorKind::Local) => &[
             ("The deploy command failed: the lines beside say where.", Leads::Away),
             ("If the command itself is wrong, change it.", Leads::Settings),

@@ -1,8 +1,8 @@
-//! The bar in a row of the deployments: how long clone, build and deploy took, against what is usual.
+//! The bar in a row of the deployments: how long its steps took, against what is usual.
 
 use std::time::Duration;
 
-use crate::domain::{Deployment, Reason, StepRecord, StepStatus, Timestamp};
+use crate::domain::{Deployment, Reason, Step, StepRecord, StepStatus, Timestamp};
 
 /// Units of the whole bar: twice the usual time.
 const WIDTH: u64 = 136;
@@ -12,27 +12,26 @@ const GAP: u64 = 2;
 /// Where a bar that is too long is cut, and the two slivers that say so: place and width, in units.
 const CUT: u64 = 126;
 const SLIVERS: [(u64, u64); 2] = [(128, 3), (133, 3)];
-/// Classes of the three steps, in order.
-const CLASSES: [&str; 3] = ["f1", "f2", "f3"];
 
-/// Usual times of the three steps of a service.
+/// Usual times of the steps of a service.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Usual([Duration; 3]);
+pub struct Usual([Duration; Step::ALL.len()]);
 
 impl Usual {
     /// The medians of these deployments, step by step; a step that none of them ran takes no time.
-    pub fn of(successes: &[[StepRecord; 3]]) -> Self {
-        let median = |step: usize| {
-            let mut spans: Vec<_> = successes.iter().filter_map(|records| span(&records[step])).collect();
+    pub fn of(successes: &[Vec<StepRecord>]) -> Self {
+        let median = |step: Step| {
+            let of_step = |record: &&StepRecord| record.step == step;
+            let mut spans: Vec<_> = successes.iter().flatten().filter(of_step).filter_map(span).collect();
             spans.sort_unstable();
             spans.get(spans.len() / 2).copied().unwrap_or_default()
         };
-        Self([0, 1, 2].map(median))
+        Self(Step::ALL.map(median))
     }
 
-    /// Of clone, build and deploy. What takes less than a second is not worth telling, so it counts as nothing.
-    pub(super) fn steps(&self) -> [Duration; 3] {
-        self.0.map(|span| if span < Duration::from_secs(1) { Duration::ZERO } else { span })
+    /// Of one step. What takes less than a second is not worth telling, so it counts as nothing.
+    pub(super) fn of_step(&self, step: Step) -> Duration {
+        Some(self.0[step as usize]).filter(|span| *span >= Duration::from_secs(1)).unwrap_or_default()
     }
 
     fn total(&self) -> Duration {
@@ -55,7 +54,7 @@ pub(in crate::web::pages) struct Piece {
 /// The pieces of a deployment's bar, from the left; none where nothing ran.
 pub(in crate::web::pages) fn pieces(
     deployment: &Deployment,
-    records: &[StepRecord; 3],
+    records: &[StepRecord],
     usual: &Usual,
     now: Timestamp,
 ) -> Vec<Piece> {
@@ -68,14 +67,15 @@ pub(in crate::web::pages) fn pieces(
 
 /// Class and length of each piece: what ran, then what is expected to come.
 fn parts(
-    records: &[StepRecord; 3],
+    records: &[StepRecord],
     usual: &Usual,
     stopped: bool,
     is_over: bool,
     now: Timestamp,
 ) -> Vec<(&'static str, Duration)> {
     let mut parts = Vec::new();
-    for ((record, class), usual) in records.iter().zip(CLASSES).zip(usual.0) {
+    for record in records {
+        let (class, usual) = (class(record.step), usual.0[record.step as usize]);
         let Some(started) = record.started_at else {
             if !is_over && !usual.is_zero() {
                 parts.push(("f0", usual));
@@ -93,6 +93,15 @@ fn parts(
         }
     }
     parts
+}
+
+/// The release command is no work of its own beside the deploy that it prepares.
+const fn class(step: Step) -> &'static str {
+    match step {
+        Step::Clone => "f1",
+        Step::Build => "f2",
+        Step::Release | Step::Deploy => "f3",
+    }
 }
 
 fn place(parts: &[(&'static str, Duration)], scale: Duration) -> Vec<Piece> {
@@ -116,7 +125,6 @@ fn place(parts: &[(&'static str, Duration)], scale: Duration) -> Vec<Piece> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Step;
 
     const T0: Timestamp = Timestamp::from_millis(1_795_530_649_120);
 
@@ -125,20 +133,15 @@ mod tests {
         StepRecord { step, status, started_at: at(from), finished_at: at(to), exit_code: None }
     }
 
-    fn success(build: u64) -> [StepRecord; 3] {
-        [
+    fn success(build: u64) -> Vec<StepRecord> {
+        vec![
             ran(Step::Clone, StepStatus::Succeeded, 0, 2),
             ran(Step::Build, StepStatus::Succeeded, 2, 2 + build),
             ran(Step::Deploy, StepStatus::Succeeded, 2 + build, 10 + build),
         ]
     }
 
-    fn bar(
-        records: &[StepRecord; 3],
-        usual: &Usual,
-        is_over: bool,
-        now: u64,
-    ) -> Vec<(&'static str, u64, u64)> {
+    fn bar(records: &[StepRecord], usual: &Usual, is_over: bool, now: u64) -> Vec<(&'static str, u64, u64)> {
         let parts = parts(records, usual, false, is_over, T0.plus(Duration::from_secs(now)));
         place(&parts, usual.total()).into_iter().map(|piece| (piece.class, piece.x, piece.width)).collect()
     }
@@ -147,14 +150,14 @@ mod tests {
     fn the_usual_time_fills_half_of_the_bar() {
         let usual = Usual::of(&[success(10), success(90), success(40)]);
 
-        assert_eq!(usual.0, [2, 40, 8].map(Duration::from_secs));
+        assert_eq!(usual.0, [2, 40, 0, 8].map(Duration::from_secs));
         assert_eq!(bar(&success(40), &usual, true, 0), [("f1", 0, 2), ("f2", 4, 54), ("f3", 60, 10)]);
     }
 
     #[test]
     fn what_is_expected_follows_what_runs() {
         let usual = Usual::of(&[success(40)]);
-        let mut records = Step::ALL.map(StepRecord::pending);
+        let mut records = Step::ALWAYS.map(StepRecord::pending);
         records[0] = ran(Step::Clone, StepStatus::Succeeded, 0, 2);
         records[1] = StepRecord { finished_at: None, ..ran(Step::Build, StepStatus::Running, 2, 2) };
 
@@ -162,7 +165,7 @@ mod tests {
             bar(&records, &usual, false, 22),
             [("f1", 0, 2), ("fn", 4, 27), ("f0", 33, 27), ("f0", 62, 10)]
         );
-        assert_eq!(bar(&Step::ALL.map(StepRecord::pending), &usual, true, 0), []);
+        assert_eq!(bar(&Step::ALWAYS.map(StepRecord::pending), &usual, true, 0), []);
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl LogSection {
     /// Puts the box together. The log as produced has `end` bytes.
     pub(super) fn new(
         deployment: &Deployment,
-        records: &[StepRecord; 3],
+        records: &[StepRecord],
         log: Log,
         end: u64,
         now: Timestamp,
@@ -72,7 +72,7 @@ impl LogSection {
 }
 
 /// The step whose output is open when the page comes up: the one that failed, else the last that wrote something.
-fn current(records: &[StepRecord; 3], log: &Log) -> Option<Step> {
+fn current(records: &[StepRecord], log: &Log) -> Option<Step> {
     let failed = verdict::failing(records).map(|record| record.step).filter(|step| log.of(*step).is_some());
     failed.or_else(|| records.iter().rev().map(|record| record.step).find(|step| log.of(*step).is_some()))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{Deployment, DeploymentId, Status, StepRecord, StepStatus, Timestamp, Trigger};
+use crate::domain::{Deployment, DeploymentId, Status, Step, StepRecord, StepStatus, Timestamp, Trigger};
 use crate::web::pages::deployments::around::Around;
 use crate::web::pages::format;
 
@@ -48,7 +48,7 @@ impl Outlook {
     /// None for what has ended, and where nothing is known.
     pub(super) fn of(
         deployment: &Deployment,
-        records: &[StepRecord; 3],
+        records: &[StepRecord],
         around: &Around,
         now: Timestamp,
     ) -> Option<Self> {
@@ -64,9 +64,9 @@ impl Outlook {
     }
 }
 
-fn left(deployment: &Deployment, records: &[StepRecord; 3], around: &Around, now: Timestamp) -> Option<Left> {
-    let whole = expected(deployment, around);
-    let usual: Duration = whole.iter().sum();
+fn left(deployment: &Deployment, records: &[StepRecord], around: &Around, now: Timestamp) -> Option<Left> {
+    let usual_of = |record: &StepRecord| expected(deployment, record.step, around);
+    let usual: Duration = records.iter().map(usual_of).sum();
     if usual.is_zero() {
         return None;
     }
@@ -74,7 +74,8 @@ fn left(deployment: &Deployment, records: &[StepRecord; 3], around: &Around, now
         return Some(Left::Once(about(usual)));
     }
     let mut rest = Duration::ZERO;
-    for (record, usual) in records.iter().zip(whole) {
+    for record in records {
+        let usual = usual_of(record);
         match (record.status, record.started_at) {
             (StepStatus::Pending, _) => rest += usual,
             (StepStatus::Running, Some(started)) => {
@@ -91,11 +92,10 @@ fn left(deployment: &Deployment, records: &[StepRecord; 3], around: &Around, now
     Some(Left::About { text: about(rest), ms: rest.as_millis() })
 }
 
-/// Usual times of the steps that it will run. Rolling back in a cluster neither clones nor builds.
-fn expected(deployment: &Deployment, around: &Around) -> [Duration; 3] {
-    let [clone, build, deploy] = around.usual.steps();
+/// The usual time of a step that it will run. Rolling back in a cluster does nothing but deploy.
+fn expected(deployment: &Deployment, step: Step, around: &Around) -> Duration {
     let only_deploys = matches!(deployment.trigger, Trigger::Rollback(_)) && deployment.image.is_some();
-    if only_deploys { [Duration::ZERO, Duration::ZERO, deploy] } else { [clone, build, deploy] }
+    if only_deploys && step != Step::Deploy { Duration::ZERO } else { around.usual.of_step(step) }
 }
 
 /// To five seconds where it is more than ten, since a median is no promise.

@@ -57,7 +57,7 @@ impl Row {
     /// The row of a deployment with its steps and, where it is queued, its place.
     pub(in crate::web::pages) fn new(
         deployment: &Deployment,
-        steps: &[StepRecord; 3],
+        steps: &[StepRecord],
         place: Option<i64>,
         usual: &Usual,
         now: Timestamp,

@@ -7,7 +7,7 @@ use crate::web::pages::deployments::around::Around;
 use crate::web::pages::format;
 use crate::web::pages::log::view::Log;
 
-/// One of the four parts of the line under the heading.
+/// One of the parts of the line under the heading.
 #[derive(Debug)]
 pub(super) struct StepView {
     /// `queued`, or the step's word.
@@ -32,18 +32,18 @@ pub(super) struct UsualTime {
     pub(super) percent: u128,
 }
 
-/// The queue and the three steps. `log` is what may be shown of the output, which the steps then link to.
+/// The queue and the steps. `log` is what may be shown of the output, which the steps then link to.
 pub(super) fn views(
     deployment: &Deployment,
-    records: &[StepRecord; 3],
+    records: &[StepRecord],
     around: Option<&Around>,
     log: Option<&Log>,
     now: Timestamp,
 ) -> Vec<StepView> {
-    let usual = around.map(|around| around.usual.steps()).unwrap_or_default();
     let stopped = deployment.reason.is_some_and(Reason::is_intended);
     let mut views = vec![queued(deployment, stopped, now)];
-    views.extend(records.iter().zip(usual).map(|(record, usual)| {
+    views.extend(records.iter().map(|record| {
+        let usual = around.map(|around| around.usual.of_step(record.step)).unwrap_or_default();
         // A page that follows has the log already, where the step wrote something.
         let has_log = match log {
             Some(log) => log.of(record.step).is_some(),
@@ -133,6 +133,7 @@ fn label(step: Step) -> &'static str {
     match step {
         Step::Clone => "Clone",
         Step::Build => "Build",
+        Step::Release => "Release",
         Step::Deploy => "Deploy",
     }
 }

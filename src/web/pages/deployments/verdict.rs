@@ -100,7 +100,7 @@ pub(in crate::web::pages) fn target(deployment: &Deployment) -> String {
 /// no other one.
 pub(in crate::web::pages) fn lede(
     deployment: &Deployment,
-    steps: &[StepRecord; 3],
+    steps: &[StepRecord],
     position: Option<u64>,
     around: Option<&Around>,
     now: Timestamp,
@@ -193,7 +193,7 @@ fn waiting(deployment: &Deployment, position: Option<u64>) -> String {
     }
 }
 
-fn failed(deployment: &Deployment, steps: &[StepRecord; 3], around: Option<&Around>) -> Lede {
+fn failed(deployment: &Deployment, steps: &[StepRecord], around: Option<&Around>) -> Lede {
     let reason = deployment.reason.unwrap_or(Reason::Internal);
     let (rest, said_of_other) = consequence(deployment, reason, steps);
     let before = around.and_then(|around| around.before.as_ref()).zip(said_of_other);
@@ -209,14 +209,18 @@ fn failed(deployment: &Deployment, steps: &[StepRecord; 3], around: Option<&Arou
 }
 
 /// The executor's own words where it gave some; else the exit code of a command; else what the reason means.
-fn first(deployment: &Deployment, reason: Reason, steps: &[StepRecord; 3]) -> First {
+fn first(deployment: &Deployment, reason: Reason, steps: &[StepRecord]) -> First {
     if let Some(message) = &deployment.message {
         return First::Words(format::sentence(message));
     }
     let exit = failing(steps).and_then(|record| Some((record.step.as_str(), record.exit_code?)));
     match (reason, exit) {
         (
-            Reason::CloneFailed | Reason::BuildFailed | Reason::PushFailed | Reason::DeployFailed,
+            Reason::CloneFailed
+            | Reason::BuildFailed
+            | Reason::PushFailed
+            | Reason::ReleaseFailed
+            | Reason::DeployFailed,
             Some((step, code)),
         ) => First::Exit(step, code),
         (Reason::RolledBack, _) => First::Words("The new version did not come up.".to_owned()),
@@ -225,7 +229,7 @@ fn first(deployment: &Deployment, reason: Reason, steps: &[StepRecord; 3]) -> Fi
 }
 
 /// The step that ended badly.
-pub(in crate::web::pages) fn failing(steps: &[StepRecord; 3]) -> Option<&StepRecord> {
+pub(in crate::web::pages) fn failing(steps: &[StepRecord]) -> Option<&StepRecord> {
     steps.iter().find(|record| record.status == StepStatus::Failed)
 }
 
@@ -234,7 +238,7 @@ pub(in crate::web::pages) fn failing(steps: &[StepRecord; 3]) -> Option<&StepRec
 fn consequence(
     deployment: &Deployment,
     reason: Reason,
-    steps: &[StepRecord; 3],
+    steps: &[StepRecord],
 ) -> (&'static str, Option<&'static str>) {
     let begun = steps.iter().any(|record| record.step == Step::Deploy && record.started_at.is_some());
     let unchanged = !begun || reason == Reason::DeployFailed && deployment.executor == ExecutorKind::Tekton;

@@ -22,8 +22,8 @@ use crate::web::pages::log::view::{Log, TAIL};
 pub struct Known<'a> {
     /// The deployment.
     pub deployment: &'a Deployment,
-    /// Its three steps, in order.
-    pub steps: &'a [StepRecord; 3],
+    /// Its steps, in order.
+    pub steps: &'a [StepRecord],
     /// Its place among the queued ones of its service, from 1.
     pub queue_position: Option<u64>,
     /// What it wrote; left out where nobody is signed in.
@@ -234,7 +234,7 @@ fn is_near(given: &str, known: &str) -> bool {
 }
 
 /// Shown only where somebody has to act and the end of the output may say why.
-fn tail(deployment: &Deployment, records: &[StepRecord; 3], log: &Log) -> Option<Tail> {
+fn tail(deployment: &Deployment, records: &[StepRecord], log: &Log) -> Option<Tail> {
     if deployment.status != Status::Failed || deployment.reason.is_some_and(Reason::is_intended) {
         return None;
     }

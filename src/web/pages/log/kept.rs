@@ -241,7 +241,7 @@ mod tests {
     fn a_log_in_parts_is_shown_as_the_whole_is() {
         let bench = Bench::new();
         let kept = prop_oneof![Just((u64::MAX, u64::MAX)), (0_u64..200, 0_u64..200)];
-        let texts = vec((0_usize..3, WHAT), 1..8);
+        let texts = vec((0_usize..4, WHAT), 1..8);
         let strategy = (texts, kept, 1_u64..12, any::<(bool, bool)>());
         let test = |(texts, (head, tail), bytes, (in_order, grows)): (Vec<(usize, String)>, _, _, _)| {
             let id = DeploymentId::generate(Timestamp::from_millis(0));

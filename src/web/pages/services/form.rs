@@ -6,14 +6,14 @@ use std::collections::HashMap;
 
 use crate::actions::service_settings::DEFAULT_TIMEOUT;
 use crate::domain::{
-    CloneSettings, ExecutorKind, ExecutorSet, ImageRepository, Invalid, QueuePolicy, Repository, Service,
-    Span,
+    CloneSettings, DEFAULT_RELEASE_TIMEOUT, ExecutorKind, ExecutorSet, ImageRepository, Invalid, QueuePolicy,
+    ReleaseCommand, Repository, Service, Span,
 };
 use crate::web::pages::format;
 use crate::web::pages::services::form_lines::lines;
 
 /// Fields as they are called in the form, which is as the API calls them, and as people read them.
-const LABELS: [(&str, &str); 29] = [
+const LABELS: [(&str, &str); 31] = [
     ("name", "Name"),
     ("repository", "Repository"),
     ("defaultBranch", "Default branch"),
@@ -34,6 +34,8 @@ const LABELS: [(&str, &str); 29] = [
     ("gitSecret", "Git secret"),
     ("registrySecret", "Registry secret"),
     ("workloads", "Workloads"),
+    ("releaseCommand", "Release command"),
+    ("releaseTimeout", "Its time limit"),
     ("buildCommand", "Build command"),
     ("deployCommand", "Deploy command"),
     ("env", "Variables"),
@@ -71,6 +73,7 @@ impl ServiceForm {
         form.set("context", ".");
         form.set("rollback", "true");
         form.set("settle", &Service::DEFAULT_SETTLE.to_string());
+        form.set("releaseTimeout", &DEFAULT_RELEASE_TIMEOUT.to_string());
         form.set_fetch(&CloneSettings::default());
         form.set_timeout(DEFAULT_TIMEOUT);
         form
@@ -111,6 +114,9 @@ impl ServiceForm {
             form.set("registrySecret", tekton.registry_secret.as_deref().unwrap_or_default());
             let workloads: Vec<_> = tekton.workloads.iter().map(ToString::to_string).collect();
             form.set("workloads", &workloads.join("\n"));
+            let command = tekton.release.command.as_ref().map(ReleaseCommand::as_typed);
+            form.set("releaseCommand", &command.unwrap_or_default());
+            form.set("releaseTimeout", &tekton.release.timeout.to_string());
             form.set("rollback", if tekton.rollback { "true" } else { "" });
         }
         form

@@ -85,7 +85,7 @@ pub struct Known {
     pub service: Service,
     serving: Option<Deployment>,
     checks: Option<Checks>,
-    successes: Vec<[StepRecord; 3]>,
+    successes: Vec<Vec<StepRecord>>,
     ends: Vec<End>,
     page: FoundPage,
 }

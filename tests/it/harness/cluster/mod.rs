@@ -82,6 +82,11 @@ const WORKLOADS: &[&str] = &[
     "mirrored",
     "named",
     "healed",
+    "released",
+    "unreleased",
+    "halted",
+    "halfway",
+    "bereft",
 ];
 /// What some of these tests deploy to beside, of other kinds.
 const OTHER_WORKLOADS: &[&str] = &[
@@ -337,6 +342,7 @@ async fn apply(image: &str, builder_image: &str) {
         builder: builder(),
         workloads: workloads(),
         image_pull_secret: None,
+        release_jobs: vec![APPS.to_owned()],
         api_servers: Vec::new(),
     };
     kubectl(&["apply", "-f", "-"], &render(&settings).unwrap()).await.unwrap();

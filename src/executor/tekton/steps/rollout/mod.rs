@@ -6,9 +6,9 @@ mod explain;
 mod half_done;
 mod judge;
 mod place;
-mod pods;
+pub(super) mod pods;
 mod results;
-mod watch;
+pub(super) mod watch;
 
 use std::time::Duration;
 

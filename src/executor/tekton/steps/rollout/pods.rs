@@ -29,7 +29,7 @@ const MAX_TEXT: usize = 300;
 
 /// How sure it is that a pod does not come up by waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Grade {
+pub(in crate::executor::tekton::steps) enum Grade {
     /// It may pass: a registry that does not answer, a `ConfigMap` that is on its way.
     Passing,
     /// It will not pass, if it is seen once more.
@@ -40,21 +40,21 @@ pub(super) enum Grade {
 
 /// Why a pod does not come up: ours for everybody, and the cluster's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cause {
+pub(in crate::executor::tekton::steps) struct Cause {
     /// Continues `the new version does not come up: `.
-    pub(super) message: String,
+    pub(in crate::executor::tekton::steps) message: String,
     /// What matters first; names pod and container.
-    pub(super) detail: String,
+    pub(in crate::executor::tekton::steps) detail: String,
     /// A pod and its container whose last lines tell more.
-    pub(super) log_of: Option<(String, String)>,
+    pub(in crate::executor::tekton::steps) log_of: Option<(String, String)>,
 }
 
 /// A container that waits for something it may never get.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Trouble {
-    pub(super) container: String,
-    pub(super) grade: Grade,
-    pub(super) cause: Cause,
+pub(in crate::executor::tekton::steps) struct Trouble {
+    pub(in crate::executor::tekton::steps) container: String,
+    pub(in crate::executor::tekton::steps) grade: Grade,
+    pub(in crate::executor::tekton::steps) cause: Cause,
 }
 
 /// Pods carry the template's annotations, so those of a change are known without reading what lies between.
@@ -73,7 +73,7 @@ pub(super) fn is_ready(pod: &core::Pod) -> bool {
     condition(pod, "Ready").is_some_and(|condition| condition.status == "True")
 }
 
-pub(super) fn name(pod: &core::Pod) -> &str {
+pub(in crate::executor::tekton::steps) fn name(pod: &core::Pod) -> &str {
     pod.metadata.name.as_deref().unwrap_or_default()
 }
 
@@ -89,7 +89,7 @@ fn containers(pod: &core::Pod) -> impl Iterator<Item = &core::ContainerStatus> {
 }
 
 /// The troubles of a pod.
-pub(super) fn troubles(pod: &core::Pod) -> impl Iterator<Item = Trouble> {
+pub(in crate::executor::tekton::steps) fn troubles(pod: &core::Pod) -> impl Iterator<Item = Trouble> {
     containers(pod).filter_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting.reason.as_deref()?;
@@ -111,7 +111,7 @@ pub(super) fn troubles(pod: &core::Pod) -> impl Iterator<Item = Trouble> {
 }
 
 /// The most telling thing that is known of why these pods are not ready; nothing where all are.
-pub(super) fn cause(pods: &[&core::Pod]) -> Option<Cause> {
+pub(in crate::executor::tekton::steps) fn cause(pods: &[&core::Pod]) -> Option<Cause> {
     let waiting = || pods.iter().copied().filter(|pod| !is_ready(pod));
     let trouble = waiting().flat_map(troubles).max_by_key(|trouble| trouble.grade);
     trouble

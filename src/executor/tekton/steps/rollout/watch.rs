@@ -37,7 +37,7 @@ pub(super) struct Waited<'a> {
 }
 
 /// Since when a container is in trouble.
-struct Since {
+pub(in crate::executor::tekton::steps) struct Since {
     at: Instant,
     looks: u32,
     is_definite: bool,
@@ -121,7 +121,11 @@ enum Stuck {
 }
 
 /// The trouble that has held long enough, by its grade; what has passed is forgotten.
-fn hopeless(known: &mut HashMap<String, Since>, troubles: &[Trouble], now: Instant) -> Option<Cause> {
+pub(in crate::executor::tekton::steps) fn hopeless(
+    known: &mut HashMap<String, Since>,
+    troubles: &[Trouble],
+    now: Instant,
+) -> Option<Cause> {
     known.retain(|container, _| troubles.iter().any(|trouble| trouble.container == *container));
     let mut counted = Vec::new();
     troubles.iter().find_map(|trouble| {

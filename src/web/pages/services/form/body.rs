@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{EnvName, ExecutorKind, Faults, History, Invalid, Service, read_env_lines};
+use crate::domain::{
+    EnvName, ExecutorKind, Faults, History, Invalid, ReleaseCommand, Service, read_env_lines,
+};
 use crate::web::pages::services::form::{ServiceForm, UNITS};
 use crate::web::pages::services::form_lines::pairs;
 use crate::wire::Change;
@@ -33,13 +35,7 @@ impl ServiceForm {
             timeout: self.timeout(),
             settle: Some(text("settle")).filter(|text| !text.is_empty()),
             url: optional("url"),
-            allowed_images: Some(
-                text("allowedImages")
-                    .lines()
-                    .map(|line| line.trim().to_owned())
-                    .filter(|line| !line.is_empty())
-                    .collect(),
-            ),
+            allowed_images: Some(self.allowed_images()),
             fetch: faults.take(self.fetch_fields()).unwrap_or_default(),
             ..ServiceBody::default()
         };
@@ -61,6 +57,8 @@ impl ServiceForm {
                 git_secret: optional("gitSecret"),
                 registry_secret: optional("registrySecret"),
                 workloads: self.workloads(),
+                release_command: self.release_command(),
+                release_timeout: optional("releaseTimeout"),
                 rollback: Change::Set(text("rollback") == "true"),
             };
         } else {
@@ -77,11 +75,22 @@ impl ServiceForm {
         body
     }
 
+    fn release_command(&self) -> Change<ReleaseCommand> {
+        let text = Some(self.get("releaseCommand").trim()).filter(|text| !text.is_empty());
+        Change::from(text.map(ReleaseCommand::read))
+    }
+
     /// One a line, in its whole.
     fn workloads(&self) -> Change<Vec<String>> {
         let lines = self.get("workloads").lines().map(str::trim).filter(|line| !line.is_empty());
         let lines: Vec<_> = lines.map(str::to_owned).collect();
         Change::from(Some(lines).filter(|lines| !lines.is_empty()))
+    }
+
+    /// One a line.
+    fn allowed_images(&self) -> Vec<String> {
+        let lines = self.get("allowedImages").lines().map(str::trim);
+        lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
 
     fn default_branch(&self) -> Result<String, Invalid> {
