@@ -32,7 +32,6 @@ fn api(more: &Value) -> Value {
 fn of_a_cluster() -> Vec<(&'static str, Value)> {
     vec![
         ("workloads", json!(["apps/api"])),
-        ("image", json!("registry.example.com/api")),
         ("cacheRepository", json!("none")),
         ("dockerfile", json!("Dockerfile")),
         ("context", json!(".")),
@@ -46,6 +45,13 @@ fn of_a_cluster() -> Vec<(&'static str, Value)> {
         ("releaseTimeout", json!("5m")),
         ("rollback", json!(true)),
     ]
+}
+
+/// The same with what both executors have.
+fn with_image() -> Vec<(&'static str, Value)> {
+    let mut all = of_a_cluster();
+    all.push(("image", json!("registry.example.com/api")));
+    all
 }
 
 /// A service that was stored without a deploy command.
@@ -91,7 +97,7 @@ async fn no_change_takes_the_deploy_command_away() {
 #[tokio::test]
 async fn a_service_that_comes_from_a_cluster_to_this_host_needs_one_too() {
     let server = TestServer::with(Options::with_cluster()).await;
-    let service = of_a_cluster()
+    let service = with_image()
         .into_iter()
         .fold(server.service("api"), |service, (field, value)| service.with(field, value));
     let service = service.with("repository", json!("https://git.example.com/acme/api.git"));
@@ -150,7 +156,7 @@ async fn settings_of_a_cluster_are_for_services_that_run_there() {
         assert_eq!(said(&made), format!("{field}: {OTHER_EXECUTOR}"));
         assert_eq!(said(&changed), format!("{field}: {OTHER_EXECUTOR}"));
     }
-    let mut moved: Value = of_a_cluster().into_iter().collect();
+    let mut moved: Value = with_image().into_iter().collect();
     moved["executor"] = json!("tekton");
     moved["repository"] = json!("https://git.example.com/acme/api.git");
     assert_eq!(server.admin.patch(ONE, moved).await.status, 200);
@@ -159,7 +165,7 @@ async fn settings_of_a_cluster_are_for_services_that_run_there() {
 #[tokio::test]
 async fn what_a_service_keeps_from_its_time_in_a_cluster_can_be_sent_back() {
     let server = TestServer::with(Options::with_cluster()).await;
-    let body: Value = of_a_cluster().into_iter().collect();
+    let body: Value = with_image().into_iter().collect();
     server.admin.post(ALL, api(&body)).await;
     let moved = json!({ "executor": "local", "deployCommand": "true" });
     let before = server.admin.patch(ONE, moved).await.json();

@@ -24,7 +24,7 @@ async fn a_new_service_is_shown_as_it_will_be_read() {
     shown["id"] = json!("x");
     let expected = json!({
         "id": "x", "name": "api", "repository": "https://git.example.com/acme/api.git", "defaultBranch": "main",
-        "executor": "local", "queuePolicy": "coalesce", "timeout": "1h", "url": null, "allowedImages": [],
+        "executor": "local", "queuePolicy": "coalesce", "timeout": "1h", "settle": "10s", "url": null, "allowedImages": [],
         "submodules": false,
         "lfs": true, "history": 1, "vars": {}, "buildCommand": "",
         "deployCommand": "./deploy.sh", "env": {}, "gitTokenFile": null, "gitSshKeyFile": null, "image": null,

@@ -10,7 +10,7 @@ use crate::harness::TestServer;
 use crate::harness::scripted::SUBJECT;
 
 /// Keys that the minimal object does not have.
-const DETAILS: [&str; 12] = [
+const DETAILS: [&str; 13] = [
     "commitSubject",
     "note",
     "failure",
@@ -18,6 +18,7 @@ const DETAILS: [&str; 12] = [
     "imageDigest",
     "promotedFrom",
     "runName",
+    "workloads",
     "trigger",
     "origin",
     "hook",

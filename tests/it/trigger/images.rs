@@ -14,9 +14,9 @@ async fn server() -> TestServer {
 }
 
 async fn service(server: &TestServer, name: &str) -> Service {
-    let workload = json!({ "namespace": "apps", "deployment": name });
+    let workloads = json!([format!("apps/{name}")]);
     let service = server.service(name).with("repository", json!("https://git.example.com/acme/api.git"));
-    let service = service.with("image", json!(OWN)).with("workload", workload);
+    let service = service.with("image", json!(OWN)).with("workloads", workloads);
     service.with("allowedImages", json!([OTHER])).create().await
 }
 
@@ -186,8 +186,9 @@ async fn a_success_is_promoted_by_its_digest_and_nothing_else_is() {
     assert_eq!(unknown["code"], "from_not_possible");
 
     let narrow = server.service("narrow").with("repository", json!("https://git.example.com/acme/api.git"));
-    let workload = json!({ "namespace": "apps", "deployment": "narrow" });
-    let narrow = narrow.with("image", json!("third.example.com/x")).with("workload", workload).create().await;
+    let workloads = json!(["apps/narrow"]);
+    let narrow =
+        narrow.with("image", json!("third.example.com/x")).with("workloads", workloads).create().await;
     let refused = narrow.hook("ci").await.post(&format!("from={first}")).await.json();
     assert!(refused["detail"].as_str().unwrap().contains("admits third.example.com/x"), "{refused}");
     let on_dev = staging.deploy(json!({ "image": format!("@{}", digest("8")), "branch": "dev" })).await;
@@ -233,9 +234,9 @@ async fn an_image_is_part_of_what_joins_and_of_what_a_key_stands_for() {
 #[tokio::test]
 async fn a_service_without_a_repository_takes_images_alone() {
     let server = server().await;
-    let workload = json!({ "namespace": "apps", "deployment": "api" });
+    let workloads = json!(["apps/api"]);
     let service = server.service("api").with("repository", Value::Null).with("image", json!(OWN));
-    let hook = service.with("workload", workload).create().await.hook("ci").await;
+    let hook = service.with("workloads", workloads).create().await.hook("ci").await;
 
     let bare = hook.post("").await;
     server.cluster.next(deploying());
@@ -260,7 +261,7 @@ async fn what_is_queued_goes_to_the_executor_that_the_service_has_when_it_is_cla
     let hook = local.hook("ci").await;
     let ids = [hook.post("").await.id(), hook.post("branch=dev").await.id()];
 
-    let change = json!({ "executor": "tekton", "workload": { "namespace": "apps", "deployment": "api" } });
+    let change = json!({ "executor": "tekton", "workloads": ["apps/api"] });
     assert_eq!(server.admin.patch("/api/v1/services/api", change).await.status, 200);
     let late = hook.post("branch=late").await.id();
     server.run_all().await;
