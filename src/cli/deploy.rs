@@ -41,7 +41,7 @@ pub(super) struct Deploy {
     /// Exactly this commit of the branch: 40 hexadecimal digits, 64 in a repository of SHA-256
     #[arg(long)]
     commit: Option<String>,
-    /// Deploy this image and build nothing: REGISTRY/REPOSITORY[:TAG][@sha256:…], or of the service's own image :TAG or
+    /// Deploy this image and build nothing: `REGISTRY/REPOSITORY[:TAG][@sha256:…]`, or of the service's own image :TAG or
     /// @sha256:…; a tag is looked up once
     #[arg(long, conflicts_with_all = ["tag", "clear_cache"])]
     image: Option<String>,

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Invalid, Span, Workload};
-use crate::executor::exit_codes::{DEPLOY_FAILED, ROLLOUT_FAILED};
+use crate::executor::exit_codes::{DEPLOY_FAILED, ROLLOUT_FAILED, SUCCEEDED};
 use crate::executor::tekton::client::{self, Client};
 use crate::executor::tekton::steps::release;
 use crate::executor::tekton::steps::rollout::{self, HalfDone, Results};
@@ -55,6 +55,9 @@ pub(super) struct PutBackArgs {
     /// Name of the Job of the release command, in the namespace of the first workload
     #[arg(long, env = "STACKBLAZE_RELEASE_JOB", value_name = "NAME")]
     release_job: Option<String>,
+    /// Whether anything is put back
+    #[arg(long, env = "STACKBLAZE_ROLLBACK", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    rollback: bool,
 }
 
 /// What both are told.
@@ -137,6 +140,9 @@ impl PutBackArgs {
         in_cluster(ROLLOUT_FAILED, async |client| {
             if let (Some(job), Some(first)) = (&self.release_job, self.common.workloads.first()) {
                 release::end_left(&client, &first.namespace, job, &self.common.deployment_id).await;
+            }
+            if !self.rollback {
+                return SUCCEEDED;
             }
             let half_done = HalfDone {
                 results: self.common.results(),

@@ -55,13 +55,17 @@ pub(super) fn deploy(run: &Run, cluster: &ClusterRun, common: &Common, limit: &s
     })
 }
 
-/// Puts back what a failed, cancelled or lost deploy step left half done. Costs a pod only after one of those.
+/// Puts back what a failed, cancelled or lost deploy step left half done, where the service wants that, and ends a release
+/// command that still runs. Costs a pod only after one of those.
 pub(super) fn put_back(run: &Run, cluster: &ClusterRun, images: &StepImages) -> Value {
     let settings = &cluster.settings;
     let mut env = common_environment(run, settings);
     env.push(result_file("PUT_BACK_FILE", PUT_BACK_RESULT));
     if settings.release.command.is_some() {
         env.push(variable("RELEASE_JOB", &release_job(&run.deployment.run_name())));
+    }
+    if !settings.rollback {
+        env.push(variable("ROLLBACK", "false"));
     }
     json!({
         "name": PUT_BACK_TASK,

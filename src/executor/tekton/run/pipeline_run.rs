@@ -115,7 +115,7 @@ fn spec(run: &Run, cluster: &ClusterRun, common: &Common) -> Value {
     // The service's timeout three times: without the others a TaskRun ends after Tekton's default of one hour.
     let mut timeouts = json!({"pipeline": limit, "tasks": limit});
     let mut finally = Vec::new();
-    if cluster.settings.rollback {
+    if cluster.settings.rollback || cluster.settings.release.command.is_some() {
         finally.push(deploy_task::put_back(run, cluster, &common.images));
         task_runs.push(json!({
             "pipelineTaskName": PUT_BACK_TASK,

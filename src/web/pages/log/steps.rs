@@ -37,7 +37,7 @@ pub enum Block {
     End,
     /// A place where lines were not kept, in words.
     Cut(String),
-    /// Blocks that are put here when the page has begun, see [`stream`](super::stream).
+    /// Blocks that are put here when the page has begun, see `stream`.
     Later,
 }
 

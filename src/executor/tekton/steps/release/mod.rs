@@ -1,7 +1,8 @@
 //! The release step: runs the service's release command once, as a Job with the new image, before anything is changed.
 //!
 //! The Job is named after the run, so a second step of the same run finds what the first one made and follows it: a command
-//! that changes a database must not run twice. Only a step that is told to stop deletes it.
+//! that changes a database must not run twice. A step that is told to stop leaves it: its pod may have to go for a node's
+//! sake, and another takes its place. Where the run ends, the task that comes last ends the Job.
 
 mod job;
 mod log;
@@ -16,7 +17,8 @@ use kube::{Client, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{ReleaseCommand, Workload};
-use crate::executor::exit_codes::SUCCEEDED;
+use crate::executor::exit_codes::{RELEASE_FAILED, SUCCEEDED};
+use crate::executor::step_failure::StepFailure;
 use crate::executor::tekton::client::answer;
 use crate::executor::tekton::names::DEPLOYMENT;
 
@@ -55,7 +57,7 @@ pub async fn run(client: Client, release: &Release, stop: &CancellationToken) ->
     let session = Session::new(&client, release);
     let ended = tokio::select! {
         ended = session.run() => ended,
-        () = stop.cancelled() => Err(session.stop().await),
+        () = stop.cancelled() => Err(stopped()),
     };
     match ended {
         Ok(()) => {
@@ -71,7 +73,13 @@ pub async fn run(client: Client, release: &Release, stop: &CancellationToken) ->
     }
 }
 
-/// Ends the Job of a step that was killed and could not do it itself. One that has ended stays.
+fn stopped() -> StepFailure {
+    let message =
+        "the step was stopped while its release command ran; where the run ends, the command is ended too";
+    StepFailure::new(RELEASE_FAILED, message)
+}
+
+/// Ends the Job of a run that has ended before it. One that has ended stays.
 pub async fn end_left(client: &Client, namespace: &str, job: &str, deployment: &str) {
     let jobs = jobs(client, namespace);
     let Ok(found) = answer(jobs.get(job)).await else { return };

@@ -25,8 +25,6 @@ use super::{Release, jobs};
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long calls are repeated where the cluster does not answer.
 const SILENCE_LIMIT: Duration = Duration::from_mins(1);
-/// Kubernetes kills a step 30 s after it was told to stop.
-const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// Looks without a pod before the cluster is asked why, and between two such questions.
 const LOOKS_WITHOUT_POD: u32 = 10;
 
@@ -209,26 +207,6 @@ impl<'a> Session<'a> {
         let found = answer(self.events.list(&ListParams::default().fields(&about))).await;
         let events = found.map(|found| found.items).unwrap_or_default();
         events.into_iter().next_back().and_then(|event| event.message).unwrap_or_default().replace('\n', " ")
-    }
-
-    /// Ends the command with the step. A creation may still be on its way, so what is not there is looked for again.
-    pub(super) async fn stop(&self) -> StepFailure {
-        println!("the step was told to stop");
-        let deleting = async {
-            if self.delete().await? {
-                return Ok(true);
-            }
-            sleep(LOOK_INTERVAL).await;
-            self.delete().await
-        };
-        let failed = |message| StepFailure::new(RELEASE_FAILED, message);
-        let cannot = "the step was stopped, and the Job of its release command could not be deleted";
-        match tokio::time::timeout(STOP_LIMIT, deleting).await {
-            Ok(Ok(true)) => failed("the release command was stopped with its step: its Job was deleted"),
-            Ok(Ok(false)) => failed("the step was stopped before its release command ran"),
-            Ok(Err(refusal)) => failed(cannot).with_detail(refusal.text),
-            Err(_) => failed(cannot).with_detail("the cluster did not answer"),
-        }
     }
 
     /// Whether there was one to delete; asked again while the cluster does not answer.
