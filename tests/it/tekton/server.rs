@@ -26,6 +26,8 @@ impl Installation {
         let service = json!({
             "name": "api", "repository": "https://git.example.com/team/api.git", "executor": "tekton",
             "image": "registry.example.com/api", "workloads": ["apps/api"],
+            // Nothing is really patched here.
+            "settle": "0s",
         });
         new.hook = new.server().hook(service).await;
         new

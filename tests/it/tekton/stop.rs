@@ -212,7 +212,7 @@ async fn a_stop_that_comes_after_the_end_changes_nothing() {
     let uid = first.created().await;
     first.dies().await;
     succeeds(&stage.kubelet()).await;
-    assert_eq!(stage.is_over().await, "Succeeded");
+    assert_eq!(stage.is_over().await, "Completed");
 
     let run = stage.begin_with_uid(&uid);
     run.stop.cancel();
