@@ -104,6 +104,8 @@ async fn the_next_server_follows_the_migration_that_runs_and_makes_no_other() {
     let mut run = releases(&app, "echo half; sleep 15; echo whole");
     let mut running = cluster.start(run.clone());
     running.says(Step::Release, "half").await;
+    // Where the log stands is told behind each piece of it, and stored with it.
+    running.until(|event| matches!(event, Event::LogMark(_))).await;
     let before = running.abandon();
     let of_cluster = run.plan.cluster_mut().unwrap();
     of_cluster.uid = before.iter().find_map(|event| match event {
