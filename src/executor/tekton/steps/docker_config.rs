@@ -1,11 +1,22 @@
-//! Docker's `config.json`, which a registry Secret holds: whose credentials are in it. Pure.
+//! The mounted registry Secret, and docker's `config.json` in it: whose credentials that has.
+
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+/// Keys of the Secret: the credentials, as Kubernetes names them, and a private authority's certificate.
+pub(super) const CREDENTIALS: &str = ".dockerconfigjson";
+pub(super) const AUTHORITY: &str = "ca.crt";
 /// Docker's own registry has several names, and its credentials stand under an address of long ago.
 const DOCKER: &[&str] = &["docker.io", "index.docker.io", "registry-1.docker.io"];
+
+/// The `config.json` of the Secret that is mounted at this folder.
+pub(super) fn read(secret: &Path) -> Result<String, String> {
+    std::fs::read_to_string(secret.join(CREDENTIALS))
+        .map_err(|_| format!("the registry Secret has no key {CREDENTIALS}"))
+}
 
 /// The registries that it has credentials for.
 pub(super) fn hosts(config: &str) -> Vec<String> {

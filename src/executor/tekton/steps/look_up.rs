@@ -11,7 +11,7 @@ use oci_client::{Client, Reference};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::docker_config;
+use super::docker_config::{self, AUTHORITY};
 use crate::domain::ImageReference;
 use crate::executor::exit_codes::{IMAGE_NOT_FOUND, IMAGE_REFUSED, IMAGE_UNAVAILABLE, SUCCEEDED};
 use crate::executor::step_failure::{StepFailure, write_result};
@@ -25,9 +25,6 @@ const PAUSE: Duration = Duration::from_secs(5);
 const REFUSALS: u32 = 3;
 /// Longest time for one answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
-/// Keys of the registry Secret.
-const CREDENTIALS: &str = ".dockerconfigjson";
-const AUTHORITY: &str = "ca.crt";
 /// The label that tells what an image was built from, as the OCI image specification names it.
 const REVISION: &str = "org.opencontainers.image.revision";
 /// Longest revision that is handed on, in bytes.
@@ -144,8 +141,7 @@ impl LookUpStep {
     /// Docker's configuration out of the Secret.
     fn config(&self) -> Result<String, String> {
         let Some(secret) = &self.registry_secret else { return Ok(String::new()) };
-        std::fs::read_to_string(secret.join(CREDENTIALS))
-            .map_err(|_| format!("the registry Secret has no key {CREDENTIALS}"))
+        docker_config::read(secret)
     }
 
     fn client(&self, config: &str) -> Result<(Client, RegistryAuth), String> {

@@ -4,11 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::BuildStep;
-use crate::executor::tekton::steps::docker_config::hosts as hosts_of;
-
-/// Keys of the Secret: the credentials, as Kubernetes names them, and a private authority's certificate.
-const CREDENTIALS: &str = ".dockerconfigjson";
-const AUTHORITY: &str = "ca.crt";
+use crate::executor::tekton::steps::docker_config::{self, AUTHORITY};
 
 /// How registries are reached.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -22,8 +18,7 @@ pub(super) struct Access {
 /// Reads the step's Secret.
 pub(super) fn access(step: &BuildStep) -> Result<Access, String> {
     let Some(secret) = &step.registry_secret else { return Ok(Access::default()) };
-    let text = std::fs::read_to_string(secret.join(CREDENTIALS))
-        .map_err(|_| format!("the registry Secret has no key {CREDENTIALS}"))?;
+    let text = docker_config::read(secret)?;
     let folder = step.scratch.join("docker");
     std::fs::create_dir_all(&folder)
         .and_then(|()| std::fs::write(folder.join("config.json"), &text))
@@ -32,7 +27,7 @@ pub(super) fn access(step: &BuildStep) -> Result<Access, String> {
     let hosts = || {
         let named = [step.image.as_ref(), step.cache.as_ref()].into_iter().flatten();
         let own = named.map(|image| image.split('/').next().unwrap_or_default().to_owned());
-        own.chain(hosts_of(&text)).filter(|host| is_host(host)).collect::<BTreeSet<_>>()
+        own.chain(docker_config::hosts(&text)).filter(|host| is_host(host)).collect::<BTreeSet<_>>()
     };
     Ok(Access {
         docker_config: Some(folder),
@@ -49,6 +44,7 @@ fn is_host(host: &str) -> bool {
 mod tests {
     use super::super::tests::step;
     use super::*;
+    use crate::executor::tekton::steps::docker_config::CREDENTIALS;
 
     #[test]
     fn a_secret_becomes_a_config_and_vouches_for_its_registries() {
