@@ -99,7 +99,7 @@ impl Installation {
             let name = format!("service-{number:03}");
             let service = json!({ "name": name, "repository": "https://git.example.com/team/api.git",
                 "executor": "tekton", "image": format!("registry.example.com/{name}"),
-                "workload": { "namespace": "apps", "deployment": "api" } });
+                "workloads": ["apps/api"] });
             post("/api/v1/services", service)?;
             let hook = post(&format!("/api/v1/services/{name}/hooks"), json!({ "name": "hook" }))?;
             let url = hook["url"].as_str().context("a hook has no URL")?;

@@ -2,6 +2,7 @@
 
 mod calls;
 mod crowds;
+mod disk;
 mod history;
 mod runs;
 
@@ -50,6 +51,9 @@ impl Rows {
                 self.one_post()?;
                 self.long_log()?;
                 self.backup()?;
+                self.no_disk()?;
+                self.stalled_disk()?;
+                self.retention()?;
             }
             self.starts()?;
             self.idle()?;

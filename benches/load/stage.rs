@@ -63,6 +63,22 @@ impl Target {
         Self::start(&args, address, processor, File::create(data.with_extension("log"))?.into())
     }
 
+    /// The product on a disk that takes so long for each sync; none where strace is not installed, which holds the calls up.
+    pub fn stalled(data: &Path, sync: Duration, processor: usize) -> Result<Option<Self>> {
+        if Command::new("strace").arg("-V").output().is_err() {
+            return Ok(None);
+        }
+        let address = free_address()?;
+        let (listen, data) = (address.to_string(), data.to_str().context("a path is no text")?);
+        let inject = format!("inject=fsync,fdatasync:delay_enter={}", sync.as_micros());
+        // With -D the program is the child, and not strace.
+        let mut args = vec!["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null"];
+        args.extend(["-e", "trace=fsync,fdatasync", "-e", &inject, program()]);
+        args.extend(["serve", "--listen", &listen, "--concurrency", "1", "--data-dir", data]);
+        args.extend(OPEN);
+        Self::start(&args, address, processor, Stdio::null()).map(Some)
+    }
+
     /// The framework alone, with an answer as long as the product's.
     pub fn anchor(processor: usize) -> Result<Self> {
         let address = free_address()?;
@@ -291,8 +307,13 @@ impl Data {
 
     /// A fresh copy to be written to; of the first one without history.
     pub fn fresh(&self, rows: usize) -> Result<PathBuf> {
+        self.fresh_in(&self.folder, rows)
+    }
+
+    /// The same beside others, on a file system of another kind perhaps.
+    pub fn fresh_in(&self, parent: &Path, rows: usize) -> Result<PathBuf> {
         let from = if rows == 0 { self.folder.join("empty") } else { self.with_history(rows)? };
-        let run = self.folder.join("run");
+        let run = parent.join("run");
         drop(std::fs::remove_dir_all(&run));
         copy(&from, &run)?;
         rustix::fs::sync();
@@ -326,6 +347,13 @@ impl Data {
     pub fn busy_with(&self, rows: usize, more: &[&str]) -> Result<Target> {
         let flags = [&["--concurrency", "1"], more].concat();
         let server = Target::product(&self.fresh(rows)?, &flags, self.processor)?;
+        self.block(&server)?;
+        server.settle();
+        Ok(server)
+    }
+
+    /// Takes the one place of a server for runs.
+    pub fn block(&self, server: &Target) -> Result<()> {
         let (status, _, body) = call(server.address, "POST", &self.blocker, None, None)?;
         ensure!(status == 202, "{status} {body}");
         let accepted: Value = serde_json::from_str(&body)?;
@@ -335,8 +363,7 @@ impl Data {
             ensure!(began.elapsed() < Duration::from_secs(30), "the first deployment does not run");
             std::thread::sleep(Duration::from_millis(20));
         }
-        server.settle();
-        Ok(server)
+        Ok(())
     }
 }
 
