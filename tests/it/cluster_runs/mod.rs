@@ -4,6 +4,7 @@ mod builds;
 mod dockerfiles;
 mod failing;
 mod good;
+mod half_way;
 mod images;
 mod install;
 mod registries;

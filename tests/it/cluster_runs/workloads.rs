@@ -26,7 +26,7 @@ use crate::harness::cluster::variable;
 const ONLY_V0: &str =
     "grep -q v0 /www/index.html || { echo this is not v0; exit 3; }; exec httpd -f -p 8080 -h /www";
 
-fn v0() -> String {
+pub(super) fn v0() -> String {
     format!("{}/api:latest", variable("CLUSTER_REGISTRY"))
 }
 
@@ -46,7 +46,7 @@ fn object(kind: &str, name: &str, spec: &Value) -> Value {
     json!({"apiVersion": group, "kind": kind, "metadata": {"name": name, "namespace": APPS}, "spec": spec})
 }
 
-fn serving(kind: &str, name: &str, command: Option<&str>) -> Value {
+pub(super) fn serving(kind: &str, name: &str, command: Option<&str>) -> Value {
     let mut spec = json!({"selector": {"matchLabels": {"app": name}}, "template": pod(name, command)});
     if kind == "StatefulSet" {
         (spec["replicas"], spec["serviceName"]) = (2.into(), name.into());
@@ -66,13 +66,13 @@ fn cronjob(name: &str) -> Value {
 }
 
 /// A Deployment of the harness, and what else belongs to the service.
-struct Many {
+pub(super) struct Many {
     app: App,
     others: Vec<Value>,
 }
 
 impl Many {
-    async fn start(name: &'static str, others: Vec<Value>) -> Self {
+    pub(super) async fn start(name: &'static str, others: Vec<Value>) -> Self {
         let many = Self { app: App::start(name, 60).await, others };
         many.remove_others().await;
         let list = json!({"apiVersion": "v1", "kind": "List", "items": many.others});
@@ -107,12 +107,12 @@ impl Many {
         }
     }
 
-    async fn remove(&self) {
+    pub(super) async fn remove(&self) {
         self.remove_others().await;
         self.app.remove().await;
     }
 
-    fn deploys(&self, branch: &str) -> Run {
+    pub(super) fn deploys(&self, branch: &str) -> Run {
         let mut run = self.app.deploys(branch);
         let others = self.names().into_iter().map(|name| {
             let (kind, name) = name.split_once('/').unwrap();
@@ -124,7 +124,7 @@ impl Many {
     }
 
     /// Each pod template's first image, and our annotations of it.
-    async fn templates(&self) -> Vec<(String, Value)> {
+    pub(super) async fn templates(&self) -> Vec<(String, Value)> {
         let mut all = Vec::new();
         for name in [vec![format!("deployment/{}", self.app.name)], self.names()].concat() {
             let found = get(APPS, &name).await;
@@ -138,7 +138,7 @@ impl Many {
     }
 
     /// Nothing of the deployment is left anywhere, and what there was serves.
-    async fn assert_is_as_before(&self, before: &[(String, Value)]) {
+    pub(super) async fn assert_is_as_before(&self, before: &[(String, Value)]) {
         self.until_complete().await;
         let now = self.templates().await;
         for ((image, annotations), (old, _)) in now.iter().zip(before) {
@@ -157,7 +157,7 @@ fn left(events: &[Event]) -> Vec<WorkloadStatus> {
     told.unwrap_or_default()
 }
 
-fn aftermath(outcome: &Outcome) -> &str {
+pub(super) fn aftermath(outcome: &Outcome) -> &str {
     match outcome {
         Outcome::Failed { aftermath, .. } => aftermath.as_deref().unwrap_or_default(),
         Outcome::Succeeded => panic!("it succeeded"),
@@ -222,86 +222,6 @@ async fn every_kind_and_every_container_of_the_same_image_gets_the_new_one() {
         .map(|path| set.pointer(&format!("/spec/template/spec/{path}/image")).unwrap().as_str().unwrap())
         .to_vec();
     assert_eq!(images, [image.as_str(); 3]);
-    many.remove().await;
-}
-
-/// While this is there, the stateful set cannot be changed: the API server answers 500.
-async fn holds_up(name: &str, is_there: bool) {
-    let rule = json!({"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"],
-        "resources": ["statefulsets"]});
-    let own = format!("object.metadata.name == '{name}'");
-    let hook = json!({"name": format!("{name}.example.com"), "rules": [rule], "sideEffects": "None",
-        "admissionReviewVersions": ["v1"], "timeoutSeconds": 1, "failurePolicy": "Fail",
-        "matchConditions": [{"name": "own", "expression": own}],
-        "clientConfig": {"url": "https://127.0.0.1:1/"}});
-    let all = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": name}, "webhooks": [hook]});
-    let words = if is_there {
-        ["apply", "-f", "-"].to_vec()
-    } else {
-        ["delete", "--ignore-not-found", "-f", "-"].to_vec()
-    };
-    kubectl(&words, &all.to_string()).await.unwrap();
-}
-
-async fn keeps_pods_on_cancel(keeps: bool) {
-    let patch = json!({"data": {"keep-pod-on-cancel": keeps.to_string()}}).to_string();
-    let words =
-        ["-n", "tekton-pipelines", "patch", "configmap", "feature-flags", "--type=merge", "-p", &patch];
-    kubectl(&words, "").await.unwrap();
-}
-
-#[tokio::test]
-#[ignore = "needs the full test cluster"]
-async fn a_cancel_between_the_first_and_the_last_patch_leaves_all_as_they_were() {
-    let cluster = Cluster::alone().await;
-    for keeps in [false, true] {
-        let many = Many::start("half", vec![serving("StatefulSet", "half-set", None)]).await;
-        let before = many.templates().await;
-        keeps_pods_on_cancel(keeps).await;
-        holds_up("half-set", true).await;
-        let mut running = cluster.start(many.deploys("main"));
-        running.says(Step::Deploy, "statefulset:apps/half-set: trying again").await;
-        assert_ne!(many.templates().await[0], before[0], "the first is changed");
-
-        running.stop();
-        let (events, outcome) = running.end().await;
-        holds_up("half-set", false).await;
-
-        let log = log_of(&events, Step::Deploy);
-        assert_eq!(
-            aftermath(&outcome),
-            "the old images were put back and serve",
-            "{keeps} {outcome:?}\n{log}"
-        );
-        assert_eq!(failure(outcome).0, Reason::Cancelled);
-        many.assert_is_as_before(&before).await;
-        many.remove().await;
-    }
-    keeps_pods_on_cancel(false).await;
-}
-
-#[tokio::test]
-#[ignore = "needs the full test cluster"]
-async fn a_deploy_pod_that_is_lost_half_way_is_made_anew_and_takes_all_forward() {
-    let cluster = Cluster::connect().await;
-    let many = Many::start("lost", vec![serving("StatefulSet", "lost-set", None)]).await;
-    holds_up("lost-set", true).await;
-    let run = many.deploys("main");
-    let pod = format!("{}-deploy-pod", run.deployment.run_name());
-    let mut running = cluster.start(run);
-    running.says(Step::Deploy, "statefulset:apps/lost-set: trying again").await;
-
-    let delete =
-        ["-n", crate::harness::cluster::BUILDS, "delete", "pod", &pod, "--grace-period=0", "--force"];
-    kubectl(&delete, "").await.unwrap();
-    holds_up("lost-set", false).await;
-    let (events, outcome) = running.end().await;
-
-    let images: Vec<_> = many.templates().await.into_iter().map(|(image, _)| image).collect();
-    assert_eq!(images[0], images[1], "never a mix: {outcome:?}\n{}", log_of(&events, Step::Deploy));
-    let has_all = images[0] != v0();
-    assert_eq!(outcome == Outcome::Succeeded, has_all, "{outcome:?} {images:?}");
     many.remove().await;
 }
 

@@ -78,6 +78,7 @@ const WORKLOADS: &[&str] = &[
     "half",
     "kinds",
     "lost",
+    "killed",
     "many",
     "mirrored",
     "named",
@@ -97,6 +98,7 @@ const OTHER_WORKLOADS: &[&str] = &[
     "cronjob:apps/kinds-job",
     "statefulset:apps/half-set",
     "statefulset:apps/lost-set",
+    "statefulset:apps/killed-set",
 ];
 /// A Secret with credentials that the private registry does not know.
 pub const WRONG_REGISTRY_SECRET: &str = "registry-wrong";
