@@ -2,6 +2,8 @@
 #![warn(missing_docs)]
 
 mod keep;
+mod notify;
+mod operating;
 mod values;
 
 use std::collections::HashMap;
@@ -15,6 +17,8 @@ use clap::{Args, FromArgMatches};
 use crate::domain::{AddressRange, Span, Step};
 
 pub use keep::KeepFlags;
+pub use notify::NotifyFlags;
+pub use operating::OperatingFlags;
 pub(crate) use values::base_url;
 pub use values::{Bytes, StepImage};
 
@@ -135,6 +139,12 @@ pub struct Config {
     /// What is kept, and how long.
     #[command(flatten)]
     pub keep: KeepFlags,
+    /// Where notices may go.
+    #[command(flatten)]
+    pub notify: NotifyFlags,
+    /// Who watches, and copies of the database.
+    #[command(flatten)]
+    pub operating: OperatingFlags,
     /// All caches of builds on this host together; the ones that were used longest ago go first
     #[arg(long, env = "STACKBLAZE_CACHE_LIMIT", value_name = "SIZE", default_value = "10GiB")]
     pub cache_limit: Bytes,

@@ -8,6 +8,7 @@ pub mod db;
 pub mod dispatch;
 pub mod domain;
 pub mod executor;
+pub mod notify;
 pub mod server;
 pub mod web;
 pub mod wire;

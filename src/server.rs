@@ -4,6 +4,8 @@ mod data_dir;
 pub(crate) mod executors;
 mod exit_code;
 mod key;
+mod loops;
+mod metrics;
 mod settings;
 mod setup;
 mod socket;
@@ -23,19 +25,14 @@ pub use exit_code::exit_code;
 use crate::actions;
 use crate::config::{Config, KEY_FILE, SOCKET_FILE};
 use crate::db::{self, Db, retention};
-use crate::dispatch::{self, Dispatcher, Executors};
-use crate::domain::{Clock, ExecutorSet, Urls};
+use crate::dispatch::backups::Schedule;
+use crate::dispatch::{Dispatcher, Executors, Outbox};
+use crate::domain::{Clock, ExecutorSet, TargetId, Urls, WebhookSecret};
 use crate::executor::Executor;
+use crate::notify::Sender;
 use crate::web::{self, AppState, front};
 
-/// Time between two looks at small matters: refused calls to be stored, a used setup link.
-const HOUSEKEEPING: Duration = Duration::from_secs(1);
-
-/// A loop that goes on as long as the server does.
-struct Loop {
-    name: &'static str,
-    task: JoinHandle<Result<(), db::Error>>,
-}
+use loops::{Loop, first_ended};
 
 /// What the machine gives the server, rather than its operator.
 pub struct Environment {
@@ -57,10 +54,13 @@ pub struct Server {
     state: AppState,
     available: ExecutorSet,
     addresses: Vec<SocketAddr>,
+    metrics_addresses: Vec<SocketAddr>,
     setup_url: Option<String>,
     drain_delay: Duration,
     data_dir: PathBuf,
     retention: retention::Limits,
+    outbox: Outbox,
+    backups: Option<Schedule>,
     stop_accepting: CancellationToken,
     is_draining: CancellationToken,
     fronts: Vec<JoinHandle<()>>,
@@ -113,25 +113,32 @@ impl Server {
         );
         let (stop_accepting, is_draining) = (CancellationToken::new(), CancellationToken::new());
         let available = dispatcher.available();
-        let context =
-            actions::Context::new(Arc::clone(&db), key, clock, urls, settings::actions(config, available));
+        let actions = settings::actions(config, available);
+        let context = actions::Context::new(Arc::clone(&db), key, clock, urls, actions);
+        let outbox = outbox(&context, Sender::new(settings::sender(config)?));
         let unbelieved = front::UnbelievedProxy::default();
         let state = AppState::new(context, settings::web(config), is_draining.clone(), unbelieved.clone());
         let setup_url = setup::link(&state, data_dir).await?;
+        let watched = &config.operating.metrics_listen;
+        let (metrics_addresses, watched) = metrics::serve(watched, &state, limits, &stop_accepting).await?;
         let front =
             front::Front::new(web::app(state.clone()), settings::front(config, limits, &state, unbelieved));
         let serve = |tcp| tokio::spawn(Arc::clone(&front).serve_tcp(tcp, stop_accepting.clone()));
         let mut fronts: Vec<_> = listeners.into_iter().map(serve).collect();
         fronts.push(tokio::spawn(front.serve_unix(unix, stop_accepting.clone())));
+        fronts.extend(watched);
         let server = Self {
             db,
             state,
             available,
             addresses,
+            metrics_addresses,
             setup_url,
             drain_delay: config.drain_delay.duration(),
             data_dir: data_dir.to_owned(),
             retention: settings::retention(config),
+            outbox,
+            backups: settings::backups(config),
             stop_accepting,
             is_draining,
             fronts,
@@ -143,15 +150,19 @@ impl Server {
     /// Begins to run what was accepted, and to forget what is old.
     pub fn work<E: Executor>(&mut self, dispatcher: Dispatcher<E>) {
         let stop = || self.is_draining.clone();
-        let retention = retain(Arc::clone(&self.db), self.state.clock().clone(), self.retention, stop());
+        let (db, clock) = (|| Arc::clone(&self.db), || self.state.clock().clone());
         self.loops = vec![
-            Loop { name: "dispatcher", task: tokio::spawn(dispatch_until(dispatcher, stop())) },
-            Loop { name: "retention", task: tokio::spawn(retention) },
-            Loop {
-                name: "housekeeping",
-                task: tokio::spawn(keep_house(self.state.clone(), self.data_dir.clone(), stop())),
-            },
+            Loop::begin("dispatcher", loops::dispatch(dispatcher, stop())),
+            Loop::begin("retention", loops::retain(db(), clock(), self.retention, stop())),
+            Loop::begin("backups", loops::back_up(db(), clock(), self.backups.clone(), stop())),
+            Loop::begin("outbox", loops::notify(self.outbox.clone(), stop())),
+            Loop::begin("housekeeping", loops::keep_house(self.state.clone(), self.data_dir.clone(), stop())),
         ];
+    }
+
+    /// What delivers notices.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
     }
 
     /// The first address that is listened on.
@@ -162,6 +173,11 @@ impl Server {
     /// The addresses that are listened on, with the ports that were given out; one at least.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The addresses at which whoever watches the server may ask.
+    pub fn metrics_addresses(&self) -> &[SocketAddr] {
+        &self.metrics_addresses
     }
 
     /// Which executors it has.
@@ -225,7 +241,7 @@ impl Server {
             }
         };
         tokio::join!(http, loops);
-        drop(self.state);
+        drop((self.state, self.outbox));
         drop(std::fs::remove_file(self.data_dir.join(SOCKET_FILE)));
         let db = Arc::into_inner(self.db).context("something still uses the database")?;
         tokio::task::spawn_blocking(move || db.close()).await?;
@@ -233,56 +249,11 @@ impl Server {
     }
 }
 
-/// The first loop that ends, taken out of the list: a loop can be awaited once only.
-async fn first_ended(loops: &mut Vec<Loop>) -> &'static str {
-    let tasks = loops.iter_mut().map(|one| &mut one.task);
-    let (outcome, index, _) = futures_util::future::select_all(tasks).await;
-    match outcome {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(error = %error, "a loop of the server ended"),
-        Err(error) => tracing::error!(error = %error, "a loop of the server panicked"),
-    }
-    loops.swap_remove(index).name
-}
-
-/// Dispatches until the drain begins, then ends or leaves what runs.
-async fn dispatch_until<E: Executor>(
-    dispatcher: Dispatcher<E>,
-    stop: CancellationToken,
-) -> Result<(), db::Error> {
-    let mut ran = Box::pin(dispatcher.run());
-    tokio::select! {
-        ended = &mut ran => return ended,
-        () = stop.cancelled() => {}
-    }
-    let (ended, ()) = tokio::join!(ran, dispatcher.drain());
-    ended
-}
-
-async fn retain(
-    db: Arc<Db>,
-    clock: Clock,
-    limits: retention::Limits,
-    stop: CancellationToken,
-) -> Result<(), db::Error> {
-    dispatch::retention::run(db, clock, limits, stop).await;
-    Ok(())
-}
-
-async fn keep_house(state: AppState, data_dir: PathBuf, stop: CancellationToken) -> Result<(), db::Error> {
-    tokio::join!(state.db().examine(stop.cancelled()), look_after(&state, &data_dir, &stop));
-    Ok(())
-}
-
-async fn look_after(state: &AppState, data_dir: &Path, stop: &CancellationToken) {
-    while !stop.is_cancelled() {
-        tokio::select! {
-            () = tokio::time::sleep(HOUSEKEEPING) => {}
-            () = stop.cancelled() => {}
-        }
-        if let Err(error) = state.flush_over_budget().await {
-            tracing::warn!(error = %error, "calls over budget could not be counted");
-        }
-        setup::forget_used(state, data_dir).await;
-    }
+/// An outbox that signs with secrets derived from the server key.
+fn outbox(context: &actions::Context, sender: Sender) -> Outbox {
+    let own = context.clone();
+    let secret_of =
+        Arc::new(move |target: &TargetId, generation| WebhookSecret::of(own.key(), target, generation));
+    let (db, clock) = (Arc::clone(context.db()), context.clock().clone());
+    Outbox::new(db, clock, context.urls().clone(), secret_of, sender)
 }

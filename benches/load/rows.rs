@@ -4,6 +4,7 @@ mod calls;
 mod crowds;
 mod disk;
 mod history;
+mod notices;
 mod runs;
 
 use std::path::{Path, PathBuf};
@@ -54,6 +55,7 @@ impl Rows {
                 self.no_disk()?;
                 self.stalled_disk()?;
                 self.retention()?;
+                self.accepts_with_notices()?;
             }
             self.starts()?;
             self.idle()?;

@@ -94,5 +94,6 @@ fn new_from(origin: &Deployment, service: &Service, how: Again, by: &By) -> Resu
         asked_image,
         image,
         ignored_parameters: Vec::new(),
+        traceparent: by.traceparent.clone(),
     })
 }

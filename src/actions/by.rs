@@ -155,6 +155,8 @@ pub struct By {
     pub address: String,
     /// The moment of the act.
     pub at: Timestamp,
+    /// Where the caller's trace goes on.
+    pub traceparent: Option<String>,
 }
 
 impl By {

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use crate::db::{self, Db, Tx};
-use crate::domain::{Clock, ExecutorSet, TokenKey, Urls};
+use crate::domain::{AddressRange, Clock, ExecutorSet, TokenKey, Urls};
 
 /// What an operator may set, and what the server is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Most queued deployments of one service.
     pub queue_limit: u32,
     /// Which executors this server has.
     pub available: ExecutorSet,
+    /// Where notices may be sent beside the public internet.
+    pub allowed_targets: Vec<AddressRange>,
 }
 
 /// What every operation may use; cheap to clone.
@@ -53,8 +55,13 @@ impl Context {
     }
 
     /// What an operator set.
-    pub fn settings(&self) -> Settings {
-        self.0.settings
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Where notices may be sent beside the public internet.
+    pub fn allowed_targets(&self) -> &[AddressRange] {
+        &self.0.settings.allowed_targets
     }
 
     /// Runs an operation in a transaction of its own.

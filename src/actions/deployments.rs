@@ -5,23 +5,13 @@ use crate::actions::wanted::Wanted;
 use crate::actions::{By, Context, Error, Result, services as own_services};
 use crate::db::audit::Record;
 use crate::db::deployments::{self, Cancel, Filter, Listed, NewDeployment};
-use crate::db::log_end::{self, Most};
 use crate::db::queue::{self, Place};
-use crate::db::{Reader, Tx, logs, steps};
+use crate::db::{Reader, Tx, steps};
 use crate::domain::{
-    Act, Branch, Code, Commit, Deployment, DeploymentId, GitRef, Invalid, Reason, Scope, Service, StepRecord,
-    Subject, Trigger, Urls, is_noise, plain_line,
+    Act, Branch, Code, Commit, Deployment, DeploymentId, GitRef, Invalid, Reason, Scope, Service, Subject,
+    Trigger, Urls,
 };
 use crate::wire::deployment::{AcceptedJson, DeployBody, FoundDeployment};
-
-/// Most lines of a failed step that are shown beside its deployment.
-const TAIL_LINES: usize = 20;
-/// Those of them that are its last ones, where others say more.
-const TAIL_BEHIND_CAUSES: usize = 12;
-/// Lines that are read for them, since some tell nothing.
-const TAIL_READ: u64 = 100;
-/// Bytes of the log in which these are looked for.
-const TAIL_BYTES: u64 = 1024 * 1024;
 
 /// There is no such deployment, or the id is none; the same for both.
 pub fn not_found() -> Error {
@@ -89,28 +79,6 @@ pub fn complete_page(reader: &Reader<'_>, listed: Listed) -> Result<FoundPage> {
     Ok(FoundPage { deployments: deployments.collect::<Result<_>>()?, more: listed.more })
 }
 
-/// The lines of one step that say why it failed: the first that begin like an error, a mark, and the last ones; oldest
-/// first. Lines that tell nothing do not count. Takes the log file's reader.
-///
-/// # Errors
-/// Where the log cannot be read.
-pub fn tail(reader: &Reader<'_>, id: &DeploymentId, step: &StepRecord) -> Result<Vec<String>> {
-    let most = Most { lines: TAIL_READ, bytes: TAIL_BYTES };
-    let from = log_end::find(reader, id, most)?.from;
-    let pieces = log_end::pieces(reader, id, from, u64::MAX)?;
-    let text: String =
-        pieces.into_iter().filter(|piece| piece.step == step.step).map(|piece| piece.text).collect();
-    let mut lines: Vec<_> = text.lines().map(plain_line).filter(|line| !is_noise(line)).collect();
-    lines.drain(..lines.len().saturating_sub(TAIL_LINES));
-    let mut causes = logs::causes(reader, id, step.step)?;
-    causes.retain(|cause| !lines.contains(cause));
-    if !causes.is_empty() {
-        lines.drain(..lines.len().saturating_sub(TAIL_BEHIND_CAUSES));
-        causes.push("…".to_owned());
-    }
-    Ok(causes.into_iter().chain(lines).collect())
-}
-
 /// Reads a parameter or field `branch`.
 ///
 /// # Errors
@@ -172,6 +140,7 @@ pub fn deploy(
         asked_image: chosen.asked,
         promoted_from: chosen.promoted_from,
         ignored_parameters: Vec::new(),
+        traceparent: by.traceparent.clone(),
     };
     start(tx, context, by, Act::ServiceDeploy, &service, &new)
 }

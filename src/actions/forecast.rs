@@ -85,6 +85,7 @@ pub fn of_hook(
         promoted_from: None,
         image: None,
         ignored_parameters: Vec::new(),
+        traceparent: None,
     };
     let from_anywhere = Hook { rules: hook.rules.clone().from_anywhere(), ..hook.clone() };
     weigh(reader, context, &new, None, &service.into(), &from_anywhere)

@@ -20,6 +20,7 @@ pub mod service_settings;
 pub mod services;
 pub mod sessions;
 pub mod status;
+pub mod targets;
 pub mod tokens;
 pub mod trigger;
 pub mod wanted;

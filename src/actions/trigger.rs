@@ -10,7 +10,7 @@ use crate::actions::{Context, Error, Result};
 use crate::db::audit::{self, Actor, Record};
 use crate::db::deployments::NewDeployment;
 use crate::db::queue::{self, Place, Room};
-use crate::db::{self, Reader, Tx, hook_calls, hooks, idempotency};
+use crate::db::{self, Reader, Tx, hook_calls, hooks, idempotency, notices};
 use crate::domain::{
     Act, CalledService, Code, DeploymentId, Hook, HookToken, Source, Subject, Timestamp, Trigger, Who,
 };
@@ -37,6 +37,8 @@ pub struct Call {
     pub key: Option<String>,
     /// The parameters in one order, to be compared under the same key.
     pub as_sent: String,
+    /// Where the caller's trace goes on.
+    pub traceparent: Option<String>,
 }
 
 impl Call {
@@ -65,6 +67,7 @@ impl Call {
             asked_image: chosen.asked,
             promoted_from: chosen.promoted_from,
             ignored_parameters: self.ignored.clone(),
+            traceparent: self.traceparent.clone(),
         })
     }
 }
@@ -123,6 +126,12 @@ pub fn decide(
     note(tx, call, &verified.hook, &decision, now)?;
     Ok(match decision {
         Decision::Accepted(accepted) if verified.generation < verified.hook.generation => {
+            let (service, hook) = (&verified.service, &verified.hook);
+            let text = format!(
+                "hook {} of service {} was called by {} with the URL from before its rotation",
+                hook.name, service.name, call.caller
+            );
+            notices::old_url_used(tx, (&service.id, &hook.id), &text, now)?;
             let (rotated, sunset) = (verified.hook.rotated_at, verified.hook.previous_until);
             Decision::Accepted(AcceptedCall { rotated, sunset, ..accepted })
         }

@@ -1,5 +1,7 @@
 //! `stackblaze apply -f services.toml`: creates and updates what a file declares; deletes nothing.
 
+mod target;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -16,7 +18,7 @@ use crate::cli::service_fields::warn_unprotected;
 use crate::config::DataDir;
 use crate::wire::hook::HookJson;
 
-/// Create and update services and hooks as a file declares them; delete nothing
+/// Create and update services, hooks and targets as a file declares them; delete nothing
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   stackblaze apply -f services.toml --dry-run
@@ -56,8 +58,23 @@ cluster image and workloads:
   expires_at = \"2026-12-31T23:59:59Z\"
   paused = \"why\"
 
-What the file leaves out stays as it is. The URL of a new hook is printed
-once. Values of variables are stored in clear.")]
+  [[service.target]]            # of this service; [[target]] is told of all
+  kind = \"slack\"              # webhook, github, gitlab, gitea, discord, teams
+  url_file = \"slack.url\"      # or url; a chat's address is a secret
+  events = [\"deployment.failed\", \"deployment.recovered\"]
+  branches = [\"main\"]
+  with_lines = true             # the last lines of the step that failed
+
+  [[target]]
+  kind = \"github\"
+  url = \"https://github.com/you/api\"
+  service = \"api\"             # where the service has a target stage too
+  secret_file = \"github.token\"
+  required_contexts = [\"ci\"]
+
+What the file leaves out stays as it is. The URL of a new hook and the secret
+of a new webhook are printed once. Values of variables, tokens of forges and
+addresses of chats are stored in clear.")]
 pub(super) struct Apply {
     /// File that declares services, `-` for stdin
     #[arg(long, short)]
@@ -70,11 +87,14 @@ pub(super) struct Apply {
 }
 
 /// What was done to one thing.
+#[derive(Default)]
 struct Done {
     what: String,
     action: &'static str,
     /// The URL of a new hook.
     url: Option<String>,
+    /// The secret of a new webhook.
+    secret: Option<String>,
 }
 
 impl Apply {
@@ -91,16 +111,24 @@ impl Apply {
         // All is read before anything is changed, so that a slip in the last table leaves the first alone.
         let declared = apply_file::read(&text, &shown.to_string(), folder)?;
         if declared.is_empty() {
-            return Err(Failure::usage(format!("{shown} declares no [[service]]"))
+            return Err(Failure::usage(format!("{shown} declares no [[service]] and no [[target]]"))
                 .hint("see: stackblaze apply --help"));
         }
-        for service in &declared {
+        for service in &declared.services {
             warn_unprotected(&session, service.body.repository.value().map(String::as_str));
         }
-        let mut report =
-            Report { session: &session, items: Vec::new(), has_urls: false, is_try: self.dry_run };
-        for service in &declared {
+        let mut report = Report {
+            session: &session,
+            items: Vec::new(),
+            new_services: Vec::new(),
+            has_secrets: false,
+            is_try: self.dry_run,
+        };
+        for service in &declared.services {
             apply_service(&mut report, service).await?;
+        }
+        for own in &declared.targets {
+            target::apply(&mut report, own).await?;
         }
         report.finish();
         Ok(())
@@ -111,7 +139,9 @@ impl Apply {
 struct Report<'a> {
     session: &'a Session,
     items: Vec<Value>,
-    has_urls: bool,
+    /// Services that were made here, or would be.
+    new_services: Vec<String>,
+    has_secrets: bool,
     is_try: bool,
 }
 
@@ -121,18 +151,23 @@ impl Report<'_> {
         if self.is_try { format!("{path}?dry_run=true") } else { path.to_owned() }
     }
 
+    /// Whether the server cannot try out what belongs to a service, since it is not there yet.
+    fn cannot_try(&self, service: Option<&str>) -> bool {
+        self.is_try && service.is_some_and(|name| self.new_services.iter().any(|new| new == name))
+    }
+
     fn add(&mut self, done: &Done) {
         let out = self.session.out;
-        self.has_urls |= done.url.is_some();
+        self.has_secrets |= done.url.is_some() || done.secret.is_some();
         if out.json {
-            let item = json!({ "what": done.what, "action": done.action, "url": done.url });
-            self.items.push(item);
+            let Done { what, action, url, secret } = done;
+            self.items.push(json!({ "what": what, "action": action, "url": url, "secret": secret }));
             return;
         }
         let would = if self.is_try && !done.action.starts_with("unchanged") { "would be " } else { "" };
         out.line(&format!("{} {would}{}", done.what, done.action));
-        if let Some(url) = &done.url {
-            out.line(&format!("  {url}"));
+        if let Some(secret) = done.url.as_ref().or(done.secret.as_ref()) {
+            out.line(&format!("  {secret}"));
         }
     }
 
@@ -140,8 +175,8 @@ impl Report<'_> {
         if self.session.out.json {
             self.session.out.value(&json!({ "items": self.items, "next": null }));
         }
-        if self.has_urls {
-            self.session.out.note("URLs of hooks are secrets and are shown this once.");
+        if self.has_secrets {
+            self.session.out.note("URLs of hooks and secrets of webhooks are shown this once.");
         }
         if self.is_try {
             self.session.out.note("Nothing was done.");
@@ -162,15 +197,20 @@ async fn apply_service(report: &mut Report<'_>, declared: &DeclaredService) -> R
         }
         Some(before) => update(report, &own, &before, &declared.body, &what).await?,
     };
-    report.add(&Done { what, action, url: None });
+    report.add(&Done { what, action, ..Done::default() });
+    if action == "created" {
+        report.new_services.push(declared.name.clone());
+    }
     for hook in &declared.hooks {
-        if report.is_try && action == "created" {
-            // Without its service the server cannot try it out.
+        if report.cannot_try(Some(&declared.name)) {
             let what = format!("hook {}/{}", declared.name, hook.name);
-            report.add(&Done { what, action, url: None });
+            report.add(&Done { what, action, ..Done::default() });
             continue;
         }
         apply_hook(report, &declared.name, hook).await?;
+    }
+    for own in &declared.targets {
+        target::apply(report, own).await?;
     }
     Ok(())
 }
@@ -183,11 +223,11 @@ async fn apply_hook(report: &mut Report<'_>, service: &str, declared: &DeclaredH
         None => {
             let made = report.session.client.post(&report.address(&all), &declared.body).await;
             let hook: Answer<HookJson> = Answer::read(made.map_err(|failure| within(failure, &what))?)?;
-            Done { what, action: "created", url: hook.url.clone() }
+            Done { what, action: "created", url: hook.url.clone(), ..Done::default() }
         }
         Some(before) => {
             let action = update(report, &own, &before, &declared.body, &what).await?;
-            Done { what, action, url: None }
+            Done { what, action, ..Done::default() }
         }
     };
     report.add(&done);
@@ -203,7 +243,7 @@ async fn find(session: &Session, path: &str) -> Result<Option<Value>, Failure> {
 }
 
 /// Sends what differs. Whether anything changed is told by the object afterwards, since the server may write a value
-/// in another way than the file does. Values of variables cannot be compared; they are written each time.
+/// in another way than the file does. Values of variables and tokens cannot be compared; they are written each time.
 async fn update(
     report: &Report<'_>,
     path: &str,
@@ -218,21 +258,30 @@ async fn update(
     if fields.is_empty() {
         return Ok("unchanged");
     }
-    let has_variables = fields.contains_key("env");
+    let sent: Vec<String> = fields.keys().cloned().collect();
+    let has = |name: &str| sent.iter().any(|field| field == name);
     let after = report.session.client.patch(&report.address(path), &body).await;
     let after = after.map_err(|failure| within(failure, what))?;
-    Ok(match (after == *before, has_variables) {
-        (false, _) => "updated",
-        (true, true) => {
-            "unchanged, but for its variables: their values are hidden, so they were written again"
-        }
-        (true, false) => "unchanged",
+    let is_same = sent.iter().all(|field| after[field] == before[field]);
+    Ok(if !is_same {
+        "updated"
+    } else if has("env") {
+        "unchanged, but for its variables: their values are hidden, so they were written again"
+    } else if has("secret") {
+        "unchanged, but for its token: it is hidden, so it was written again"
+    } else {
+        "unchanged"
     })
 }
 
 /// Says which table of the file was refused, and names the setting as the file spells it.
 fn within(failure: Failure, what: &str) -> Failure {
-    let setting = failure.parameter.as_deref().map(apply_file::snake_case);
+    let spelled = |field: &str| match field {
+        // It stands in a file of its own.
+        "secret" => "secret_file".to_owned(),
+        field => apply_file::snake_case(field),
+    };
+    let setting = failure.parameter.as_deref().map(spelled);
     let text = match &setting {
         Some(setting) => format!("{what}: {setting}: {}", failure.text),
         None => format!("{what}: {}", failure.text),

@@ -1,5 +1,7 @@
-//! The file that declares services and hooks, read into the shapes of the API. Names are written with `_` in it,
-//! and variables in a file of their own where one is named.
+//! The file that declares services, hooks and targets, read into the shapes of the API. Names are written with `_` in it,
+//! and variables and secrets in files of their own where they are named.
+
+mod target;
 
 use std::path::Path;
 
@@ -16,12 +18,23 @@ use crate::wire::hook::HookBody;
 use crate::wire::read::{self, Shape};
 use crate::wire::service::{Pairs, ServiceBody, TektonFields};
 
+pub(super) use target::DeclaredTarget;
+
+/// What a file declares.
+#[derive(Debug)]
+pub(super) struct Declared {
+    pub(super) services: Vec<DeclaredService>,
+    /// Targets that stand outside of any service.
+    pub(super) targets: Vec<DeclaredTarget>,
+}
+
 /// A service as the file declares it.
 #[derive(Debug)]
 pub(super) struct DeclaredService {
     pub(super) name: String,
     pub(super) body: ServiceBody,
     pub(super) hooks: Vec<DeclaredHook>,
+    pub(super) targets: Vec<DeclaredTarget>,
 }
 
 /// A hook as the file declares it.
@@ -31,19 +44,27 @@ pub(super) struct DeclaredHook {
     pub(super) body: HookBody,
 }
 
+impl Declared {
+    pub(super) fn is_empty(&self) -> bool {
+        self.services.is_empty() && self.targets.is_empty()
+    }
+}
+
 /// Reads the file; `folder` is where it lies, `shown` what it is called. Everything that is wrong with it is told.
-pub(super) fn read(text: &str, shown: &str, folder: &Path) -> Result<Vec<DeclaredService>, Failure> {
+pub(super) fn read(text: &str, shown: &str, folder: &Path) -> Result<Declared, Failure> {
     let root = DeTable::parse(text)
         .map_err(|error| Failure::usage(format!("{shown}: {}", error.to_string().trim_end())))?;
     let mut file = DeclaringFile { text, folder, faults: Vec::new() };
-    for (name, _) in root.get_ref().iter().filter(|(name, _)| name.get_ref() != "service") {
+    let is_known = |name: &str| ["service", "target"].contains(&name);
+    for (name, _) in root.get_ref().iter().filter(|(name, _)| !is_known(name.get_ref())) {
         file.unknown(name.span().start, name.get_ref());
     }
     let tables = file.tables(root.get_ref(), "service");
     let services: Vec<_> = tables.into_iter().filter_map(|table| file.service(table).transpose()).collect();
     let services = services.into_iter().collect::<Result<_, _>>()?;
+    let targets = file.targets(root.get_ref(), None);
     match file.told() {
-        None => Ok(services),
+        None => Ok(Declared { services, targets }),
         Some(told) => Err(Failure::usage(format!("{shown}: {told}"))),
     }
 }
@@ -65,11 +86,15 @@ impl DeclaringFile<'_> {
         let hooks: Vec<_> = hooks.into_iter().filter_map(|hook| self.hook(hook)).collect();
         let env_file = self.env_file(table.1);
         let is_image_only = self.is_image_only(table.1);
-        let Some(body) = self.shape::<ServiceBody>(table, &["hook", "env_file", "image_only"]) else {
-            return Ok(None);
-        };
+        // A text of that name is a stage of the Dockerfile.
+        let has_targets = table.1.get("target").is_some_and(|value| value.get_ref().as_array().is_some());
+        let mut own = vec!["hook", "env_file", "image_only"];
+        own.extend(has_targets.then_some("target"));
+        let body = self.shape::<ServiceBody>(table, &own, &["name"]);
+        let name = table.1.get("name").and_then(|name| name.get_ref().as_str()).unwrap_or_default();
+        let targets = if has_targets { self.targets(table.1, Some(name)) } else { Vec::new() };
+        let Some(mut body) = body else { return Ok(None) };
         let Some(name) = body.name.clone() else { return Ok(None) };
-        let mut body = body;
         if is_image_only {
             body.repository = Change::Empty;
         }
@@ -85,11 +110,11 @@ impl DeclaringFile<'_> {
                 *pairs = Change::Keep;
             }
         }
-        Ok(Some(DeclaredService { name, body, hooks }))
+        Ok(Some(DeclaredService { name, body, hooks, targets }))
     }
 
     fn hook(&mut self, table: Table<'_, '_>) -> Option<DeclaredHook> {
-        let body = self.shape::<HookBody>(table, &[])?;
+        let body = self.shape::<HookBody>(table, &[], &["name"])?;
         // A length of time from now would be another moment each time.
         if body.expires_in.is_some() {
             self.unknown(place_of(table, "expires_in"), "expires_in");
@@ -97,8 +122,8 @@ impl DeclaringFile<'_> {
         Some(DeclaredHook { name: body.name.clone()?, body })
     }
 
-    /// Reads a table but for the names in `own`; one without a name is at fault.
-    fn shape<T: Shape>(&mut self, table: Table<'_, '_>, own: &[&str]) -> Option<T> {
+    /// Reads a table but for the names in `own`; one that has not what is `needed` is at fault.
+    fn shape<T: Shape>(&mut self, table: Table<'_, '_>, own: &[&str], needed: &[&str]) -> Option<T> {
         let faults_before = self.faults.len();
         let mut fields = Map::new();
         for (name, value) in table.1.iter().filter(|(name, _)| !own.contains(&name.get_ref().as_ref())) {
@@ -108,8 +133,8 @@ impl DeclaringFile<'_> {
                 fields.insert(camel_case(name.get_ref()), json(value));
             }
         }
-        if !fields.contains_key("name") {
-            self.faults.push((table.0, "missing field `name`".to_owned()));
+        for missing in needed.iter().filter(|name| !fields.contains_key(**name)) {
+            self.missing(table, missing);
         }
         let read = read::declared::<T>(fields);
         for fault in read.faults {
@@ -159,6 +184,10 @@ impl DeclaringFile<'_> {
             self.faults.push((list.span().start, format!("{name}: must be tables, each under [[…{name}]]")));
         }
         tables.unwrap_or_default()
+    }
+
+    fn missing(&mut self, table: Table<'_, '_>, name: &str) {
+        self.faults.push((table.0, format!("missing field `{name}`")));
     }
 
     fn unknown(&mut self, place: usize, name: &str) {
@@ -217,7 +246,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Vec<DeclaredService>, String> {
-        super::read(text, "s.toml", Path::new("/nowhere")).map_err(|failure| failure.text)
+        let read = super::read(text, "s.toml", Path::new("/nowhere"));
+        read.map(|declared| declared.services).map_err(|failure| failure.text)
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::client::{Client, path};
 use super::failure::Failure;
 use super::output::{text, write_out};
 use crate::config::DataDir;
+use crate::domain::TargetKind;
 
 /// The variable by which a shell's script asks this program; its value is the shell's name.
 const VARIABLE: &str = "COMPLETE";
@@ -29,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
   stackblaze completions fish > ~/.config/fish/completions/stackblaze.fish
   stackblaze completions man --dir ~/.local/share/man/man1
 
-Names of services, hooks and deployments are asked of the server on this
-machine.")]
+Names of services, hooks, deployments and targets are asked of the server on
+this machine.")]
 pub(super) struct Completions {
     /// Which shell, or man
     what: What,
@@ -88,6 +89,21 @@ pub(super) fn of_hooks() -> ArgValueCompleter {
     ArgValueCompleter::new(hooks)
 }
 
+/// Completes by [`targets`].
+pub(super) fn of_targets() -> ArgValueCompleter {
+    ArgValueCompleter::new(targets)
+}
+
+/// Completes by [`notices`].
+pub(super) fn of_notices() -> ArgValueCompleter {
+    ArgValueCompleter::new(notices)
+}
+
+/// Completes by [`kinds`].
+pub(super) fn of_kinds() -> ArgValueCompleter {
+    ArgValueCompleter::new(kinds)
+}
+
 /// Names of services that begin so.
 fn services(begin: &OsStr) -> Vec<CompletionCandidate> {
     names("/api/v1/services?limit=100", "name", begin)
@@ -100,10 +116,33 @@ fn deployments(begin: &OsStr) -> Vec<CompletionCandidate> {
 
 /// Names of hooks that begin so, of the service before it on the line.
 fn hooks(begin: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(service) = object_of("hook") else { return Vec::new() };
+    names(&format!("{}?limit=100", path(&["api", "v1", "services", &service, "hooks"])), "name", begin)
+}
+
+/// Ids of targets that begin so.
+fn targets(begin: &OsStr) -> Vec<CompletionCandidate> {
+    names("/api/v1/targets", "id", begin)
+}
+
+/// Ids of the last notices that begin so, of the target before it on the line.
+fn notices(begin: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(target) = object_of("target") else { return Vec::new() };
+    names(&path(&["api", "v1", "targets", &target, "notices"]), "id", begin)
+}
+
+/// Kinds of targets that begin so.
+fn kinds(begin: &OsStr) -> Vec<CompletionCandidate> {
+    let begin = begin.to_string_lossy();
+    let kinds = TargetKind::ALL.map(TargetKind::as_str).into_iter();
+    kinds.filter(|kind| kind.starts_with(&*begin)).map(CompletionCandidate::new).collect()
+}
+
+/// The word behind the verb of a noun: what is dealt with.
+fn object_of(noun: &str) -> Option<String> {
     let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let noun = words.iter().position(|word| word == "hook");
-    let Some(service) = noun.and_then(|noun| words.get(noun + 2)) else { return Vec::new() };
-    names(&format!("{}?limit=100", path(&["api", "v1", "services", service, "hooks"])), "name", begin)
+    let noun = words.iter().position(|word| word == noun)?;
+    words.get(noun + 2).cloned()
 }
 
 /// A shell that asks hears nothing where there is nothing to hear.

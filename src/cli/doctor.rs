@@ -22,7 +22,7 @@ use crate::executor::tekton::install::probe_build::probe_build;
 use crate::server::executors::{builder, connect};
 
 use check::Check;
-use machine::{caches, clock, database, disk, folder, git, server_key, volume};
+use machine::{backup, caches, clock, database, disk, folder, git, server_key, volume};
 
 /// Check data folder, disk, database, key, git, server, clock and cluster
 #[derive(Debug, Args)]
@@ -154,6 +154,7 @@ async fn server(dir: &Path, health: &Health, is_pod: bool) -> Result<Vec<Check>,
             "make room",
         ));
     }
+    checks.extend(backup(&ready["backup"]));
     if let Some(address) = ready["unbelievedProxy"].as_str() {
         let detail = format!("{address} names other callers and is not believed: all of them count as one");
         checks.push(Check::advice(

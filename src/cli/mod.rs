@@ -35,6 +35,11 @@ mod service_view;
 mod status;
 mod stderr;
 mod step;
+mod target;
+mod target_edit;
+mod target_log;
+mod target_secret;
+mod target_view;
 mod token;
 mod wait;
 mod words;
@@ -86,6 +91,7 @@ enum Command {
     Hook(hook::HookCommand),
     Deploy(deploy::Deploy),
     Deployment(deployment::DeploymentCommand),
+    Target(target::TargetCommand),
     Token(token::TokenCommand),
     Admin(admin::AdminCommand),
     Apply(apply::Apply),
@@ -167,6 +173,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Deployment(deployment) => return block_on(deployment.run(dir)),
         Command::Doctor(doctor) => return block_on(doctor.run(dir)),
         Command::Service(service) => return block_on(service.run(dir)),
+        Command::Target(target) => return block_on(target.run(dir)),
         Command::Completions(completions) => return completions.run(Cli::command()),
         Command::Hook(hook) => block_on(hook.run(dir))?,
         Command::Status(status) => block_on(status.run(dir))?,

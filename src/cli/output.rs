@@ -40,9 +40,10 @@ impl Style {
     /// The style of a status or state word.
     pub(super) fn of(word: &str) -> Self {
         match word {
-            "succeeded" | "active" | "ok" => Self::Good,
-            "failed" | "revoked" | "expired" => Self::Bad,
-            "building" | "deploying" | "queued" | "running" | "paused" | "frozen" | "rotating" => Self::Busy,
+            "succeeded" | "active" | "ok" | "delivered" => Self::Good,
+            "failed" | "revoked" | "expired" | "given_up" => Self::Bad,
+            "building" | "deploying" | "queued" | "running" | "waiting" | "paused" | "frozen"
+            | "rotating" => Self::Busy,
             _ => Self::Plain,
         }
     }

@@ -21,9 +21,10 @@ use super::output::Output;
   stackblaze restore core.db --data-dir /var/lib/stackblaze --yes
 
 Deployments that were unfinished in the copy end as failed, reason
-interrupted: nothing of a copy is ever run. What was revoked or frozen after
-the copy was made works again, and is listed. The database that was there
-stays beside it as core.db.replaced-TIME.")]
+interrupted: nothing of a copy is ever run. What has run in a cluster since
+the copy was made is entered by the next start. What was revoked or frozen
+after the copy was made works again, and is listed. The database that was
+there stays beside it as core.db.replaced-TIME.")]
 pub(super) struct Restore {
     /// File that `stackblaze backup` wrote
     file: PathBuf,

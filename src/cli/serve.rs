@@ -72,6 +72,9 @@ fn banner(config: &Config, dir: &str, server: &Server, log: &ServerLog) {
     for address in server.addresses() {
         log.say(&format!("listening  http://{address}"));
     }
+    for address in server.metrics_addresses() {
+        log.say(&format!("metrics    http://{address}/metrics"));
+    }
     log.say(&format!("public URL {}", urls.public()));
     log.say(&format!("data       {dir}"));
     if let Some(url) = server.setup_url() {

@@ -14,6 +14,9 @@ pub(super) fn word(field: &str) -> String {
         "expiresIn" => "expires",
         "addresses" => "from",
         "paused" => "reason",
+        "events" => "event",
+        "requiredContexts" => "required-context",
+        "secret" => "secret-file",
         _ => return kebab_case(of_list(field)),
     };
     own.to_owned()

@@ -3,9 +3,13 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::domain::{Invalid, Step};
+use crate::domain::{Invalid, Span, Step};
+
+/// Most often that copies of the database are made.
+const SHORTEST_BACKUP_INTERVAL: Span = Span::from_secs(60);
 
 /// The image of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +76,18 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
 /// Reads a whole number from 1 on.
 pub(super) fn count(text: &str) -> Result<NonZeroU32, String> {
     text.parse().map_err(|_| "is a whole number from 1 to 4294967295".to_owned())
+}
+
+/// Reads how often the database is copied: more often than once a minute nobody means.
+pub(super) fn backup_interval(text: &str) -> Result<Span, Invalid> {
+    let span: Span = text.parse()?;
+    let is_possible = span >= SHORTEST_BACKUP_INTERVAL;
+    if is_possible { Ok(span) } else { Err(Invalid::new("duration", format!("\"{text}\" is less than 1m"))) }
+}
+
+/// Reads the path of a folder, which SQLite wants as text.
+pub(super) fn folder(text: &str) -> Result<PathBuf, Invalid> {
+    if text.is_empty() { Err(Invalid::new("folder", "must not be empty")) } else { Ok(PathBuf::from(text)) }
 }
 
 /// Reads the base of URLs: scheme, host and port without a path. Given as its origin in ASCII, as browsers say it.

@@ -49,7 +49,7 @@ pub(super) fn sweep(dir: &Path) -> Result<(), Error> {
 }
 
 /// Bytes of a file; none where it is not there.
-fn size(path: &Path) -> u64 {
+pub(super) fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |meta| meta.len())
 }
 

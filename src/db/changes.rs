@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
+use super::meters::{Ended, Meters};
 use crate::domain::DeploymentId;
 
 /// Deployments share this many notices; a waiter reads its row again, so a foreign notice costs one read.
@@ -16,17 +17,36 @@ pub(super) struct Touched {
     pub(super) deployments: Vec<DeploymentId>,
     /// Whether a hook URL may open something else than before.
     pub(super) hooks: bool,
+    /// Whether somebody is to be told something, or no longer.
+    pub(super) notices: bool,
+    /// What has ended.
+    pub(super) ended: Vec<Ended>,
+}
+
+impl Touched {
+    /// How much there is, for [`shorten`](Self::shorten).
+    pub(super) fn lengths(&self) -> (usize, usize) {
+        (self.deployments.len(), self.ended.len())
+    }
+
+    /// Forgets what a closure has added that is rolled back.
+    pub(super) fn shorten(&mut self, (deployments, ended): (usize, usize)) {
+        self.deployments.truncate(deployments);
+        self.ended.truncate(ended);
+    }
 }
 
 /// Notices that something was committed. They only shorten a wait: state is always read from the tables.
 pub(super) struct Changes {
     any: watch::Sender<u64>,
+    notices: watch::Sender<u64>,
     /// Commits so far.
     commits: AtomicU64,
     /// Commits so far that changed what a hook URL opens.
     hooks: AtomicU64,
     shards: Vec<watch::Sender<u64>>,
     hasher: RandomState,
+    meters: Meters,
 }
 
 impl Changes {
@@ -34,17 +54,23 @@ impl Changes {
         let shards = (0..SHARDS).map(|_| watch::Sender::new(0)).collect();
         Self {
             any: watch::Sender::new(0),
+            notices: watch::Sender::new(0),
             commits: AtomicU64::new(0),
             hooks: AtomicU64::new(0),
             shards,
             hasher: RandomState::new(),
+            meters: Meters::new(),
         }
     }
 
     pub(super) fn publish(&self, touched: &Touched) {
         self.commits.fetch_add(1, Ordering::SeqCst);
+        self.meters.count(&touched.ended);
         if touched.hooks {
             self.hooks.fetch_add(1, Ordering::SeqCst);
+        }
+        if touched.notices {
+            self.notices.send_modify(|count| *count += 1);
         }
         let deployments = &touched.deployments;
         for id in deployments {
@@ -53,6 +79,11 @@ impl Changes {
         if !deployments.is_empty() {
             self.wake();
         }
+    }
+
+    /// What is counted of commits.
+    pub(super) fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     pub(super) fn commits(&self) -> u64 {
@@ -74,6 +105,10 @@ impl Changes {
 
     pub(super) fn any(&self) -> watch::Receiver<u64> {
         self.any.subscribe()
+    }
+
+    pub(super) fn notices(&self) -> watch::Receiver<u64> {
+        self.notices.subscribe()
     }
 
     pub(super) fn of(&self, id: &DeploymentId) -> watch::Receiver<u64> {

@@ -8,10 +8,10 @@ mod transitions;
 use rusqlite::{OptionalExtension, Row, named_params, params};
 
 use crate::db::sql_types::{Fields, list, read_list};
-use crate::db::{Error, Reader, Tx};
+use crate::db::{Error, Reader, Tx, notices};
 use crate::domain::{
-    Commit, Deployment, DeploymentId, ExactImage, ExecutorKind, GitRef, HookId, ImageReference, Note, Reason,
-    ServiceId, Status, Timestamp, Trigger, Who, WorkloadState,
+    Commit, Deployment, DeploymentId, Event, ExactImage, ExecutorKind, GitRef, HookId, ImageReference, Note,
+    Reason, ServiceId, Status, Timestamp, Trigger, Who, WorkloadState,
 };
 
 pub use history::{End, last_ends};
@@ -25,7 +25,8 @@ pub(super) const SELECT: &str = "
            d.who_name, d.branch, d.commit_id, d.commit_requested, d.commit_subject, d.clear_cache, d.note,
            d.ignored_parameters, d.executor, d.status, d.reason, d.message, d.detail, d.superseded_by,
            d.cancel_reason, d.created_at_ms, d.started_at_ms, d.stop_at_ms, d.finished_at_ms, d.version,
-           d.cache_epoch, d.is_settling, d.asked_image, d.promoted_from, d.image_revision, d.image, d.workloads, d.run_uid
+           d.cache_epoch, d.is_settling, d.asked_image, d.promoted_from, d.image_revision, d.image, d.workloads, d.run_uid,
+           d.traceparent
       FROM deployments AS d
       JOIN services AS s ON s.id = d.service_id
  LEFT JOIN hooks AS h ON h.id = d.hook_id";
@@ -69,6 +70,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Deployment> {
         image: fields.optional_text(ExactImage::parse)?,
         workloads: fields.text(|json| read_list(json, WorkloadState::parse))?,
         run_uid: fields.next()?,
+        traceparent: fields.next()?,
     })
 }
 
@@ -120,6 +122,8 @@ pub struct NewDeployment {
     pub image: Option<ExactImage>,
     /// Parameters that mean nothing here.
     pub ignored_parameters: Vec<String>,
+    /// The W3C trace context that the caller sent.
+    pub traceparent: Option<String>,
 }
 
 impl NewDeployment {
@@ -135,17 +139,29 @@ impl NewDeployment {
 /// Stores a new deployment as queued and gives its id. `clear_cache` turns the service to a new cache with it, which
 /// nothing that was accepted before can meet.
 pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result<DeploymentId, Error> {
-    const SQL: &str = "
-        INSERT INTO deployments (id, service_id, trigger, hook_id, hook_generation, origin_id, who_way, who_name, branch,
-                                 commit_id, commit_requested, clear_cache, note, cache_epoch, asked_image,
-                                 promoted_from, image, ignored_parameters,
-                                 executor, status, created_at_ms, waits_since_ms)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT cache_epoch FROM services WHERE id = ?2), ?, ?, ?, ?, ?,
-                'queued', ?19, ?19)";
     if new.clear_cache {
         turn_cache(tx, &new.service_id)?;
     }
     let id = DeploymentId::generate(now);
+    insert_row(tx, &id, new, now)?;
+    notices::deployment_moved(tx, Event::Queued, (&id, &new.service_id, &new.branch), now)?;
+    Ok(id)
+}
+
+/// Stores the row of a deployment as queued.
+pub(super) fn insert_row(
+    tx: &Tx<'_>,
+    id: &DeploymentId,
+    new: &NewDeployment,
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "
+        INSERT INTO deployments (id, service_id, trigger, hook_id, hook_generation, origin_id, who_way, who_name, branch,
+                                 commit_id, commit_requested, clear_cache, note, cache_epoch, asked_image,
+                                 promoted_from, image, ignored_parameters, traceparent,
+                                 executor, status, created_at_ms, waits_since_ms)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT cache_epoch FROM services WHERE id = ?2), ?, ?, ?, ?, ?, ?,
+                'queued', ?20, ?20)";
     tx.conn().prepare_cached(SQL)?.execute(params![
         id.as_str(),
         new.service_id.as_str(),
@@ -164,11 +180,12 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewDeployment, now: Timestamp) -> Result
         new.promoted_from.as_ref().map(DeploymentId::as_str),
         new.image.as_ref().map(ToString::to_string),
         list(&new.ignored_parameters),
+        new.traceparent,
         new.executor.as_str(),
         now.as_millis(),
     ])?;
-    tx.touch(&id);
-    Ok(id)
+    tx.touch(id);
+    Ok(())
 }
 
 /// Raises the epoch of the service's cache.
@@ -179,7 +196,13 @@ fn turn_cache(tx: &Tx<'_>, service: &ServiceId) -> Result<(), Error> {
 }
 
 /// Stores what the branch was resolved to.
-pub fn set_commit(tx: &Tx<'_>, id: &DeploymentId, commit: &Commit, subject: &str) -> Result<(), Error> {
+pub fn set_commit(
+    tx: &Tx<'_>,
+    id: &DeploymentId,
+    commit: &Commit,
+    subject: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
     const SQL: &str = "
         UPDATE deployments
            SET commit_id = :commit_id, commit_subject = :subject, version = version + 1
@@ -187,7 +210,7 @@ pub fn set_commit(tx: &Tx<'_>, id: &DeploymentId, commit: &Commit, subject: &str
     let params = named_params! { ":id": id.as_str(), ":commit_id": commit.as_str(), ":subject": subject };
     tx.conn().prepare_cached(SQL)?.execute(params)?;
     tx.touch(id);
-    Ok(())
+    notices::wake_held(tx, id, now)
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 //! No time is measured, so that the speed of this machine is nothing to it.
 
 mod cases;
+mod notice_cases;
 mod world;
 
 use std::path::Path;
 
 use super::deployments::Filter;
 use cases::{CHANGES, Case, KEPT, LISTS, LOGS, QUEUE, page, text};
+use notice_cases::NOTICES;
 use world::{Size, World};
 
 /// Trees grow deeper, and what is found has a few rows more: so many steps are no growth.
@@ -25,13 +27,18 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("services::", "tables that people fill by hand"),
     ("sessions::", "tables that people fill by hand"),
     ("tokens::", "tables that people fill by hand"),
+    ("found::enter", "once for each run that a restored copy has lost"),
+    ("gauges::gauges", "counts what waits and runs, when somebody asks"),
     ("log_end::find", "reads where the pieces of one log begin, of which the kept bytes are the limit"),
+    ("log_tail::tail", "reads the end of one log, of which its two limits are the limit"),
+    ("notices::counts", "counts all that waits, when it is asked for"),
+    ("targets::", "tables that people fill by hand"),
     ("waiting::move_by", "changes all that waits, when somebody sets the clock"),
     ("waiting::skip_absence", "changes all that waits, once at the start"),
 ];
 
 fn cases() -> Vec<Case> {
-    [LISTS, QUEUE, CHANGES, KEPT, LOGS].concat()
+    [LISTS, QUEUE, CHANGES, KEPT, LOGS, NOTICES].concat()
 }
 
 #[test]
@@ -90,7 +97,8 @@ fn a_text_is_looked_for_in_so_many_rows_and_then_further_back() {
 #[test]
 fn no_function_is_forgotten() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/db");
-    let rooms = ["", "deployments", "hooks"].map(|room| std::fs::read_dir(root.join(room)).unwrap());
+    let rooms =
+        ["", "deployments", "hooks", "notices"].map(|room| std::fs::read_dir(root.join(room)).unwrap());
     let known: Vec<&str> = cases().iter().map(|(name, _)| *name).collect();
     let mut forgotten = Vec::new();
     for path in rooms.into_iter().flatten().map(|file| file.unwrap().path()) {

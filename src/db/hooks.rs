@@ -199,7 +199,7 @@ pub fn rotate(
 ) -> Result<(), Error> {
     const SQL: &str = "
         UPDATE hooks
-           SET previous_hash = hash, previous_until_ms = :until, rotated_at_ms = :now, hash = :hash,
+           SET previous_hash = hash, previous_until_ms = :until, rotated_at_ms = :now, hash = :hash, old_used_at_ms = NULL,
                generation = generation + 1
          WHERE id = :id";
     tx.touch_hooks();

@@ -11,9 +11,13 @@ pub mod caches;
 mod changes;
 pub mod checks;
 mod connection;
+pub mod copies;
 pub mod deployments;
+mod ended;
 mod error;
 mod facts;
+pub mod found;
+pub mod gauges;
 #[cfg(test)]
 mod growth_tests;
 pub mod health;
@@ -23,8 +27,11 @@ pub mod idempotency;
 mod live_logs;
 mod lock;
 pub mod log_end;
+pub mod log_tail;
 pub mod logs;
+pub mod meters;
 mod migrate;
+pub mod notices;
 pub mod operators;
 pub mod queue;
 mod readers;
@@ -37,6 +44,7 @@ pub mod sessions;
 mod sql_types;
 pub mod steps;
 mod store;
+pub mod targets;
 #[cfg(test)]
 mod testing;
 pub mod tokens;
@@ -50,7 +58,10 @@ use std::sync::atomic::AtomicBool;
 use tokio::sync::watch;
 
 pub use error::Error;
-pub use facts::{executor_problem, fingerprint, instance_id, set_executor_problem, set_fingerprint};
+pub use facts::{
+    Copies, copies, executor_problem, fingerprint, instance_id, is_restored, set_copies,
+    set_executor_problem, set_fingerprint, set_restored,
+};
 pub use readers::Reader;
 pub use sql_types::BadValue;
 pub use store::Store;
@@ -168,7 +179,12 @@ impl Db {
 
     /// Whether the disk has less free space than acceptance needs.
     pub fn is_short_of_space(&self) -> bool {
-        connection::free_bytes(self.core.readers.path()) < self.min_free_bytes
+        self.free_bytes() < self.min_free_bytes
+    }
+
+    /// Free bytes on the disk of the data directory, for this user.
+    pub fn free_bytes(&self) -> u64 {
+        connection::free_bytes(self.core.readers.path())
     }
 
     /// Wakes the dispatcher as if something had changed.
@@ -189,6 +205,11 @@ impl Db {
     /// A notice of each commit that changed a deployment.
     pub fn queue_changed(&self) -> watch::Receiver<u64> {
         self.core.changes.any()
+    }
+
+    /// A notice of each commit after which somebody is to be told something, or no longer.
+    pub fn notices_changed(&self) -> watch::Receiver<u64> {
+        self.core.changes.notices()
     }
 
     /// A notice of commits that may have changed this deployment.

@@ -4,9 +4,9 @@ use rusqlite::{OptionalExtension, named_params};
 
 use super::deployments::{NewDeployment, SELECT, fail, from_row, insert};
 use super::sql_types::queued;
-use super::{Error, Reader, Tx, runs, steps};
+use super::{Error, Reader, Tx, notices, runs, steps};
 use crate::domain::{
-    Deployment, DeploymentId, ExecutorKind, ExecutorSet, QueuePolicy, Reason, ServiceId, Timestamp,
+    Deployment, DeploymentId, Event, ExecutorKind, ExecutorSet, QueuePolicy, Reason, ServiceId, Timestamp,
 };
 
 /// What became of a deployment that asked for a place in the queue.
@@ -223,6 +223,8 @@ pub fn claim_next(tx: &Tx<'_>, claims: Claims, now: Timestamp) -> Result<Option<
     let claimed = super::deployments::find(tx, &id)?;
     if let Some(claimed) = &claimed {
         steps::insert_all(tx, claimed)?;
+        let what = (&claimed.id, &claimed.service_id, &claimed.branch);
+        notices::deployment_moved(tx, Event::Started, what, now)?;
         if claimed.executor.survives_restart() {
             runs::open(tx, claimed)?;
         }

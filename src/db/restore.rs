@@ -8,6 +8,7 @@ use std::path::Path;
 use rusqlite::{Connection, named_params};
 
 use super::backup::PUT_BACK;
+use super::facts::mark_restored;
 use super::health::{is_damage, is_sound};
 use super::{CORE_FILE, Error, Role, connection, lock, migrate, steps};
 use crate::domain::{Clock, Reason, Timestamp};
@@ -79,7 +80,7 @@ fn read_into(copy: &Path, fresh: &Path) -> Result<(), Error> {
 }
 
 /// Makes sure that a file's bytes, or a folder's names, outlive a power cut.
-fn sync(path: &Path) -> Result<(), Error> {
+pub(super) fn sync(path: &Path) -> Result<(), Error> {
     let synced = File::open(path).and_then(|file| file.sync_all());
     synced.map_err(|source| Error::Io { path: path.to_owned(), source })
 }
@@ -132,6 +133,7 @@ fn prepare(
     steps::end_all_of_final(&conn, now)?;
     // Nobody is signed in by a copy: what was ended since it was made must not come back.
     conn.execute_batch("DELETE FROM sessions; DELETE FROM login_links;")?;
+    mark_restored(&conn)?;
     let deployments = conn.query_row(COUNT, [], |row| row.get(0))?;
     let rights = rights(&conn)?;
     connection::try_checkpoint(&conn)?;

@@ -7,14 +7,16 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, named_params};
 
 use super::sql_types::text;
-use super::{Error, Reader, Tx, idempotency};
+use super::{Error, Reader, Tx, idempotency, notices};
 use crate::domain::{DeploymentId, ServiceId, Timestamp};
 
 /// Most rows of one table that one closure deletes, and most deployments that it looks at.
 const ROWS: u32 = 100;
-const LOOKED_AT: u32 = 200;
+const LOOKED_AT: u32 = 40;
 /// Calls of a hook that are kept beside the accepted ones.
 const CALLS_PER_HOOK: u32 = 50;
+/// Notices are kept so long.
+const NOTICES: Duration = Duration::from_hours(30 * 24);
 
 /// Deployments of which a fifth is many.
 const ENOUGH_TO_TELL: u32 = 20;
@@ -151,8 +153,8 @@ impl Kept {
     }
 }
 
-/// Deletes old first answers, expired sessions and links, calls beyond the last of each hook, and old acts; true where
-/// more may be left.
+/// Deletes old first answers, expired sessions and links, calls beyond the last of each hook, old acts and old notices; true
+/// where more may be left.
 pub fn delete_small_rows(tx: &Tx<'_>, limits: &Limits, now: Timestamp) -> Result<bool, Error> {
     const KEYS: &str = "
         DELETE FROM idempotency_keys
@@ -192,7 +194,8 @@ pub fn delete_small_rows(tx: &Tx<'_>, limits: &Limits, now: Timestamp) -> Result
         ":kept": limits.audit_acts,
         ":rows": ROWS,
     })?;
-    Ok(keys.max(calls).max(acts) >= usize::try_from(ROWS).unwrap_or(usize::MAX))
+    let has_more_notices = notices::delete_old(tx, now.minus(NOTICES), ROWS)?;
+    Ok(has_more_notices || keys.max(calls).max(acts) >= usize::try_from(ROWS).unwrap_or(usize::MAX))
 }
 
 /// Deletes the text of one log, the oldest that is complete and too old or too much; false where none is. What it

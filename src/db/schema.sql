@@ -44,6 +44,7 @@ CREATE TABLE hooks (
   previous_hash     BLOB    CHECK (previous_hash IS NULL OR length(previous_hash) = 32),
   previous_until_ms INTEGER,
   rotated_at_ms     INTEGER,
+  old_used_at_ms    INTEGER,
   branches          TEXT    NOT NULL CHECK (json_valid(branches)),
   addresses         TEXT    NOT NULL CHECK (json_valid(addresses)),
   sources           TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(sources)),
@@ -90,6 +91,7 @@ CREATE TABLE deployments (
   version            INTEGER NOT NULL DEFAULT 1,
   cache_epoch        INTEGER NOT NULL DEFAULT 0,
   is_settling        INTEGER NOT NULL DEFAULT 0 CHECK (is_settling IN (0, 1)),
+  traceparent        TEXT,
   asked_image        TEXT,
   promoted_from      TEXT,
   image_revision     TEXT,
@@ -220,3 +222,58 @@ CREATE TABLE checks (
   checked_at_ms INTEGER NOT NULL,
   PRIMARY KEY (service_id, place)
 ) STRICT, WITHOUT ROWID;
+
+-- Who is told of what. A row of a service stays when that is deleted: the end of what ran is told too.
+CREATE TABLE targets (
+  sequence          INTEGER PRIMARY KEY AUTOINCREMENT,
+  id                TEXT    NOT NULL UNIQUE,
+  kind              TEXT    NOT NULL,
+  url               TEXT    NOT NULL,
+  service_id        TEXT    REFERENCES services (id),
+  events            TEXT    NOT NULL CHECK (json_valid(events)),
+  branches          TEXT    NOT NULL CHECK (json_valid(branches)),
+  secret            TEXT,
+  with_lines        INTEGER NOT NULL CHECK (with_lines IN (0, 1)),
+  required_contexts TEXT    NOT NULL CHECK (json_valid(required_contexts)),
+  generation        INTEGER NOT NULL,
+  previous_until_ms INTEGER,
+  off_at_ms         INTEGER,
+  off_because       TEXT,
+  failing_since_ms  INTEGER,
+  delivered_at_ms   INTEGER,
+  created_at_ms     INTEGER NOT NULL,
+  who_way           TEXT    NOT NULL,
+  who_name          TEXT    NOT NULL,
+  CHECK ((off_at_ms IS NULL) = (off_because IS NULL))
+) STRICT;
+
+CREATE INDEX targets_of_service ON targets (service_id, sequence);
+
+-- One thing that one target is told. Written in the transaction of what it tells.
+CREATE TABLE notices (
+  sequence      INTEGER PRIMARY KEY AUTOINCREMENT,
+  id            TEXT    NOT NULL UNIQUE,
+  target_id     TEXT    NOT NULL,
+  event         TEXT    NOT NULL,
+  deployment_id TEXT,
+  service_id    TEXT,
+  reason        TEXT,
+  text          TEXT,
+  at_ms         INTEGER NOT NULL,
+  state         TEXT    NOT NULL DEFAULT 'waiting' CHECK (state = 'waiting' OR state = 'delivered' OR state = 'given_up' OR state = 'left_out' OR state = 'needless'),
+  since_ms      INTEGER NOT NULL,
+  tries         INTEGER NOT NULL DEFAULT 0,
+  next_at_ms    INTEGER,
+  tried_at_ms   INTEGER,
+  took_ms       INTEGER,
+  status        INTEGER,
+  answer        TEXT,
+  remote        TEXT,
+  CHECK (state = 'waiting' OR next_at_ms IS NULL)
+) STRICT;
+
+-- What waits behind another of its deployment has no time of its own, so that each target's due ones are the first of a tree.
+CREATE INDEX notices_due ON notices (target_id, next_at_ms) WHERE next_at_ms IS NOT NULL;
+CREATE INDEX notices_waiting ON notices (target_id, sequence) WHERE state = 'waiting';
+CREATE INDEX notices_of_target ON notices (target_id, sequence);
+CREATE INDEX notices_of_deployment ON notices (deployment_id, target_id, sequence) WHERE deployment_id IS NOT NULL;

@@ -83,6 +83,13 @@ pub fn find(reader: &Reader<'_>, id: &ServiceId) -> Result<Option<Service>, Erro
     Ok(found.optional()?)
 }
 
+/// The same, also where it was deleted: how what ran of it ends is told all the same.
+pub fn find_deleted_too(reader: &Reader<'_>, id: &ServiceId) -> Result<Option<Service>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM services WHERE id = :id");
+    let found = reader.conn().prepare_cached(&sql)?.query_row(named_params! { ":id": id.as_str() }, from_row);
+    Ok(found.optional()?)
+}
+
 /// Stores a new service; false where the name is taken.
 pub fn insert(tx: &Tx<'_>, service: &Service) -> Result<bool, Error> {
     const SQL: &str = "

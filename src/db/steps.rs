@@ -3,7 +3,7 @@
 use rusqlite::{Connection, named_params};
 
 use super::sql_types::{optional_time, text};
-use super::{Error, Reader, Tx, services};
+use super::{Error, Reader, Tx, ended, services};
 use crate::domain::{Deployment, DeploymentId, Step, StepRecord, StepStatus, Timestamp};
 
 const TABLE: &str = "steps";
@@ -86,13 +86,16 @@ pub fn finish(
            AND name = :name
            AND status = 'running'";
     let status = if succeeded { StepStatus::Succeeded } else { StepStatus::Failed };
-    tx.conn().prepare_cached(SQL)?.execute(named_params! {
+    let ended = tx.conn().prepare_cached(SQL)?.execute(named_params! {
         ":deployment_id": id.as_str(),
         ":name": step.as_str(),
         ":status": status.as_str(),
         ":exit_code": exit_code,
         ":now": now.as_millis(),
     })?;
+    if ended == 1 {
+        ended::step(tx, id, (step, succeeded), now)?;
+    }
     bump(tx, id)
 }
 

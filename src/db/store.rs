@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::changes::Changes;
+use super::meters::Meters;
 use super::readers::Readers;
 use super::writer::{self, Plan, Writer};
 use super::{Error, Reader, Role, Tx, connection, migrate};
@@ -29,6 +30,11 @@ impl Store {
         let plan = Plan { path, role, commit, batch_time: writer::BATCH_TIME, min_free_bytes };
         let writer = Writer::start(conn, plan, Arc::clone(&readers), Arc::clone(&changes))?;
         Ok(Self { writer, readers, changes })
+    }
+
+    /// What is counted of this file.
+    pub fn meters(&self) -> &Meters {
+        self.changes.meters()
     }
 
     /// Reads: one consistent view, from a blocking thread.

@@ -199,5 +199,6 @@ pub(super) fn new(service: &Service, branch: &str) -> NewDeployment {
         promoted_from: None,
         image: None,
         ignored_parameters: Vec::new(),
+        traceparent: None,
     }
 }

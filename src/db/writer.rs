@@ -17,6 +17,7 @@ use rusqlite::Connection;
 use tokio::sync::mpsc;
 
 use crate::db::changes::{Changes, Touched};
+use crate::db::meters::Ended;
 use crate::db::readers::{Reader, Readers};
 use crate::db::{Error, Role};
 use crate::domain::DeploymentId;
@@ -63,6 +64,16 @@ impl<'c> Tx<'c> {
     /// Tells those who remember what hook URLs open, once the batch is committed.
     pub(super) fn touch_hooks(&self) {
         self.touched.borrow_mut().hooks = true;
+    }
+
+    /// Counts something that has ended, once the batch is committed.
+    pub(super) fn count(&self, ended: Ended) {
+        self.touched.borrow_mut().ended.push(ended);
+    }
+
+    /// Tells whoever delivers notices, once the batch is committed.
+    pub(super) fn touch_notices(&self) {
+        self.touched.borrow_mut().notices = true;
     }
 }
 

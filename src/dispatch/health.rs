@@ -35,7 +35,10 @@ impl<E: Executor> Dispatcher<E> {
     /// Where one cannot be written down; it counts all the same.
     pub async fn probe(&self) -> Result<(), db::Error> {
         for (kind, executor) in self.inner.executors.iter() {
-            let answer = executor.probe().await;
+            let answer = match executor.probe().await {
+                Ok(()) => self.enter_lost(kind, executor).await,
+                Err(problem) => Err(problem),
+            };
             if !self.inner.health.set(kind, &answer) {
                 continue;
             }

@@ -2,12 +2,15 @@
 //!
 //! The loops are level-triggered: each reads what is there and mends what differs. A notice only shortens the wait.
 
+pub mod backups;
 mod caches;
 mod checks;
 mod executors;
 mod follow;
+mod found;
 mod health;
 mod limits;
+mod outbox;
 mod persist;
 mod reconcile;
 mod record;
@@ -16,7 +19,7 @@ pub mod retention;
 mod stop;
 mod tick;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +34,7 @@ use crate::domain::{Clock, Deployment, DeploymentId, ExecutorSet, Reason, Servic
 use crate::executor::Executor;
 
 pub use executors::Executors;
+pub use outbox::{Outbox, SecretOf};
 
 use health::Health;
 use limits::Limits;
@@ -80,6 +84,8 @@ struct Inner<E> {
     /// Told when a run in a cluster has ended, as far as this process knows.
     has_ended: Notify,
     running: Mutex<HashMap<DeploymentId, Running>>,
+    /// Deployments that are being entered whose runs are about to be followed.
+    entering: Mutex<HashSet<DeploymentId>>,
     tasks: TaskTracker,
     is_draining: CancellationToken,
 }
@@ -103,6 +109,7 @@ impl<E: Executor> Dispatcher<E> {
                 limits: Limits::default(),
                 has_ended: Notify::new(),
                 running: Mutex::new(HashMap::new()),
+                entering: Mutex::default(),
                 tasks: TaskTracker::new(),
                 is_draining: CancellationToken::new(),
             }),
@@ -183,12 +190,16 @@ impl<E: Executor> Inner<E> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn entering(&self) -> std::sync::MutexGuard<'_, HashSet<DeploymentId>> {
+        self.entering.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether a row that calls itself running has no run that will end it: none in this process, or one that is long
     /// past its stop and whose executor has not returned.
     fn is_lost(&self, deployment: &Deployment, now: Timestamp) -> bool {
         let is_overdue = deployment.stop_at.is_some_and(|at| at.plus(STOP_GIVEN_UP_AFTER) <= now);
         match self.running().get(&deployment.id) {
-            None => true,
+            None => !self.entering().contains(&deployment.id),
             Some(running) => is_overdue && !running.stop.has_ended.is_cancelled(),
         }
     }

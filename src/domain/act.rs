@@ -17,14 +17,16 @@ pub enum ActKind {
     SignIns,
     /// API tokens.
     Tokens,
+    /// Targets of notices: made, changed, tried, switched off.
+    Targets,
     /// The server itself; no filter of its own.
     Server,
 }
 
 impl ActKind {
     /// Those that can be filtered by, in the order of the page.
-    pub const FILTERS: [Self; 5] =
-        [Self::Deployments, Self::Hooks, Self::Services, Self::SignIns, Self::Tokens];
+    pub const FILTERS: [Self; 6] =
+        [Self::Deployments, Self::Hooks, Self::Services, Self::SignIns, Self::Tokens, Self::Targets];
 
     /// The word in an address.
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +36,7 @@ impl ActKind {
             Self::Services => "services",
             Self::SignIns => "sign-ins",
             Self::Tokens => "tokens",
+            Self::Targets => "targets",
             Self::Server => "server",
         }
     }
@@ -62,6 +65,13 @@ pub enum Act {
     HookRevoke,
     TokenCreate,
     TokenRevoke,
+    TargetCreate,
+    TargetUpdate,
+    TargetDelete,
+    TargetRotate,
+    TargetTest,
+    TargetRedeliver,
+    TargetDisable,
     OperatorCreate,
     OperatorDelete,
     OperatorLoginLink,
@@ -75,7 +85,7 @@ pub enum Act {
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 35] = [
         Self::ServiceCreate,
         Self::ServiceUpdate,
         Self::ServiceDelete,
@@ -95,6 +105,13 @@ impl Act {
         Self::HookRevoke,
         Self::TokenCreate,
         Self::TokenRevoke,
+        Self::TargetCreate,
+        Self::TargetUpdate,
+        Self::TargetDelete,
+        Self::TargetRotate,
+        Self::TargetTest,
+        Self::TargetRedeliver,
+        Self::TargetDisable,
         Self::OperatorCreate,
         Self::OperatorDelete,
         Self::OperatorLoginLink,
@@ -108,7 +125,7 @@ impl Act {
 
     /// The word in the API and the database, its kind, and the sentence that begins with who did it.
     const fn facts(self) -> (&'static str, ActKind, &'static str) {
-        use ActKind::{Deployments, Hooks, Server, Services, SignIns, Tokens};
+        use ActKind::{Deployments, Hooks, Server, Services, SignIns, Targets, Tokens};
         match self {
             Self::ServiceCreate => ("service.create", Services, "added the service"),
             Self::ServiceUpdate => ("service.update", Services, "changed the service"),
@@ -129,6 +146,13 @@ impl Act {
             Self::HookRevoke => ("hook.revoke", Hooks, "revoked hook"),
             Self::TokenCreate => ("token.create", Tokens, "created API token"),
             Self::TokenRevoke => ("token.revoke", Tokens, "revoked API token"),
+            Self::TargetCreate => ("target.create", Targets, "added target"),
+            Self::TargetUpdate => ("target.update", Targets, "changed target"),
+            Self::TargetDelete => ("target.delete", Targets, "removed target"),
+            Self::TargetRotate => ("target.rotate", Targets, "gave a new secret to target"),
+            Self::TargetTest => ("target.test", Targets, "sent a test to target"),
+            Self::TargetRedeliver => ("target.redeliver", Targets, "had a notice delivered again to target"),
+            Self::TargetDisable => ("target.disable", Targets, "switched off target"),
             Self::OperatorCreate => ("operator.create", SignIns, "added operator"),
             Self::OperatorDelete => ("operator.delete", SignIns, "removed operator"),
             Self::OperatorLoginLink => ("operator.login-link", SignIns, "made a sign-in link for"),
@@ -178,6 +202,8 @@ pub enum Subject {
     Deployment(DeploymentId),
     /// An API token, by name.
     Token(String),
+    /// A target of notices, by kind and address as far as that may be shown.
+    Target(String),
     /// An operator, by name.
     Operator(String),
     /// The core file of the database.
@@ -192,6 +218,7 @@ impl Subject {
             Self::Hook { .. } => "hook",
             Self::Deployment(_) => "deployment",
             Self::Token(_) => "token",
+            Self::Target(_) => "target",
             Self::Operator(_) => "operator",
             Self::Database => "database",
         }
@@ -208,7 +235,9 @@ impl Subject {
     /// Its own name, where it is not that of its service.
     pub fn name(&self) -> Option<&str> {
         match self {
-            Self::Hook { hook: name, .. } | Self::Token(name) | Self::Operator(name) => Some(name),
+            Self::Hook { hook: name, .. } | Self::Token(name) | Self::Target(name) | Self::Operator(name) => {
+                Some(name)
+            }
             Self::Deployment(id) => Some(id.as_str()),
             Self::Service(_) | Self::Database => None,
         }
@@ -221,6 +250,7 @@ impl Subject {
             "hook" => Self::Hook { service: service?, hook: name? },
             "deployment" => Self::Deployment(DeploymentId::parse(&name?)?),
             "token" => Self::Token(name?),
+            "target" => Self::Target(name?),
             "operator" => Self::Operator(name?),
             "database" => Self::Database,
             _ => return None,
@@ -235,7 +265,7 @@ impl fmt::Display for Subject {
             Self::Hook { service, hook } => write!(f, "hook {service}/{hook}"),
             Self::Deployment(id) => f.write_str(id.as_str()),
             Self::Database => f.write_str("core.db"),
-            Self::Service(name) | Self::Token(name) | Self::Operator(name) => {
+            Self::Service(name) | Self::Token(name) | Self::Target(name) | Self::Operator(name) => {
                 write!(f, "{} {name}", self.noun())
             }
         }
@@ -262,6 +292,7 @@ mod tests {
             (Subject::Hook { service: "api".to_owned(), hook: "a/b c".to_owned() }, "hook api/a/b c"),
             (Subject::Deployment(id), "dep_mwuangvh9xk2mq7rz4tb"),
             (Subject::Token("ci".to_owned()), "token ci"),
+            (Subject::Target("slack https://x/••1".to_owned()), "target slack https://x/••1"),
             (Subject::Operator("mira".to_owned()), "operator mira"),
             (Subject::Database, "core.db"),
         ] {

@@ -62,6 +62,11 @@ impl Timestamp {
         self.to_jiff().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 
+    /// The form that names of files have, `20261124T143049Z`, UTC: names sort as the moments do.
+    pub fn compact(self) -> String {
+        self.to_jiff().strftime("%Y%m%dT%H%M%SZ").to_string()
+    }
+
     /// The time of day, `14:30:49`, UTC.
     pub fn time_of_day(self) -> String {
         self.to_jiff().strftime("%H:%M:%S").to_string()
@@ -170,6 +175,14 @@ mod tests {
     fn a_moment_is_shown_as_rfc_3339_utc_with_milliseconds() {
         assert_eq!(Timestamp::from_millis(1_795_530_649_120).to_string(), "2026-11-24T14:30:49.120Z");
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn the_compact_form_is_read_back_to_the_second() {
+        let at = Timestamp::from_millis(1_795_530_649_120);
+
+        assert_eq!(at.compact(), "20261124T143049Z");
+        assert_eq!(Timestamp::parse(&at.compact()).unwrap(), Timestamp::from_millis(1_795_530_649_000));
     }
 
     #[test]

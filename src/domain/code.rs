@@ -82,6 +82,8 @@ pub enum Code {
     LastOperator,
     Revoked,
     OldUrlGood,
+    OldSecretGood,
+    TargetOff,
     CheckFailed,
     ChangedMeanwhile,
     MediaType,
@@ -104,7 +106,7 @@ pub enum Code {
 }
 
 /// Each code with its word and its class, in the order of the variants.
-const TABLE: [(Code, &str, Class); 51] = [
+const TABLE: [(Code, &str, Class); 53] = [
     (Code::UnknownHook, "unknown_hook", Class::Credential),
     (Code::Unauthenticated, "unauthenticated", Class::Credential),
     (Code::Scope, "scope", Class::Forbidden),
@@ -137,6 +139,8 @@ const TABLE: [(Code, &str, Class); 51] = [
     (Code::LastOperator, "last_operator", Class::Conflict),
     (Code::Revoked, "revoked", Class::Conflict),
     (Code::OldUrlGood, "old_url_good", Class::Conflict),
+    (Code::OldSecretGood, "old_secret_good", Class::Conflict),
+    (Code::TargetOff, "target_off", Class::Conflict),
     (Code::CheckFailed, "check_failed", Class::Dependency),
     (Code::ChangedMeanwhile, "changed_meanwhile", Class::Precondition),
     (Code::MediaType, "media_type", Class::MediaType),
@@ -159,7 +163,7 @@ const TABLE: [(Code, &str, Class); 51] = [
 ];
 
 /// What each code means and what to do, in the same order.
-const MEANINGS: [(Code, &str); 51] = [
+const MEANINGS: [(Code, &str); 53] = [
     (
         Code::UnknownHook,
         "The hook URL is unknown, cut, revoked or expired. Ask an operator for a new one; nothing was looked up or started.",
@@ -218,6 +222,14 @@ const MEANINGS: [(Code, &str); 51] = [
     (
         Code::OldUrlGood,
         "The old URL of the last rotation is still good, and no URL ends before the hour that was promised. End it first, or rotate with overlap 0, which ends all old URLs at once.",
+    ),
+    (
+        Code::OldSecretGood,
+        "The old secret of the last rotation still signs too; rotate with overlap 0 to end it.",
+    ),
+    (
+        Code::TargetOff,
+        "The target of notices is switched off, by an operator or since nothing arrived; switch it on.",
     ),
     (
         Code::CheckFailed,

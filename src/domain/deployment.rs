@@ -1,8 +1,8 @@
 //! Our record of one deployment.
 
 use super::{
-    Commit, DeploymentId, ExactImage, ExecutorKind, GitRef, HookId, ImageReference, ImageTag, Note, Reason,
-    Service, ServiceId, Source, Status, Step, Timestamp, Who, WorkloadState,
+    Commit, DeploymentId, Event, ExactImage, ExecutorKind, GitRef, HookId, ImageReference, ImageTag, Note,
+    Reason, Service, ServiceId, Source, Status, Step, Timestamp, Who, WorkloadState,
 };
 
 /// What brought a deployment about.
@@ -100,6 +100,8 @@ pub struct Deployment {
     pub workloads: Vec<WorkloadState>,
     /// The uid of its run's object in the cluster, once that is known to exist.
     pub run_uid: Option<String>,
+    /// The W3C trace context that its caller sent.
+    pub traceparent: Option<String>,
     /// Query parameters that mean nothing here, as the caller spelled them.
     pub ignored_parameters: Vec<String>,
     /// Whether its run has ended well, and what serves is watched before it counts.
@@ -131,6 +133,17 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// The same deployment as it was when something happened to it. What has changed since is as before; its commit stays
+    /// known.
+    #[must_use]
+    pub fn as_of(self, event: Event) -> Self {
+        let Some(status) = event.status().filter(|status| !status.is_final()) else { return self };
+        let started_at = self.started_at.filter(|_| status.is_running());
+        let image = self.image.clone().filter(|_| self.asked_image.is_some());
+        let base = Self { image, started_at, status, workloads: Vec::new(), is_settling: false, ..self };
+        Self { reason: None, message: None, detail: None, superseded_by: None, finished_at: None, ..base }
+    }
+
     /// Whether it has served what this executor can serve again: in a cluster an image, else an image that was named or a
     /// commit.
     pub fn can_serve_again(&self, executor: ExecutorKind) -> bool {

@@ -32,6 +32,12 @@ impl DeploymentId {
         Self(format!("dep_{time}{}", random_digits(BASE36, RANDOM_DIGITS)))
     }
 
+    /// When it was accepted: the moment that it was drawn for.
+    pub fn accepted_at(&self) -> Timestamp {
+        let digits = self.0.trim_start_matches("dep_").get(..TIME_DIGITS).unwrap_or_default();
+        Timestamp::from_millis(i64::from_str_radix(digits, 36).unwrap_or(0))
+    }
+
     /// Reads either spelling, `dep_…` or the run name `dep-…`.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix("dep_").or_else(|| text.strip_prefix("dep-"))?;
@@ -99,6 +105,13 @@ mod tests {
 
         assert!(earlier.as_str() < later.as_str() && earlier.as_str().len() == 24);
         assert_ne!(later, again);
+    }
+
+    #[test]
+    fn an_id_tells_when_it_was_accepted() {
+        let at = Timestamp::from_millis(1_795_530_649_120);
+
+        assert_eq!(DeploymentId::generate(at).accepted_at(), at);
     }
 
     #[test]

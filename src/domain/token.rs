@@ -78,6 +78,12 @@ impl TokenKey {
         encode(u128::from_be_bytes(digest[..16].try_into().unwrap_or_default()), MAC_LENGTH)
     }
 
+    /// A secret of its own for what `label` names; the same each time, and of no use to learn the key or another one.
+    pub(super) fn derive(&self, label: &str) -> Zeroizing<[u8; 32]> {
+        let mac = self.mac(Kind::Derived, label);
+        Zeroizing::new(mac.finalize().into_bytes().into())
+    }
+
     fn mac(&self, kind: Kind, message: &str) -> Hmac<Sha256> {
         keyed(self.bytes.as_ref(), kind, message)
     }
@@ -95,6 +101,8 @@ fn keyed(key: &[u8], kind: Kind, message: &str) -> Hmac<Sha256> {
 enum Kind {
     Hook,
     Api,
+    /// A secret that is not stored.
+    Derived,
 }
 
 impl Kind {
@@ -102,6 +110,7 @@ impl Kind {
         match self {
             Self::Hook => b"sbhook.v1\0",
             Self::Api => b"sbapi.v1\0",
+            Self::Derived => b"stackblaze.derived.v1\0",
         }
     }
 }
@@ -172,6 +181,12 @@ impl Scope {
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Read, Self::Deploy, Self::Admin].into_iter().find(|scope| scope.as_str() == text)
     }
+}
+
+/// Eight hexadecimal digits that tell two secret texts apart; they give nothing away of one that is hard to guess.
+pub(super) fn fingerprint_of_text(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    format!("{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
 }
 
 /// An API token in clear; the same care as for a [`HookToken`].

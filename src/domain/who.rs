@@ -15,6 +15,8 @@ pub enum Who {
     HookUrl(String),
     /// Somebody who has shown nothing.
     Stranger,
+    /// The server, by itself.
+    Server,
 }
 
 impl Who {
@@ -26,14 +28,15 @@ impl Who {
             Self::Socket => "socket",
             Self::HookUrl(_) => "hook_url",
             Self::Stranger => "stranger",
+            Self::Server => "server",
         }
     }
 
-    /// What tells one from another that came the same way; empty for the socket and for strangers.
+    /// What tells one from another that came the same way; empty where there is one only.
     pub fn name(&self) -> &str {
         match self {
             Self::Operator(name) | Self::Token(name) | Self::HookUrl(name) => name,
-            Self::Socket | Self::Stranger => "",
+            Self::Socket | Self::Stranger | Self::Server => "",
         }
     }
 
@@ -45,6 +48,7 @@ impl Who {
             "socket" => Self::Socket,
             "hook_url" => Self::HookUrl(name.to_owned()),
             "stranger" => Self::Stranger,
+            "server" => Self::Server,
             _ => return None,
         })
     }
@@ -74,6 +78,7 @@ impl fmt::Display for Who {
             Self::Socket => f.write_str("operator on the server"),
             Self::HookUrl(_) => f.write_str("whoever holds the hook URL"),
             Self::Stranger => f.write_str("somebody who is not signed in"),
+            Self::Server => f.write_str("the server"),
         }
     }
 }
@@ -85,8 +90,14 @@ mod tests {
     #[test]
     fn whoever_did_it_is_read_back_from_two_columns() {
         let named = |of: fn(String) -> Who| of("mira, with / and blanks".to_owned());
-        for who in [named(Who::Operator), named(Who::Token), named(Who::HookUrl), Who::Socket, Who::Stranger]
-        {
+        for who in [
+            named(Who::Operator),
+            named(Who::Token),
+            named(Who::HookUrl),
+            Who::Socket,
+            Who::Stranger,
+            Who::Server,
+        ] {
             assert_eq!(Who::from_parts(who.way(), who.name()), Some(who));
         }
         assert_eq!(Who::from_parts("a newer way", "mira"), None);

@@ -7,7 +7,9 @@
 pub mod clone;
 mod event;
 pub mod exit_codes;
+mod found;
 pub mod local;
+mod outcome;
 mod proxies;
 mod step_failure;
 pub mod tekton;
@@ -18,11 +20,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    Commit, Deployment, DeploymentId, ExecutorKind, Finding, GitRef, ImageReference, Reason, Service,
-    ServiceId, Source, TektonSettings,
+    Commit, Deployment, DeploymentId, ExecutorKind, Finding, GitRef, ImageReference, Service, ServiceId,
+    Source, TektonSettings,
 };
 
 pub use event::{Event, Wait};
+pub use found::{FoundEnd, FoundRun};
+pub use outcome::Outcome;
 pub use proxies::{PROXIES, Variables, proxies};
 
 /// What an executor is given. The service's settings are those of the moment of the claim.
@@ -70,6 +74,7 @@ impl Run {
                     hook: deployment.hook.clone(),
                     page: Some(page),
                     log_mark,
+                    traceparent: deployment.traceparent.clone(),
                 }))
             }
         };
@@ -133,6 +138,8 @@ pub struct ClusterRun {
     pub page: Option<String>,
     /// Where the log stood that is stored, when a run is attached to again: the last [`Event::LogMark`].
     pub log_mark: Option<String>,
+    /// Where the caller's trace goes on, as `traceparent` of W3C has it.
+    pub traceparent: Option<String>,
 }
 
 /// An image that is there already.
@@ -142,49 +149,6 @@ pub struct GivenImage {
     pub image: ImageReference,
     /// What it was built from, where somebody says so.
     pub commit: Option<Commit>,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// All three steps ended well: it serves.
-    Succeeded,
-    /// It does not serve, and why. A failing build is this, not an [`Error`].
-    Failed {
-        /// The word.
-        reason: Reason,
-        /// A sentence for everybody, without a full stop.
-        message: String,
-        /// The line of who knows, for callers with a credential: git's, the builder's, the cluster's.
-        detail: Option<String>,
-        /// What was done after it, which is said whoever ended the run: continues the message.
-        aftermath: Option<String>,
-    },
-}
-
-impl Outcome {
-    /// It does not serve, and why: the word, and a sentence for people without a full stop.
-    pub fn failed(reason: Reason, message: impl Into<String>) -> Self {
-        Self::Failed { reason, message: message.into(), detail: None, aftermath: None }
-    }
-
-    /// The same with the line of who knows.
-    #[must_use]
-    pub fn with_detail(mut self, line: Option<String>) -> Self {
-        if let Self::Failed { detail, .. } = &mut self {
-            *detail = line;
-        }
-        self
-    }
-
-    /// The same with what was done after it.
-    #[must_use]
-    pub fn with_aftermath(mut self, done: Option<String>) -> Self {
-        if let Self::Failed { aftermath, .. } = &mut self {
-            *aftermath = done;
-        }
-        self
-    }
 }
 
 /// The executor itself failed, not what it ran; the text is for people.
@@ -215,7 +179,7 @@ pub enum Settled {
 /// - When `stop` is cancelled the run is ended (first asked, then forced) and the function returns within 15 s, within a
 ///   minute where a rollout has begun that is put back; what it
 ///   returns is then `Failed` unless the run had succeeded before. Who cancelled knows the reason; the executor says
-///   [`Reason::Cancelled`].
+///   [`Reason::Cancelled`](crate::domain::Reason::Cancelled).
 /// - Dropping the future must not orphan local processes, and must leave a cluster's run alone.
 pub trait Executor: Send + Sync + 'static {
     /// Runs a deployment to its end, or attaches to its run where one exists.
@@ -253,6 +217,22 @@ pub trait Executor: Send + Sync + 'static {
     /// Where it is not done; to be called again.
     fn delete(&self, _id: &DeploymentId) -> impl Future<Output = Result<(), Error>> + Send {
         async { Ok(()) }
+    }
+
+    /// All runs of this installation that are there, whoever knows of them. Runs that die with the server are none.
+    ///
+    /// # Errors
+    /// Where they cannot be listed now; to be called again.
+    fn runs(&self) -> impl Future<Output = Result<Vec<DeploymentId>, Error>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// What one of them tells of itself; none where it is gone, or tells too little.
+    ///
+    /// # Errors
+    /// Where nothing is known now; to be called again.
+    fn find_run(&self, _id: &DeploymentId) -> impl Future<Output = Result<Option<FoundRun>, Error>> + Send {
+        async { Ok(None) }
     }
 
     /// Looks at what deployments of this service need, without changing anything.

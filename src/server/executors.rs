@@ -10,7 +10,7 @@ use crate::dispatch::Executors;
 use crate::domain::{DeploymentId, ExecutorKind, Finding, Service, ServiceId, Step};
 use crate::executor::local::LocalExecutor;
 use crate::executor::tekton::{BuilderSettings, Common, StepImages, TektonExecutor, client};
-use crate::executor::{Error, Events, Executor, Outcome, Run, Settled, proxies};
+use crate::executor::{Error, Events, Executor, FoundRun, Outcome, Run, Settled, proxies};
 
 /// Whatever runs deployments.
 pub(super) enum AnyExecutor {
@@ -46,6 +46,20 @@ impl Executor for AnyExecutor {
         match self {
             Self::Local(own) => own.delete(id).await,
             Self::Tekton(own) => own.delete(id).await,
+        }
+    }
+
+    async fn runs(&self) -> Result<Vec<DeploymentId>, Error> {
+        match self {
+            Self::Local(own) => own.runs().await,
+            Self::Tekton(own) => own.runs().await,
+        }
+    }
+
+    async fn find_run(&self, id: &DeploymentId) -> Result<Option<FoundRun>, Error> {
+        match self {
+            Self::Local(own) => own.find_run(id).await,
+            Self::Tekton(own) => own.find_run(id).await,
         }
     }
 

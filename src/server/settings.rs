@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anyhow::{Context, Result};
+
 use crate::actions;
 use crate::config::Config;
 use crate::db::{logs, retention};
 use crate::dispatch;
 use crate::domain::{AddressRange, ExecutorSet, Urls};
+use crate::notify::SenderSettings;
 use crate::web::{self, AppState, front};
 
 pub(super) fn urls(config: &Config, address: SocketAddr) -> Urls {
@@ -27,7 +30,18 @@ pub(super) fn dispatch(config: &Config, urls: Urls) -> dispatch::Settings {
 }
 
 pub(super) fn actions(config: &Config, available: ExecutorSet) -> actions::Settings {
-    actions::Settings { queue_limit: config.queue_limit.get(), available }
+    let (queue_limit, allowed_targets) = (config.queue_limit.get(), config.notify.allow_target.clone());
+    actions::Settings { queue_limit, available, allowed_targets }
+}
+
+/// What notices are sent with.
+///
+/// # Errors
+/// Where the proxy's address is none.
+pub(super) fn sender(config: &Config) -> Result<SenderSettings> {
+    let proxy =
+        config.notify.notify_proxy.as_deref().map(str::parse).transpose().context("--notify-proxy")?;
+    Ok(SenderSettings::new(config.notify.allow_target.clone(), proxy))
 }
 
 pub(super) fn web(config: &Config) -> web::Settings {
@@ -57,6 +71,16 @@ pub(super) fn front(
         gate: web::gate(state),
         is_draining: state.is_draining().clone(),
     }
+}
+
+/// How the database is copied; none where it is not.
+pub(super) fn backups(config: &Config) -> Option<dispatch::backups::Schedule> {
+    let flags = &config.operating;
+    Some(dispatch::backups::Schedule {
+        every: flags.backup_every?.duration(),
+        dir: flags.backup_dir.clone()?,
+        keep: usize::try_from(flags.backup_keep.get()).unwrap_or(usize::MAX),
+    })
 }
 
 pub(super) fn retention(config: &Config) -> retention::Limits {

@@ -8,7 +8,7 @@ use crate::actions::By;
 use crate::domain::Code;
 use crate::web::error::Error;
 use crate::web::front::read_limited;
-use crate::web::request::{BODY_LIMIT, Query, address_text, header};
+use crate::web::request::{BODY_LIMIT, Query, address_text, header, traceparent};
 use crate::web::state::AppState;
 use crate::wire::read::{Shape, read};
 
@@ -18,7 +18,8 @@ impl<'a> FromRequest<'a> for By {
         let missing = || Error::unauthenticated("this needs a credential");
         let caller = request.data().cloned().ok_or_else(missing)?;
         let state: &AppState = request.data().ok_or_else(|| Error::internal("a handler has no state"))?;
-        Ok(Self { caller, address: address_text(request), at: state.clock().now() })
+        let (address, traceparent) = (address_text(request), traceparent(request.headers()));
+        Ok(Self { caller, address, at: state.clock().now(), traceparent })
     }
 }
 

@@ -8,7 +8,10 @@ mod deployment;
 mod error;
 mod extract;
 pub mod front;
+mod hook_calls;
 mod limits;
+mod metrics;
+mod notice;
 pub mod pages;
 mod problem;
 mod recent;
@@ -17,5 +20,6 @@ mod routes;
 mod state;
 
 pub use api::trigger::gate;
+pub use metrics::{ReadMetrics, metrics};
 pub use routes::{Access, Audience, Resource, app, resources};
 pub use state::{AppState, Settings};

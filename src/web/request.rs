@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 use poem::Request;
 use poem::http::HeaderMap;
 
-use crate::domain::Invalid;
+use crate::domain::{Invalid, read_traceparent};
 use crate::web::front::Peer;
 
 /// The header by which the script of a page asks whether it has changed; such a request is no use of the session.
@@ -144,6 +144,13 @@ pub(super) fn first_byte(request: &Request, query: &Query, wants_events: bool) -
 /// A header as text; none where it is missing or not visible ASCII.
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Where the caller's trace goes on; none where the header is missing, repeated or of another form.
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let mut sent = headers.get_all("traceparent").iter();
+    let first = sent.next()?.to_str().ok()?;
+    if sent.next().is_some() { None } else { read_traceparent(first) }
 }
 
 /// The credential of an `Authorization: Bearer …` header.

@@ -10,6 +10,7 @@ use crate::db::{self, Db, Tx};
 use crate::domain::{BASE36, Clock, Urls, random_digits};
 use crate::web::error::Error;
 use crate::web::front::UnbelievedProxy;
+use crate::web::hook_calls::HookCalls;
 use crate::web::limits::budgets::Budgets;
 use crate::web::limits::rate::Rate;
 use crate::web::limits::sign_ins::SignIns;
@@ -39,6 +40,7 @@ struct Inner {
     sign_ins: SignIns,
     streams: Arc<Streams>,
     recent: Recent,
+    hook_calls: HookCalls,
     is_draining: CancellationToken,
     unbelieved: UnbelievedProxy,
     start: String,
@@ -76,6 +78,7 @@ impl AppState {
             sign_ins,
             streams,
             recent: Recent::default(),
+            hook_calls: HookCalls::default(),
             is_draining,
             unbelieved,
             start,
@@ -103,7 +106,7 @@ impl AppState {
     }
 
     /// What an operator set, and what the server has.
-    pub fn settings(&self) -> actions::Settings {
+    pub fn settings(&self) -> &actions::Settings {
         self.0.context.settings()
     }
 
@@ -130,6 +133,21 @@ impl AppState {
     /// Statuses that were shown lately.
     pub(super) fn recent(&self) -> &Recent {
         &self.0.recent
+    }
+
+    /// Where calls of hooks are counted.
+    pub(super) fn hook_calls(&self) -> &HookCalls {
+        &self.0.hook_calls
+    }
+
+    /// Each result that calls of hooks may have, and how often it was since the start.
+    pub fn hook_call_counts(&self) -> Vec<(&'static str, u64)> {
+        self.0.hook_calls.read()
+    }
+
+    /// Whether calls can be accepted: with less space than acceptance needs each would be refused.
+    pub fn is_writable(&self) -> bool {
+        self.db().is_ready() && !self.db().is_short_of_space() && !self.db().is_damaged()
     }
 
     /// What tells this process from the one before and the next.

@@ -12,6 +12,7 @@ pub mod read;
 pub mod service;
 mod service_tekton;
 pub mod status;
+pub mod target;
 pub mod token;
 
 use std::borrow::Cow;

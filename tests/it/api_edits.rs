@@ -11,9 +11,16 @@ use crate::harness::http::Send as _;
 async fn a_change_of_what_was_changed_meanwhile_is_refused() {
     let server = TestServer::start().await;
     server.service("api").create().await.hook("ci").await;
+    let webhook = json!({ "kind": "webhook", "url": "https://example.com/hook" });
+    let target = server.admin.post("/api/v1/targets", webhook).await.json();
+    let target = format!("/api/v1/targets/{}", target["id"].as_str().unwrap());
+    let url = |name: &str| json!({ "url": format!("https://{name}.example.com/") });
     for (path, body, other) in [
         ("/api/v1/services/api", json!({ "timeout": "30m" }), json!({ "timeout": "31m" })),
+        ("/api/v1/services/api", url("one"), url("two")),
         ("/api/v1/services/api/hooks/ci", json!({ "branches": ["main"] }), json!({ "branches": ["x"] })),
+        (&target, url("one"), url("two")),
+        (&target, json!({ "state": "off" }), json!({ "state": "active" })),
     ] {
         let patch = async |tag: &str, body: &Value| {
             server.admin.request(Method::PATCH, path).header("if-match", tag).json(body).answer().await

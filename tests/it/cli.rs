@@ -10,4 +10,6 @@ mod help;
 mod nouns;
 mod remote;
 mod server_folder;
+mod target_files;
+mod targets;
 mod values;

@@ -8,6 +8,7 @@
 mod api_edits;
 mod api_lists;
 mod architecture;
+mod backups;
 mod branches;
 mod browser;
 mod ci_runners;
@@ -37,6 +38,10 @@ mod local_tools;
 mod log_faults;
 mod logs;
 mod long_logs;
+mod metrics;
+mod notices;
+mod notification_docs;
+mod notify;
 mod operators;
 mod outgrowing;
 mod pages;

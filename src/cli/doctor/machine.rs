@@ -3,10 +3,12 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::cli::demo::git_version;
 use crate::cli::doctor::check::Check;
 use crate::db::health::Health;
-use crate::domain::{Clock, Timestamp, TokenKey};
+use crate::domain::{Clock, Span, Timestamp, TokenKey};
 
 /// With less free space builds and logs are in danger, in bytes.
 const LEAST_FREE: u64 = 256 << 20;
@@ -115,6 +117,27 @@ pub(super) fn server_key(file: &Path, health: &Health) -> Check {
         }
         _ => Check::ok(NAME, format!("{shown}, mode {mode:o}, fits the database")),
     }
+}
+
+/// How old the newest copy is that the server has made by itself; nothing where it makes none.
+pub(super) fn backup(state: &Value) -> Option<Check> {
+    const NAME: &str = "backup";
+    if !state.is_object() {
+        return None;
+    }
+    let newest = state["newest"].as_str().and_then(|at| Timestamp::parse(at).ok());
+    let age = newest.map(|at| Clock::System.now().since(at).as_secs() / 60 * 60);
+    let newest = age.map_or("there is no copy of the database yet".to_owned(), |seconds| {
+        format!("the newest copy of the database is {} old", Span::from_secs(seconds))
+    });
+    Some(match state["problem"].as_str() {
+        None => Check::ok(NAME, newest),
+        Some(problem) => Check::wrong(
+            NAME,
+            format!("{newest}, and no other could be made: {problem}"),
+            "make room in the folder of --backup-dir, mount it, or let the server write there",
+        ),
+    })
 }
 
 /// A clock that stands before what was written already, or before this program was, is wrong.

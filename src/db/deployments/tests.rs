@@ -106,7 +106,7 @@ fn every_change_that_is_shown_makes_a_new_version() {
     let commit = Commit::parse(&"a".repeat(40)).unwrap();
     let version = || bench.find(&id).version;
     let acts: [&dyn Fn(&Tx<'_>); 6] = [
-        &|tx| set_commit(tx, &id, &commit, "subject").unwrap(),
+        &|tx| set_commit(tx, &id, &commit, "subject", T0).unwrap(),
         &|tx| steps::start(tx, &id, Step::Clone, T0).unwrap(),
         &|tx| steps::finish(tx, &id, Step::Clone, true, Some(0), T0).unwrap(),
         &|tx| drop(cancel(tx, &bench.find(&id), Reason::Cancelled, ("stop", None), T0)),
@@ -215,7 +215,7 @@ fn a_text_finds_branch_id_and_the_beginning_of_a_commit_and_is_no_pattern() {
     let service = bench.service("api");
     let ids = ["feat/New-UI", "main", "a%b"].map(|branch| bench.queued(&service, branch, T0));
     let commit = Commit::parse("4f2c1d7e8b9a0c1d2e3f4a5b6c7d8e9f0a1b2c3d").unwrap();
-    set_commit(&bench.tx(), &ids[1], &commit, "subject").unwrap();
+    set_commit(&bench.tx(), &ids[1], &commit, "subject", T0).unwrap();
     let found = |text: &str| -> Vec<_> {
         let filter = Filter { text: Some(text.to_owned()), limit: 10, ..Filter::default() };
         list_for_service(&bench.tx(), &service.id, &filter)

@@ -5,7 +5,7 @@ use rusqlite::named_params;
 
 use crate::db::deployments::{SELECT, from_row};
 use crate::db::sql_types::queued;
-use crate::db::{Error, Reader, Tx, steps};
+use crate::db::{Error, Reader, Tx, ended, notices, steps};
 use crate::domain::{Deployment, DeploymentId, Reason, ServiceId, Status, Timestamp};
 
 /// Ends a deployment as failed; false where it had ended before. Steps that ran fail, the others are skipped.
@@ -35,6 +35,8 @@ pub fn fail(
     if changed {
         steps::end_all(tx, id, now)?;
         tx.touch(id);
+        notices::deployment_ended(tx, id, Some(reason), now)?;
+        ended::deployment(tx, id, Some(reason), now)?;
     }
     Ok(changed)
 }
@@ -55,6 +57,8 @@ pub fn succeed(tx: &Tx<'_>, id: &DeploymentId, now: Timestamp) -> Result<bool, E
         // A rollback in a cluster neither clones nor builds.
         steps::end_all(tx, id, now)?;
         tx.touch(id);
+        notices::deployment_ended(tx, id, None, now)?;
+        ended::deployment(tx, id, None, now)?;
     }
     Ok(changed)
 }

@@ -9,7 +9,7 @@ use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use rusqlite::{StatementStatus, ToSql};
 
 use crate::db::testing::{Bench, T0};
-use crate::domain::{Deployment, DeploymentId, ExecutorKind, Hook, Service, Timestamp};
+use crate::domain::{Deployment, DeploymentId, Event, ExecutorKind, Hook, Service, TargetId, Timestamp};
 
 const DAY: i64 = 86_400_000;
 
@@ -47,6 +47,22 @@ const ACTS: &str = "
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :rows)
     INSERT INTO audit (at_ms, who_way, who_name, address, act, noun, service, detail)
     SELECT :now, 'operator', 'mira', 'socket', 'service.update', 'service', 'api', '' FROM n";
+/// Who is told everything, and what that one was told and is to be told: of the running deployment three times, of others once.
+const TARGET: &str = "
+    INSERT INTO targets (id, kind, url, events, branches, with_lines, required_contexts, generation, created_at_ms, who_way,
+                         who_name)
+    VALUES ('tgt_000000000000', 'webhook', 'https://example.com/', :events, '[]', 0, '[]', 1, :now, 'socket', '')";
+const TOLD: &str = "
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :rows)
+    INSERT INTO notices (id, target_id, event, deployment_id, service_id, reason, at_ms, since_ms, state)
+    SELECT printf('ntc_%020d', i), 'tgt_000000000000', 'deployment.failed', printf('dep_%020d', i), :hot, 'build_failed',
+           :now - (:rows - i) * (10 * :day / :rows), :now, 'delivered'
+      FROM n";
+const WAITS: &str = "
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :queued)
+    INSERT INTO notices (id, target_id, event, deployment_id, service_id, at_ms, since_ms, next_at_ms)
+    SELECT printf('ntc_w%019d', i), 'tgt_000000000000', 'deployment.queued', printf('dep_l%019d', i), :hot, :now, :now, :now
+      FROM n";
 const KEYS: &str = "
     INSERT INTO idempotency_keys (hook_id, key, parameters, deployment_id, body, created_at_ms)
     SELECT hook_id, id, '', id, '', :now FROM deployments WHERE hook_id IS NOT NULL";
@@ -98,6 +114,8 @@ pub(super) struct World {
     /// Of the hot service, and of one that has no other.
     pub(super) running: Deployment,
     pub(super) queued: Deployment,
+    /// Who is told everything.
+    pub(super) target: TargetId,
     steps: Arc<AtomicI64>,
 }
 
@@ -117,10 +135,14 @@ impl World {
         fill(&core, FAILED, size, &[(":hot", &hot.id.as_str())]);
         fill(&core, STEPS, size, &[]);
         fill(&core, ACTS, size, &[]);
+        let events = format!("{:?}", Event::ALL.map(Event::as_str));
+        fill(&core, TARGET, size, &[(":events", &events)]);
+        fill(&core, TOLD, size, &[(":hot", &hot.id.as_str())]);
         for (kind, service) in &busy {
             begin(&core, &core.queued(service, "main", now()));
             fill(&core, QUEUED, size, &[(":busy", &service.id.as_str()), (":executor", &kind.as_str())]);
         }
+        fill(&core, WAITS, size, &[(":hot", &hot.id.as_str())]);
         let running = core.queued(&hot, "main", now());
         begin(&core, &running);
         let queued = core.queued(&idle, "main", now());
@@ -137,7 +159,8 @@ impl World {
         for bench in [&mut core, &mut logs] {
             count(bench, &steps);
         }
-        Self { core, logs, hot, hook, middle, success, running, queued, steps }
+        let target = TargetId::parse("tgt_000000000000").unwrap();
+        Self { core, logs, hot, hook, middle, success, running, queued, target, steps }
     }
 
     /// The steps of SQLite's machine that something takes; what it changes is taken back.

@@ -41,6 +41,7 @@ async fn what_was_unfinished_in_a_restored_copy_has_failed_and_is_never_run() {
     let words: Vec<_> = found.into_iter().flatten().map(|one| (one.status, one.reason.unwrap())).collect();
     assert_eq!(words[..2], [(Status::Failed, Reason::Interrupted); 2]);
     assert_eq!(words[2], (Status::Failed, Reason::Cancelled));
+    assert!(db.core().read(crate::db::is_restored).await.unwrap(), "somebody has to look for what is lost");
     let claims = queue::Claims { ready: ExecutorKind::ALL.into_iter().collect(), concurrency: 10 };
     let claimed = db.core().write(move |tx| queue::claim_next(tx, claims, T0)).await.unwrap();
     assert!(claimed.is_none());

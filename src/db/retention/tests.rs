@@ -100,14 +100,14 @@ fn what_serves_stays_however_old() {
 fn no_more_than_one_closure_may_take_go_at_a_time() {
     let bench = Bench::core();
     let service = bench.service("api");
-    for _ in 0..201 {
+    for _ in 0..=LOOKED_AT {
         failed(&bench, &service);
     }
 
     let first = delete_deployments(&bench.tx(), &LIMITS, 0, later()).unwrap();
     let second = delete_deployments(&bench.tx(), &LIMITS, first.next.unwrap(), later()).unwrap();
 
-    assert_eq!((first.ids.len(), second.ids.len(), second.next), (200, 1, None));
+    assert_eq!((first.ids.len(), second.ids.len(), second.next), (40, 1, None));
 }
 
 #[test]

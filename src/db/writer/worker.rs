@@ -56,7 +56,7 @@ impl Worker {
         first: Box<dyn Job>,
         inbox: &mut Inbox,
     ) -> Result<(), rusqlite::Error> {
-        let touched = RefCell::new(Touched::default());
+        let (began, touched) = (Instant::now(), RefCell::new(Touched::default()));
         let is_short_of_space = connection::free_bytes(&self.plan.path) < self.plan.min_free_bytes;
         let tx = Tx::new(conn, &touched, is_short_of_space);
         let mut batch = Vec::new();
@@ -74,6 +74,7 @@ impl Worker {
             Ok(()) => {
                 self.changes.publish(&touched.borrow());
                 answer_all(batch, || Fate::Committed);
+                self.changes.meters().batch(began.elapsed());
                 Ok(())
             }
             Err(error) => {
@@ -154,7 +155,7 @@ fn run_all(
 /// Runs one closure in its savepoint. An error means that the whole transaction is gone.
 fn run_one(conn: &Connection, tx: &Tx<'_>, job: &mut dyn Job) -> rusqlite::Result<()> {
     conn.prepare_cached("SAVEPOINT closure")?.execute([])?;
-    let touched = tx.touched.borrow().deployments.len();
+    let before = tx.touched.borrow().lengths();
     let keep = job.run(tx);
     // SQLITE_FULL, IOERR, NOMEM and the like may roll back more than their statement.
     if conn.is_autocommit() {
@@ -164,7 +165,7 @@ fn run_one(conn: &Connection, tx: &Tx<'_>, job: &mut dyn Job) -> rusqlite::Resul
         ));
     }
     if !keep {
-        tx.touched.borrow_mut().deployments.truncate(touched);
+        tx.touched.borrow_mut().shorten(before);
         conn.prepare_cached("ROLLBACK TO closure")?.execute([])?;
     }
     conn.prepare_cached("RELEASE closure")?.execute([])?;

@@ -39,7 +39,8 @@ impl Record<'_> {
             }
             Event::Commit { commit, subject } => {
                 let subject = self.redactor.redact_line(&plain_text(&subject));
-                self.persist(move |tx, id| deployments::set_commit(tx, id, &commit, &subject)).await;
+                let now = self.clock.now();
+                self.persist(move |tx, id| deployments::set_commit(tx, id, &commit, &subject, now)).await;
             }
             Event::Log { .. } | Event::LogMark(_) | Event::StepStarted(_) | Event::StepFinished { .. } => {}
         }

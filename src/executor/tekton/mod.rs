@@ -19,7 +19,7 @@ use kube::api::ListParams;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{DeploymentId, Finding, Service, Step};
-use crate::executor::{Error, Events, Executor, Outcome, Run, Settled};
+use crate::executor::{Error, Events, Executor, FoundRun, Outcome, Run, Settled};
 
 use api::pipeline_runs;
 use client::answer;
@@ -119,6 +119,14 @@ impl Executor for TektonExecutor {
 
     async fn delete(&self, id: &DeploymentId) -> Result<(), Error> {
         self.delete_run(id).await
+    }
+
+    async fn runs(&self) -> Result<Vec<DeploymentId>, Error> {
+        self.list_runs().await
+    }
+
+    async fn find_run(&self, id: &DeploymentId) -> Result<Option<FoundRun>, Error> {
+        self.read_run(id).await
     }
 
     async fn check(&self, service: &Service) -> Vec<Finding> {

@@ -31,6 +31,8 @@ pub(super) const VERSION: &str = "stackblaze.dev/version";
 /// The deployment's page.
 pub(super) const PAGE: &str = "stackblaze.dev/page";
 
+/// Tekton's own annotation, of a run whose spans go on with somebody's trace: JSON, as OpenTelemetry carries it.
+pub(super) const SPAN_CONTEXT: &str = "tekton.dev/pipelinerunSpanContext";
 /// Tekton's own label on TaskRuns and pods: the PipelineRun's name.
 pub(super) const OF_PIPELINE_RUN: &str = "tekton.dev/pipelineRun";
 /// Tekton's own label on TaskRuns and pods: the name of the task in the pipeline.

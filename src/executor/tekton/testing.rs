@@ -61,6 +61,7 @@ pub(super) fn run() -> Run {
             caller: "140.82.112.0/24, curl/8.5.0".to_owned(),
             page: None,
             log_mark: None,
+            traceparent: None,
         })),
     }
 }

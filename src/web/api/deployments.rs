@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::actions::By;
 use crate::actions::again::Again;
-use crate::actions::deployments;
+use crate::db::log_tail;
 use crate::domain::{DeploymentId, Status};
 use crate::web::api::{json, started, with_end};
 use crate::web::auth;
@@ -122,7 +122,7 @@ async fn end(
     }];
     if may_see(request, state, &found).await {
         lines.extend(deployment.detail.clone());
-        lines.extend(log_tail(state, &found).await?);
+        lines.extend(last_lines(state, &found).await?);
     }
     lines.push(String::new());
     let response = Response::builder().status(status).content_type("text/plain; charset=utf-8");
@@ -153,13 +153,13 @@ async fn shown(request: &Request, state: &AppState, found: FoundDeployment) -> R
 }
 
 async fn seen(state: &AppState, found: &FoundDeployment, may_see: bool) -> Result<Seen, Error> {
-    Ok(if may_see { Seen::Whole(log_tail(state, found).await?) } else { Seen::Minimal })
+    Ok(if may_see { Seen::Whole(last_lines(state, found).await?) } else { Seen::Minimal })
 }
 
-async fn log_tail(state: &AppState, found: &FoundDeployment) -> Result<Vec<String>, Error> {
-    let Some(step) = found.failed_step().cloned() else { return Ok(Vec::new()) };
+async fn last_lines(state: &AppState, found: &FoundDeployment) -> Result<Vec<String>, Error> {
+    let Some(step) = found.failed_step().map(|record| record.step) else { return Ok(Vec::new()) };
     let id = found.deployment.id.clone();
-    Ok(state.db().logs().read(move |reader| deployments::tail(reader, &id, &step)).await?)
+    Ok(state.db().logs().read(move |reader| log_tail::tail(reader, &id, step)).await?)
 }
 
 /// `POST /deployments/{id}/cancel`.

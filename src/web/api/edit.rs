@@ -18,7 +18,17 @@ use crate::web::state::AppState;
 /// Bytes of a tag; two states of one object never share one by chance.
 const TAG_BYTES: usize = 12;
 /// Fields that nobody edits and that change by themselves.
-const LIVELY: [&str; 6] = ["url", "state", "rotatingUntil", "lastUsed", "callsLast30Days", "callsWithOldUrl"];
+const LIVELY: [&str; 7] = [
+    "rotatingUntil",
+    "lastUsed",
+    "callsLast30Days",
+    "callsWithOldUrl",
+    "deliveredAt",
+    "failingSince",
+    "oldSecretUntil",
+];
+/// What only a hook has, whose state changes with the time.
+const OF_HOOK: &str = "maskedUrl";
 
 /// How a change is asked for: only to what the caller has read, or only to see what would come of it.
 #[derive(Debug)]
@@ -75,7 +85,8 @@ impl Edit {
 fn tag<T: Serialize>(object: &T) -> String {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     if let Value::Object(fields) = &mut value {
-        fields.retain(|name, _| !LIVELY.contains(&name.as_str()));
+        let is_hook = fields.contains_key(OF_HOOK);
+        fields.retain(|name, _| !(LIVELY.contains(&name.as_str()) || is_hook && name == "state"));
     }
     let digest = Sha256::digest(value.to_string());
     format!("\"{}\"", hex(&digest[..TAG_BYTES]))

@@ -27,8 +27,7 @@ pub(in crate::web) fn version() -> Response {
 /// A cluster that does not answer is said and does not turn it red: calls are still accepted and kept.
 #[handler]
 pub(in crate::web) async fn readyz(request: &Request, state: Data<&AppState>) -> Response {
-    // With less space than acceptance needs each call would be refused.
-    let is_writable = state.db().is_ready() && !state.db().is_short_of_space() && !state.db().is_damaged();
+    let is_writable = state.is_writable();
     let is_draining = state.is_draining().is_cancelled();
     let is_ready = is_writable && !is_draining;
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -39,15 +38,23 @@ pub(in crate::web) async fn readyz(request: &Request, state: Data<&AppState>) ->
     let available = state.settings().available;
     let executors: Vec<_> = available.iter().map(ExecutorKind::as_str).collect();
     let problems = move |reader: &db::Reader<'_>| {
-        available.iter().find_map(|kind| db::executor_problem(reader, kind).transpose()).transpose()
+        let problem = available.iter().find_map(|kind| db::executor_problem(reader, kind).transpose());
+        Ok::<_, db::Error>((problem.transpose()?, db::copies(reader)?))
     };
-    let mut problem = match state.db().core().read(problems).await {
-        Ok(problem) => problem,
-        Err(error) => Some(format!("not known: {error}")),
+    let (mut problem, mut copies) = match state.db().core().read(problems).await {
+        Ok(found) => found,
+        Err(error) => (Some(format!("not known: {error}")), None),
     };
+    let copy_problem = copies.as_mut().and_then(|copies| copies.problem.as_mut());
     // The words of the cluster or of the system are for whoever runs the server.
-    if problem.is_some() && auth::find(state.context(), request).await.ok().flatten().is_none() {
-        problem = Some("the cluster does not answer; with a credential this says more".to_owned());
+    if (problem.is_some() || copy_problem.is_some())
+        && auth::find(state.context(), request).await.ok().flatten().is_none()
+    {
+        let sentence = |what: &str| format!("{what}; with a credential this says more");
+        problem = problem.map(|_| sentence("the cluster does not answer"));
+        if let Some(problem) = copy_problem {
+            *problem = sentence("the last copy of the database has failed");
+        }
     }
     super::json(
         status,
@@ -59,6 +66,7 @@ pub(in crate::web) async fn readyz(request: &Request, state: Data<&AppState>) ->
             "draining": is_draining,
             "executors": executors,
             "clusterProblem": problem,
+            "backup": copies,
             "unbelievedProxy": state.unbelieved().address(),
             "publicUrl": state.urls().public(),
         }),

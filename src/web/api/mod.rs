@@ -12,6 +12,7 @@ pub(super) mod logs;
 pub(super) mod operators;
 pub(super) mod problems;
 pub(super) mod services;
+pub(super) mod targets;
 pub(super) mod tokens;
 pub(super) mod trigger;
 

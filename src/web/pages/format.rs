@@ -85,6 +85,14 @@ pub fn sentence(text: &str) -> String {
     capital(text) + stop
 }
 
+/// At most so many characters.
+pub fn shortened(text: &str, longest: usize) -> String {
+    if text.chars().count() <= longest {
+        return text.to_owned();
+    }
+    text.chars().take(longest - 1).chain(['…']).collect()
+}
+
 /// The largest whole unit: `3 min`, `21 h`, `2 days`.
 pub fn length(span: Duration) -> String {
     match span.as_secs() {
@@ -164,5 +172,6 @@ mod tests {
         assert_eq!(sentence("no such branch"), "No such branch.");
         assert_eq!(sentence(" Really? "), "Really?");
         assert_eq!(sentence(""), ".");
+        assert_eq!((shortened("äöü", 2), shortened("äö", 2)), ("ä…".to_owned(), "äö".to_owned()));
     }
 }

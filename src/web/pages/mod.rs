@@ -11,6 +11,7 @@ pub mod format;
 pub mod frame;
 pub mod hooks;
 pub mod log;
+pub mod notifications;
 pub mod page;
 mod refusal;
 mod relative;

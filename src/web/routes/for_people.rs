@@ -3,7 +3,7 @@
 use crate::web::pages::account::operators;
 use crate::web::pages::services::settings;
 use crate::web::pages::session::{confirm, setup};
-use crate::web::pages::{account, audit, deployments, hooks, services, session, tokens};
+use crate::web::pages::{account, audit, deployments, hooks, notifications, services, session, tokens};
 use crate::web::routes::resource::{Resource, page};
 
 /// Every page.
@@ -12,6 +12,7 @@ pub(super) fn all() -> Vec<Resource> {
     all.extend(of_accounts());
     all.extend(of_services());
     all.extend(of_hooks());
+    all.extend(of_targets());
     all.extend(of_deployments());
     all
 }
@@ -88,6 +89,30 @@ fn of_hooks() -> Vec<Resource> {
             .operator(),
         page("/services/:name/settings/deploy-hooks/:hook/resume").post(hooks::resume).operator(),
         page("/services/:name/settings/deploy-hooks/:hook/test").get(hooks::test).operator(),
+    ]
+}
+
+/// Who is told of deployments.
+fn of_targets() -> Vec<Resource> {
+    vec![
+        page("/notifications").get(notifications::index).post(notifications::create).operator(),
+        page("/services/:name/settings/notifications")
+            .get(notifications::index_of_service)
+            .post(notifications::create_for_service)
+            .operator(),
+        page("/notifications/:id").get(notifications::show).post(notifications::update).operator(),
+        page("/notifications/:id/test").post(notifications::test).operator(),
+        page("/notifications/:id/off").post(notifications::switch_off).operator(),
+        page("/notifications/:id/on").post(notifications::switch_on).operator(),
+        page("/notifications/:id/rotate")
+            .get(notifications::rotate_form)
+            .post(notifications::rotate)
+            .operator(),
+        page("/notifications/:id/remove")
+            .get(notifications::confirm_removal)
+            .post(notifications::remove)
+            .operator(),
+        page("/notifications/:id/notices/:notice/redeliver").post(notifications::redeliver).operator(),
     ]
 }
 

@@ -1,8 +1,8 @@
 //! The addresses that programs call. Refusals there are problems in JSON.
 
 use crate::web::api::{
-    audit, backup, badges, checks, deployments, health, hooks, logs, operators, problems, services, tokens,
-    trigger,
+    audit, backup, badges, checks, deployments, health, hooks, logs, operators, problems, services, targets,
+    tokens, trigger,
 };
 use crate::web::routes::resource::{Resource, program};
 use crate::web::{assets, badge};
@@ -11,6 +11,7 @@ use crate::web::{assets, badge};
 pub(super) fn all() -> Vec<Resource> {
     let mut all = of_callers();
     all.extend(of_services());
+    all.extend(of_targets());
     all.extend(of_server());
     all.extend(of_files());
     all
@@ -77,6 +78,27 @@ fn of_services() -> Vec<Resource> {
             .operator(),
         program("/api/v1/services/:name/hooks/:hook/rotate").post(hooks::rotate).operator(),
         program("/api/v1/services/:name/hooks/:hook/calls").get(hooks::calls).operator(),
+    ]
+}
+
+/// Who is told of what.
+fn of_targets() -> Vec<Resource> {
+    vec![
+        program("/api/v1/targets")
+            .takes(&["service", "dry_run"])
+            .get(targets::index)
+            .post(targets::create)
+            .operator(),
+        program("/api/v1/targets/:id")
+            .takes(&["dry_run"])
+            .get(targets::show)
+            .patch(targets::update)
+            .delete(targets::delete)
+            .operator(),
+        program("/api/v1/targets/:id/rotate").post(targets::rotate).operator(),
+        program("/api/v1/targets/:id/test").post(targets::test).operator(),
+        program("/api/v1/targets/:id/notices").get(targets::notices).operator(),
+        program("/api/v1/targets/:id/notices/:notice/redeliver").post(targets::redeliver).operator(),
     ]
 }
 

@@ -88,3 +88,13 @@ VALUES (2, 'theo', 1700000000000,
 INSERT INTO sessions (hash, operator_id, created_at_ms, last_used_at_ms, expires_at_ms, address, user_agent,
                       confirmed_at_ms)
 VALUES (x'cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd', 2, 1700000000000, 1700000000000, 1700600000000, '203.0.113.7', 'Mozilla/5.0', 1700000000000);
+
+INSERT INTO targets (id, kind, url, events, branches, with_lines, required_contexts, generation, created_at_ms, who_way,
+                     who_name)
+VALUES ('tgt_aaaaaaaaaaaa', 'webhook', 'https://example.com/hook', '["deployment.failed"]', '["main"]', 1, '[]', 1,
+        1700000000000, 'operator', 'mira');
+
+INSERT INTO notices (id, target_id, event, deployment_id, service_id, reason, at_ms, state, since_ms, tries, tried_at_ms,
+                     took_ms, status, answer, remote)
+VALUES ('ntc_aaaaaaaaaaaaaaaaaaaa', 'tgt_aaaaaaaaaaaa', 'deployment.failed', 'dep_loz4ae00bbbbbbbbbbbb', 'svcccccccccc',
+        'cancelled', 1700000000000, 'delivered', 1700000000000, 1, 1700000000001, 12, 200, 'thanks', 'remote');

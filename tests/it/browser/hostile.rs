@@ -21,6 +21,10 @@ async fn what_others_wrote_is_text_on_every_page_and_the_policy_has_nothing_to_r
         .api("PATCH", "/api/v1/services/api/hooks/ci", Some(json!({ "name": "<i>ci", "paused": PAYLOAD })))
         .await;
     desk.server.api("PUT", "/api/v1/services/api/freeze", Some(json!({ "reason": PAYLOAD }))).await;
+    let target =
+        json!({ "kind": "webhook", "url": format!("https://example.com/?{PAYLOAD}"), "service": "api" });
+    let target = desk.server.api("POST", "/api/v1/targets", Some(target)).await;
+    let target = format!("/notifications/{}", target["id"].as_str().unwrap());
     let hooks = "/services/api/settings/deploy-hooks";
 
     for path in [
@@ -29,6 +33,10 @@ async fn what_others_wrote_is_text_on_every_page_and_the_policy_has_nothing_to_r
         "/services/api?q=%22%3E%3Cimg%20src%3Dx%20class%3Dforged%3E",
         "/services/api/settings",
         hooks,
+        "/services/api/settings/notifications",
+        &target,
+        &format!("{target}?tried=%3Cimg%20src%3Dx%20class%3Dforged%3E"),
+        &format!("{target}/remove"),
         &format!("/deploys/{id}"),
         &format!("/deploys/{id}?all=1"),
         "/audit",

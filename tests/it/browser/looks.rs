@@ -10,17 +10,17 @@ use crate::harness::browser::Theme;
 const WIDTHS: [u32; 3] = [320, 390, 1280];
 
 /// Looks at what is open; what is wrong with it, a line each.
-async fn look(desk: &Desk, name: &str) -> Vec<String> {
+pub(super) async fn look(desk: &Desk, name: &str) -> Vec<String> {
     look_in(desk, name, &Theme::BOTH).await
 }
 
 /// Opens a page and looks at it.
-async fn look_at(desk: &Desk, path: &str, name: &str) -> Vec<String> {
+pub(super) async fn look_at(desk: &Desk, path: &str, name: &str) -> Vec<String> {
     desk.open(path).await;
     look(desk, name).await
 }
 
-async fn look_in(desk: &Desk, name: &str, themes: &[Theme]) -> Vec<String> {
+pub(super) async fn look_in(desk: &Desk, name: &str, themes: &[Theme]) -> Vec<String> {
     let mut wrong = Vec::new();
     for &theme in themes {
         for width in WIDTHS {
@@ -69,6 +69,7 @@ async fn every_page_fits_and_passes_the_rules_in_both_themes() {
         ("account", "/account".to_owned()),
         ("api-tokens", "/tokens".to_owned()),
         ("audit", "/audit".to_owned()),
+        ("notifications-empty", "/notifications".to_owned()),
         ("error", "/nothing/here".to_owned()),
     ];
 

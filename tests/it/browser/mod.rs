@@ -6,6 +6,7 @@ mod hostile;
 mod journey;
 mod log;
 mod looks;
+mod notifications;
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -24,9 +25,14 @@ struct Desk {
 
 impl Desk {
     async fn new(scripts: bool) -> Self {
+        Self::with(scripts, &[]).await
+    }
+
+    /// With flags of the server.
+    async fn with(scripts: bool, flags: &[&str]) -> Self {
         let (data, repo) = (TempDir::new().unwrap(), GitRepo::new());
         repo.commit("hello", "one\n", "Say hello");
-        let server = Server::start(data.path(), &[]);
+        let server = Server::start(data.path(), flags);
         let browser = if scripts { Browser::start().await } else { Browser::without_scripts().await };
         let desk = Self { server, browser, repo, data };
         desk.sign_in().await;

@@ -3,7 +3,7 @@
 use super::binary::{cli, program, run};
 
 /// Every command that a person may type.
-const COMMANDS: [&str; 43] = [
+const COMMANDS: [&str; 53] = [
     "serve",
     "demo",
     "service",
@@ -35,6 +35,16 @@ const COMMANDS: [&str; 43] = [
     "deployment wait",
     "deployment redeploy",
     "deployment rollback",
+    "target",
+    "target add",
+    "target list",
+    "target show",
+    "target set",
+    "target test",
+    "target log",
+    "target redeliver",
+    "target rotate",
+    "target rm",
     "token",
     "token create",
     "token list",
@@ -64,12 +74,15 @@ fn every_command_explains_itself_with_an_example() {
 
 #[test]
 fn wrong_usage_is_64_and_says_so_on_stderr() {
-    let wrong: [&[&str]; 6] = [
+    let wrong: [&[&str]; 9] = [
         &[],
         &["frobnicate"],
         &["deploy"],
         &["service", "add", "api"],
         &["hook", "set", "api", "ci"],
+        &["target", "add"],
+        &["target", "set", "tgt_x"],
+        &["target", "set", "tgt_x", "--on", "--off"],
         &["deployment", "wait", "dep_x", "--timeout", "soon"],
     ];
     for arguments in wrong {
@@ -84,6 +97,8 @@ fn a_secret_cannot_be_given_as_a_flag() {
     for flag in ["--token", "--env", "--password"] {
         run(program().args(["service", "add", "api", "--repo", "/x", flag, "hunter2"])).code(64);
     }
+    let target = ["target", "add", "github", "https://github.com/you/api"];
+    run(program().args(target).args(["--secret", "hunter2"])).code(64);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use tempfile::TempDir;
 
 use super::binary::{RunningServer, program, run};
+use crate::harness::receiver::Receiver;
 
 #[test]
 fn all_values_that_are_wrong_are_told_in_our_own_words() {
@@ -36,10 +37,13 @@ fn all_values_that_are_wrong_are_told_in_our_own_words() {
 
 #[test]
 fn names_are_completed_and_hidden_commands_are_not() {
-    let server = RunningServer::start();
+    let (server, receiver) = (RunningServer::start_with(&["--allow-target", "127.0.0.1"]), Receiver::start());
     server.cli(&["service", "add", "api-service", "--repo", "/x", "--deploy", "true"]).ok();
     server.cli(&["hook", "create", "api-service", "--name", "github-actions"]).ok();
     let id = server.cli(&["deploy", "api-service"]).ok().stdout.trim().to_owned();
+    let add = ["target", "add", "webhook", &receiver.url("/"), "--branch", "none", "--json"];
+    let target = server.cli(&add).ok().json()["id"].as_str().unwrap().to_owned();
+    let notice = server.cli(&["target", "test", &target, "--json"]).ok().json();
     let complete = |words: &[&str]| {
         let mut command = program();
         command.env("COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", words.len().to_string());
@@ -54,6 +58,9 @@ fn names_are_completed_and_hidden_commands_are_not() {
     assert_eq!(complete(&["deploy", "ap"]), ["api-service"]);
     assert_eq!(complete(&["hook", "rotate", "api-service", "git"]), ["github-actions"]);
     assert_eq!(complete(&["deployment", "logs", "dep_"]), [id]);
+    assert_eq!(complete(&["target", "show", "tgt_"]), [target.as_str()]);
+    assert_eq!(complete(&["target", "redeliver", &target, "ntc_"]), [notice["id"].as_str().unwrap()]);
+    assert_eq!(complete(&["target", "add", "gi"]), ["github", "gitlab", "gitea"]);
     assert_eq!(complete(&["deploy", "zzz"]), [""]);
 }
 
@@ -75,7 +82,8 @@ fn the_manual_has_a_page_of_each_command() {
 
     run(program().args(["completions", "man", "--dir"]).arg(folder.path())).ok();
 
-    for page in ["stackblaze.1", "stackblaze-serve.1", "stackblaze-hook-create.1"] {
+    for page in ["stackblaze.1", "stackblaze-serve.1", "stackblaze-hook-create.1", "stackblaze-target-add.1"]
+    {
         let text = std::fs::read_to_string(folder.path().join(page)).unwrap();
         assert!(text.contains(".TH"), "{page}");
     }

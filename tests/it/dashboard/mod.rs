@@ -7,5 +7,7 @@ mod csrf;
 mod errors;
 mod hook_rules;
 mod hooks;
+mod notification_forms;
+mod notification_pages;
 mod sign_in;
 mod tokens;

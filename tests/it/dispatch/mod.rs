@@ -2,6 +2,7 @@
 
 mod cluster;
 mod ends;
+mod found;
 mod open_runs;
 mod order;
 mod releases;

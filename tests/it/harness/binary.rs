@@ -162,13 +162,20 @@ fn rest(lines: &Receiver<String>) -> String {
 pub struct RunningServer {
     process: Option<Running>,
     folder: tempfile::TempDir,
+    flags: &'static [&'static str],
     /// `http://127.0.0.1:…`.
     pub url: String,
 }
 
 impl RunningServer {
     pub fn start() -> Self {
-        let mut server = Self { process: None, folder: tempfile::tempdir().unwrap(), url: String::new() };
+        Self::start_with(&[])
+    }
+
+    /// With more flags.
+    pub fn start_with(flags: &'static [&'static str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Self { process: None, folder, flags, url: String::new() };
         server.start_again();
         server
     }
@@ -178,7 +185,8 @@ impl RunningServer {
         let mut command = program();
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--drain-delay", "0", "--data-dir"])
-            .arg(self.dir());
+            .arg(self.dir())
+            .args(self.flags);
         let mut process = Running::spawn(&mut command);
         let line = process.wait_for("listening");
         line.split_whitespace().last().unwrap().clone_into(&mut self.url);

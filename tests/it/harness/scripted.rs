@@ -16,6 +16,7 @@ use stackblaze::executor::Error;
 use stackblaze::executor::Event;
 use stackblaze::executor::Events;
 use stackblaze::executor::Executor;
+use stackblaze::executor::FoundRun;
 use stackblaze::executor::Outcome;
 use stackblaze::executor::Run;
 use stackblaze::executor::Settled;
@@ -144,6 +145,8 @@ pub struct Cluster {
     pub findings: Vec<Finding>,
     pub asked: Vec<String>,
     pub deleted: Vec<String>,
+    /// Runs that are there, whoever knows of them, or why that cannot be told.
+    pub found: Result<Vec<FoundRun>, String>,
 }
 
 impl Default for Cluster {
@@ -154,6 +157,7 @@ impl Default for Cluster {
             findings: vec![Finding::good("as scripted")],
             asked: Vec::new(),
             deleted: Vec::new(),
+            found: Ok(Vec::new()),
         }
     }
 }
@@ -290,6 +294,16 @@ impl Executor for Scripted {
     async fn delete(&self, id: &DeploymentId) -> Result<(), Error> {
         self.cluster.lock().unwrap().deleted.push(id.to_string());
         Ok(())
+    }
+
+    async fn runs(&self) -> Result<Vec<DeploymentId>, Error> {
+        let found = self.cluster.lock().unwrap().found.clone().map_err(Error)?;
+        Ok(found.into_iter().map(|run| run.deployment).collect())
+    }
+
+    async fn find_run(&self, id: &DeploymentId) -> Result<Option<FoundRun>, Error> {
+        let found = self.cluster.lock().unwrap().found.clone().map_err(Error)?;
+        Ok(found.into_iter().find(|run| run.deployment == *id))
     }
 
     async fn check(&self, _: &Service) -> Vec<Finding> {

@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use stackblaze::config::{Bytes, Config, KEY_FILE};
+use stackblaze::db;
 use stackblaze::db::tokens::{self, TokenRow};
-use stackblaze::db::{self, logs};
 use stackblaze::dispatch::{Dispatcher, Executors};
 use stackblaze::domain::{
     ApiToken, Clock, DeploymentId, ExecutorKind, Scope, Span, Timestamp, TokenKey, Who,
@@ -21,6 +20,7 @@ use tokio::net::TcpStream;
 use super::build::ServiceBuilder;
 use super::http::Answer;
 use super::http::Api;
+use super::options::Options;
 use super::scripted::Scripted;
 use super::soon;
 
@@ -30,54 +30,6 @@ pub const PUBLIC: &str = "http://hooks.test";
 pub const DASHBOARD: &str = "http://dashboard.test";
 /// When every test begins: 2026-11-24T14:30:49.120Z.
 pub const BEGINNING: Timestamp = Timestamp::from_millis(1_795_530_649_120);
-
-/// What a test may want otherwise than a new server has it.
-pub struct Options {
-    pub hook_rate: u32,
-    pub hook_burst: u32,
-    /// Changes that an API token may ask for at once; hardly any more a minute.
-    pub token_burst: u32,
-    pub queue_limit: u32,
-    pub concurrency: u32,
-    pub queue_timeout: Duration,
-    pub kept: logs::Kept,
-    pub min_free_bytes: u64,
-    /// Whether the server can run anything on its host.
-    pub has_executor: bool,
-    /// Whether it has a cluster; see [`TestServer::cluster`].
-    pub has_cluster: bool,
-    pub trusted_proxies: Vec<&'static str>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            hook_rate: 60,
-            hook_burst: 30,
-            token_burst: 1_000_000,
-            queue_limit: 200,
-            concurrency: 4,
-            queue_timeout: Duration::from_hours(24),
-            kept: logs::Kept { head: 1024 * 1024, tail: 4 * 1024 * 1024 },
-            min_free_bytes: 0,
-            has_executor: true,
-            has_cluster: false,
-            trusted_proxies: Vec::new(),
-        }
-    }
-}
-
-impl Options {
-    /// With a cluster, which is what new services get.
-    pub fn with_cluster() -> Self {
-        Self { has_cluster: true, ..Self::default() }
-    }
-
-    /// Room for any number of calls.
-    pub fn roomy() -> Self {
-        Self { hook_rate: 1_000_000, hook_burst: 1_000_000, queue_limit: 1_000_000, ..Self::default() }
-    }
-}
 
 pub struct TestServer {
     pub address: SocketAddr,
@@ -167,6 +119,45 @@ impl TestServer {
     /// One look of the dispatcher at the tables.
     pub async fn tick(&self) {
         soon(self.dispatcher.tick()).await.unwrap();
+    }
+
+    /// Delivers the notices that are due, and those that come due by that.
+    pub async fn deliver(&self) {
+        let now = self.clock.now();
+        loop {
+            soon(self.server.outbox().look()).await.unwrap();
+            soon(self.server.outbox().idle()).await;
+            let due = move |reader: &db::Reader<'_>| db::notices::due(reader, now, 1);
+            if self.state.db().core().read(due).await.unwrap().notices.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the number of notices that wait fits.
+    pub async fn until_notices(&self, fits: impl Fn(i64) -> bool) {
+        let mut changed = self.state.db().notices_changed();
+        soon(async {
+            while !fits(self.rows("SELECT count(*) FROM notices WHERE state = 'waiting'").await) {
+                changed.changed().await.unwrap();
+            }
+        })
+        .await;
+    }
+
+    /// One look at the notices; what is due is on its way afterwards.
+    pub async fn look_at_notices(&self) {
+        soon(self.server.outbox().look()).await.unwrap();
+    }
+
+    /// What whoever watches the server reads.
+    pub async fn metrics(&self) -> String {
+        self.watcher().get("/metrics").await.text()
+    }
+
+    /// Whoever watches the server; see [`Options::is_watched`].
+    pub fn watcher(&self) -> Api {
+        Api::new(self.server.metrics_addresses()[0], None)
     }
 
     /// Asks the cluster whether it can be used.
@@ -342,6 +333,8 @@ fn config(options: &Options) -> Config {
     config.public_url = Some(PUBLIC.to_owned());
     config.dashboard_url = Some(DASHBOARD.to_owned());
     config.trusted_proxy = options.trusted_proxies.iter().map(|range| range.parse().unwrap()).collect();
+    config.notify.allow_target = options.allowed_targets.iter().map(|range| range.parse().unwrap()).collect();
+    config.operating.metrics_listen = if options.is_watched { config.listen.clone() } else { Vec::new() };
     config.concurrency = number(options.concurrency);
     config.hook_rate = number(options.hook_rate);
     config.hook_burst = number(options.hook_burst);

@@ -242,6 +242,7 @@ pub fn run() -> Run {
             source: Source::Build,
             caller: "140.82.112.0/24, curl/8.5.0".to_owned(),
             page: None,
+            traceparent: None,
             log_mark: None,
         })),
     }

@@ -108,7 +108,8 @@ fn nothing_leads_to_a_page_that_does_not_exist() {
         for href in case.html().split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
             let known =
                 ["#", "?all=1", "?times=1", "/static/", "/deploys/dep_", "/deployments/dep_", "/login"];
-            let known = [&known[..], &["/services", "/audit", "/tokens", "/account"]].concat();
+            let known =
+                [&known[..], &["/services", "/audit", "/tokens", "/notifications", "/account"]].concat();
             assert!(known.iter().any(|start| href.starts_with(start)), "{href}");
             assert!(
                 !href.contains("missing")

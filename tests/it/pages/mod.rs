@@ -73,6 +73,7 @@ impl Case {
             workloads: Vec::new(),
             run_uid: None,
             ignored_parameters: Vec::new(),
+            traceparent: None,
             executor: ExecutorKind::Local,
             status: Status::Queued,
             reason: None,

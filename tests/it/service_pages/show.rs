@@ -100,7 +100,15 @@ async fn hostile_and_long_words_stay_words() {
         .state
         .db()
         .core()
-        .write(move |tx| stackblaze::db::deployments::set_commit(tx, &own, &commit, &stored))
+        .write(move |tx| {
+            stackblaze::db::deployments::set_commit(
+                tx,
+                &own,
+                &commit,
+                &stored,
+                stackblaze::domain::Clock::System.now(),
+            )
+        })
         .await
         .unwrap();
 

@@ -4,6 +4,7 @@ mod broken_cluster;
 mod broken_watches;
 mod creation;
 mod ends;
+mod found;
 mod manifests;
 mod probe;
 mod restarts;

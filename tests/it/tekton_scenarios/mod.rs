@@ -2,6 +2,7 @@
 //! that passes by itself. Whether a real API server and a real Tekton behave like this, the tests in `tekton` say.
 
 mod creation;
+mod found;
 mod logs;
 mod settling;
 mod stop;

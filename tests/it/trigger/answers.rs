@@ -181,3 +181,31 @@ async fn an_address_is_the_same_however_its_letters_are_written() {
     let slashes = server.admin.get(&format!("/deployments/{id}/")).await;
     assert_eq!((slashes.status, slashes.json()["deploymentId"].as_str()), (200, Some(id.as_str())));
 }
+
+#[tokio::test]
+async fn a_trace_goes_on_by_a_valid_header_and_any_other_means_nothing() {
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let server = TestServer::start().await;
+    let service = server.service("api").create().await;
+    let hook = service.hook("ci").await;
+    let kept = async |id: &str| {
+        let own = stackblaze::domain::DeploymentId::parse(id).unwrap();
+        let find = move |reader: &stackblaze::db::Reader<'_>| stackblaze::db::deployments::find(reader, &own);
+        server.state.db().core().read(find).await.unwrap().unwrap().traceparent
+    };
+
+    let sent = |branch: &str| hook.call(Method::POST, &format!("branch={branch}"));
+    let good = sent("one").header("traceparent", PARENT).answer().await.id();
+    let plain = sent("two").answer().await.id();
+    let wrong = sent("three").header("traceparent", PARENT.to_uppercase()).answer().await.id();
+    let twice = sent("four").header("traceparent", PARENT).header("traceparent", PARENT).answer().await.id();
+    let path = format!("{}/deployments", service.path());
+    let by_token = server.admin.request(Method::POST, &path).header("traceparent", PARENT);
+    let by_token = by_token.json(&json!({ "branch": "five" })).answer().await.id();
+
+    assert_eq!(kept(&good).await.as_deref(), Some(PARENT));
+    assert_eq!(kept(&by_token).await.as_deref(), Some(PARENT));
+    for id in [plain, wrong, twice] {
+        assert_eq!(kept(&id).await, None);
+    }
+}

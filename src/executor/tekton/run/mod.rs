@@ -3,6 +3,7 @@
 mod create;
 mod deploy_task;
 mod follow;
+mod found;
 mod log_pieces;
 mod log_position;
 mod logs;

@@ -18,9 +18,7 @@ use crate::domain::Step;
 use crate::executor::Wait;
 use crate::executor::tekton::api::{pipeline_runs, task_runs};
 use crate::executor::tekton::client::{Refusal, RefusalKind, answer};
-use crate::executor::tekton::names::{
-    BUILD_TASK, DEPLOY_TASK, OF_PIPELINE_RUN, OF_PIPELINE_TASK, PUT_BACK_TASK,
-};
+use crate::executor::tekton::names::{OF_PIPELINE_RUN, OF_PIPELINE_TASK};
 use crate::executor::tekton::types;
 
 use super::snapshot::RunSnapshot;
@@ -96,12 +94,7 @@ impl KnownState {
             Ok(task) => task,
             Err(why) => return self.unreadable(object, &why),
         };
-        match object.labels().get(OF_PIPELINE_TASK).map(String::as_str) {
-            Some(BUILD_TASK) => self.snapshot.build = Some(task),
-            Some(DEPLOY_TASK) => self.snapshot.deploy = Some(task),
-            Some(PUT_BACK_TASK) => self.snapshot.put_back = Some(task),
-            _ => {}
-        }
+        self.snapshot.take(object.labels().get(OF_PIPELINE_TASK).map(String::as_str), task);
     }
 
     /// Only this object's run suffers, and only until its next change.

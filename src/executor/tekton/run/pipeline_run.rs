@@ -11,7 +11,8 @@ use crate::domain::{Commit, Service};
 use crate::executor::tekton::Common;
 use crate::executor::tekton::names::{
     BRANCH, BUILD_TASK, BUILDER, COMMIT, COMMIT_RESULT, DEPLOY_TASK, DEPLOYER, DEPLOYMENT, DIGEST_RESULT,
-    HOOK, INSTANCE, MANAGED_BY, PAGE, PART_OF, PUT_BACK_TASK, SERVICE, SOURCE, VERSION, of_build,
+    HOOK, INSTANCE, MANAGED_BY, PAGE, PART_OF, PUT_BACK_TASK, SERVICE, SOURCE, SPAN_CONTEXT, VERSION,
+    of_build,
 };
 use crate::executor::{ClusterRun, Run};
 
@@ -79,6 +80,8 @@ fn annotations(run: &Run, cluster: &ClusterRun) -> Value {
     add(HOOK, cluster.hook.as_deref());
     add(PAGE, cluster.page.as_deref());
     add(VERSION, Some(env!("CARGO_PKG_VERSION")));
+    let span = cluster.traceparent.as_ref().map(|parent| json!({"traceparent": parent}).to_string());
+    add(SPAN_CONTEXT, span.as_deref());
     Value::Object(all)
 }
 
@@ -323,6 +326,17 @@ mod tests {
         run.service.repository = Repository::parse("git@host:$(params.image)").ok();
         let refused = pipeline_run(&run, run.plan.cluster().unwrap(), &common());
         assert_eq!(refused, Err(TemplateInValue { field: "repository" }));
+    }
+
+    #[test]
+    fn a_trace_goes_on_where_the_caller_has_one() {
+        let (plain, mut run) = (rendered(&full()), full());
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        run.plan.cluster_mut().unwrap().traceparent = Some(parent.to_owned());
+        let span = |run: &Value| run["metadata"]["annotations"]["tekton.dev/pipelinerunSpanContext"].clone();
+
+        assert_eq!(span(&rendered(&run)), json!(format!(r#"{{"traceparent":"{parent}"}}"#)));
+        assert_eq!(span(&plain), Value::Null);
     }
 
     #[test]

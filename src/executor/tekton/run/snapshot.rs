@@ -1,7 +1,7 @@
 //! What the cluster has shown of one run.
 
 use crate::domain::Step;
-use crate::executor::tekton::names::{DEPLOY_TASK, PUT_BACK_TASK, task_of};
+use crate::executor::tekton::names::{BUILD_TASK, DEPLOY_TASK, PUT_BACK_TASK, task_of};
 use crate::executor::tekton::types::{PipelineRun, TaskRun};
 
 /// What is known of one run at one moment.
@@ -26,6 +26,16 @@ impl RunSnapshot {
             DEPLOY_TASK => self.deploy.as_ref(),
             PUT_BACK_TASK => self.put_back.as_ref(),
             _ => self.build.as_ref(),
+        }
+    }
+
+    /// Takes what a TaskRun of this run shows, by the name of its task.
+    pub(super) fn take(&mut self, task: Option<&str>, shown: TaskRun) {
+        match task {
+            Some(BUILD_TASK) => self.build = Some(shown),
+            Some(DEPLOY_TASK) => self.deploy = Some(shown),
+            Some(PUT_BACK_TASK) => self.put_back = Some(shown),
+            _ => {}
         }
     }
 

@@ -7,7 +7,7 @@ use poem::http::{HeaderMap, Method, StatusCode};
 use poem::{PathPattern, Response};
 
 use crate::actions;
-use crate::domain::HookToken;
+use crate::domain::{Code, HookToken};
 use crate::web::error::Error;
 use crate::web::front::Gate;
 use crate::web::state::AppState;
@@ -18,16 +18,15 @@ const ROUTE: &str = "/deploy-hooks/:token";
 
 /// The gate of hook URLs. A token that passes goes with its request, so that its MAC is checked once.
 pub fn gate(state: &AppState) -> Gate {
-    let (context, refusal) = (state.context().clone(), Refusal::new());
+    let (state, refusal) = (state.clone(), Refusal::new());
     Gate::new(move |parts| {
         let given = given(parts)?;
-        match HookToken::parse(context.key(), given) {
-            Some(token) => {
-                parts.extensions.insert(token);
-                None
-            }
-            None => Some(refusal.response()),
+        if let Some(token) = HookToken::parse(state.context().key(), given) {
+            parts.extensions.insert(token);
+            return None;
         }
+        state.hook_calls().count_refusal(Code::UnknownHook);
+        Some(refusal.response())
     })
 }
 

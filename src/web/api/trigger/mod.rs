@@ -19,7 +19,9 @@ use crate::web::api::{accepted, json_text, no_content};
 use crate::web::error::Error;
 use crate::web::front::{Accepted, discard};
 use crate::web::pages;
-use crate::web::request::{Query, address, address_text, bearer, header, ignored_header, prefers};
+use crate::web::request::{
+    Query, address, address_text, bearer, header, ignored_header, prefers, traceparent,
+};
 use crate::web::state::AppState;
 use crate::wire::deployment::Words;
 
@@ -43,14 +45,20 @@ pub(in crate::web) async fn trigger(
     body: Body,
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
+    let answer = call(request, body, &state).await;
+    state.hook_calls().count(&answer);
+    answer
+}
+
+async fn call(request: &Request, body: Body, state: &AppState) -> Result<Response, Error> {
     let token = token(request, state.context())?;
     let has_body = discard(body, BODY_MAX).await?;
     let query = Query::parse(request)?;
     let (call, is_dry) = read_call(request, &query, has_body, token)?;
-    budget::spend(&state, &call).await?;
+    budget::spend(state, &call).await?;
     let ignored = call.ignored.clone();
     if is_dry {
-        let mut response = json_text(StatusCode::OK, dry_run(&state, call, &ignored).await?);
+        let mut response = json_text(StatusCode::OK, dry_run(state, call, &ignored).await?);
         set_headers(&mut response, ignored_header(&ignored));
         return Ok(response);
     }
@@ -141,6 +149,7 @@ fn read_call(
         clear_cache: kept(&mut faults, clear_cache),
         key: kept(&mut faults, idempotency_key(request)),
         as_sent: query.canonical(&PARAMETERS),
+        traceparent: traceparent(request.headers()),
     };
     let is_dry = kept(&mut faults, query.flag("dry_run"));
     if faults.is_empty() { Ok((call, is_dry)) } else { Err(faults.into()) }

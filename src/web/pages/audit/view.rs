@@ -46,7 +46,7 @@ impl AuditPage {
         }
     }
 
-    fn kinds(&self) -> [(&'static str, &'static str, bool); 6] {
+    fn kinds(&self) -> [(&'static str, &'static str, bool); 7] {
         let is = |kind| self.kind == Some(kind);
         [
             ("/audit", "All", self.kind.is_none()),
@@ -55,6 +55,7 @@ impl AuditPage {
             ("/audit?kind=services", "Services", is(ActKind::Services)),
             ("/audit?kind=sign-ins", "Sign-ins", is(ActKind::SignIns)),
             ("/audit?kind=tokens", "API tokens", is(ActKind::Tokens)),
+            ("/audit?kind=targets", "Notifications", is(ActKind::Targets)),
         ]
     }
 }
@@ -96,6 +97,7 @@ impl Row {
         };
         let (way, who, from) = match &entry.actor.who {
             Who::Socket => ("shell", "on the server".to_owned(), String::new()),
+            Who::Server => ("by itself", "the server".to_owned(), String::new()),
             Who::Stranger => ("sign-in page", "somebody".to_owned(), network()),
             Who::Operator(name) => ("dashboard", name.clone(), network()),
             Who::Token(name) => ("API token", name.clone(), network()),

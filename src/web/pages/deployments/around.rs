@@ -1,8 +1,12 @@
 //! What stands around a deployment: its service, what serves, what waits behind it, what came before and after.
 
+use std::collections::HashMap;
+
 use crate::actions;
-use crate::db::{Reader, deployments, services, steps};
-use crate::domain::{Deployment, DeploymentId, ExecutorKind, Repository, Status, Workload};
+use crate::db::{Reader, deployments, notices, services, steps, targets};
+use crate::domain::{
+    Deployment, DeploymentId, ExecutorKind, Notice, Repository, Status, Target, TargetId, Workload,
+};
 use crate::web::pages::deployments::fuse::Usual;
 
 /// Successes whose times are taken for usual, and among which one rolls back.
@@ -39,6 +43,24 @@ pub struct Around {
     pub can_serve_again: bool,
     /// Other services that take its image, where it has succeeded.
     pub takers: Vec<String>,
+    /// Who was told what of it, and what became of that; in the order in which it happened.
+    pub told: Vec<(Target, Notice)>,
+}
+
+/// Most notices that are shown.
+const TOLD: u32 = 200;
+
+/// Who was told what of a deployment; of targets that are gone nothing.
+fn told(reader: &Reader<'_>, id: &DeploymentId) -> actions::Result<Vec<(Target, Notice)>> {
+    let mut known: HashMap<TargetId, Option<Target>> = HashMap::new();
+    let mut told = Vec::new();
+    for (id, notice) in notices::list_for_deployment(reader, id, TOLD)? {
+        if !known.contains_key(&id) {
+            known.insert(id.clone(), targets::find(reader, &id)?);
+        }
+        told.extend(known.get(&id).cloned().flatten().map(|target| (target, notice)));
+    }
+    Ok(told)
 }
 
 /// Most services among which those are looked for that take an image.
@@ -85,6 +107,7 @@ impl Around {
             behind: deployments::count_behind(reader, deployment)?,
             can_serve_again: can_serve(deployment),
             takers: takers(reader, deployment)?,
+            told: told(reader, &deployment.id)?,
             targets: successes.into_iter().filter(|one| one.id != deployment.id && can_serve(one)).collect(),
             serving,
             before,

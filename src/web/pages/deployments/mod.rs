@@ -10,6 +10,7 @@ mod outlook;
 mod receipt;
 pub(super) mod row;
 mod steps;
+mod told;
 pub(super) mod verdict;
 pub mod view;
 

@@ -17,6 +17,7 @@ impl Beginner {
     pub(in crate::web::pages) fn of(deployment: &Deployment) -> Self {
         let (who, how) = match &deployment.who {
             Who::Socket => ("operator", "shell"),
+            Who::Server => ("the server", "by itself"),
             Who::Stranger => ("somebody", "unknown"),
             Who::Operator(name) => (name.as_str(), "dashboard"),
             Who::Token(name) => (name.as_str(), "API token"),

@@ -12,6 +12,7 @@ use crate::web::pages::deployments::log_section::LogSection;
 use crate::web::pages::deployments::outlook::{Left, Outlook, Served};
 use crate::web::pages::deployments::receipt::{Receipt, RollBack};
 use crate::web::pages::deployments::steps::{self as steps, StepView};
+use crate::web::pages::deployments::told::Told;
 use crate::web::pages::deployments::verdict::{self, First, Lede};
 use crate::web::pages::format::{self, Moment};
 use crate::web::pages::log::lines::Line;
@@ -71,6 +72,8 @@ pub struct DeploymentPage {
     roll_back: Option<RollBack>,
     log: Option<LogSection>,
     facts: Vec<Fact>,
+    /// Who was told of it.
+    told: Vec<Told>,
     actions: Actions,
 }
 
@@ -147,6 +150,7 @@ impl DeploymentPage {
             receipt: succeeded.map(|around| Receipt::of(deployment, around)),
             roll_back: succeeded.and_then(|around| RollBack::of(deployment, around, now)),
             facts: if may_see { facts::of(deployment) } else { Vec::new() },
+            told: around.iter().flat_map(|around| &around.told).map(|told| Told::new(told, now)).collect(),
             actions: around.map(|around| actions(deployment, around)).unwrap_or_default(),
             log: log.map(|log| LogSection::new(deployment, known.steps, log, known.log_end, now)),
             frame,

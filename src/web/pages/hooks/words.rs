@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::{DeploymentId, Hook, Timestamp};
-use crate::web::pages::format::{self, length};
+use crate::web::pages::format::{self, length, shortened};
 
 /// A hook that was used last so long ago is stale.
 const STALE: Duration = Duration::from_hours(90 * 24);
@@ -105,14 +105,6 @@ impl State {
     }
 }
 
-/// At most so many characters.
-pub(super) fn shortened(text: &str, longest: usize) -> String {
-    if text.chars().count() <= longest {
-        return text.to_owned();
-    }
-    text.chars().take(longest - 1).chain(['…']).collect()
-}
-
 /// `dep_mwuangvh…z4tb`; none where the text is no id.
 pub(super) fn short_id(text: &str) -> Option<String> {
     DeploymentId::parse(text).as_ref().map(format::short_id)
@@ -156,6 +148,5 @@ mod tests {
         assert_eq!(short_id("dep_mwuangvh9xk2mq7rz4tb").as_deref(), Some("dep_mwuangvh…z4tb"));
         assert_eq!(short_id("ü"), None);
         assert_eq!(network_and_program("socket"), ("socket".to_owned(), None));
-        assert_eq!(shortened("äöü", 2), "ä…");
     }
 }

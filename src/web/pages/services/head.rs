@@ -14,7 +14,7 @@ pub struct ServiceHead {
     pub default_branch: String,
     /// Why nothing may be deployed.
     pub frozen: Option<String>,
-    /// Which tab is open: `deployments`, `general` or `hooks`.
+    /// Which tab is open: `deployments`, `general`, `hooks` or `notifications`.
     pub tab: &'static str,
     /// What was typed into the head's forms, where one comes back.
     pub typed: Typed,

@@ -166,6 +166,7 @@ fn run(service: &str, branch: &str, settings: TektonSettings) -> Run {
             caller: "140.82.112.0/24, curl/8.5.0".to_owned(),
             page: None,
             log_mark: None,
+            traceparent: None,
         })),
     }
 }

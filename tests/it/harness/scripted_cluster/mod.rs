@@ -148,6 +148,14 @@ impl ScriptedCluster {
         self.state().shown_when_cancelled = Some(moment);
     }
 
+    /// The run says when it was made and when it ended, which no recorded moment does.
+    pub fn says_when(&self, created: &str, completed: &str) {
+        let mut state = self.state();
+        let run = state.run.as_mut().unwrap();
+        run["metadata"]["creationTimestamp"] = created.into();
+        run["status"]["completionTime"] = completed.into();
+    }
+
     /// Somebody deletes the run.
     pub fn loses_the_run(&self) {
         let mut state = self.state();
