@@ -18,7 +18,10 @@ pub(super) const BODY_LIMIT: usize = 64 * 1024;
 const IGNORED_MAX: usize = 20;
 const IGNORED_NAME_MAX: usize = 64;
 
-/// The query of a request: names and values decoded, `+` literal, each name at most once.
+/// The one parameter of words: a `+` in it is a blank, as curl's `--data-urlencode` writes one.
+const WORDS: &str = "note";
+
+/// The query of a request: names and values decoded, `+` literal but for [`WORDS`], each name at most once.
 #[derive(Debug, Default)]
 pub(super) struct Query(Vec<(String, Option<String>)>);
 
@@ -35,6 +38,7 @@ impl Query {
         let mut pairs: Vec<(String, Option<String>)> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = match pair.split_once('=') {
+                Some((WORDS, value)) => (WORDS.to_owned(), Some(decode(&value.replace('+', " "))?)),
                 Some((name, value)) => (decode(name)?, Some(decode(value)?)),
                 None => (decode(pair)?, None),
             };
@@ -175,6 +179,8 @@ mod tests {
         let query = Query::parse_text("branch=feat/c++&x=a%2Fb%20c&bare").unwrap();
 
         assert_eq!(query.get("branch"), Some("feat/c++"));
+        let note = Query::parse_text("note=c%2B%2B+and+more%20of%20it").unwrap();
+        assert_eq!(note.get("note"), Some("c++ and more of it"));
         assert_eq!(query.get("x"), Some("a/b c"));
         assert_eq!((query.get("bare"), query.get("none")), (Some(""), None));
     }

@@ -203,7 +203,7 @@ async fn a_tag_is_named_bare_and_shown_in_full() {
     let server = TestServer::start().await;
     let hook = hook(&server).await;
 
-    let answer = hook.post("tag=v1.2.3&note=the%20hotfix").await;
+    let answer = hook.post("tag=v1.2.3&note=the+hotfix").await;
 
     assert_eq!((answer.status, &answer.json()["branch"]), (202, &json!("refs/tags/v1.2.3")));
     let shown = server.admin.get(&format!("/deployments/{}", answer.id())).await.json();
