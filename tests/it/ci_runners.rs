@@ -137,3 +137,84 @@ async fn the_snippet_for_gitlab_deploys_and_says_why_it_does_not() {
     })
     .await;
 }
+
+/// The action itself, from a checkout of the project that the runner has beside it.
+#[tokio::test]
+#[ignore = "needs a workflow runner"]
+async fn the_action_deploys_and_gives_what_came_of_it_to_later_steps() {
+    let runner = tools().join("bin/act");
+    let ci = Ci::new(".github/workflows/deploy.yml", |_| {
+        "on: push
+jobs:
+  deploy:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - id: stackblaze
+        uses: ./
+        continue-on-error: true
+        with:
+          url: ${{ secrets.STACKBLAZE_DEPLOY_HOOK }}
+          branch: main
+          note: from an action
+      - run: echo \"told ${{ steps.stackblaze.outputs.status }} ${{ steps.stackblaze.outputs.reason }} ${{ steps.stackblaze.outputs.id }}.\"
+      - run: '[ \"${{ steps.stackblaze.outcome }}\" = success ]'
+"
+        .to_owned()
+    })
+    .await;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::create_dir_all(ci.work.path().join("deploy/ci")).unwrap();
+    for file in ["action.yml", "deploy/ci/deploy.sh"] {
+        std::fs::copy(root.join(file), ci.work.path().join(file)).unwrap();
+    }
+    let run = |hook: &str| {
+        let home = TempDir::new().unwrap();
+        let mut command = Command::new(&runner);
+        command
+            .args(["push", "-P", "ubuntu-latest=-self-hosted", "-s"])
+            .arg(format!("STACKBLAZE_DEPLOY_HOOK={hook}"))
+            .current_dir(ci.work.path())
+            .env("HOME", home.path())
+            .env("XDG_CACHE_HOME", home.path());
+        output(&mut command)
+    };
+
+    let (good, bad) = (run(&ci.good), run(&ci.bad));
+
+    let told = said(&good);
+    assert!(good.status.success() && told.contains("told succeeded  dep_"), "{told}");
+    let told = said(&bad);
+    assert!(!bad.status.success() && told.contains("told failed build_failed dep_"), "{told}");
+    assert!(told.contains("the cause is here"), "{told}");
+}
+
+/// The component, included as a file of the job's own project.
+#[tokio::test]
+#[ignore = "needs a GitLab runner"]
+async fn the_component_deploys_and_says_why_it_does_not() {
+    let runner = tools().join("node_modules/.bin/gitlab-ci-local");
+    let ci = Ci::new(".gitlab-ci.yml", |_| {
+        "stages: [deploy]\ninclude:\n  - local: templates/deploy.yml\n    inputs:\n      branch: main\n"
+            .to_owned()
+    })
+    .await;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::create_dir_all(ci.work.path().join("templates")).unwrap();
+    std::fs::copy(root.join("templates/deploy.yml"), ci.work.path().join("templates/deploy.yml")).unwrap();
+    // The runner includes only what git knows.
+    git(ci.work.path(), &["add", "templates"]);
+    ci.shows(|work, hook| {
+        let home = TempDir::new().unwrap();
+        let mut command = Command::new(&runner);
+        command
+            .args(["--force-shell-executor", "--variable"])
+            .arg(format!("STACKBLAZE_DEPLOY_HOOK={hook}"))
+            .arg("deploy-with-stackblaze")
+            .current_dir(work)
+            .env("HOME", home.path())
+            .env_remove("XDG_CONFIG_HOME");
+        output(&mut command)
+    })
+    .await;
+}
