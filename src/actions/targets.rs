@@ -91,13 +91,20 @@ pub fn create(tx: &Tx<'_>, context: &Context, by: &By, body: TargetBody) -> Resu
 /// Changes a target; what the body does not name stays. Switched on again it is told of what happens from now on.
 ///
 /// # Errors
-/// Codes `not_found`, `scope`, `invalid_parameter` and `name_taken`.
+/// Codes `not_found`, `scope`, `invalid_parameter`, `name_taken`, and `unconfirmed` for an address on another host.
 pub fn update(tx: &Tx<'_>, context: &Context, by: &By, id: &str, body: TargetBody) -> Result<Target> {
     let before = find(tx, by, id)?;
     let has_secret = body.secret.is_some();
     let after = fields::change(body, before.clone(), context.allowed_targets(), by.at)?;
+    // What is sent has more in it than a page shows, so another host is as good as another target.
+    if after.url.reveal().origin() != before.url.reveal().origin() {
+        by.require_fresh()?;
+    }
     if !targets::update(tx, &after)? {
         return Err(taken(&after));
+    }
+    if let (Some((_, because)), None) = (&after.off, &before.off) {
+        notices::give_up_all(tx, &after.id, &format!("the target is switched off: {because}"))?;
     }
     let changed = wire::differences(&TargetBody::of(&before), &TargetBody::of(&after), &SECRET);
     let secret = if has_secret { "secret: set anew" } else { "" };

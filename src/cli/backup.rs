@@ -50,7 +50,8 @@ impl Backup {
         let bytes = written.inspect_err(|_| drop(std::fs::remove_file(&partial)))?;
         session.out.result(&json!({ "file": self.file, "bytes": bytes }), &format!("{shown} {bytes} bytes"));
         session.out.note(
-            "The copy holds values of variables in clear. Keep it away from this machine, and the server key \
+            "The copy holds values of variables, tokens of forges and addresses of chats in clear. Keep it away \
+             from this machine, and the server key \
              (secret.key) in a third place: hook URLs need both.",
         );
         Ok(())

@@ -3,7 +3,7 @@
 use rusqlite::named_params;
 
 use super::deployments::{NewDeployment, find, insert_row};
-use super::{Error, Tx, runs, steps};
+use super::{Error, Tx, notices, runs, steps};
 use crate::domain::{
     Commit, Deployment, DeploymentId, ExactImage, Reason, Status, Step, StepStatus, Timestamp, WorkloadState,
 };
@@ -40,7 +40,8 @@ pub struct FoundEnd {
     pub workloads: Vec<WorkloadState>,
 }
 
-/// Enters one as running, or as it ended; none where it is known. Nobody is told of an end that was told when it came.
+/// Enters one as running, or as it ended; none where it is known. An end is told, perhaps once more: nobody knows whether a
+/// server was there when it came.
 pub fn enter(tx: &Tx<'_>, found: &Found) -> Result<Option<Deployment>, Error> {
     const RUNNING: &str = "
         UPDATE deployments
@@ -108,7 +109,7 @@ fn enter_end(tx: &Tx<'_>, id: &DeploymentId, end: &FoundEnd) -> Result<(), Error
         ":commit": end.commit.as_ref().map(|(commit, _)| commit.as_str()),
         ":subject": end.commit.as_ref().map(|(_, subject)| subject.as_str()),
     })?;
-    Ok(())
+    notices::deployment_ended(tx, id, end.failure.as_ref().map(|(reason, ..)| *reason), end.at)
 }
 
 #[cfg(test)]

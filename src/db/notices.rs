@@ -9,9 +9,10 @@ mod tell;
 use rusqlite::{OptionalExtension, Row, ToSql, named_params};
 
 use super::sql_types::Fields;
-use super::{Error, Reader, Tx};
+use super::{Error, Reader, Tx, targets};
 use crate::domain::{DeploymentId, Event, Notice, NoticeId, NoticeState, Reason, TargetId, Timestamp, Try};
 
+pub(super) use end::bring_up;
 pub use end::{delete_of, end, give_up_all, postpone, redeliver};
 pub(super) use tell::{deployment_ended, deployment_moved, wake_held};
 pub use tell::{old_url_used, target_disabled, test};
@@ -95,7 +96,7 @@ pub fn list_for_deployment(
 /// What is due, and when something is due next.
 #[derive(Debug, Default)]
 pub struct Due {
-    /// At most so many of each target as were asked for, the longest due first.
+    /// At most so many of each target as were asked for, and one of a chat; the longest due first.
     pub notices: Vec<(TargetId, Notice)>,
     /// The first moment at which another one is due; none where nothing waits for a moment.
     pub next_at: Option<Timestamp>,
@@ -118,7 +119,9 @@ pub fn due(reader: &Reader<'_>, now: Timestamp, of_each: u32) -> Result<Due, Err
     let targets: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mut due = Due::default();
     for target in targets.iter().filter_map(|id| TargetId::parse(id)) {
-        let params = named_params! { ":target": target.as_str(), ":limit": of_each };
+        // People are to read one after the other, each with what became of the one before.
+        let limit = if targets::is_chat(reader, &target)? { 1 } else { of_each };
+        let params = named_params! { ":target": target.as_str(), ":limit": limit };
         let behind =
             "WHERE n.target_id = :target AND n.next_at_ms IS NOT NULL ORDER BY n.next_at_ms LIMIT :limit";
         for notice in select(reader, behind, params)? {
@@ -158,7 +161,8 @@ pub struct Alike {
     pub left_out: u32,
 }
 
-/// Looks among the last notices of a target for those that are like this one and happened before it.
+/// Looks among the last notices of a target for those that are like this one and happened before it. One before a success of
+/// the service is like no later one: things were well again in between.
 pub fn alike(
     reader: &Reader<'_>,
     target: &TargetId,
@@ -166,8 +170,8 @@ pub fn alike(
     since: Timestamp,
 ) -> Result<Alike, Error> {
     const SQL: &str = "
-        SELECT state, at_ms
-          FROM (SELECT n.sequence, n.state, n.at_ms, n.event, n.service_id, n.reason
+        SELECT state, at_ms, deployment_id
+          FROM (SELECT n.sequence, n.state, n.at_ms, n.event, n.service_id, n.reason, n.deployment_id
                   FROM notices AS n
                  WHERE n.target_id = :target
                    AND n.sequence < :sequence
@@ -189,6 +193,10 @@ pub fn alike(
     let mut rows = statement.query(params)?;
     let mut alike = Alike::default();
     while let Some(row) = rows.next()? {
+        let earlier: Option<String> = row.get(2)?;
+        if has_succeeded_between(reader, earlier.as_deref(), notice)? {
+            return Ok(alike);
+        }
         if row.get_ref(0)?.as_str().is_ok_and(|state| state == NoticeState::Delivered.as_str()) {
             alike.is_told = Timestamp::from_millis(row.get(1)?) > since;
             return Ok(alike);
@@ -196,6 +204,22 @@ pub fn alike(
         alike.left_out += 1;
     }
     Ok(alike)
+}
+
+/// Whether the service of a notice's deployment has succeeded after an earlier deployment and before that one.
+fn has_succeeded_between(reader: &Reader<'_>, earlier: Option<&str>, notice: &Notice) -> Result<bool, Error> {
+    const SQL: &str = "
+        SELECT EXISTS (SELECT 1
+                         FROM deployments AS later
+                         JOIN deployments AS between_them
+                           ON between_them.service_id = later.service_id
+                          AND between_them.status = 'succeeded'
+                          AND between_them.sequence < later.sequence
+                          AND between_them.sequence > (SELECT sequence FROM deployments WHERE id = :earlier)
+                        WHERE later.id = :later)";
+    let later = notice.deployment.as_ref().map(DeploymentId::as_str);
+    let params = named_params! { ":earlier": earlier, ":later": later };
+    Ok(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
 }
 
 /// How many notices wait, and how many of those that are kept were given up.

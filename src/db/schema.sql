@@ -277,3 +277,4 @@ CREATE INDEX notices_due ON notices (target_id, next_at_ms) WHERE next_at_ms IS 
 CREATE INDEX notices_waiting ON notices (target_id, sequence) WHERE state = 'waiting';
 CREATE INDEX notices_of_target ON notices (target_id, sequence);
 CREATE INDEX notices_of_deployment ON notices (deployment_id, target_id, sequence) WHERE deployment_id IS NOT NULL;
+CREATE INDEX notices_given_up ON notices (target_id) WHERE state = 'given_up';

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, ToSql, named_params};
 
 use super::sql_types::{Fields, list as json_list, read_list};
-use super::{Error, Reader, Tx};
+use super::{Error, Reader, Tx, notices};
 use crate::domain::{
     BranchPattern, Event, ServiceId, Target, TargetId, TargetKind, TargetSecret, TargetUrl, Timestamp,
 };
@@ -56,6 +56,16 @@ fn select(reader: &Reader<'_>, behind: &str, params: &[(&str, &dyn ToSql)]) -> R
 /// The target of that id.
 pub fn find(reader: &Reader<'_>, id: &TargetId) -> Result<Option<Target>, Error> {
     Ok(select(reader, "WHERE t.id = :id", named_params! { ":id": id.as_str() })?.pop())
+}
+
+/// Whether people read what the target of that id is told.
+pub(super) fn is_chat(reader: &Reader<'_>, id: &TargetId) -> Result<bool, Error> {
+    const SQL: &str = "SELECT kind FROM targets WHERE id = :id";
+    let kind = reader
+        .conn()
+        .prepare_cached(SQL)?
+        .query_row(named_params! { ":id": id.as_str() }, |row| row.get::<_, String>(0));
+    Ok(kind.optional()?.and_then(|kind| TargetKind::parse(&kind)).is_some_and(TargetKind::is_chat))
 }
 
 /// The targets of the installation, or those of one service alone, in the order in which they were made.
@@ -161,8 +171,7 @@ fn is_taken(reader: &Reader<'_>, target: &Target) -> Result<bool, Error> {
 pub fn delete(tx: &Tx<'_>, id: &TargetId) -> Result<(), Error> {
     const SQL: &str = "DELETE FROM targets WHERE id = :id";
     tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str() })?;
-    tx.touch_notices();
-    Ok(())
+    notices::bring_up(tx, id)
 }
 
 /// How many targets there are of the installation, or of one service.

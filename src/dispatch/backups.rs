@@ -94,7 +94,7 @@ impl Keeper {
             Ok(true) => {
                 self.failed_at = None;
                 tracing::info!(file = %target.display(), "a copy of the database was made");
-                Copies { newest: time_of(&name), problem: remove_old(schedule) }
+                Copies { newest: time_of(&name), problem: remove_old(schedule, now) }
             }
             Ok(false) => Copies { newest, ..before },
             Err(error) => {
@@ -132,7 +132,7 @@ fn copies_in(dir: &Path) -> Result<Vec<Timestamp>, String> {
 
 /// Removes the oldest copies beyond those that are kept, and what copies left that were being made when a process was
 /// killed. Whatever has another name stays. Says what could not be removed.
-fn remove_old(schedule: &Schedule) -> Option<String> {
+fn remove_old(schedule: &Schedule, now: Timestamp) -> Option<String> {
     let names = match names_in(&schedule.dir) {
         Ok(names) => names,
         Err(problem) => return Some(problem),
@@ -145,7 +145,8 @@ fn remove_old(schedule: &Schedule) -> Option<String> {
             left.push(name);
         }
     }
-    copies.sort_unstable();
+    // One from the future was made while the clock was wrong, and goes before those of the present.
+    copies.sort_unstable_by_key(|name| (time_of(name).filter(|at| *at <= now), name.clone()));
     copies.truncate(copies.len().saturating_sub(schedule.keep));
     let mut removed = left.iter().chain(&copies).map(|name| {
         let file = schedule.dir.join(name);

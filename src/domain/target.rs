@@ -253,7 +253,9 @@ impl Target {
 
     /// Kind and address, as far as they may be shown: what people tell it from others by.
     pub fn described(&self) -> String {
-        format!("{} {}", self.kind.as_str(), self.shown_url())
+        let shown = self.shown_url();
+        let (path, query) = shown.split_once('?').map_or((shown.as_str(), ""), |(path, _)| (path, "?…"));
+        format!("{} {path}{query}", self.kind.as_str())
     }
 
     /// Its address as far as it may be shown.

@@ -22,14 +22,6 @@ pub fn end(
         UPDATE notices
            SET state = :state, next_at_ms = NULL, remote = coalesce(:remote, remote)
          WHERE sequence = :sequence";
-    const NEXT: &str = "
-        UPDATE notices
-           SET next_at_ms = at_ms
-         WHERE sequence = (SELECT min(sequence)
-                             FROM notices
-                            WHERE deployment_id = :deployment
-                              AND target_id = :target
-                              AND state = 'waiting')";
     const OLD: &str = "
         DELETE FROM notices
          WHERE sequence IN (SELECT sequence
@@ -51,8 +43,7 @@ pub fn end(
     })?;
     last.map_or(Ok(()), |last| note_try(tx, notice, last))?;
     if let Some(deployment) = &notice.deployment {
-        let params = named_params! { ":deployment": deployment.as_str(), ":target": target.as_str() };
-        conn.prepare_cached(NEXT)?.execute(params)?;
+        let_next_go(tx, target, deployment.as_str())?;
     }
     conn.prepare_cached(OLD)?.execute(named_params! { ":target": target.as_str(), ":kept": KEPT })?;
     tx.touch_notices();
@@ -70,7 +61,8 @@ pub fn postpone(
     const SQL: &str = "
         UPDATE notices
            SET next_at_ms = :next_at, remote = coalesce(:remote, remote)
-         WHERE sequence = :sequence";
+         WHERE sequence = :sequence
+           AND state = 'waiting'";
     tx.conn().prepare_cached(SQL)?.execute(named_params! {
         ":sequence": notice.sequence,
         ":next_at": next_at.map(Timestamp::as_millis),
@@ -106,17 +98,33 @@ pub fn give_up_all(tx: &Tx<'_>, target: &TargetId, why: &str) -> Result<(), Erro
                              WHERE target_id = :target
                                AND state = 'waiting'
                              ORDER BY sequence
-                             LIMIT :rows)";
-    // What is left of them has no time of its own perhaps; the first one brings the next look.
-    const REST: &str = "
-        UPDATE notices
-           SET next_at_ms = at_ms
-         WHERE sequence = (SELECT min(sequence) FROM notices WHERE target_id = :target AND state = 'waiting')";
+                             LIMIT :rows)
+     RETURNING deployment_id";
+    let mut statement = tx.conn().prepare_cached(SQL)?;
     let params = named_params! { ":target": target.as_str(), ":why": why, ":rows": ROWS };
-    if tx.conn().prepare_cached(SQL)?.execute(params)? > 0 {
-        tx.conn().prepare_cached(REST)?.execute(named_params! { ":target": target.as_str() })?;
+    let deployments = statement.query_map(params, |row| row.get(0))?;
+    let deployments: Vec<Option<String>> = deployments.collect::<Result<_, _>>()?;
+    if !deployments.is_empty() {
         tx.touch_notices();
     }
+    // What waited behind one of them has no time of its own.
+    let mut deployments: Vec<_> = deployments.into_iter().flatten().collect();
+    deployments.dedup();
+    deployments.iter().try_for_each(|deployment| let_next_go(tx, target, deployment))
+}
+
+/// Makes the first notice due that still waits of a deployment.
+fn let_next_go(tx: &Tx<'_>, target: &TargetId, deployment: &str) -> Result<(), Error> {
+    const SQL: &str = "
+        UPDATE notices
+           SET next_at_ms = coalesce(next_at_ms, at_ms)
+         WHERE sequence = (SELECT min(sequence)
+                             FROM notices
+                            WHERE deployment_id = :deployment
+                              AND target_id = :target
+                              AND state = 'waiting')";
+    let params = named_params! { ":deployment": deployment, ":target": target.as_str() };
+    tx.conn().prepare_cached(SQL)?.execute(params)?;
     Ok(())
 }
 
@@ -126,7 +134,17 @@ pub fn delete_of(tx: &Tx<'_>, target: &TargetId) -> Result<(), Error> {
         DELETE FROM notices
          WHERE sequence IN (SELECT sequence FROM notices WHERE target_id = :target ORDER BY sequence LIMIT :rows)";
     let params = named_params! { ":target": target.as_str(), ":rows": ROWS };
-    if tx.conn().prepare_cached(SQL)?.execute(params)? > 0 {
+    tx.conn().prepare_cached(SQL)?.execute(params)?;
+    bring_up(tx, target)
+}
+
+/// Makes one notice of a target that is gone due, so that the outbox comes by and finds it gone.
+pub(in crate::db) fn bring_up(tx: &Tx<'_>, target: &TargetId) -> Result<(), Error> {
+    const SQL: &str = "
+        UPDATE notices
+           SET state = 'waiting', next_at_ms = 0
+         WHERE sequence = (SELECT max(sequence) FROM notices WHERE target_id = :target)";
+    if tx.conn().prepare_cached(SQL)?.execute(named_params! { ":target": target.as_str() })? > 0 {
         tx.touch_notices();
     }
     Ok(())
@@ -136,7 +154,12 @@ pub fn delete_of(tx: &Tx<'_>, target: &TargetId) -> Result<(), Error> {
 pub fn redeliver(tx: &Tx<'_>, id: &NoticeId, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "
         UPDATE notices
-           SET state = 'waiting', next_at_ms = :now, since_ms = :now, tries = 0
+           SET state = 'waiting', since_ms = :now, tries = 0,
+               next_at_ms = iif(EXISTS (SELECT 1
+                                          FROM notices AS other
+                                         WHERE other.deployment_id = notices.deployment_id
+                                           AND other.target_id = notices.target_id
+                                           AND other.state = 'waiting'), NULL, :now)
          WHERE id = :id
            AND state <> 'waiting'";
     let params = named_params! { ":id": id.as_str(), ":now": now.as_millis() };

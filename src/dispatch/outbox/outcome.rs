@@ -20,6 +20,8 @@ const BACK_OFF: [Duration; 8] = [
 ];
 /// A notice is given up after this, and a target is switched off where nothing arrived for so long.
 const PATIENCE: Duration = Duration::from_hours(3 * 24);
+/// So often a notice was tried at least before it is given up.
+const TRIES: u32 = 5;
 
 /// Records what became of a try.
 pub(super) fn settle(
@@ -29,41 +31,67 @@ pub(super) fn settle(
     delivery: &Delivery,
     last: &Try,
 ) -> Result<(), Error> {
-    let Some(mut target) = targets::find(tx, id)? else { return notices::delete_of(tx, id) };
+    let Some(target) = targets::find(tx, id)? else { return notices::delete_of(tx, id) };
     let remote = delivery.remote.as_deref();
     let end = |state| notices::end(tx, id, notice, state, Some(last), remote);
-    let (may_retry, after) = match delivery.outcome {
-        Outcome::Delivered => {
-            (target.delivered_at, target.failing_since) = (Some(last.at), None);
-            targets::update(tx, &target)?;
-            return end(NoticeState::Delivered);
-        }
-        Outcome::NotYet => return hold(tx, id, notice, last.at),
-        Outcome::Needless => return notices::end(tx, id, notice, NoticeState::Needless, None, remote),
-        Outcome::Again(after) => (true, after),
-        Outcome::Refused | Outcome::Gone => (false, None),
-    };
     let is_test = notice.event == Event::Test;
-    if may_retry && !is_test && last.at < notice.since.plus(PATIENCE) {
-        let next_at = last.at.plus(pause(notice.tries, after));
-        notices::postpone(tx, notice, Some(next_at), Some(last), remote)?;
-    } else {
-        end(NoticeState::GivenUp)?;
+    // Somebody was quicker, with another notice or by hand.
+    let is_off = target.off.is_some();
+    match delivery.outcome {
+        Outcome::Delivered => {
+            end(NoticeState::Delivered)?;
+            // A test says nothing about whether notices arrive.
+            if is_test { Ok(()) } else { arrived(tx, target, last.at) }
+        }
+        Outcome::NotYet => hold(tx, id, notice, last.at),
+        Outcome::Needless => notices::end(tx, id, notice, NoticeState::Needless, None, remote),
+        Outcome::Again(after) if !is_test && !is_off && !is_overdue(notice, last.at) => {
+            let next_at = last.at.plus(pause(notice.tries, after));
+            notices::postpone(tx, notice, Some(next_at), Some(last), remote)?;
+            failed(tx, target, last.at).map(drop)
+        }
+        outcome => {
+            end(NoticeState::GivenUp)?;
+            if is_test || is_off { Ok(()) } else { given_up(tx, target, notice, outcome, last) }
+        }
     }
-    if is_test {
-        return Ok(());
-    }
-    let failing_since = *target.failing_since.get_or_insert(last.at);
+}
+
+/// Whether a notice was tried for long enough: time in which nobody tried does not count by itself.
+fn is_overdue(notice: &Notice, now: Timestamp) -> bool {
+    now >= notice.since.plus(PATIENCE) && notice.tries + 1 >= TRIES
+}
+
+fn arrived(tx: &Tx<'_>, mut target: Target, now: Timestamp) -> Result<(), Error> {
+    (target.delivered_at, target.failing_since) = (Some(now), None);
+    targets::update(tx, &target).map(drop)
+}
+
+/// Notes since when nothing arrives; that moment.
+fn failed(tx: &Tx<'_>, mut target: Target, now: Timestamp) -> Result<(Target, Timestamp), Error> {
+    let since = *target.failing_since.get_or_insert(now);
     targets::update(tx, &target)?;
-    if delivery.outcome == Outcome::Gone {
-        return switch_off(tx, target, "it answered 410 Gone, so it wants nothing any more", last.at);
+    Ok((target, since))
+}
+
+/// Switches a target off that wants nothing any more, or where nothing has arrived for too long. What is wrong with one
+/// notice alone says nothing of the target.
+fn given_up(tx: &Tx<'_>, target: Target, notice: &Notice, outcome: Outcome, last: &Try) -> Result<(), Error> {
+    let (target, since) = failed(tx, target, last.at)?;
+    let why = || format!("nothing has arrived there since {since}; the last answer: {}", last.answer);
+    let is_refused_as_such = matches!(last.status, Some(401 | 403 | 404));
+    match outcome {
+        Outcome::Gone => {
+            switch_off(tx, target, "it answered 410 Gone, so it wants nothing any more", last.at)
+        }
+        Outcome::Again(_) if target.delivered_at.is_none_or(|at| at < notice.since) => {
+            switch_off(tx, target, &why(), last.at)
+        }
+        Outcome::Refused if is_refused_as_such && last.at >= since.plus(PATIENCE) => {
+            switch_off(tx, target, &why(), last.at)
+        }
+        _ => Ok(()),
     }
-    if last.at >= failing_since.plus(PATIENCE) {
-        let why =
-            format!("nothing has arrived there since {failing_since}; the last answer: {}", last.answer);
-        return switch_off(tx, target, &why, last.at);
-    }
-    Ok(())
 }
 
 /// The pause behind a try that was not the first: as the table has it, or longer where the target asks for that.

@@ -48,7 +48,7 @@ impl Inner {
         };
         let (alike, remote, rows) = self.db.core().read(read).await?;
         // What somebody asks for once more is sent.
-        if alike.is_told && notice.tries == 0 && notice.since == notice.at {
+        if alike.is_told && notice.since == notice.at {
             return Ok(NoticeState::LeftOut.into());
         }
         let about = match (rows, &notice.text, &notice.deployment) {
@@ -62,7 +62,7 @@ impl Inner {
             // The deployment is kept no longer.
             (None, None, _) => return Ok(NoticeState::GivenUp.into()),
         };
-        let is_repeated = notice.tries > 0 || notice.since < self.began;
+        let is_repeated = notice.last.is_some() || notice.since < self.began;
         let message = Message {
             id: notice.id,
             event: notice.event,

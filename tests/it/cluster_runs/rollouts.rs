@@ -50,7 +50,9 @@ async fn a_version_that_crashes_is_put_back_and_the_old_one_serves() {
         message,
         "the new version did not come up: its process ends with exit code 1; the old one serves again"
     );
-    assert!(detail.starts_with("apps/broken: exit code 1, 3 restarts"), "{detail}");
+    // On a busy machine it is looked at later.
+    let restarts = detail.strip_prefix("apps/broken: exit code 1, ").and_then(|rest| rest.split(' ').next());
+    assert!(restarts.is_some_and(|count| count.parse::<u32>().unwrap() >= 3), "{detail}");
     assert!(log.contains("\n  this process ends at once\n") && log.contains("putting"), "{log}");
     app.remove().await;
 }
@@ -58,7 +60,8 @@ async fn a_version_that_crashes_is_put_back_and_the_old_one_serves() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_version_that_never_gets_ready_is_put_back_at_the_workloads_own_deadline() {
-    let app = App::start("deadline", 10).await;
+    // Long enough for the probe to fail on a busy machine too.
+    let app = App::start("deadline", 40).await;
 
     let (message, detail, log) = rolled_back(&app, "never-ready").await;
 

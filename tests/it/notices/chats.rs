@@ -72,3 +72,44 @@ async fn a_recovery_is_the_first_success_after_a_failure_that_nobody_wanted() {
 
     assert_eq!((superseded, told(&server, &target).await.len()), (0, 1));
 }
+
+#[tokio::test]
+async fn what_breaks_again_after_it_was_well_is_told_also_within_the_hour() {
+    let (server, receiver) = (TestServer::start().await, Receiver::start());
+    let service = server.service("api").create().await;
+    let events = json!(["deployment.failed"]);
+    let target =
+        add(&server, json!({ "kind": "discord", "url": receiver.url("/x"), "events": events })).await;
+
+    for script in [failing(), failing(), Script::succeeds(), failing(), failing()] {
+        server.executor.next(script);
+        deploy(&server, &service, json!({})).await;
+        server.deliver().await;
+        server.clock.advance(Duration::from_mins(5));
+    }
+
+    let states: Vec<_> = told(&server, &target).await;
+    let ends: Vec<_> = states.iter().map(|line| line.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(ends, ["delivered", "left_out", "delivered", "left_out"]);
+}
+
+#[tokio::test]
+async fn what_piled_up_while_a_chat_was_away_is_told_once() {
+    let (server, receiver) = (TestServer::start().await, Receiver::start());
+    let service = server.service("api").create().await;
+    let target = add(&server, json!({ "kind": "slack", "url": receiver.url("/x") })).await;
+    server.executor.otherwise(failing());
+    receiver.answer_always("503 Later");
+    for _ in 0..3 {
+        deploy(&server, &service, json!({})).await;
+        server.deliver().await;
+    }
+
+    receiver.answer_always("200 OK");
+    server.clock.advance(Duration::from_mins(5));
+    server.deliver().await;
+
+    let told = told(&server, &target).await;
+    let ends: Vec<_> = told.iter().map(|line| line.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(ends, ["delivered", "left_out", "left_out"]);
+}

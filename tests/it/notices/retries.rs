@@ -113,7 +113,7 @@ async fn a_refusal_ends_the_notice_and_the_next_one_goes() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_that_is_gone_is_switched_off_and_the_others_are_told() {
     let (server, gone, other) = (TestServer::start().await, Receiver::start(), Receiver::start());
     let service = server.service("api").create().await;
@@ -122,7 +122,15 @@ async fn a_target_that_is_gone_is_switched_off_and_the_others_are_told() {
     add(&server, json!({ "kind": "webhook", "url": other.url("/"), "events": events })).await;
     gone.answer_always("410 Gone");
 
+    // Several are on their way when the first answer comes.
+    for name in ["web", "shop", "blog"] {
+        server.service(name).create().await.deploy(json!({})).await;
+    }
     deploy(&server, &service, json!({})).await;
+    gone.hold(true);
+    server.look_at_notices().await;
+    gone.wait_for(4);
+    gone.hold(false);
     server.deliver().await;
     deploy(&server, &service, json!({})).await;
     server.deliver().await;
@@ -130,16 +138,15 @@ async fn a_target_that_is_gone_is_switched_off_and_the_others_are_told() {
     let shown = server.admin.get(&path_of(&target)).await.json();
     assert_eq!(shown["state"], json!("off"));
     assert_eq!(shown["offBecause"], json!("it answered 410 Gone, so it wants nothing any more"));
-    assert_eq!(gone.received().len(), 1);
+    assert_eq!(gone.received().len(), 4);
     let lines = told(&server, &target).await;
-    assert!(lines.len() == 3 && lines.iter().all(|line| line.ends_with("given_up")), "{lines:?}");
+    assert!(lines.len() == 12 && lines.iter().all(|line| line.ends_with("given_up")), "{lines:?}");
     let told = other.received();
     assert_eq!(types(&told), ["target.disabled"]);
     let audit = server.audit().await;
-    assert!(
-        audit.iter().any(|line| line.starts_with("the server | target.disable | target webhook")),
-        "{audit:?}"
-    );
+    let disabled =
+        audit.iter().filter(|line| line.starts_with("the server | target.disable | target webhook"));
+    assert_eq!(disabled.count(), 1, "{audit:?}");
     let test = server.admin.post(&format!("{}/test", path_of(&target)), json!({})).await;
     assert_eq!(test.refusal(), (409, "target_off".to_owned()));
 }
@@ -222,4 +229,73 @@ async fn a_target_that_is_removed_takes_what_waits_with_it() {
 
     assert_eq!((receiver.received().len(), server.rows("SELECT count(*) FROM notices").await), (0, 0));
     assert_eq!(server.admin.get(ALL).await.items(), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn one_that_is_delivered_again_keeps_its_place_before_those_that_wait() {
+    let (server, receiver) = (TestServer::start().await, Receiver::start());
+    let service = server.service("api").create().await;
+    let target = webhook(&server, &receiver).await;
+    receiver.answer_next(&["422 No", "503 Later"]);
+    deploy(&server, &service, json!({})).await;
+    server.deliver().await;
+    let first = log(&server, &target).await.pop().unwrap()["id"].as_str().unwrap().to_owned();
+
+    server.admin.post(&format!("{}/notices/{first}/redeliver", path_of(&target)), json!({})).await;
+    server.deliver().await;
+    let before = receiver.received().len();
+    server.clock.advance(Duration::from_mins(1));
+    server.deliver().await;
+
+    assert_eq!(before, 2);
+    let kinds = types(&receiver.received()[2..]);
+    assert_eq!(kinds, ["deployment.started", "deployment.queued", "deployment.succeeded"]);
+}
+
+#[tokio::test]
+async fn nothing_is_left_waiting_where_a_target_is_switched_off_or_removed() {
+    let (server, receiver) = (TestServer::start().await, Receiver::start());
+    let service = server.service("api").create().await;
+    for is_removed in [false, true] {
+        let forge = json!({ "kind": "gitea", "url": receiver.url("/you/api"), "secret": "token" });
+        let target = add(&server, forge).await;
+        // It waits for a commit that never comes.
+        let id = service.deploy(json!({})).await;
+        server.deliver().await;
+
+        if is_removed {
+            server.admin.delete(&path_of(&target)).await;
+        } else {
+            server.admin.patch(&path_of(&target), json!({ "state": "off" })).await;
+        }
+        server.admin.post(&format!("/deployments/{id}/cancel"), json!({})).await;
+        server.deliver().await;
+
+        assert_eq!(server.rows("SELECT count(*) FROM notices WHERE state = 'waiting'").await, 0);
+        server.admin.delete(&path_of(&target)).await;
+        server.deliver().await;
+    }
+    assert_eq!(server.rows("SELECT count(*) FROM notices").await, 0);
+}
+
+/// A test that arrives and a notice that is wrong by itself say nothing of whether others arrive.
+#[tokio::test]
+async fn what_says_nothing_of_a_target_does_not_switch_it_off() {
+    let (server, receiver) = (TestServer::start().await, Receiver::start());
+    let service = server.service("api").create().await;
+    let events = json!(["deployment.queued"]);
+    let target = add(&server, json!({ "kind": "webhook", "url": receiver.url("/"), "events": events })).await;
+    for answer in ["422 No", "502 Oh"] {
+        receiver.answer_next(&[answer]);
+        deploy(&server, &service, json!({})).await;
+        server.deliver().await;
+        server.clock.advance(3 * DAY);
+    }
+
+    let shown = server.admin.get(&path_of(&target)).await.json();
+    assert_eq!(shown["state"], json!("active"));
+    let path = format!("{}/test", path_of(&target));
+    let (tested, ()) =
+        tokio::join!(server.admin.post(&path, json!({})), super::delivered(&server, &receiver));
+    assert_eq!(tested.json()["state"], json!("delivered"));
 }
