@@ -12,7 +12,7 @@ use crate::domain::{DeploymentId, ServiceId, Timestamp};
 
 /// Most rows of one table that one closure deletes, and most deployments that it looks at.
 const ROWS: u32 = 100;
-const LOOKED_AT: u32 = 40;
+const LOOKED_AT: u32 = 200;
 /// Calls of a hook that are kept beside the accepted ones.
 const CALLS_PER_HOOK: u32 = 50;
 /// Notices are kept so long.

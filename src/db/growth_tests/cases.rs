@@ -235,7 +235,7 @@ pub(super) const KEPT: &[Case] = &[
     }),
     ("retention::delete_deployments", |w| {
         let deleted = retention::delete_deployments(&w.core.tx(), &SHORT, 0, now()).unwrap();
-        assert!(deleted.ids.len() > 30, "{deleted:?}");
+        assert!(deleted.ids.len() > 150, "{deleted:?}");
     }),
     ("retention::delete_small_rows", |w| {
         assert!(!retention::delete_small_rows(&w.core.tx(), &LIMITS, now()).unwrap());

@@ -107,7 +107,7 @@ fn no_more_than_one_closure_may_take_go_at_a_time() {
     let first = delete_deployments(&bench.tx(), &LIMITS, 0, later()).unwrap();
     let second = delete_deployments(&bench.tx(), &LIMITS, first.next.unwrap(), later()).unwrap();
 
-    assert_eq!((first.ids.len(), second.ids.len(), second.next), (40, 1, None));
+    assert_eq!((first.ids.len(), second.ids.len(), second.next), (200, 1, None));
 }
 
 #[test]
