@@ -123,6 +123,7 @@ pub fn update(tx: &Tx<'_>, context: &Context, by: &By, id: &str, body: TargetBod
 pub fn delete(tx: &Tx<'_>, by: &By, id: &str) -> Result<()> {
     let target = find(tx, by, id)?;
     targets::delete(tx, &target.id)?;
+    notices::bring_up(tx, &target.id)?;
     record(tx, by, Act::TargetDelete, &target, &of_service(&target))
 }
 

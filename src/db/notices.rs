@@ -12,8 +12,7 @@ use super::sql_types::Fields;
 use super::{Error, Reader, Tx, targets};
 use crate::domain::{DeploymentId, Event, Notice, NoticeId, NoticeState, Reason, TargetId, Timestamp, Try};
 
-pub(super) use end::bring_up;
-pub use end::{delete_of, end, give_up_all, postpone, redeliver};
+pub use end::{bring_up, delete_of, end, give_up_all, postpone, redeliver};
 pub(super) use tell::{deployment_ended, deployment_moved, wake_held};
 pub use tell::{old_url_used, target_disabled, test};
 

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, ToSql, named_params};
 
 use super::sql_types::{Fields, list as json_list, read_list};
-use super::{Error, Reader, Tx, notices};
+use super::{Error, Reader, Tx};
 use crate::domain::{
     BranchPattern, Event, ServiceId, Target, TargetId, TargetKind, TargetSecret, TargetUrl, Timestamp,
 };
@@ -167,11 +167,11 @@ fn is_taken(reader: &Reader<'_>, target: &Target) -> Result<bool, Error> {
     Ok(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
 }
 
-/// Deletes a target; what it was to be told goes behind it, a few at a time.
+/// Deletes a target; what it was told and was to be told is for [`notices::bring_up`](super::notices::bring_up).
 pub fn delete(tx: &Tx<'_>, id: &TargetId) -> Result<(), Error> {
     const SQL: &str = "DELETE FROM targets WHERE id = :id";
     tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str() })?;
-    notices::bring_up(tx, id)
+    Ok(())
 }
 
 /// How many targets there are of the installation, or of one service.

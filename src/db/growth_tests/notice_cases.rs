@@ -33,6 +33,7 @@ pub(super) const NOTICES: &[Case] = &[
         notices::postpone(&w.core.tx(), &first_due(w), Some(now()), None, None).unwrap();
     }),
     ("notices::give_up_all", |w| notices::give_up_all(&w.core.tx(), &w.target, "why").unwrap()),
+    ("notices::bring_up", |w| notices::bring_up(&w.core.tx(), &w.target).unwrap()),
     ("notices::delete_of", |w| notices::delete_of(&w.core.tx(), &w.target).unwrap()),
     ("notices::redeliver", |w| {
         let told = notices::list_for_deployment(&w.core.tx(), &w.middle.id, 1).unwrap().remove(0).1;

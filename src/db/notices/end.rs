@@ -139,7 +139,7 @@ pub fn delete_of(tx: &Tx<'_>, target: &TargetId) -> Result<(), Error> {
 }
 
 /// Makes one notice of a target that is gone due, so that the outbox comes by and finds it gone.
-pub(in crate::db) fn bring_up(tx: &Tx<'_>, target: &TargetId) -> Result<(), Error> {
+pub fn bring_up(tx: &Tx<'_>, target: &TargetId) -> Result<(), Error> {
     const SQL: &str = "
         UPDATE notices
            SET state = 'waiting', next_at_ms = 0

@@ -294,6 +294,8 @@ async fn what_says_nothing_of_a_target_does_not_switch_it_off() {
 
     let shown = server.admin.get(&path_of(&target)).await.json();
     assert_eq!(shown["state"], json!("active"));
+    // What was put off is due by now.
+    server.deliver().await;
     let path = format!("{}/test", path_of(&target));
     let (tested, ()) =
         tokio::join!(server.admin.post(&path, json!({})), super::delivered(&server, &receiver));
