@@ -26,8 +26,8 @@ const BATCH_PAUSE: Duration = Duration::from_millis(50);
 const PIECE_BYTES: usize = 16 * 1024;
 /// Pause before a stream is opened again.
 const REOPEN_PAUSE: Duration = Duration::from_millis(500);
-/// A step that has ended gives no more after this long a silence.
-const LAST_SILENCE: Duration = Duration::from_secs(3);
+/// A step that has ended gives no more after this long a silence; a busy kubelet looks for the place to go on from meanwhile.
+const LAST_SILENCE: Duration = Duration::from_secs(10);
 /// Times that the log of an ended step is asked for where the cluster does not answer.
 const LAST_TRIES: u32 = 5;
 
