@@ -103,8 +103,8 @@ pub fn update(tx: &Tx<'_>, context: &Context, by: &By, id: &str, body: TargetBod
     if !targets::update(tx, &after)? {
         return Err(taken(&after));
     }
-    if let (Some((_, because)), None) = (&after.off, &before.off) {
-        notices::give_up_all(tx, &after.id, &format!("the target is switched off: {because}"))?;
+    if let Some(why) = after.why_off().filter(|_| before.off.is_none()) {
+        notices::give_up_all(tx, &after.id, &why)?;
     }
     let changed = wire::differences(&TargetBody::of(&before), &TargetBody::of(&after), &SECRET);
     let secret = if has_secret { "secret: set anew" } else { "" };

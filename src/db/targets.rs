@@ -167,7 +167,7 @@ fn is_taken(reader: &Reader<'_>, target: &Target) -> Result<bool, Error> {
     Ok(reader.conn().prepare_cached(SQL)?.query_row(params, |row| row.get(0))?)
 }
 
-/// Deletes a target; what it was told and was to be told is for [`notices::bring_up`](super::notices::bring_up).
+/// Deletes a target; what it was told and was to be told is brought up by the table of notices.
 pub fn delete(tx: &Tx<'_>, id: &TargetId) -> Result<(), Error> {
     const SQL: &str = "DELETE FROM targets WHERE id = :id";
     tx.conn().prepare_cached(SQL)?.execute(named_params! { ":id": id.as_str() })?;

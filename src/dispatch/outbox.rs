@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::db::{self, Db, notices, targets};
-use crate::domain::{Clock, Notice, NoticeState, Target, TargetId, Timestamp, Try, Urls, WebhookSecret};
+use crate::domain::{Clock, Notice, TargetId, Timestamp, Try, Urls, WebhookSecret};
 use crate::notify::{self, Sender};
 
 use prepare::Prepared;
@@ -181,16 +181,4 @@ impl Inner {
     {
         self.db.core().write(write).await
     }
-}
-
-/// A notice that will not be sent, and why it counts as ended.
-impl From<NoticeState> for Prepared {
-    fn from(state: NoticeState) -> Self {
-        Self::Ended(state)
-    }
-}
-
-/// Why nothing is sent to a target that is switched off.
-fn why_off(target: &Target) -> Option<String> {
-    target.off.as_ref().map(|(_, because)| format!("the target is switched off: {because}"))
 }

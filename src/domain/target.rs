@@ -251,6 +251,11 @@ impl Target {
         self.off.is_none() && self.events.contains(&event) && branch.is_none_or(is_branch_wanted)
     }
 
+    /// Why nothing is sent there, where it is switched off.
+    pub fn why_off(&self) -> Option<String> {
+        self.off.as_ref().map(|(_, because)| format!("the target is switched off: {because}"))
+    }
+
     /// Kind and address, as far as they may be shown: what people tell it from others by.
     pub fn described(&self) -> String {
         let shown = self.shown_url();

@@ -90,6 +90,33 @@ fn git(folder: &Path, args: &[&str]) {
     assert!(done.status.success(), "{args:?}: {}", said(&done));
 }
 
+/// Runs the workflow of a checkout.
+fn act(work: &Path, hook: &str) -> Output {
+    let home = TempDir::new().unwrap();
+    let mut command = Command::new(tools().join("bin/act"));
+    command
+        .args(["push", "-P", "ubuntu-latest=-self-hosted", "-s"])
+        .arg(format!("STACKBLAZE_DEPLOY_HOOK={hook}"))
+        .current_dir(work)
+        .env("HOME", home.path())
+        .env("XDG_CACHE_HOME", home.path());
+    output(&mut command)
+}
+
+/// Runs one GitLab job of a checkout.
+fn gitlab_ci(work: &Path, hook: &str, job: &str) -> Output {
+    let home = TempDir::new().unwrap();
+    let mut command = Command::new(tools().join("node_modules/.bin/gitlab-ci-local"));
+    command
+        .args(["--force-shell-executor", "--variable"])
+        .arg(format!("STACKBLAZE_DEPLOY_HOOK={hook}"))
+        .arg(job)
+        .current_dir(work)
+        .env("HOME", home.path())
+        .env_remove("XDG_CONFIG_HOME");
+    output(&mut command)
+}
+
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
@@ -97,52 +124,26 @@ fn said(output: &Output) -> String {
 #[tokio::test]
 #[ignore = "needs a workflow runner"]
 async fn the_snippet_for_workflows_deploys_and_says_why_it_does_not() {
-    let runner = tools().join("bin/act");
     let ci = Ci::new(".github/workflows/deploy.yml", |base| {
         let step = printed("gh", base);
         let lines = step.lines().map(|line| format!("      {line}\n"));
         format!("{HEAD}{}{TAIL}", lines.collect::<String>())
     })
     .await;
-    ci.shows(|work, hook| {
-        let home = TempDir::new().unwrap();
-        let mut command = Command::new(&runner);
-        command
-            .args(["push", "-P", "ubuntu-latest=-self-hosted", "-s"])
-            .arg(format!("STACKBLAZE_DEPLOY_HOOK={hook}"))
-            .current_dir(work)
-            .env("HOME", home.path())
-            .env("XDG_CACHE_HOME", home.path());
-        output(&mut command)
-    })
-    .await;
+    ci.shows(act).await;
 }
 
 #[tokio::test]
 #[ignore = "needs a GitLab runner"]
 async fn the_snippet_for_gitlab_deploys_and_says_why_it_does_not() {
-    let runner = tools().join("node_modules/.bin/gitlab-ci-local");
     let ci = Ci::new(".gitlab-ci.yml", |base| format!("stages: [deploy]\n{}\n", printed("gl", base))).await;
-    ci.shows(|work, hook| {
-        let home = TempDir::new().unwrap();
-        let mut command = Command::new(&runner);
-        command
-            .args(["--force-shell-executor", "--variable"])
-            .arg(format!("STACKBLAZE_DEPLOY_HOOK={hook}"))
-            .arg("deploy")
-            .current_dir(work)
-            .env("HOME", home.path())
-            .env_remove("XDG_CONFIG_HOME");
-        output(&mut command)
-    })
-    .await;
+    ci.shows(|work, hook| gitlab_ci(work, hook, "deploy")).await;
 }
 
 /// The action itself, from a checkout of the project that the runner has beside it.
 #[tokio::test]
 #[ignore = "needs a workflow runner"]
 async fn the_action_deploys_and_gives_what_came_of_it_to_later_steps() {
-    let runner = tools().join("bin/act");
     let ci = Ci::new(".github/workflows/deploy.yml", |_| {
         "on: push
 jobs:
@@ -168,19 +169,7 @@ jobs:
     for file in ["action.yml", "deploy/ci/deploy.sh"] {
         std::fs::copy(root.join(file), ci.work.path().join(file)).unwrap();
     }
-    let run = |hook: &str| {
-        let home = TempDir::new().unwrap();
-        let mut command = Command::new(&runner);
-        command
-            .args(["push", "-P", "ubuntu-latest=-self-hosted", "-s"])
-            .arg(format!("STACKBLAZE_DEPLOY_HOOK={hook}"))
-            .current_dir(ci.work.path())
-            .env("HOME", home.path())
-            .env("XDG_CACHE_HOME", home.path());
-        output(&mut command)
-    };
-
-    let (good, bad) = (run(&ci.good), run(&ci.bad));
+    let (good, bad) = (act(ci.work.path(), &ci.good), act(ci.work.path(), &ci.bad));
 
     let told = said(&good);
     assert!(good.status.success() && told.contains("told succeeded  dep_"), "{told}");
@@ -193,7 +182,6 @@ jobs:
 #[tokio::test]
 #[ignore = "needs a GitLab runner"]
 async fn the_component_deploys_and_says_why_it_does_not() {
-    let runner = tools().join("node_modules/.bin/gitlab-ci-local");
     let ci = Ci::new(".gitlab-ci.yml", |_| {
         "stages: [deploy]\ninclude:\n  - local: templates/deploy.yml\n    inputs:\n      branch: main\n"
             .to_owned()
@@ -204,17 +192,5 @@ async fn the_component_deploys_and_says_why_it_does_not() {
     std::fs::copy(root.join("templates/deploy.yml"), ci.work.path().join("templates/deploy.yml")).unwrap();
     // The runner includes only what git knows.
     git(ci.work.path(), &["add", "templates"]);
-    ci.shows(|work, hook| {
-        let home = TempDir::new().unwrap();
-        let mut command = Command::new(&runner);
-        command
-            .args(["--force-shell-executor", "--variable"])
-            .arg(format!("STACKBLAZE_DEPLOY_HOOK={hook}"))
-            .arg("deploy-with-stackblaze")
-            .current_dir(work)
-            .env("HOME", home.path())
-            .env_remove("XDG_CONFIG_HOME");
-        output(&mut command)
-    })
-    .await;
+    ci.shows(|work, hook| gitlab_ci(work, hook, "deploy-with-stackblaze")).await;
 }

@@ -121,7 +121,7 @@ fn switch_off(tx: &Tx<'_>, mut target: Target, why: &str, now: Timestamp) -> Res
     let text = format!("the target {} was switched off: {why}", target.described());
     notices::target_disabled(tx, &target, &text, now)?;
     tracing::warn!(target.id = %target.id, why, "a target of notices was switched off");
-    notices::give_up_all(tx, &target.id, &format!("the target is switched off: {why}"))
+    notices::give_up_all(tx, &target.id, &target.why_off().unwrap_or_default())
 }
 
 #[cfg(test)]

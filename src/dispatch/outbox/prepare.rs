@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::db::{self, Reader, deployments, log_tail, notices, services, steps};
-use crate::dispatch::outbox::{Inner, why_off};
+use crate::dispatch::outbox::Inner;
 use crate::domain::{
-    Deployment, DeploymentId, Event, Notice, NoticeState, Service, StepRecord, StepStatus, Target, TargetKind,
+    Deployment, DeploymentId, Event, Notice, NoticeState, Service, StepRecord, StepStatus, Target,
+    TargetKind, WebhookSecret,
 };
 use crate::notify::{About, AboutDeployment, Message, Recipient};
 
@@ -32,7 +33,7 @@ struct Rows {
 impl Inner {
     /// Reads what a notice to a target tells.
     pub(super) async fn prepare(&self, target: Target, notice: Notice) -> Result<Prepared, db::Error> {
-        if let Some(why) = why_off(&target) {
+        if let Some(why) = target.why_off() {
             return Ok(Prepared::Off(why));
         }
         let (own_target, own) = (target.clone(), notice.clone());
@@ -49,7 +50,7 @@ impl Inner {
         let (alike, remote, rows) = self.db.core().read(read).await?;
         // What somebody asks for once more is sent.
         if alike.is_told && notice.since == notice.at {
-            return Ok(NoticeState::LeftOut.into());
+            return Ok(Prepared::Ended(NoticeState::LeftOut));
         }
         let about = match (rows, &notice.text, &notice.deployment) {
             (Some(rows), ..) => {
@@ -60,7 +61,7 @@ impl Inner {
             }
             (None, Some(text), _) => About::Text(text.clone()),
             // The deployment is kept no longer.
-            (None, None, _) => return Ok(NoticeState::GivenUp.into()),
+            (None, None, _) => return Ok(Prepared::Ended(NoticeState::GivenUp)),
         };
         let is_repeated = notice.last.is_some() || notice.since < self.began;
         let message = Message {
@@ -76,7 +77,7 @@ impl Inner {
     }
 
     /// The present secret of a webhook, and the one before while it is good.
-    fn secrets(&self, target: &Target) -> Vec<crate::domain::WebhookSecret> {
+    fn secrets(&self, target: &Target) -> Vec<WebhookSecret> {
         if target.kind != TargetKind::Webhook {
             return Vec::new();
         }
