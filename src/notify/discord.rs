@@ -1,6 +1,5 @@
 //! A message in the form of Discord's webhooks: one embed, which mentions nobody.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::domain::{Timestamp, Urls};
@@ -15,9 +14,7 @@ const LINES: usize = 1_100;
 
 /// The request.
 pub(super) fn request(recipient: &Recipient, message: &Message, urls: &Urls) -> Request {
-    let body = body(&Summary::of(message, urls), message.at).to_string();
-    let headers = vec![("content-type", "application/json".to_owned())];
-    Request { method: Method::POST, url: recipient.target.url.reveal().clone(), headers, body: Some(body) }
+    Request::post(&recipient.target.url, &body(&Summary::of(message, urls), message.at))
 }
 
 /// What Discord's Markdown gives a meaning anywhere in a line or at its beginning.
@@ -70,16 +67,14 @@ fn body(summary: &Summary, at: Timestamp) -> Value {
 #[cfg(test)]
 mod tests {
     use crate::domain::{Event, TargetKind};
-    use crate::notify::testing::{deployment_of, failed, recipient, urls, with_text};
+    use crate::notify::testing::{deployment_of, failed, posted, recipient, urls, with_text};
 
     use super::*;
 
     const URL: &str = "https://discord.com/api/webhooks/1/x?wait=true";
 
     fn told(message: &Message) -> Value {
-        let request = request(&recipient(TargetKind::Discord, URL), message, &urls());
-        assert_eq!((request.method, request.url.as_str()), (Method::POST, URL));
-        serde_json::from_str(&request.body.unwrap()).unwrap()
+        posted(&request(&recipient(TargetKind::Discord, URL), message, &urls()), URL)
     }
 
     #[test]

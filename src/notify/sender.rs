@@ -11,10 +11,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Proxy, Response};
+use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use crate::domain::{AddressRange, Timestamp, trouble_of_outgoing, trouble_of_receiver};
+use crate::domain::{AddressRange, TargetUrl, Timestamp, trouble_of_outgoing, trouble_of_receiver};
 
 /// Longest time for one try, from the look-up of the name to the end of the last answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -65,6 +66,14 @@ pub struct Request {
     pub headers: Vec<(&'static str, String)>,
     /// What.
     pub body: Option<String>,
+}
+
+impl Request {
+    /// A POST of JSON to the address of a target.
+    pub(super) fn post(to: &TargetUrl, body: &Value) -> Self {
+        let headers = vec![("content-type", "application/json".to_owned())];
+        Self { method: Method::POST, url: to.reveal().clone(), headers, body: Some(body.to_string()) }
+    }
 }
 
 /// What came back.

@@ -1,6 +1,5 @@
 //! A message in the form of Slack's incoming webhooks: blocks, and a text for where they are not shown.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::domain::Urls;
@@ -15,9 +14,7 @@ const FALLBACK: usize = 1_000;
 
 /// The request.
 pub(super) fn request(recipient: &Recipient, message: &Message, urls: &Urls) -> Request {
-    let body = body(&Summary::of(message, urls)).to_string();
-    let headers = vec![("content-type", "application/json".to_owned())];
-    Request { method: Method::POST, url: recipient.target.url.reveal().clone(), headers, body: Some(body) }
+    Request::post(&recipient.target.url, &body(&Summary::of(message, urls)))
 }
 
 /// The three characters that Slack gives a meaning everywhere; without them no channel and nobody is mentioned.
@@ -61,16 +58,14 @@ fn mrkdwn(text: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use crate::domain::{Event, TargetKind};
-    use crate::notify::testing::{deployment_of, failed, recipient, urls, with_text};
+    use crate::notify::testing::{deployment_of, failed, posted, recipient, urls, with_text};
 
     use super::*;
 
     const URL: &str = "https://hooks.slack.com/services/T0/B0/X";
 
     fn told(message: &Message) -> Value {
-        let request = request(&recipient(TargetKind::Slack, URL), message, &urls());
-        assert_eq!((request.method, request.url.as_str()), (Method::POST, URL));
-        serde_json::from_str(&request.body.unwrap()).unwrap()
+        posted(&request(&recipient(TargetKind::Slack, URL), message, &urls()), URL)
     }
 
     #[test]

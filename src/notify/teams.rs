@@ -1,6 +1,5 @@
 //! A message in the form of a workflow of Microsoft Teams that begins when a webhook request is received: an adaptive card.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::domain::Urls;
@@ -13,9 +12,7 @@ const TEXT: usize = 1_000;
 
 /// The request.
 pub(super) fn request(recipient: &Recipient, message: &Message, urls: &Urls) -> Request {
-    let body = body(&Summary::of(message, urls)).to_string();
-    let headers = vec![("content-type", "application/json".to_owned())];
-    Request { method: Method::POST, url: recipient.target.url.reveal().clone(), headers, body: Some(body) }
+    Request::post(&recipient.target.url, &body(&Summary::of(message, urls)))
 }
 
 /// What a card's Markdown gives a meaning: emphasis, links, and what Teams takes for a tag.
@@ -79,16 +76,14 @@ fn body(summary: &Summary) -> Value {
 #[cfg(test)]
 mod tests {
     use crate::domain::{Event, TargetKind};
-    use crate::notify::testing::{deployment_of, failed, recipient, urls, with_text};
+    use crate::notify::testing::{deployment_of, failed, posted, recipient, urls, with_text};
 
     use super::*;
 
     const URL: &str = "https://prod-1.westeurope.logic.azure.com/workflows/x/invoke?sig=y";
 
     fn told(message: &Message) -> Value {
-        let request = request(&recipient(TargetKind::Teams, URL), message, &urls());
-        assert_eq!((request.method, request.url.as_str()), (Method::POST, URL));
-        serde_json::from_str(&request.body.unwrap()).unwrap()
+        posted(&request(&recipient(TargetKind::Teams, URL), message, &urls()), URL)
     }
 
     #[test]

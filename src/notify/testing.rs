@@ -1,5 +1,8 @@
 //! Sample notices for this folder's tests.
 
+use reqwest::Method;
+use serde_json::Value;
+
 use crate::domain::{
     Branch, CloneSettings, Commit, Deployment, DeploymentId, Event, ExecutorKind, GitRef, HookId,
     LocalSettings, Note, NoticeId, QueuePolicy, Reason, Repository, Service, ServiceId, ServiceName, Span,
@@ -8,7 +11,7 @@ use crate::domain::{
 };
 use crate::wire::deployment::FoundDeployment;
 
-use super::{About, AboutDeployment, Message, Recipient};
+use super::{About, AboutDeployment, Message, Recipient, Request};
 
 /// When the sample was accepted, when it ended, and when that is told: 24 November 2026.
 const ACCEPTED: Timestamp = Timestamp::from_millis(1_795_530_649_000);
@@ -174,4 +177,10 @@ pub(super) fn failed() -> Message {
 pub(super) fn deployment_of(message: &mut Message) -> &mut AboutDeployment {
     let About::Deployment(about) = &mut message.about else { panic!("it is about no deployment") };
     about
+}
+
+/// The body of a request, which has to be a POST to that address.
+pub(super) fn posted(request: &Request, url: &str) -> Value {
+    assert_eq!((&request.method, request.url.as_str()), (&Method::POST, url));
+    serde_json::from_str(request.body.as_deref().unwrap()).unwrap()
 }
