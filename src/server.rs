@@ -6,6 +6,7 @@ mod exit_code;
 mod key;
 mod loops;
 mod metrics;
+mod service_manager;
 mod settings;
 mod setup;
 mod socket;
@@ -200,15 +201,24 @@ impl Server {
         &self.state
     }
 
-    /// Works until `stop`, then drains.
+    /// Works until `stop`, then drains. A service manager that started it is told.
     ///
     /// # Errors
     /// Where a loop of the server ended by itself: nothing it promises would be kept any more.
-    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<()> {
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<()> {
+        service_manager::ready();
+        tokio::select! {
+            ended = self.work_until(stop) => ended,
+            never = service_manager::show_life() => match never {},
+        }
+    }
+
+    async fn work_until(mut self, stop: impl Future<Output = ()>) -> Result<()> {
         let ended = tokio::select! {
             () = stop => None,
             name = first_ended(&mut self.loops) => Some(name),
         };
+        service_manager::stopping();
         self.drain().await?;
         match ended {
             None => Ok(()),

@@ -56,6 +56,7 @@ mod rollouts;
 mod routes;
 mod secrets;
 mod server_log;
+mod service_manager;
 mod service_needs;
 mod service_pages;
 mod services;
