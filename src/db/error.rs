@@ -27,7 +27,8 @@ pub enum Error {
     },
     /// The file was written by a newer program.
     #[error(
-        "{path} has schema {version}, newer than the {newest} that this program knows; install the newer program again"
+        "{path} has schema {version}, newer than the {newest} that this program knows; install the newer program again, or restore \
+         a copy from before the upgrade"
     )]
     Newer {
         /// The file, unchanged.

@@ -66,3 +66,4 @@ mod tekton;
 mod tekton_scenarios;
 mod tokens;
 mod trigger;
+mod upgrade;

@@ -43,6 +43,21 @@ fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         .collect()
 }
 
+/// What release 0.1.0 has written.
+const RELEASED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/0.1.0");
+
+#[test]
+fn steps_that_were_released_never_change() {
+    for role in [Role::Core, Role::Logs] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("released.db");
+        std::fs::copy(format!("{RELEASED}/{}.db", role.name()), &path).unwrap();
+        let conn = connection::open_writer(&path, role).unwrap();
+
+        compare_schema(&conn, &path, role, 1).unwrap();
+    }
+}
+
 fn assert_all_steps_give(role: Role, golden: &str) {
     let (_dir, path, mut conn) = file(role);
     let wanted = Connection::open_in_memory().unwrap();
