@@ -62,6 +62,7 @@ const WORKLOADS: &[&str] = &[
     "burst-9",
     "api",
     "attached",
+    "away",
     "broken",
     "cache",
     "cancel",

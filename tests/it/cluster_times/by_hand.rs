@@ -1,5 +1,4 @@
-//! What a deployment of an image costs beside the same change by hand. A measurement, and no judgement: run by itself with
-//! `tests/cluster/run-full --nocapture cluster_times::`.
+//! What a deployment of an image costs beside the same change by hand.
 
 use std::time::{Duration, Instant};
 
