@@ -103,10 +103,11 @@ struct Object {
     sql: Option<String>,
 }
 
-/// All of them but SQLite's own.
+/// All of them but SQLite's own, and those by which Litestream keeps its place in a file that it replicates.
 fn objects(conn: &Connection) -> Result<BTreeSet<Object>, Error> {
-    const SQL: &str =
-        "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    const SQL: &str = "SELECT type, name, sql FROM sqlite_schema \
+         WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+         AND NOT (type = 'table' AND name IN ('_litestream_lock', '_litestream_seq'))";
     let mut statement = conn.prepare(SQL)?;
     let rows = statement
         .query_map([], |row| Ok(Object { kind: row.get(0)?, name: row.get(1)?, sql: row.get(2)? }))?;
