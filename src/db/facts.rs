@@ -27,6 +27,12 @@ pub fn set_fingerprint(tx: &Tx<'_>, fingerprint: &str) -> Result<(), Error> {
     set(tx, FINGERPRINT, fingerprint)
 }
 
+/// Forgets which server key was used, so that the next start takes any, or makes one.
+pub(super) fn forget_fingerprint(conn: &Connection) -> Result<(), Error> {
+    conn.execute("DELETE FROM facts WHERE name = :name", named_params! { ":name": FINGERPRINT })?;
+    Ok(())
+}
+
 /// Why an executor was not ready when it was asked last; none where it was.
 pub fn executor_problem(reader: &Reader<'_>, kind: ExecutorKind) -> Result<Option<String>, Error> {
     let found = find(reader, &format!("{PROBLEM}{}", kind.as_str()))?;

@@ -140,7 +140,9 @@ fn prepare(
     Ok((Restored { deployments, interrupted, revived: None, revoked }, rights))
 }
 
+/// Revokes all that the server key has made; which key that was does not matter then, so that a lost one can be replaced.
 fn revoke(conn: &Connection, now: Timestamp) -> Result<usize, Error> {
+    super::facts::forget_fingerprint(conn)?;
     let revoke = |sql: &str| conn.execute(sql, named_params! { ":now": now.as_millis() });
     let hooks = revoke("UPDATE hooks SET revoked_at_ms = :now WHERE revoked_at_ms IS NULL")?;
     Ok(hooks + revoke("UPDATE tokens SET revoked_at_ms = :now WHERE revoked_at_ms IS NULL")?)

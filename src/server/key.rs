@@ -23,7 +23,8 @@ pub(super) async fn load(db: &Db, path: &Path) -> Result<TokenKey> {
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_needed => {
             bail!(
-                "{} is missing, and hooks exist that it made; put it back, or name it by --secret-key-file",
+                "{} is missing, and hooks exist that it made; put it back, or name it by --secret-key-file; where it \
+                 is lost, stackblaze restore COPY --revoke-all lets a new one be made",
                 path.display()
             )
         }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::harness::git::GitRepo;
 use crate::harness::guest::{Guest, output};
-use crate::harness::process::{PATIENCE, Server, client, serve};
+use crate::harness::process::{PATIENCE, Server, client, serve, stackblaze};
 
 /// Runs a server that is expected not to start.
 fn refused(data: &Path, flags: &[&str]) -> (Option<i32>, String) {
@@ -103,6 +103,29 @@ async fn the_server_key_is_private_needed_and_the_right_one() {
     assert!(another.1.contains("another key"), "{}", another.1);
     assert!(missing.1.contains("is missing, and hooks exist"), "{}", missing.1);
     assert!(!key.exists(), "no key may be made in its place");
+}
+
+#[tokio::test]
+async fn a_lost_key_is_replaced_once_all_that_it_made_is_revoked() {
+    let (data, copies) = (used().await, TempDir::new().unwrap());
+    let (key, copy) = (data.path().join("secret.key"), copies.path().join("core.db"));
+    let lost = std::fs::read_to_string(&key).unwrap();
+    std::fs::copy(data.path().join("core.db"), &copy).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    let missing = refused(data.path(), &[]);
+    let mut restore = stackblaze();
+    restore.args(["restore", "--revoke-all", "--yes", "--data-dir"]).arg(data.path()).arg(&copy);
+    let restored = output(&mut restore);
+
+    let server = Server::start(data.path(), &[]);
+
+    assert!(missing.1.contains("stackblaze restore COPY --revoke-all"), "{}", missing.1);
+    assert!(restored.status.success(), "{restored:?}");
+    assert!(!String::from_utf8_lossy(&restored.stderr).contains("need the key"), "{restored:?}");
+    assert_ne!(std::fs::read_to_string(&key).unwrap(), lost);
+    let again = server.api("POST", "/api/v1/services/api/hooks", Some(json!({ "name": "ci" }))).await;
+    let url = again["url"].as_str().unwrap();
+    assert_eq!(client().post(url).send().await.unwrap().status(), 202);
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ pub(super) fn server_key(file: &Path, health: &Health) -> Check {
             return Check::ok(NAME, "none yet; the first start of the server makes it");
         }
         Err(error) => {
-            let fix = "put the file back, or name it: --secret-key-file FILE; without it all hooks have to be rotated";
+            let fix = "put the file back, or name it: --secret-key-file FILE; where it is lost: stackblaze restore COPY --revoke-all";
             return Check::wrong(NAME, format!("{shown}: {error}"), fix);
         }
     };

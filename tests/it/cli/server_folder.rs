@@ -126,7 +126,7 @@ fn the_doctor_says_how_to_mend_each_fault() {
     std::fs::write(&key, format!("0 {}\n", "1".repeat(43))).unwrap();
     assert!(fault().contains("is another key"));
     std::fs::remove_file(&key).unwrap();
-    assert!(fault().contains("all hooks have to be rotated"));
+    assert!(fault().contains("--revoke-all"));
     std::fs::write(dir.join("core.db"), "damaged").unwrap();
     let damaged = fault();
     assert!(damaged.contains("✗ database     core.db"), "{damaged}");
