@@ -11,6 +11,8 @@ mod demo;
 mod deploy;
 mod deployment;
 mod deployment_list;
+#[cfg(test)]
+mod docs_tests;
 mod doctor;
 mod failure;
 mod hook;

@@ -27,6 +27,7 @@ mod faults;
 mod front;
 mod git_credentials;
 mod guests;
+mod guides;
 mod harness;
 mod hooks;
 mod image_docs;
