@@ -1,6 +1,7 @@
 //! Every setting once: flag, environment name, default, unit, check.
 #![warn(missing_docs)]
 
+mod data_dir;
 mod keep;
 mod notify;
 mod operating;
@@ -16,6 +17,7 @@ use clap::{Args, FromArgMatches};
 
 use crate::domain::{AddressRange, Span, Step};
 
+pub use data_dir::DataDir;
 pub use keep::KeepFlags;
 pub use notify::NotifyFlags;
 pub use operating::OperatingFlags;
@@ -24,60 +26,10 @@ pub use values::{Bytes, StepImage};
 
 /// Begins the name of every environment variable of ours.
 const PREFIX: &str = "STACKBLAZE_";
-/// Where a server has its data that the system's service manager starts: of those who may look into it, the command line too.
-const SYSTEM_DATA_DIR: &str = "/var/lib/stackblaze";
-/// Folder below the XDG data directory.
-const APPLICATION: &str = "stackblaze";
 /// The socket of the command line, in the data directory.
 pub const SOCKET_FILE: &str = "stackblaze.sock";
 /// The server key, in the data directory unless another file is named.
 pub const KEY_FILE: &str = "secret.key";
-
-/// Where the data are.
-#[derive(Debug, Clone, Args)]
-pub struct DataDir {
-    /// Folder with database, key, logs and builds [default: `$STATE_DIRECTORY`, else `/var/lib/stackblaze` for those who
-    /// may read it, else the XDG data folder]
-    #[arg(long, env = "STACKBLAZE_DATA_DIR", value_name = "DIR", global = true)]
-    data_dir: Option<PathBuf>,
-}
-
-impl DataDir {
-    /// A folder that is known.
-    pub fn at(path: PathBuf) -> Self {
-        Self { data_dir: Some(path) }
-    }
-
-    /// The folder where no flag names one.
-    pub fn usual() -> Self {
-        Self { data_dir: variable("STACKBLAZE_DATA_DIR").map(PathBuf::from) }
-    }
-
-    /// The folder that the flag names; none where its variable or nothing does.
-    pub fn flag(&self) -> Option<&Path> {
-        self.data_dir
-            .as_deref()
-            .filter(|dir| variable("STACKBLAZE_DATA_DIR").is_none_or(|set| set != dir.as_os_str()))
-    }
-
-    /// The folder: the flag or its variable, else systemd's state directory, else that of the system's server where this
-    /// process may read it, else the XDG data folder.
-    pub fn path(&self) -> PathBuf {
-        self.data_dir.clone().unwrap_or_else(|| default_data_dir(variable, Path::new(SYSTEM_DATA_DIR)))
-    }
-}
-
-fn default_data_dir(variable: impl Fn(&str) -> Option<OsString>, of_system: &Path) -> PathBuf {
-    let from = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(state) = from("STATE_DIRECTORY") {
-        return state;
-    }
-    if std::fs::read_dir(of_system).is_ok() {
-        return of_system.to_owned();
-    }
-    let share = from("XDG_DATA_HOME").or_else(|| from("HOME").map(|home| home.join(".local/share")));
-    share.unwrap_or_else(|| PathBuf::from(".")).join(APPLICATION)
-}
 
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
@@ -301,26 +253,5 @@ fn collect_variables(command: &clap::Command, known: &mut Vec<String>) {
     known.extend(names.map(str::to_owned));
     for subcommand in command.get_subcommands() {
         collect_variables(subcommand, known);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn data_are_where_the_system_has_them_for_those_who_may_look() {
-        let system = tempfile::tempdir().unwrap();
-        let missing = system.path().join("missing");
-        let of = |name: &str| match name {
-            "HOME" => Some(OsString::from("/home/mira")),
-            _ => None,
-        };
-        let started =
-            |name: &str| if name == "STATE_DIRECTORY" { Some(OsString::from("/state")) } else { of(name) };
-
-        assert_eq!(default_data_dir(of, system.path()), system.path());
-        assert_eq!(default_data_dir(of, &missing), Path::new("/home/mira/.local/share/stackblaze"));
-        assert_eq!(default_data_dir(started, system.path()), Path::new("/state"));
     }
 }

@@ -61,7 +61,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("getrandom", &["domain/entropy.rs"]),
     ("anyhow", &["cli/", "server.rs", "server/", "main.rs"]),
     ("reqwest", &["cli/", "notify/"]),
-    ("clap", &["cli/", "config.rs", "config/keep.rs", "config/notify.rs", "config/operating.rs"]),
+    (
+        "clap",
+        &[
+            "cli/",
+            "config.rs",
+            "config/data_dir.rs",
+            "config/keep.rs",
+            "config/notify.rs",
+            "config/operating.rs",
+        ],
+    ),
     ("SystemTime", &["domain/clock.rs"]),
     ("std::env", &["config.rs", "cli/", "server/executors.rs"]),
     (
