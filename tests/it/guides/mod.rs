@@ -6,6 +6,7 @@ mod others;
 mod server;
 mod vps;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -73,6 +74,14 @@ fn shell_of(page: &str, heading: Option<&str>) -> Vec<String> {
         rest.split(&format!("\n{level} ")).next().unwrap()
     });
     blocks(part).into_iter().filter(|block| block.language == "sh").map(|block| block.text).collect()
+}
+
+/// A program that stands in place of the machine's own.
+fn program(folder: &Path, name: &str, script: &str) {
+    let bin = folder.join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    std::fs::write(bin.join(name), format!("#!/bin/sh\nset -e\n{script}\n")).unwrap();
+    std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Where a reader's commands run: a folder, a data directory, and programs before those of the machine.

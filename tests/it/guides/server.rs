@@ -3,21 +3,22 @@
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Shell, page, shell_of};
+use super::{Shell, page, program, shell_of};
 use crate::harness::git::GitRepo;
 use crate::harness::process::{Server, serve};
 
 #[tokio::test]
 async fn the_quick_start_leads_to_a_deployment_that_has_succeeded() {
     let (data, folder, repo) = (TempDir::new().unwrap(), TempDir::new().unwrap(), GitRepo::new());
-    repo.commit("Makefile", "all:\n\techo built >built\n", "Build it");
+    repo.commit("hello", "one\n", "Say hello");
+    program(folder.path(), "make", "echo built >built");
+    let mut shell = Shell { folder: folder.path(), data: data.path(), variables: Vec::new() };
     let mut command = serve(data.path(), &[]);
-    command.env("HOME", folder.path());
+    command.env("HOME", folder.path()).env("PATH", shell.path());
     let server = Server::from_command(command, data.path());
     let lines = shell_of(&page("README.md"), Some("## Quick start"));
     let [start, make, call, look] = &lines[..] else { panic!("{lines:?}") };
     assert_eq!(start.trim(), "stackblaze serve");
-    let mut shell = Shell { folder: folder.path(), data: data.path(), variables: Vec::new() };
 
     let printed = shell.ok(&make.replace("https://git.example.com/you/hello.git", &repo.url()));
     let hook = printed.lines().find(|line| line.contains("/deploy-hooks/")).unwrap().to_owned();

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{Shell, blocks, page, shell_of};
+use super::{Shell, blocks, page, program, shell_of};
 use crate::harness::git::GitRepo;
 use crate::harness::guest::output;
 use crate::harness::process::{Server, client, serve, wait_until};
@@ -22,22 +22,20 @@ struct Machine {
 impl Machine {
     fn new() -> Self {
         let machine = Self { folder: TempDir::new().unwrap(), site: GitRepo::new(), api: GitRepo::new() };
-        machine.site.commit(
-            "Makefile",
-            "all:\n\tmkdir -p public && echo hello >public/index.html\n",
-            "A site",
-        );
-        machine.api.commit("Makefile", "all:\n\techo api >api\n", "A program");
+        machine.site.commit("hello", "hello\n", "A site");
         machine.api.commit("deploy.sh", &machine.local(&deploy_script()), "Deploy it");
-        for name in ["bin", "srv/site", "srv/api"] {
+        for name in ["srv/site", "srv/api"] {
             std::fs::create_dir_all(machine.path(name)).unwrap();
         }
         for name in ["systemctl", "systemd-run"] {
-            let script = format!("#!/bin/sh\necho \"{name} $*\" >>'{}'\n", machine.path("asked").display());
-            let program = machine.path("bin").join(name);
-            std::fs::write(&program, script).unwrap();
-            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+            let note = format!("echo \"{name} $*\" >>'{}'", machine.path("asked").display());
+            program(machine.folder.path(), name, &note);
         }
+        program(
+            machine.folder.path(),
+            "make",
+            "mkdir -p public; echo hello >public/index.html; echo api >api",
+        );
         machine
     }
 
