@@ -14,7 +14,6 @@ use crate::harness::process::{PATIENCE, Server, client, stackblaze};
 const CALLS: i64 = 300;
 
 /// The program, which `./test` installs.
-#[expect(clippy::disallowed_methods, reason = "where tools lie is no setting of the product")]
 fn litestream() -> Command {
     let tools = std::env::var_os("STACKBLAZE_TEST_TOOLS").expect("run by ./test, which names its tools");
     Command::new(PathBuf::from(tools).join("python/bin/litestream"))

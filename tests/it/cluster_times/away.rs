@@ -72,7 +72,7 @@ fn call(url: &str, is_over: &AtomicBool) -> (usize, Vec<String>) {
         let ended = output(Command::new("curl").args(line));
         match serde_json::from_slice::<Value>(&ended.stdout) {
             Ok(answer) if ended.status.success() => {
-                ids.push(answer["deploymentId"].as_str().unwrap().to_owned())
+                ids.push(answer["deploymentId"].as_str().unwrap().to_owned());
             }
             _ => failed += 1,
         }
@@ -135,10 +135,7 @@ fn kill_the_process() {
 }
 
 async fn uid() -> String {
-    match kubectl(&["-n", SERVER, "get", POD, "-o", "jsonpath={.metadata.uid}"], "").await {
-        Ok(uid) => uid,
-        Err(_) => String::new(),
-    }
+    kubectl(&["-n", SERVER, "get", POD, "-o", "jsonpath={.metadata.uid}"], "").await.unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -166,7 +166,7 @@ async fn the_data_of_0_1_0_are_written() {
     std::fs::create_dir_all(DATA).unwrap();
     for name in ["core.db", "logs.db"] {
         // What the killed server left beside the file belongs into it.
-        let file = Connection::open(data.join(name)).unwrap();
+        let file = Connection::open_with_flags(data.join(name), OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
         file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     }
     for name in ["core.db", "logs.db", "secret.key"] {
