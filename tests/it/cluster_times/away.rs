@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::cluster::{App, InCluster, SERVER, get, in_time, kubectl};
 use crate::harness::guest::{Guest, output};
+use crate::harness::process::client;
 
 const NONE_READY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -83,7 +84,7 @@ fn call(url: &str, is_over: &AtomicBool) -> (usize, Vec<String>) {
 /// Does something to the pod while calls come; says what came of them, and how long it was away.
 async fn measured<T: Future<Output = Instant>>(what: &str, path: &str, act: impl FnOnce() -> T) {
     let ready = Ready::default();
-    let watch = follow_endpoints(&ready);
+    let _watch = follow_endpoints(&ready);
     let address = ingress(Arc::clone(&ready)).await;
     let url = format!("http://{address}{path}");
     let is = |wanted: bool| {
@@ -109,16 +110,23 @@ async fn measured<T: Future<Output = Instant>>(what: &str, path: &str, act: impl
     let (away, counted) = (began.elapsed(), counted_from.elapsed());
     is_over.store(true, Ordering::SeqCst);
     let (failed, ids) = calls.await.unwrap();
-    drop(watch);
 
     println!(
         "{what}: ready again after {away:.1?} ({counted:.1?} from where it could be; seen as gone after {noticed:.1?}); \
          {failed} of {} calls failed",
         ids.len() + failed
     );
-    let server = InCluster::connect().await;
     for id in ids {
-        assert_eq!(server.end_of(&id).await["status"], "succeeded", "{id}");
+        let status = format!("http://{address}/deployments/{id}?wait=50");
+        let end = in_time(async {
+            loop {
+                let shown: Value = client().get(&status).send().await.unwrap().json().await.unwrap();
+                if ["succeeded", "failed"].contains(&shown["status"].as_str().unwrap()) {
+                    return shown;
+                }
+            }
+        });
+        assert_eq!(end.await["status"], "succeeded", "{id}");
     }
 }
 
