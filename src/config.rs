@@ -21,8 +21,8 @@ pub use data_dir::DataDir;
 pub use keep::KeepFlags;
 pub use notify::NotifyFlags;
 pub use operating::OperatingFlags;
-pub(crate) use values::base_url;
 pub use values::{Bytes, StepImage};
+pub(crate) use values::{backup_interval, base_url, count};
 
 /// Begins the name of every environment variable of ours.
 const PREFIX: &str = "STACKBLAZE_";

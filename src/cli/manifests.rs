@@ -1,17 +1,20 @@
 //! Prints what to apply to a cluster.
 
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 
 use clap::Args;
 
 use crate::cli::rollout::workload;
-use crate::config::{BuilderFlags, base_url};
-use crate::domain::{AddressRange, Workload};
-use crate::executor::tekton::install::manifests::{ManifestSettings, render};
+use crate::config::{BuilderFlags, backup_interval, base_url, count};
+use crate::domain::{AddressRange, Span, Workload};
+use crate::executor::tekton::install::manifests::{CopySettings, ManifestSettings, render};
 use crate::server;
 
 /// Wrong usage, as BSD's sysexits has it.
 const USAGE: u8 = 64;
+/// Copies that are kept where nothing else is said; the server's own default.
+const COPIES: NonZeroU32 = NonZeroU32::new(7).unwrap();
 
 /// Print what to apply to a Kubernetes cluster: namespaces, accounts, rights, policies and the server itself
 #[derive(Debug, Args)]
@@ -56,6 +59,18 @@ pub(super) struct ManifestsArgs {
     /// Address or network of the API server, which builds do not reach then and the deploy step alone does; repeatable
     #[arg(long = "api-server", value_name = "ADDR|CIDR", value_delimiter = ',')]
     api_servers: Vec<AddressRange>,
+    /// Serve /metrics inside the cluster, at Service stackblaze-metrics; whoever is in the cluster may read it
+    #[arg(long)]
+    metrics: bool,
+    /// `PersistentVolumeClaim` in the server's namespace that copies of the database go to [default: no copies]
+    #[arg(long, value_name = "NAME")]
+    backup_claim: Option<String>,
+    /// The database is copied this often [default: 24h]
+    #[arg(long, value_name = "DURATION", requires = "backup_claim", value_parser = backup_interval)]
+    backup_every: Option<Span>,
+    /// So many of these copies are kept [default: 7]
+    #[arg(long, value_name = "N", requires = "backup_claim", value_parser = count)]
+    backup_keep: Option<NonZeroU32>,
     #[command(flatten)]
     builder: BuilderFlags,
 }
@@ -73,6 +88,12 @@ impl ManifestsArgs {
             release_jobs: self.release_jobs,
             image_pull_secret: self.image_pull_secret,
             api_servers: self.api_servers,
+            has_metrics: self.metrics,
+            copies: self.backup_claim.map(|claim| CopySettings {
+                claim,
+                every: self.backup_every.unwrap_or(Span::from_hours(24)),
+                keep: self.backup_keep.unwrap_or(COPIES),
+            }),
         };
         match render(&settings) {
             Ok(text) => {

@@ -74,12 +74,12 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Reads a whole number from 1 on.
-pub(super) fn count(text: &str) -> Result<NonZeroU32, String> {
+pub(crate) fn count(text: &str) -> Result<NonZeroU32, String> {
     text.parse().map_err(|_| "is a whole number from 1 to 4294967295".to_owned())
 }
 
 /// Reads how often the database is copied: more often than once a minute nobody means.
-pub(super) fn backup_interval(text: &str) -> Result<Span, Invalid> {
+pub(crate) fn backup_interval(text: &str) -> Result<Span, Invalid> {
     let span: Span = text.parse()?;
     let is_possible = span >= SHORTEST_BACKUP_INTERVAL;
     if is_possible { Ok(span) } else { Err(Invalid::new("duration", format!("\"{text}\" is less than 1m"))) }

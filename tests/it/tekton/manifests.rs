@@ -26,6 +26,8 @@ fn settings(stage: &Stage, workloads: &[String]) -> ManifestSettings {
         image_pull_secret: None,
         release_jobs: Vec::new(),
         api_servers: Vec::new(),
+        has_metrics: false,
+        copies: None,
     }
 }
 

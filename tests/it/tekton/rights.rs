@@ -35,6 +35,8 @@ async fn install(stage: &Stage) -> String {
         image_pull_secret: None,
         release_jobs: Vec::new(),
         api_servers: Vec::new(),
+        has_metrics: false,
+        copies: None,
     };
     apply(&render(&settings).unwrap()).await;
     stage.token_of(&settings.namespace, "stackblaze").await

@@ -1,16 +1,25 @@
 //! What an operator applies to a cluster: namespaces, accounts, exact rights, an admission policy and our own workload.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::{AddressRange, Invalid, Workload, WorkloadKind, is_subdomain};
+use crate::domain::{AddressRange, Invalid, Span, Workload, WorkloadKind, is_subdomain};
 use crate::executor::tekton::BuilderSettings;
 use crate::executor::tekton::workload_object::resource;
 
 const BASE: &str = include_str!("manifests/base.yaml");
+const METRICS: &str = include_str!("manifests/metrics.yaml");
 const WORKLOADS: &str = include_str!("manifests/workloads.yaml");
 const RELEASES: &str = include_str!("manifests/releases.yaml");
+/// Port of `/metrics`.
+const METRICS_PORT: u16 = 9464;
+/// Whoever is in the cluster, and nobody else.
+const METRICS_INGRESS: &str =
+    "  - ports:\n    - port: {{metrics_port}}\n    from:\n    - namespaceSelector: {}\n";
+/// Where the claim for copies is mounted.
+const COPIES_DIR: &str = "/var/lib/stackblaze-copies";
 /// Longest image, in bytes, with tag and digest.
 const MAX_IMAGE: usize = 500;
 /// Bytes of the name of a list of workloads.
@@ -41,6 +50,21 @@ pub struct ManifestSettings {
     pub image_pull_secret: Option<String>,
     /// Where the API server is; none where that is not known.
     pub api_servers: Vec<AddressRange>,
+    /// Whether `/metrics` is served to the cluster.
+    pub has_metrics: bool,
+    /// Copies of the database that the server makes by itself.
+    pub copies: Option<CopySettings>,
+}
+
+/// Where copies of the database go, and how often.
+#[derive(Debug, Clone)]
+pub struct CopySettings {
+    /// A claim that exists in the server's namespace, of this server alone.
+    pub claim: String,
+    /// How often.
+    pub every: Span,
+    /// How many stay.
+    pub keep: NonZeroU32,
 }
 
 impl ManifestSettings {
@@ -73,43 +97,8 @@ impl ManifestSettings {
 /// # Errors
 /// Where a name is none, since each is written into the text as it is.
 pub fn render(settings: &ManifestSettings) -> Result<String, Invalid> {
-    for (field, image) in [("image", &settings.image), ("builderImage", &settings.builder_image)] {
-        check_image(field, image)?;
-    }
-    let of_releases = settings.release_jobs.iter().map(|name| ("releaseJobs", name));
-    let own = [("namespace", &settings.namespace), ("buildNamespace", &settings.build_namespace)];
-    for (field, name) in own.into_iter().chain(of_releases) {
-        // The rules of a workload's namespace are those of any.
-        Workload::parse(&format!("{name}/x"))
-            .map_err(|_| Invalid::new(field, "is 1 to 63 of a-z, 0-9 and -"))?;
-    }
-    if let Some(secret) = &settings.image_pull_secret {
-        check_secret(secret)?;
-    }
-    let public_url = match &settings.public_url {
-        Some(url) => url.clone(),
-        None => format!("http://stackblaze.{}.svc", settings.namespace),
-    };
-    if !public_url.bytes().all(|b| b.is_ascii_alphanumeric() || b"./:-[]".contains(&b)) {
-        return Err(Invalid::new("publicUrl", "must be like https://deploy.example.com"));
-    }
-    let of_family = |is_v4: bool| -> String {
-        let own = settings.api_servers.iter().filter(|range| range.network().addr().is_ipv4() == is_v4);
-        own.fold(String::new(), |text, range| text + &format!(", {range}"))
-    };
-    let mut text = fill(
-        BASE,
-        settings,
-        &[
-            ("public_url", &public_url),
-            ("builder_env", &builder_env(&settings.builder)),
-            ("pull_secret", &pull_secret(settings.image_pull_secret.as_deref())),
-            ("api_servers_4", &of_family(true)),
-            ("api_servers_6", &of_family(false)),
-            ("to_api_servers", &to_api_servers(&settings.api_servers)),
-            ("prune", &settings.prune_command()),
-        ],
-    );
+    check(settings)?;
+    let mut text = base(settings)?;
     let list = settings.list();
     let namespaces: BTreeSet<_> = settings.workloads.iter().map(|own| own.namespace.as_str()).collect();
     for app in namespaces {
@@ -122,6 +111,66 @@ pub fn render(settings: &ManifestSettings) -> Result<String, Invalid> {
         text.push_str(&fill(RELEASES, settings, &[("app", app), ("list", &list)]));
     }
     Ok(text)
+}
+
+/// Names that are none, which would be written into YAML and into the policy's expressions.
+fn check(settings: &ManifestSettings) -> Result<(), Invalid> {
+    for (field, image) in [("image", &settings.image), ("builderImage", &settings.builder_image)] {
+        check_image(field, image)?;
+    }
+    let of_releases = settings.release_jobs.iter().map(|name| ("releaseJobs", name));
+    let own = [("namespace", &settings.namespace), ("buildNamespace", &settings.build_namespace)];
+    for (field, name) in own.into_iter().chain(of_releases) {
+        // The rules of a workload's namespace are those of any.
+        Workload::parse(&format!("{name}/x"))
+            .map_err(|_| Invalid::new(field, "is 1 to 63 of a-z, 0-9 and -"))?;
+    }
+    if settings.namespace == settings.build_namespace {
+        return Err(Invalid::new("buildNamespace", "is another namespace than the server's"));
+    }
+    if settings.image_pull_secret.as_ref().is_some_and(|secret| !is_subdomain(secret)) {
+        return Err(Invalid::new("imagePullSecret", "is the name of a Secret: a-z, 0-9, - and ."));
+    }
+    if settings.copies.as_ref().is_some_and(|copies| !is_subdomain(&copies.claim)) {
+        return Err(Invalid::new("backupClaim", "is the name of a claim: a-z, 0-9, - and ."));
+    }
+    Ok(())
+}
+
+/// What there is whatever may be deployed to.
+fn base(settings: &ManifestSettings) -> Result<String, Invalid> {
+    let public_url = match &settings.public_url {
+        Some(url) => url.clone(),
+        None => format!("http://stackblaze.{}.svc", settings.namespace),
+    };
+    if !public_url.bytes().all(|b| b.is_ascii_alphanumeric() || b"./:-[]".contains(&b)) {
+        return Err(Invalid::new("publicUrl", "must be like https://deploy.example.com"));
+    }
+    let of_family = |is_v4: bool| -> String {
+        let own = settings.api_servers.iter().filter(|range| range.network().addr().is_ipv4() == is_v4);
+        own.fold(String::new(), |text, range| text + &format!(", {range}"))
+    };
+    let metrics = |text: &str| if settings.has_metrics { text.to_owned() } else { String::new() };
+    let (backup_mount, backup_volume) = backup_volume(settings.copies.as_ref());
+    let more = [
+        ("metrics_ingress", metrics(METRICS_INGRESS)),
+        (
+            "metrics_container_port",
+            metrics("        - name: metrics\n          containerPort: {{metrics_port}}\n"),
+        ),
+        ("metrics_service", metrics(METRICS)),
+        ("metrics_port", METRICS_PORT.to_string()),
+        ("backup_mount", backup_mount),
+        ("backup_volume", backup_volume),
+        ("public_url", public_url),
+        ("server_env", server_env(settings)),
+        ("pull_secret", pull_secret(settings.image_pull_secret.as_deref())),
+        ("api_servers_4", of_family(true)),
+        ("api_servers_6", of_family(false)),
+        ("to_api_servers", to_api_servers(&settings.api_servers)),
+        ("prune", settings.prune_command()),
+    ];
+    Ok(fill(BASE, settings, &more.each_ref().map(|(name, value)| (*name, value.as_str()))))
 }
 
 /// Rights on the workloads of a namespace by their names, a rule for each kind.
@@ -148,16 +197,43 @@ fn has_stateful_sets(settings: &ManifestSettings, namespace: &str) -> bool {
 }
 
 /// Variables of the server, with the template's indentation.
-fn builder_env(builder: &BuilderSettings) -> String {
+fn server_env(settings: &ManifestSettings) -> String {
+    let (builder, copies) = (&settings.builder, settings.copies.as_ref());
+    let of_copies = |value: fn(&CopySettings) -> String| copies.map(value).unwrap_or_default();
+    let metrics = if settings.has_metrics { format!("0.0.0.0:{METRICS_PORT}") } else { String::new() };
     let named = [
         ("INSECURE_REGISTRY", builder.insecure_registries.join(",")),
         ("BUILD_APPARMOR", builder.apparmor.clone().unwrap_or_default()),
         ("BUILD_SECCOMP", builder.seccomp.clone().unwrap_or_default()),
+        ("METRICS_LISTEN", metrics),
+        ("BACKUP_EVERY", of_copies(|copies| copies.every.to_string())),
+        ("BACKUP_DIR", of_copies(|_| COPIES_DIR.to_owned())),
+        ("BACKUP_KEEP", of_copies(|copies| copies.keep.to_string())),
     ];
     let set = named.into_iter().filter(|(_, value)| !value.is_empty());
     set.fold(String::new(), |text, (name, value)| {
         text + &format!("        - name: STACKBLAZE_{name}\n          value: \"{value}\"\n")
     })
+}
+
+/// Where the copies are mounted, and the volume that they are on.
+fn backup_volume(copies: Option<&CopySettings>) -> (String, String) {
+    let Some(CopySettings { claim, .. }) = copies else { return Default::default() };
+    (
+        format!("        - name: copies\n          mountPath: {COPIES_DIR}\n"),
+        format!("      - name: copies\n        persistentVolumeClaim:\n          claimName: {claim}\n"),
+    )
+}
+
+/// What every object is labelled with, beside its component.
+fn labels(settings: &ManifestSettings) -> String {
+    let own = [
+        ("name", "stackblaze"),
+        ("instance", &settings.namespace),
+        ("version", concat!("\"", env!("CARGO_PKG_VERSION"), "\"")),
+        ("part-of", "stackblaze"),
+    ];
+    own.map(|(name, value)| format!("    app.kubernetes.io/{name}: {value}")).join("\n")
 }
 
 /// The field of an account; pods that run as it have it too.
@@ -176,24 +252,18 @@ fn to_api_servers(ranges: &[AddressRange]) -> String {
     })
 }
 
-fn check_secret(name: &str) -> Result<(), Invalid> {
-    let is_name = is_subdomain(name);
-    if is_name {
-        Ok(())
-    } else {
-        Err(Invalid::new("imagePullSecret", "is the name of a Secret: a-z, 0-9, - and ."))
-    }
-}
-
+/// Fills in what is named between braces; what is filled in may name something that comes later.
 fn fill(template: &str, settings: &ManifestSettings, more: &[(&str, &str)]) -> String {
+    let labels = labels(settings);
     let common = [
+        ("labels", labels.as_str()),
         ("version", env!("CARGO_PKG_VERSION")),
         ("image", settings.image.as_str()),
         ("builder_image", settings.builder_image.as_str()),
         ("namespace", settings.namespace.as_str()),
         ("builds", settings.build_namespace.as_str()),
     ];
-    let all = common.iter().chain(more);
+    let all = more.iter().chain(&common);
     all.fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value))
 }
 
@@ -233,6 +303,8 @@ mod tests {
             release_jobs: Vec::new(),
             image_pull_secret: None,
             api_servers: Vec::new(),
+            has_metrics: false,
+            copies: None,
         }
     }
 
@@ -322,6 +394,8 @@ mod tests {
         assert_eq!(render(&broken).unwrap_err().field, "publicUrl");
         let broken = ManifestSettings { namespace: "a b".to_owned(), ..settings() };
         assert_eq!(render(&broken).unwrap_err().field, "namespace");
+        let broken = ManifestSettings { namespace: "stackblaze-builds".to_owned(), ..settings() };
+        assert_eq!(render(&broken).unwrap_err().field, "buildNamespace");
     }
 
     #[test]
@@ -342,6 +416,36 @@ mod tests {
             text.contains("- name: STACKBLAZE_BUILD_APPARMOR\n          value: \"builder\"\n        ports:")
         );
         assert!(!text.contains("BUILD_SECCOMP") && !render(&settings()).unwrap().contains("BUILD_APPARMOR"));
+    }
+
+    #[test]
+    fn metrics_and_copies_are_there_where_they_are_asked_for() {
+        let plain = render(&settings()).unwrap();
+        let copies = |claim: &str| {
+            let (claim, keep) = (claim.to_owned(), NonZeroU32::new(30).unwrap());
+            ManifestSettings {
+                has_metrics: true,
+                copies: Some(CopySettings { claim, every: Span::from_hours(6), keep }),
+                ..settings()
+            }
+        };
+
+        let text = render(&copies("copies")).unwrap();
+
+        for part in [
+            "value: \"0.0.0.0:9464\"",
+            "  name: stackblaze-metrics\n",
+            "containerPort: 9464",
+            "    - port: 9464\n    from:\n    - namespaceSelector: {}\n---",
+            "- name: STACKBLAZE_BACKUP_EVERY\n          value: \"6h\"",
+            "- name: STACKBLAZE_BACKUP_KEEP\n          value: \"30\"",
+            "        - name: copies\n          mountPath: /var/lib/stackblaze-copies\n      volumes:",
+            "          claimName: copies\n  volumeClaimTemplates:",
+        ] {
+            assert!(text.contains(part) && !plain.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("{{") && !plain.contains("9464") && !plain.contains("copies"));
+        assert_eq!(render(&copies("a b")).unwrap_err().field, "backupClaim");
     }
 
     #[test]

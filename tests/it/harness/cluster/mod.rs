@@ -347,6 +347,8 @@ async fn apply(image: &str, builder_image: &str) {
         image_pull_secret: None,
         release_jobs: vec![APPS.to_owned()],
         api_servers: Vec::new(),
+        has_metrics: false,
+        copies: None,
     };
     kubectl(&["apply", "-f", "-"], &render(&settings).unwrap()).await.unwrap();
     // It refuses every container that has no limits, Tekton's own among them.
