@@ -11,6 +11,7 @@ mod architecture;
 mod backups;
 mod branches;
 mod browser;
+mod chart;
 mod ci_clients;
 mod ci_runners;
 mod cli;
