@@ -5,7 +5,7 @@ from .common import GIT_PASSWORD, GIT_USER, PRIVATE_REGISTRY, REGISTRY, REGISTRY
     TEKTON, Fail
 
 FLAGS = {"running-in-environment-with-injected-sidecars": "false"}
-VOLUMES = 2
+VOLUMES = 6
 PROBE = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "probe", "namespace": "default"},
          "spec": {"pipelineSpec": {"tasks": [{"name": "t", "taskSpec": {
              "steps": [{"name": "s", "image": "x", "command": ["x"]}]}}]}}}
@@ -108,7 +108,7 @@ def volume(number):
     folder = f"volumes/{number}"
     (STATE / "var-lib" / folder).mkdir(parents=True, exist_ok=True)
     return thing("v1", "PersistentVolume", f"local-{number}", spec={
-        "capacity": {"storage": "10Gi"}, "accessModes": ["ReadWriteOnce"], "volumeMode": "Filesystem",
+        "capacity": {"storage": "10Gi"}, "accessModes": ["ReadWriteOnce", "ReadWriteOncePod"], "volumeMode": "Filesystem",
         "persistentVolumeReclaimPolicy": "Retain", "local": {"path": f"/var/lib/{folder}"},
         "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
             {"key": "kubernetes.io/hostname", "operator": "In", "values": ["node"]}]}]}}})

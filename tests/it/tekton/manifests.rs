@@ -3,6 +3,7 @@
 
 use std::process::Command;
 
+use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use stackblaze::domain::{Finding, Verdict, Workload};
 use stackblaze::executor::tekton::BuilderSettings;
@@ -13,6 +14,7 @@ use super::rights::{apply, policy_is_in_force};
 use super::*;
 use crate::harness::guest::output_of;
 use crate::harness::soon;
+use crate::harness::stage::{read, runs_of, through};
 
 fn settings(stage: &Stage, workloads: &[String]) -> ManifestSettings {
     ManifestSettings {
@@ -142,4 +144,32 @@ async fn a_pod_that_a_quota_refuses_ends_as_refused_by_the_cluster_and_who_may_k
     let Outcome::Failed { reason, message, detail, .. } = outcome else { panic!("it succeeded") };
     assert_eq!(reason, Reason::ClusterRefused);
     assert!(!message.contains("quota:") && detail.unwrap().contains("must specify limits.cpu"), "{message}");
+}
+
+#[tokio::test]
+#[ignore = "needs the test cluster, L1"]
+async fn a_run_of_before_an_upgrade_can_be_cancelled_and_not_be_changed() {
+    let stage = Stage::new().await;
+    let before = settings(&stage, &["apps/api".to_owned()]);
+    apply(&render(&before).unwrap()).await;
+    let token = stage.token_of(&before.namespace, "stackblaze").await;
+    soon(policy_is_in_force(&stage, &token)).await;
+    let server = stage.as_account(&token).await;
+    let run = crate::harness::following::Following::begin(server, stage.run.clone());
+    stage.kubelet().starts("clone").await;
+    let runs = runs_of(through(&stage.proxy, Some(&token)).await, &stage.namespace);
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    let mut again = json!(runs.get(&stage.name()).await.unwrap());
+    again["metadata"] = json!({"name": "again"});
+
+    let image = "registry.example.com/stackblaze:2".to_owned();
+    apply(&render(&ManifestSettings { image, ..before }).unwrap()).await;
+    soon(async { while runs.create(&dry_run, &read(again.clone())).await.is_ok() {} }).await;
+    let other = json!({"spec": {"taskRunTemplate": {"serviceAccountName": "deployer"}}});
+    let changed = runs.patch(&stage.name(), &PatchParams::default(), &Patch::Merge(&other)).await;
+    run.stop.cancel();
+
+    assert_eq!(failure(&run.ends().await.1).0, Reason::Cancelled);
+    let told = changed.unwrap_err().to_string();
+    assert!(told.contains("a run uses the account builder"), "{told}");
 }

@@ -32,7 +32,9 @@ pub use app::App;
 pub use poll::Poll;
 pub use server::InCluster;
 pub use server::stackblaze;
+pub use server::stackblaze_in;
 pub use server::until_ready;
+pub use server::until_ready_in;
 
 use super::guest::output_of;
 
@@ -89,6 +91,7 @@ const WORKLOADS: &[&str] = &[
     "halted",
     "halfway",
     "bereft",
+    "charted",
 ];
 /// What some of these tests deploy to beside, of other kinds.
 const OTHER_WORKLOADS: &[&str] = &[

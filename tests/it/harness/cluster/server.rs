@@ -26,7 +26,7 @@ static TOKEN: OnceCell<String> = OnceCell::const_new();
 /// The installed server, and whoever may do everything.
 pub struct InCluster {
     pub admin: Api,
-    _cluster: Cluster,
+    cluster: Cluster,
 }
 
 impl InCluster {
@@ -42,19 +42,28 @@ impl InCluster {
 
     async fn reached(cluster: Cluster) -> Self {
         until_ready().await;
-        let token = TOKEN.get_or_init(token).await.clone();
-        let address = get(SERVER, &format!("pod/{POD}")).await;
-        let address = format!("{}:8080", address["status"]["podIP"].as_str().unwrap());
-        Self { admin: Api::new(address.parse().unwrap(), Some(token)), _cluster: cluster }
+        let token = TOKEN.get_or_init(|| token(SERVER)).await.clone();
+        Self { admin: api(SERVER, token).await, cluster }
+    }
+
+    /// Another installation, once it is ready.
+    pub async fn installed_in(namespace: &str, cluster: Cluster) -> Self {
+        until_ready_in(namespace).await;
+        let token = token(namespace).await;
+        Self { admin: api(namespace, token).await, cluster }
+    }
+
+    /// What is left when the server is not asked any more.
+    pub fn into_cluster(self) -> Cluster {
+        self.cluster
     }
 
     /// The pod dies and another takes its place, with the same disk.
     pub async fn killed(self) -> Self {
         let pod = format!("pod/{POD}");
         kubectl(&["-n", SERVER, "delete", &pod, "--grace-period=0", "--force", "--wait"], "").await.unwrap();
-        let Self { _cluster: cluster, .. } = self;
         in_time(async { while kubectl(&["-n", SERVER, "get", &pod], "").await.is_err() {} }).await;
-        Self::reached(cluster).await
+        Self::reached(self.cluster).await
     }
 
     /// A service that is built from the private repository and deployed to this workload, and a hook of it.
@@ -111,18 +120,35 @@ impl InCluster {
 
 /// Waits until the server's pod is ready.
 pub async fn until_ready() {
-    let words = ["-n", SERVER, "rollout", "status", "statefulset/stackblaze", "--timeout=5m"];
+    until_ready_in(SERVER).await;
+}
+
+/// The same of an installation in this namespace.
+pub async fn until_ready_in(namespace: &str) {
+    let words = ["-n", namespace, "rollout", "status", "statefulset/stackblaze", "--timeout=5m"];
     kubectl(&words, "").await.unwrap();
 }
 
 /// Runs the command line in the server's pod.
 pub async fn stackblaze(words: &[&str]) -> Result<String, String> {
-    let exec = ["-n", SERVER, "exec", POD, "--", "stackblaze"];
+    stackblaze_in(SERVER, words).await
+}
+
+/// The same of an installation in this namespace.
+pub async fn stackblaze_in(namespace: &str, words: &[&str]) -> Result<String, String> {
+    let exec = ["-n", namespace, "exec", POD, "--", "stackblaze"];
     kubectl(&[exec.as_slice(), words].concat(), "").await
 }
 
-async fn token() -> String {
+async fn api(namespace: &str, token: String) -> Api {
+    let address = get(namespace, &format!("pod/{POD}")).await;
+    let address = format!("{}:8080", address["status"]["podIP"].as_str().unwrap());
+    Api::new(address.parse().unwrap(), Some(token))
+}
+
+async fn token(namespace: &str) -> String {
     // An earlier run of the tests may have left one.
-    drop(stackblaze(&["token", "revoke", "tests", "--yes"]).await);
-    stackblaze(&["token", "create", "tests", "--scope", "admin"]).await.unwrap().trim().to_owned()
+    drop(stackblaze_in(namespace, &["token", "revoke", "tests", "--yes"]).await);
+    let made = stackblaze_in(namespace, &["token", "create", "tests", "--scope", "admin"]).await;
+    made.unwrap().trim().to_owned()
 }
