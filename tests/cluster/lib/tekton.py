@@ -5,7 +5,8 @@ from .common import GIT_PASSWORD, GIT_USER, PRIVATE_REGISTRY, REGISTRY, REGISTRY
     TEKTON, Fail
 
 FLAGS = {"running-in-environment-with-injected-sidecars": "false"}
-VOLUMES = 6
+# A volume that one pod at a time may have is good for no other claims.
+VOLUMES = ["ReadWriteOncePod"] * 4 + ["ReadWriteOnce"] * 2
 PROBE = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "probe", "namespace": "default"},
          "spec": {"pipelineSpec": {"tasks": [{"name": "t", "taskSpec": {
              "steps": [{"name": "s", "image": "x", "command": ["x"]}]}}]}}}
@@ -62,7 +63,7 @@ def objects(api_only):
         *workload("api", 1 if api_only else 2),
     ]
     if not api_only:
-        items += [volume(n) for n in range(VOLUMES)]
+        items += [volume(n, mode) for n, mode in enumerate(VOLUMES)]
     return {"apiVersion": "v1", "kind": "List", "items": items}
 
 
@@ -103,12 +104,12 @@ def workload(name, replicas):
             "selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]})]
 
 
-def volume(number):
+def volume(number, mode):
     """For a claim without a class, as our own server makes one; local, so that fsGroup is applied."""
     folder = f"volumes/{number}"
     (STATE / "var-lib" / folder).mkdir(parents=True, exist_ok=True)
     return thing("v1", "PersistentVolume", f"local-{number}", spec={
-        "capacity": {"storage": "10Gi"}, "accessModes": ["ReadWriteOnce", "ReadWriteOncePod"], "volumeMode": "Filesystem",
+        "capacity": {"storage": "10Gi"}, "accessModes": [mode], "volumeMode": "Filesystem",
         "persistentVolumeReclaimPolicy": "Retain", "local": {"path": f"/var/lib/{folder}"},
         "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
             {"key": "kubernetes.io/hostname", "operator": "In", "values": ["node"]}]}]}}})

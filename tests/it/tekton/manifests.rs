@@ -170,6 +170,7 @@ async fn a_run_of_before_an_upgrade_can_be_cancelled_and_not_be_changed() {
     run.stop.cancel();
 
     assert_eq!(failure(&run.ends().await.1).0, Reason::Cancelled);
+    assert_eq!(stage.is_over().await, "Cancelled", "and not only called so");
     let told = changed.unwrap_err().to_string();
     assert!(told.contains("a run uses the account builder"), "{told}");
 }
