@@ -11,7 +11,8 @@ use crate::domain::{
     Act, Branch, Code, Commit, Deployment, DeploymentId, GitRef, Invalid, Reason, Scope, Service, Subject,
     Trigger, Urls,
 };
-use crate::wire::deployment::{AcceptedJson, DeployBody, FoundDeployment};
+use crate::wire::deploy::{AcceptedJson, DeployBody};
+use crate::wire::deployment::FoundDeployment;
 
 /// There is no such deployment, or the id is none; the same for both.
 pub fn not_found() -> Error {

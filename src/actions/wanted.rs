@@ -1,7 +1,7 @@
 //! What a call asks to have deployed, by whichever door it came.
 
 use crate::domain::{Branch, Commit, DeploymentId, GitRef, Invalid, NamedImage, Note, Tag};
-use crate::wire::deployment::Words;
+use crate::wire::deploy::Words;
 
 /// What a caller's words say.
 #[derive(Debug, Clone, Default)]

@@ -13,7 +13,7 @@ use crate::cli::output::text;
 use crate::cli::remote::{Remote, Session};
 use crate::cli::wait::{Patience, after_accepted, look, until_ended, verdict};
 use crate::config::DataDir;
-use crate::wire::deployment::DeployBody;
+use crate::wire::deploy::DeployBody;
 
 /// Deploy a service now; prints the id of the deployment
 #[derive(Debug, Args)]

@@ -14,6 +14,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Good, Self::Advice, Self::Bad];
+
     /// The word for it in the database and the API.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -25,7 +28,7 @@ impl Verdict {
 
     /// Reads the word.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Good, Self::Advice, Self::Bad].into_iter().find(|verdict| verdict.as_str() == text)
+        Self::ALL.into_iter().find(|verdict| verdict.as_str() == text)
     }
 }
 

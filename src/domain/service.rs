@@ -123,6 +123,9 @@ pub enum QueuePolicy {
 }
 
 impl QueuePolicy {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Coalesce, Self::Latest, Self::Every];
+
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -134,7 +137,7 @@ impl QueuePolicy {
 
     /// Reads the word.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Coalesce, Self::Latest, Self::Every].into_iter().find(|policy| policy.as_str() == text)
+        Self::ALL.into_iter().find(|policy| policy.as_str() == text)
     }
 }
 

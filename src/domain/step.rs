@@ -53,7 +53,8 @@ pub enum StepStatus {
 }
 
 impl StepStatus {
-    const ALL: [Self; 5] = [Self::Pending, Self::Running, Self::Succeeded, Self::Failed, Self::Skipped];
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Running, Self::Succeeded, Self::Failed, Self::Skipped];
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {

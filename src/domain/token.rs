@@ -168,6 +168,9 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Deploy, Self::Admin];
+
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -179,7 +182,7 @@ impl Scope {
 
     /// Reads the word.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Read, Self::Deploy, Self::Admin].into_iter().find(|scope| scope.as_str() == text)
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
     }
 }
 

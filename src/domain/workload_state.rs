@@ -22,7 +22,8 @@ pub enum WorkloadStatus {
 }
 
 impl WorkloadStatus {
-    const ALL: [Self; 6] =
+    /// All of them.
+    pub const ALL: [Self; 6] =
         [Self::Unchanged, Self::Updating, Self::Complete, Self::Failed, Self::Returned, Self::TakenOver];
 
     /// The word of the API and of the database.

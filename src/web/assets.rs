@@ -7,11 +7,14 @@ use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::web::headers::{ETag, HeaderMapExt, IfNoneMatch};
 use poem::{Body, IntoResponse, Request, Response, handler};
 use rust_embed::{Embed, EmbeddedFile};
+use sha2::{Digest, Sha256};
 
 /// Where the files are mounted.
 const PREFIX: &str = "/static/";
 /// Bytes of the SHA-256 that a name holds; 12 digits tell two versions of one file apart.
 const HASH_BYTES: usize = 6;
+/// Bytes of a tag; two states of one object never share one by chance.
+const TAG_BYTES: usize = 12;
 /// A name with a hash never changes its content.
 const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// Hook URLs and deployment ids have no place in an index.
@@ -89,6 +92,11 @@ fn hash(file: &EmbeddedFile) -> String {
     hex(&file.metadata.sha256_hash()[..HASH_BYTES])
 }
 
+/// A strong tag of a text.
+pub(in crate::web) fn tag(text: &str) -> String {
+    format!("\"{}\"", hex(&Sha256::digest(text)[..TAG_BYTES]))
+}
+
 /// Bytes as two digits each.
 pub(in crate::web) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -97,7 +105,8 @@ pub(in crate::web) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn is_known(request: &Request, tag: &str) -> bool {
+/// Whether the client knows what this tag names.
+pub(in crate::web) fn is_known(request: &Request, tag: &str) -> bool {
     let Ok(tag) = tag.parse::<ETag>() else { return false };
     request.headers().typed_get::<IfNoneMatch>().is_some_and(|condition| !condition.precondition_passes(&tag))
 }

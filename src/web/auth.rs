@@ -114,7 +114,7 @@ fn noted(stored: Result<(), db::Error>) {
 }
 
 /// A browser knows hosts and no ports, so that two servers on one host need two names.
-fn cookie_name(context: &Context) -> String {
+pub(super) fn cookie_name(context: &Context) -> String {
     let name = if context.urls().is_https() { SECURE_COOKIE } else { PLAIN_COOKIE };
     let own: String = context.key().fingerprint().chars().take(COOKIE_DIGITS).collect();
     format!("{name}-{own}")

@@ -1,5 +1,6 @@
 //! HTTP in and out. Knows the database and the domain; never the dispatcher or an executor.
 
+mod access;
 mod api;
 pub mod assets;
 mod auth;
@@ -12,6 +13,7 @@ mod hook_calls;
 mod limits;
 mod metrics;
 mod notice;
+mod openapi;
 pub mod pages;
 mod problem;
 mod recent;
@@ -19,7 +21,8 @@ mod request;
 mod routes;
 mod state;
 
+pub use access::{Access, Audience};
 pub use api::trigger::gate;
 pub use metrics::{ReadMetrics, metrics};
-pub use routes::{Access, Audience, Resource, app, resources};
+pub use routes::{Resource, app, resources};
 pub use state::{AppState, Settings};

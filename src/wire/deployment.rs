@@ -1,91 +1,20 @@
 //! A deployment as JSON: the minimal object for everybody, and more for a caller with a credential.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Commit, Deployment, DeploymentId, GitRef, Note, Status, StepRecord, StepStatus, Timestamp, Urls,
-    WorkloadState,
+    Commit, Deployment, DeploymentId, GitRef, Note, Reason, Source, Status, Step, StepRecord, StepStatus,
+    Timestamp, Urls, WorkloadKind, WorkloadState, WorkloadStatus,
 };
 use crate::wire::Word;
-use crate::wire::read::{Fields, Shape};
-
-/// The words as they were sent.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Words<'a> {
-    /// The head of this branch.
-    pub branch: Option<&'a str>,
-    /// What this tag points to.
-    pub tag: Option<&'a str>,
-    /// Exactly this commit of the branch.
-    pub commit: Option<&'a str>,
-    /// An image that is there already.
-    pub image: Option<&'a str>,
-    /// A deployment whose image is promoted.
-    pub from: Option<&'a str>,
-    /// Why.
-    pub note: Option<&'a str>,
-}
-
-/// What to deploy now.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DeployBody {
-    pub branch: Option<String>,
-    pub tag: Option<String>,
-    pub commit: Option<String>,
-    pub clear_cache: bool,
-    pub image: Option<String>,
-    pub from: Option<String>,
-    pub note: Option<String>,
-}
-
-impl DeployBody {
-    /// The words of what is wanted.
-    pub fn words(&self) -> Words<'_> {
-        let (branch, tag) = (self.branch.as_deref(), self.tag.as_deref());
-        let (image, from) = (self.image.as_deref(), self.from.as_deref());
-        Words { branch, tag, commit: self.commit.as_deref(), image, from, note: self.note.as_deref() }
-    }
-}
-
-impl Shape for DeployBody {
-    fn take(fields: &mut Fields) -> Self {
-        Self {
-            branch: fields.change("branch", "a text").apply(None),
-            tag: fields.change("tag", "a text").apply(None),
-            commit: fields.change("commit", "a text").apply(None),
-            clear_cache: fields.take("clearCache", "true or false").unwrap_or_default(),
-            image: fields.change("image", "a text").apply(None),
-            from: fields.change("from", "a text").apply(None),
-            note: fields.change("note", "a text").apply(None),
-        }
-    }
-}
-
-/// The five keys of the contract, in their order.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AcceptedJson<'a> {
-    deployment_id: &'a DeploymentId,
-    service: &'a str,
-    status: &'a str,
-    branch: &'a GitRef,
-    dashboard_url: String,
-}
-
-impl<'a> AcceptedJson<'a> {
-    /// Of a deployment that was just accepted.
-    pub fn new(urls: &Urls, id: &'a DeploymentId, service: &'a str, branch: &'a GitRef) -> Self {
-        let (status, dashboard_url) = (Status::Queued.as_str(), urls.deployment_page(id));
-        Self { deployment_id: id, service, status, branch, dashboard_url }
-    }
-}
 
 /// A deployment with what belongs to it, read in one view of the core file.
 #[derive(Debug)]
 pub struct FoundDeployment {
     pub deployment: Deployment,
     pub steps: Vec<StepRecord>,
+    /// Its place in the queue of its service, from 1; null where it does not wait.
     pub queue_position: Option<i64>,
 }
 
@@ -109,30 +38,45 @@ pub enum Seen {
 }
 
 /// A deployment as it is shown.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Deployment")]
 pub struct DeploymentJson {
     pub deployment_id: DeploymentId,
     pub service: String,
+    #[schemars(with = "Status")]
     pub status: Word,
+    /// The branch, or `refs/tags/` and the tag.
     pub branch: GitRef,
+    /// Its page.
     pub dashboard_url: String,
+    /// Why it failed.
+    #[schemars(with = "Option<Reason>")]
     pub reason: Option<Word>,
+    /// The same as a sentence.
     pub message: Option<String>,
+    /// The commit, once it is known.
     pub commit: Option<Commit>,
     /// The tag's bare name; absent where a branch was deployed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
+    /// Whether it was built afresh.
     pub clear_cache: bool,
-    /// `build`, `image`, `promoted` or `kept`.
+    /// Where its image comes from.
+    #[schemars(with = "Source")]
     pub source: Word,
     /// The image that was asked for; absent where one is built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// When it was accepted.
     pub created_at: Timestamp,
+    /// When its run began.
     pub started_at: Option<Timestamp>,
+    /// When it ended.
     pub finished_at: Option<Timestamp>,
+    /// Its place in the queue of its service, from 1; null where it does not wait.
     pub queue_position: Option<i64>,
+    /// The deployment that took its place in the queue.
     pub superseded_by: Option<DeploymentId>,
     pub steps: Vec<StepJson>,
     #[serde(flatten)]
@@ -140,10 +84,13 @@ pub struct DeploymentJson {
 }
 
 /// A step of a deployment.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Step")]
 pub struct StepJson {
+    #[schemars(with = "Step")]
     pub name: Word,
+    #[schemars(with = "StepStatus")]
     pub status: Word,
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
@@ -151,35 +98,51 @@ pub struct StepJson {
 }
 
 /// What only a caller with a credential reads.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentDetails {
+    /// The first line of the commit.
     pub commit_subject: Option<String>,
+    /// Why, as the caller said.
     pub note: Option<Note>,
+    /// Where it failed.
     pub failure: Option<FailureJson>,
+    /// More on why it failed, for whoever runs the server.
     pub detail: Option<String>,
+    /// The digest of the image that it deployed.
     pub image_digest: Option<String>,
     /// The commit that the image says it was built from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_revision: Option<String>,
+    /// The deployment whose image it took.
     pub promoted_from: Option<DeploymentId>,
+    /// The name of its run in the cluster.
     pub run_name: String,
     /// How the workloads were left, in a cluster.
     pub workloads: Vec<WorkloadJson>,
+    /// What brought it about.
+    #[schemars(extend("x-extensible-enum" = ["hook", "deploy", "redeploy", "rollback"]))]
     pub trigger: Word,
+    /// The deployment that was deployed again or gone back to.
     pub origin: Option<DeploymentId>,
+    /// The hook that was called.
     pub hook: Option<String>,
+    /// Who called.
     pub caller: String,
+    /// What was sent and means nothing.
     pub ignored_parameters: Vec<String>,
 }
 
 /// How a workload was left.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Workload")]
 pub struct WorkloadJson {
+    #[schemars(with = "WorkloadKind")]
     pub kind: Word,
     pub namespace: String,
     pub name: String,
     pub container: Option<String>,
+    #[schemars(with = "WorkloadStatus")]
     pub status: Word,
     pub ready: u32,
     pub desired: u32,
@@ -201,9 +164,11 @@ impl WorkloadJson {
 }
 
 /// Where it failed.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Failure")]
 pub struct FailureJson {
+    #[schemars(with = "Step")]
     pub step: Word,
     pub exit_code: Option<i32>,
     /// Its last lines; absent in lists.

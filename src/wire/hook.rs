@@ -1,28 +1,36 @@
 //! A hook as JSON. What GET gives is what POST and PATCH take; what only GET gives is ignored when sent back.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{BranchPattern, Hook, Timestamp};
+use crate::domain::{BranchPattern, Hook, Source, Timestamp};
 use crate::wire::read::{Fields, Shape};
 use crate::wire::{Change, Word};
 
 /// The writable part of a hook; missing fields stay as they are.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HookBody {
+    /// What it is called: 1 to 58 characters without a slash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Patterns of branches that it may deploy; none: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branches: Option<Vec<String>>,
+    /// Networks that it may be called from; none: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<String>>,
+    /// Whether it may ask for builds or for images; none: both.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<Source>>")]
     pub sources: Option<Vec<String>>,
+    /// From then on it opens nothing; null for never.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub expires_at: Change<String>,
     /// A length of time from now, instead of `expiresAt`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<String>,
+    /// Why its calls are refused; null where they are taken.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub paused: Change<String>,
 }
@@ -72,7 +80,7 @@ pub struct HookUse {
 }
 
 /// The last use of a hook.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastUse {
     pub at: Timestamp,
@@ -81,8 +89,9 @@ pub struct LastUse {
 }
 
 /// A hook as it is shown.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Hook")]
 pub struct HookJson {
     pub id: String,
     pub service: String,
@@ -90,16 +99,26 @@ pub struct HookJson {
     /// Only in the answer that makes the secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// Its URL without the secret.
     pub masked_url: String,
+    /// How it stands.
+    #[schemars(extend("x-extensible-enum" = ["active", "rotating", "paused", "expired", "revoked"]))]
     pub state: Word,
+    /// Patterns of branches that it may deploy; none: all.
     pub branches: Vec<String>,
+    /// Networks that it may be called from; none: all.
     pub addresses: Vec<String>,
+    /// Whether it may ask for builds or for images; none: both.
+    #[schemars(with = "Vec<Source>")]
     pub sources: Vec<String>,
     pub expires_at: Option<Timestamp>,
+    /// Why its calls are refused; null where they are taken.
     pub paused: Option<String>,
     pub created_at: Timestamp,
     pub created_by: String,
+    /// Until when the URL from before the last rotation is good.
     pub rotating_until: Option<Timestamp>,
+    /// Its last use.
     pub last_used: Option<LastUse>,
     /// Among the last 1,000 calls; the same below.
     #[serde(rename = "callsLast30Days")]
@@ -151,7 +170,7 @@ fn state(hook: &Hook, is_rotating: bool, now: Timestamp) -> &'static str {
 }
 
 /// How a hook is rotated.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct RotateBody {
     /// How long the old secret stays good.
     pub overlap: Option<String>,
@@ -164,7 +183,8 @@ impl Shape for RotateBody {
 }
 
 /// One call that made no deployment of its own, or several of the same second.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Call")]
 pub struct CallJson {
     pub at: Timestamp,
     pub result: String,

@@ -1,9 +1,11 @@
 //! A page of a list.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A page; `next` goes into `?after=` and is null on the last page.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
 pub struct List<T> {
     /// What is on it.
     pub items: Vec<T>,

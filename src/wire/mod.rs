@@ -2,13 +2,19 @@
 //! `apply` alike. Shapes only: the rules of their values are the domain's, and what may be done is decided in `actions`.
 
 mod change;
+pub mod checks;
+pub mod deploy;
 pub mod deployment;
 mod difference;
+pub mod dry_run;
 pub mod hook;
 pub mod list;
+pub mod log;
 pub mod operator;
 pub mod problem;
 pub mod read;
+pub mod schema;
+pub mod server;
 pub mod service;
 mod service_tekton;
 pub mod status;

@@ -1,19 +1,21 @@
 //! An operator as JSON.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::Timestamp;
 use crate::wire::read::{Fields, Shape};
 
 /// An operator as they are shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Operator")]
 pub struct OperatorJson {
     /// What they are called.
     pub name: String,
 }
 
 /// A new operator.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, JsonSchema)]
 pub struct OperatorBody {
     /// What they are called.
     pub name: Option<String>,
@@ -26,8 +28,9 @@ impl Shape for OperatorBody {
 }
 
 /// An operator and their new one-time link, which is a secret.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "SignInLink")]
 pub struct SignInLinkJson {
     /// What they are called.
     pub name: String,

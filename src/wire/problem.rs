@@ -1,17 +1,19 @@
 //! A refusal as RFC 9457 has it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::{Code, Invalid};
 
 /// The body of a refusal.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Problem<'a> {
     #[serde(rename = "type")]
     kind: String,
     title: &'a str,
     status: u16,
     detail: &'a str,
+    #[schemars(with = "Code")]
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
@@ -20,7 +22,7 @@ pub struct Problem<'a> {
     errors: Vec<Fault<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Fault<'a> {
     parameter: &'a str,
     detail: &'a str,

@@ -22,6 +22,35 @@ pub struct Fields {
     faults: Vec<Invalid>,
     /// Whether fields that only an answer has are faults too.
     is_declared: bool,
+    /// What was asked for, where that is wanted.
+    asked: Option<Vec<Asked>>,
+}
+
+/// A field that a shape asks for.
+#[derive(Debug)]
+pub struct Asked {
+    pub name: String,
+    pub kind: AskedKind,
+}
+
+/// How a shape asks for a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskedKind {
+    /// It has a value or is missing.
+    Value,
+    /// It may be null as well.
+    Change,
+    /// Only an answer has it; it is read, and may be sent back as it is.
+    SentBack,
+    /// Only an answer has it.
+    Ignored,
+}
+
+/// The fields that a shape takes, in the order in which it asks for them: what its `take` does is what is told.
+pub fn asked<T: Shape>() -> Vec<Asked> {
+    let mut fields = Fields { asked: Some(Vec::new()), ..Fields::default() };
+    T::take(&mut fields);
+    fields.asked.unwrap_or_default()
 }
 
 /// A shape that a file declares, and what is wrong with it.
@@ -75,12 +104,14 @@ pub fn of_value<T: Shape>(value: Value) -> Result<T, Vec<Invalid>> {
 impl Fields {
     /// A field of the wanted kind; `None` where it is missing, or wrong, which is kept as a fault.
     pub fn take<T: DeserializeOwned>(&mut self, name: &str, wanted: &str) -> Option<T> {
+        self.note(name, AskedKind::Value);
         let value = self.left.remove(name)?;
         self.read(name, wanted, value)
     }
 
     /// A field that null empties.
     pub fn change<T: DeserializeOwned>(&mut self, name: &str, wanted: &str) -> Change<T> {
+        self.note(name, AskedKind::Change);
         match self.left.remove(name) {
             None => Change::Keep,
             Some(Value::Null) => Change::Empty,
@@ -90,12 +121,13 @@ impl Fields {
 
     /// A field that is an object with a shape of its own, and that null empties.
     pub fn change_shape<T: Shape>(&mut self, name: &str) -> Change<T> {
+        self.note(name, AskedKind::Change);
         match self.left.remove(name) {
             None => Change::Keep,
             Some(Value::Null) => Change::Empty,
             Some(Value::Object(left)) => {
                 let prefix = format!("{}{name}.", self.prefix);
-                let mut inner = Self { left, prefix, faults: Vec::new(), is_declared: self.is_declared };
+                let mut inner = Self { left, prefix, is_declared: self.is_declared, ..Self::default() };
                 let shape = T::take(&mut inner);
                 let faults = inner.finish();
                 let is_sound = faults.is_empty();
@@ -111,6 +143,10 @@ impl Fields {
 
     /// A field that an answer has and a change has not: what was sent back of it. One who declares has no answer.
     pub fn sent_back<T: DeserializeOwned>(&mut self, name: &str, shape: &str) -> Change<T> {
+        if self.asked.is_some() {
+            self.note(name, AskedKind::SentBack);
+            return Change::Keep;
+        }
         if self.is_declared { Change::Keep } else { self.change(name, shape) }
     }
 
@@ -120,6 +156,7 @@ impl Fields {
             return;
         }
         for name in names {
+            self.note(name, AskedKind::Ignored);
             self.left.remove(*name);
         }
     }
@@ -132,6 +169,12 @@ impl Fields {
     /// Keeps a fault of a field.
     pub fn fault(&mut self, name: &str, detail: impl Into<String>) {
         self.faults.push(Invalid::new(format!("{}{name}", self.prefix), detail));
+    }
+
+    fn note(&mut self, name: &str, kind: AskedKind) {
+        if let Some(asked) = &mut self.asked {
+            asked.push(Asked { name: name.to_owned(), kind });
+        }
     }
 
     fn read<T: DeserializeOwned>(&mut self, name: &str, wanted: &str, value: Value) -> Option<T> {

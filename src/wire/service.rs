@@ -3,11 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{CloneSettings, EnvName, History, LocalSettings, Service, Timestamp};
+use crate::domain::{
+    CloneSettings, EnvName, ExecutorKind, History, LocalSettings, QueuePolicy, Service, Timestamp,
+};
 use crate::wire::Change;
 use crate::wire::read::{Fields, Shape};
+use crate::wire::schema::shown_whole;
 use crate::wire::service_tekton::PAIRS;
 pub use crate::wire::service_tekton::{Pairs, TektonFields};
 
@@ -17,24 +21,33 @@ pub const HIDDEN: &str = "***";
 pub const SECRET: [&str; 4] = ["env", "gitTokenFile", "gitSshKeyFile", "buildArgs"];
 
 /// The writable part, all of it optional so that one shape serves POST and PATCH.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ServiceBody {
+    /// What it is called: 1 to 63 of a-z, 0-9 and -.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Null where its images are built elsewhere.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub repository: Change<String>,
+    /// The branch that is deployed where a call names none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_branch: Option<String>,
+    /// What runs its deployments.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ExecutorKind>")]
     pub executor: Option<String>,
+    /// What a call does while others are queued.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<QueuePolicy>")]
     pub queue_policy: Option<String>,
+    /// The longest time that a deployment may run, such as `30m`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
+    /// How long what serves is watched before it counts as succeeded, in a cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settle: Option<String>,
+    /// Where the application is reached; a link on its pages.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub url: Change<String>,
     /// Repositories beside its own whose images may be deployed.
@@ -52,31 +65,40 @@ pub struct ServiceBody {
 }
 
 /// What a run fetches of the repository.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct CloneFields {
+    /// Whether submodules are fetched too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub submodules: Option<bool>,
+    /// Whether the files of Git LFS are fetched too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lfs: Option<bool>,
+    /// How many commits the source holds, or all of them with the tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
 }
 
 /// What the executor `local` needs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct LocalFields {
+    /// What builds, for `sh -e -c`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub build_command: Option<String>,
+    /// What deploys, for `sh -e -c`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deploy_command: Option<String>,
+    /// Variables for both commands. Values are shown as `***`, and sent back so left as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<Pairs>,
+    /// Variables for both commands that are no secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vars: Option<Pairs>,
+    /// A file on the server with a token for the repository.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub git_token_file: Change<String>,
+    /// A file on the server with a key for the repository.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub git_ssh_key_file: Change<String>,
 }
@@ -178,12 +200,15 @@ impl LocalFields {
 }
 
 /// A service as it is shown.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Service", transform = shown_whole)]
 pub struct ServiceJson {
     pub id: String,
     #[serde(flatten)]
     pub body: ServiceBody,
+    /// Why it takes no calls; null where it does.
+    #[schemars(with = "Change<String>")]
     pub frozen: Option<String>,
     pub created_at: Timestamp,
 }
@@ -210,8 +235,9 @@ impl ServiceJson {
 }
 
 /// Why a service is frozen.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct FreezeBody {
+    /// Why; callers read it.
     pub reason: Option<String>,
 }
 
@@ -219,4 +245,20 @@ impl Shape for FreezeBody {
     fn take(fields: &mut Fields) -> Self {
         Self { reason: text(fields, "reason") }
     }
+}
+
+/// What builds of a service keep.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Cache")]
+pub struct CacheJson {
+    /// What builds of the service keep on this host, in bytes, as it was measured last; null where it never was.
+    pub bytes: Option<u64>,
+}
+
+/// The badge of a service.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Badge")]
+pub struct BadgeJson {
+    /// The address of the picture, which needs no credential.
+    pub url: String,
 }

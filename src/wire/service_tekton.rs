@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{ReleaseCommand, TektonSettings};
@@ -15,35 +16,49 @@ pub(super) const PAIRS: &str = "an object of names and texts";
 pub type Pairs = BTreeMap<String, Option<String>>;
 
 /// What the executor `tekton` needs. Null stands for a default, or for nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct TektonFields {
+    /// What is given the new image, such as `deployment:shop/api`.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub workloads: Change<Vec<String>>,
+    /// The repository that its images are in.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub image: Change<String>,
+    /// The repository for layers between builds.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub cache_repository: Change<String>,
+    /// The path of the Dockerfile.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub dockerfile: Change<String>,
+    /// The folder that is built.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub context: Change<String>,
+    /// The stage of the Dockerfile that is built.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub target: Change<String>,
+    /// Arguments of the build; null removes one.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub build_args: Change<Pairs>,
+    /// Secrets of the build by name; null removes one.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub build_secrets: Change<Pairs>,
+    /// What steps ask for and may use; null removes one.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub resources: Change<Pairs>,
+    /// The Secret for the repository.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub git_secret: Change<String>,
+    /// The Secret for the registry.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub registry_secret: Change<String>,
+    /// Runs once in the new image, before it serves.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub release_command: Change<ReleaseCommand>,
+    /// How long that may take.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub release_timeout: Change<String>,
+    /// Whether the old version is put back where the new one does not come up.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub rollback: Change<bool>,
 }

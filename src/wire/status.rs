@@ -1,13 +1,15 @@
 //! What serves, runs and waits, as JSON.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Commit, DeploymentId, GitRef, Timestamp};
+use crate::domain::{Commit, DeploymentId, GitRef, Reason, Status, Timestamp};
 use crate::wire::Word;
 
 /// One service.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ServiceStatus")]
 pub struct ServiceStatusJson {
     pub service: String,
     /// Why it takes no calls; null where it does.
@@ -22,11 +24,14 @@ pub struct ServiceStatusJson {
 }
 
 /// What a line says of a deployment.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Brief")]
 pub struct BriefJson {
     pub deployment_id: DeploymentId,
+    #[schemars(with = "Status")]
     pub status: Word,
+    #[schemars(with = "Option<Reason>")]
     pub reason: Option<Word>,
     pub branch: GitRef,
     pub commit: Option<Commit>,

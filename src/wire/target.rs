@@ -1,9 +1,10 @@
 //! A target of notices as JSON, and what it was told. What GET gives is what POST and PATCH take; secrets are given once, and
 //! of a chat, whose address is a secret, host and fingerprint.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{BranchPattern, Event, Notice, Target, Timestamp};
+use crate::domain::{BranchPattern, Event, Notice, NoticeState, Reason, Target, TargetKind, Timestamp};
 use crate::wire::read::{Fields, Shape};
 use crate::wire::{Change, Word};
 
@@ -11,18 +12,24 @@ use crate::wire::{Change, Word};
 pub const SECRET: [&str; 2] = ["secret", "url"];
 
 /// The writable part of a target; missing fields stay as they are.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetBody {
+    /// What is told there.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<TargetKind>")]
     pub kind: Option<String>,
+    /// Where it is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// The one service that it is told of, by name; null for all.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub service: Change<String>,
+    /// What it is told of.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<Event>>")]
     pub events: Option<Vec<String>>,
+    /// Patterns of branches that it is told of; none: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branches: Option<Vec<String>>,
     /// The token of a forge; it is never given back.
@@ -36,6 +43,7 @@ pub struct TargetBody {
     pub required_contexts: Option<Vec<String>>,
     /// `active` or `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["active", "off", null]))]
     pub state: Option<String>,
 }
 
@@ -80,20 +88,27 @@ fn state(target: &Target) -> &'static str {
 }
 
 /// A target as it is shown.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Target")]
 pub struct TargetJson {
     pub id: String,
+    /// What is told there.
+    #[schemars(with = "TargetKind")]
     pub kind: Word,
     /// Of a chat host and fingerprint.
     pub url: String,
     pub service: Option<String>,
+    /// What it is told of.
+    #[schemars(with = "Vec<Event>")]
     pub events: Vec<String>,
+    /// Patterns of branches that it is told of; none: all.
     pub branches: Vec<String>,
     pub with_lines: bool,
     pub required_contexts: Vec<String>,
-    /// `active` or `off`.
+    #[schemars(extend("x-extensible-enum" = ["active", "off"]))]
     pub state: Word,
+    /// Why it is off.
     pub off_because: Option<String>,
     /// When the first try failed since the last one that did not.
     pub failing_since: Option<Timestamp>,
@@ -139,16 +154,19 @@ impl TargetJson {
 }
 
 /// One notice, and what became of it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Notice")]
 pub struct NoticeJson {
     pub id: String,
+    #[schemars(with = "Event")]
     pub event: Word,
     pub deployment_id: Option<String>,
+    #[schemars(with = "Option<Reason>")]
     pub reason: Option<Word>,
     pub text: Option<String>,
     pub at: Timestamp,
-    /// `waiting`, `delivered`, `given_up`, `left_out` or `needless`.
+    #[schemars(with = "NoticeState")]
     pub state: Word,
     pub tries: u32,
     pub next_at: Option<Timestamp>,
@@ -157,8 +175,9 @@ pub struct NoticeJson {
 }
 
 /// The last try to deliver a notice.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Try")]
 pub struct TryJson {
     pub at: Timestamp,
     /// How long it took, in milliseconds.

@@ -1,18 +1,20 @@
 //! An API token as JSON.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Timestamp;
+use crate::domain::{Scope, Timestamp};
 use crate::wire::Word;
 use crate::wire::read::{Fields, Shape};
 
 /// What a new token is to be.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenBody {
     /// What it is called.
     pub name: Option<String>,
     /// `read`, `deploy` or `admin`.
+    #[schemars(with = "Option<Scope>")]
     pub scope: Option<String>,
     /// The one service that it is for, by name.
     pub service: Option<String>,
@@ -34,13 +36,15 @@ impl Shape for TokenBody {
 }
 
 /// A token as it is shown.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Token")]
 pub struct TokenJson {
     pub id: String,
     /// What it is called.
     pub name: String,
     /// What it may do.
+    #[schemars(with = "Scope")]
     pub scope: Word,
     /// The one service that it is for, by name.
     pub service: Option<String>,

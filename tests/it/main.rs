@@ -5,6 +5,7 @@
     reason = "tests fail by panicking; helpers are shared by files"
 )]
 
+mod api_docs;
 mod api_edits;
 mod api_lists;
 mod architecture;
@@ -19,6 +20,7 @@ mod clone;
 mod cluster_runs;
 mod cluster_server;
 mod cluster_times;
+mod contract;
 mod crash;
 mod dashboard;
 mod dispatch;

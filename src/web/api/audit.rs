@@ -3,44 +3,28 @@
 use poem::http::StatusCode;
 use poem::web::Data;
 use poem::{Response, handler};
-use serde::Serialize;
 
 use crate::actions::{By, server};
 use crate::db::audit::{Cursor, Entry};
-use crate::domain::Timestamp;
 use crate::web::api::{json, limit};
 use crate::web::error::Error;
 use crate::web::request::Query;
 use crate::web::state::AppState;
 use crate::wire::list::List;
+use crate::wire::server::EntryJson;
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct EntryJson {
-    /// Its place in the order, which no other act ever has; goes into `?after=`.
-    id: i64,
-    at: Timestamp,
-    actor: String,
-    address: String,
-    action: &'static str,
-    subject: String,
-    detail: String,
-}
-
-impl EntryJson {
-    fn new(entry: Entry) -> Self {
-        Self {
-            id: entry.sequence,
-            at: entry.at,
-            actor: entry.actor.who.to_string(),
-            address: entry.actor.address,
-            action: entry.record.act.as_str(),
-            subject: entry.record.subject.to_string(),
-            detail: match entry.record.began {
-                Some(id) => format!("{} as {id}", entry.record.detail),
-                None => entry.record.detail,
-            },
-        }
+fn shown(entry: Entry) -> EntryJson {
+    EntryJson {
+        id: entry.sequence,
+        at: entry.at,
+        actor: entry.actor.who.to_string(),
+        address: entry.actor.address,
+        action: entry.record.act.as_str(),
+        subject: entry.record.subject.to_string(),
+        detail: match entry.record.began {
+            Some(id) => format!("{} as {id}", entry.record.detail),
+            None => entry.record.detail,
+        },
     }
 }
 
@@ -52,6 +36,6 @@ pub(in crate::web) async fn index(by: By, query: Query, state: Data<&AppState>) 
     let limit = limit(&query)?;
     let read =
         state.read(move |reader, _| server::audit(reader, &by, None, after.map(Cursor::Before), limit + 1));
-    let entries = read.await?.into_iter().map(EntryJson::new).collect();
+    let entries = read.await?.into_iter().map(shown).collect();
     Ok(json(StatusCode::OK, &List::page(entries, limit, |entry| entry.id.to_string())))
 }

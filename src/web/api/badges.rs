@@ -3,12 +3,12 @@
 use poem::http::StatusCode;
 use poem::web::{Data, Path};
 use poem::{Response, handler};
-use serde_json::json;
 
 use crate::actions::{By, badges};
 use crate::web::api;
 use crate::web::error::Error;
 use crate::web::state::AppState;
+use crate::wire::service::BadgeJson;
 
 /// `PUT /api/v1/services/{name}/badge`: makes one, in the place of an earlier one.
 #[handler]
@@ -18,7 +18,7 @@ pub(in crate::web) async fn create(
     state: Data<&AppState>,
 ) -> Result<Response, Error> {
     let url = state.act(by, move |tx, context, by| badges::create(tx, context, by, &name)).await?;
-    Ok(api::json(StatusCode::CREATED, &json!({ "url": url })))
+    Ok(api::json(StatusCode::CREATED, &BadgeJson { url }))
 }
 
 /// `DELETE /api/v1/services/{name}/badge`.

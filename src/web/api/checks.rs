@@ -5,49 +5,19 @@ use std::time::Duration;
 use poem::http::StatusCode;
 use poem::web::{Data, Path};
 use poem::{Response, handler};
-use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::actions::{self, By, Context, services};
 use crate::db::{Reader, checks};
-use crate::domain::{Checks, Finding, Scope, ServiceId, Timestamp};
+use crate::domain::{Checks, Scope, ServiceId};
 use crate::web::api::json;
 use crate::web::error::Error;
 use crate::web::state::AppState;
+use crate::wire::checks::ChecksJson;
 
 /// How long a look is waited for, and the time between two questions to the database.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(200);
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ChecksJson {
-    /// Null until somebody has looked, also after each change of the service.
-    checked_at: Option<Timestamp>,
-    /// Whether a look is still to come: the service is new, was changed, or somebody has asked for one.
-    looking: bool,
-    checks: Vec<CheckJson>,
-}
-
-#[derive(Serialize)]
-struct CheckJson {
-    verdict: &'static str,
-    detail: String,
-    fix: Option<String>,
-}
-
-impl ChecksJson {
-    fn new((found, looking): (Option<Checks>, bool)) -> Self {
-        let body = |finding: Finding| CheckJson {
-            verdict: finding.verdict.as_str(),
-            detail: finding.detail,
-            fix: finding.fix,
-        };
-        let checked_at = found.as_ref().map(|found| found.at);
-        let findings = found.map(|found| found.findings).unwrap_or_default();
-        Self { checked_at, looking, checks: findings.into_iter().map(body).collect() }
-    }
-}
 
 /// `GET /api/v1/services/{name}/checks`.
 #[handler]

@@ -4,19 +4,16 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem::{FromRequest, Request, RequestBody, Response};
 use serde::Serialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::actions::{self, By, Context};
 use crate::db::Tx;
 use crate::domain::Code;
 use crate::web::api::json;
-use crate::web::assets::hex;
+use crate::web::assets;
 use crate::web::error::Error;
 use crate::web::request::{Query, header as header_of};
 use crate::web::state::AppState;
 
-/// Bytes of a tag; two states of one object never share one by chance.
-const TAG_BYTES: usize = 12;
 /// Fields that nobody edits and that change by themselves.
 const LIVELY: [&str; 7] = [
     "rotatingUntil",
@@ -88,8 +85,7 @@ fn tag<T: Serialize>(object: &T) -> String {
         let is_hook = fields.contains_key(OF_HOOK);
         fields.retain(|name, _| !(LIVELY.contains(&name.as_str()) || is_hook && name == "state"));
     }
-    let digest = Sha256::digest(value.to_string());
-    format!("\"{}\"", hex(&digest[..TAG_BYTES]))
+    assets::tag(&value.to_string())
 }
 
 /// An object with its tag.

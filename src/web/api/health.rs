@@ -3,13 +3,13 @@
 use poem::http::StatusCode;
 use poem::web::Data;
 use poem::{Request, Response, handler};
-use serde_json::json;
 
 use crate::db;
 use crate::domain::ExecutorKind;
 use crate::web::auth;
 use crate::web::request::Query;
 use crate::web::state::AppState;
+use crate::wire::server::{CopiesJson, ReadinessJson, VersionJson};
 
 /// `GET /healthz`: 200 while the process serves.
 #[handler]
@@ -20,7 +20,7 @@ pub(in crate::web) fn healthz() -> Response {
 /// `GET /version`: which version answers.
 #[handler]
 pub(in crate::web) fn version() -> Response {
-    super::json(StatusCode::OK, &json!({ "version": env!("CARGO_PKG_VERSION") }))
+    super::json(StatusCode::OK, &VersionJson { version: env!("CARGO_PKG_VERSION") })
 }
 
 /// `GET /readyz`: 200 when the database is writable and nothing is draining; `?verbose` says more.
@@ -58,17 +58,17 @@ pub(in crate::web) async fn readyz(request: &Request, state: Data<&AppState>) ->
     }
     super::json(
         status,
-        &json!({
-            "ready": is_ready,
-            "databaseWritable": is_writable,
-            "databaseDamaged": state.db().is_damaged(),
-            "diskNearlyFull": state.db().is_short_of_space(),
-            "draining": is_draining,
-            "executors": executors,
-            "clusterProblem": problem,
-            "backup": copies,
-            "unbelievedProxy": state.unbelieved().address(),
-            "publicUrl": state.urls().public(),
-        }),
+        &ReadinessJson {
+            ready: is_ready,
+            database_writable: is_writable,
+            database_damaged: state.db().is_damaged(),
+            disk_nearly_full: state.db().is_short_of_space(),
+            draining: is_draining,
+            executors,
+            cluster_problem: problem,
+            backup: copies.map(|own| CopiesJson { newest: own.newest, problem: own.problem }),
+            unbelieved_proxy: state.unbelieved().address().map(|address| address.to_string()),
+            public_url: state.urls().public().to_owned(),
+        },
     )
 }

@@ -5,17 +5,17 @@ use poem::http::HeaderValue;
 use poem::web::sse::{Event, SSE};
 use poem::web::{Data, Path};
 use poem::{Body, IntoResponse, Request, Response, handler};
-use serde::Serialize;
 
 use crate::actions::By;
 use crate::actions::log_follow::LogFollow;
 use crate::db::{Db, deployments, logs};
-use crate::domain::{DeploymentId, Reason, Scope, Timestamp};
+use crate::domain::{DeploymentId, Reason, Scope};
 use crate::web::deployment::{load, read_id};
 use crate::web::error::Error;
 use crate::web::limits::streams::{self, KEEP_ALIVE, StreamPlace};
 use crate::web::request::{Query, first_byte, prefers};
 use crate::web::state::AppState;
+use crate::wire::log::{EndEvent, LogEvent};
 
 /// `GET /deployments/{id}/logs`.
 #[handler]
@@ -62,15 +62,6 @@ fn text(state: &AppState, id: DeploymentId, from: u64, place: Option<StreamPlace
     response
 }
 
-/// The data of a `log` event.
-#[derive(Serialize)]
-struct LogEvent<'a> {
-    /// Null for the mark of what was not kept.
-    step: Option<&'a str>,
-    at: Option<Timestamp>,
-    text: &'a str,
-}
-
 fn events(state: &AppState, id: DeploymentId, from: u64, place: StreamPlace) -> Response {
     let follow = LogFollow::new(state.context(), state.is_draining(), id.clone(), from).to_the_end();
     let follow = follow.with_open_line();
@@ -102,6 +93,6 @@ async fn end_event(db: &Db, id: &DeploymentId) -> Option<Event> {
     let found = db.core().read(move |reader| deployments::find(reader, &own_id)).await.ok().flatten()?;
     let status = found.status.is_final().then_some(found.status)?;
     let reason = found.reason.map(Reason::as_str);
-    let data = serde_json::json!({ "status": status.as_str(), "reason": reason }).to_string();
+    let data = serde_json::to_string(&EndEvent { status: status.as_str(), reason }).unwrap_or_default();
     Some(Event::message(data).event_type("end"))
 }

@@ -9,6 +9,7 @@ mod edit;
 pub(super) mod health;
 pub(super) mod hooks;
 pub(super) mod logs;
+pub(super) mod openapi;
 pub(super) mod operators;
 pub(super) mod problems;
 pub(super) mod services;

@@ -4,8 +4,6 @@ use poem::http::StatusCode;
 use poem::web::{Data, Path};
 use poem::{Response, handler};
 
-use serde::Serialize;
-
 use crate::actions::deployments::FoundPage;
 use crate::actions::{By, Context, deployments, services, status};
 use crate::db::deployments::Filter;
@@ -17,9 +15,10 @@ use crate::web::error::Error;
 use crate::web::extract::Input;
 use crate::web::request::Query;
 use crate::web::state::AppState;
-use crate::wire::deployment::{DeployBody, DeploymentJson, Seen};
+use crate::wire::deploy::DeployBody;
+use crate::wire::deployment::{DeploymentJson, Seen};
 use crate::wire::list::List;
-use crate::wire::service::{FreezeBody, ServiceBody, ServiceJson};
+use crate::wire::service::{CacheJson, FreezeBody, ServiceBody, ServiceJson};
 
 /// `GET /api/v1/services`.
 #[handler]
@@ -190,13 +189,6 @@ pub(in crate::web) async fn deploy(
 ) -> Result<Response, Error> {
     let deploy = state.act(by, move |tx, context, by| deployments::deploy(tx, context, by, &name, &wanted));
     Ok(started(deploy.await?))
-}
-
-/// What `GET …/cache` answers.
-#[derive(Serialize)]
-struct CacheJson {
-    /// What builds of the service keep on this host, in bytes, as it was measured last; null where it never was.
-    bytes: Option<u64>,
 }
 
 /// `GET /api/v1/services/{name}/cache`.

@@ -4,6 +4,7 @@
 pub mod account;
 pub mod audit;
 pub mod deployments;
+pub(in crate::web) mod docs;
 pub mod errors;
 mod follow;
 mod form_fields;

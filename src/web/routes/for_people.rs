@@ -3,7 +3,7 @@
 use crate::web::pages::account::operators;
 use crate::web::pages::services::settings;
 use crate::web::pages::session::{confirm, setup};
-use crate::web::pages::{account, audit, deployments, hooks, notifications, services, session, tokens};
+use crate::web::pages::{account, audit, deployments, docs, hooks, notifications, services, session, tokens};
 use crate::web::routes::resource::{Resource, page};
 
 /// Every page.
@@ -21,6 +21,7 @@ fn of_sessions() -> Vec<Resource> {
     vec![
         page("/").get(session::home).public(),
         page("/login").get(session::new).post(session::create).public(),
+        page("/docs/api").get(docs::api).public(),
         page("/setup").get(setup::show).post(setup::create).public(),
         page("/logout").post(session::delete).operator(),
         page("/confirm").get(confirm::show).post(confirm::create).operator(),

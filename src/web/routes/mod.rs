@@ -4,16 +4,19 @@ mod for_people;
 mod for_programs;
 mod resource;
 
-pub use resource::{Access, Audience, Resource};
+pub use resource::Resource;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use poem::endpoint::EndpointExt;
-use poem::http::StatusCode;
+use poem::http::{Method, StatusCode};
 use poem::{Endpoint, IntoResponse, Request, Response, Route};
 
+use crate::web::access::Audience;
+use crate::web::openapi::{Contract, Row};
 use crate::web::pages::RefusedRequest;
+use crate::web::pages::docs::ReadReference;
 use crate::web::request::prefers;
 use crate::web::state::AppState;
 
@@ -30,10 +33,26 @@ pub fn resources() -> Vec<Resource> {
 pub fn app(state: AppState) -> impl Endpoint<Output = Response> {
     let resources = resources();
     let programs = Arc::new(program_segments(&resources));
+    let contract = Arc::new(Contract::new(resources.iter().flat_map(rows).collect()));
     let routes = resources
         .into_iter()
         .fold(Route::new(), |route, resource| route.at(resource.path, resource.serve(&state)));
-    routes.data(state).around(move |routes, request| answer(routes, request, Arc::clone(&programs)))
+    routes
+        .data(state)
+        .data(contract)
+        .data(Arc::new(ReadReference::default()))
+        .around(move |routes, request| answer(routes, request, Arc::clone(&programs)))
+}
+
+/// What the document of the API says of an address without being told.
+fn rows(resource: &Resource) -> impl Iterator<Item = Row> {
+    let own = |method: &&Method| ![Method::HEAD, Method::OPTIONS].contains(*method);
+    resource.methods.iter().filter(own).map(|method| Row {
+        method: method.clone(),
+        path: resource.path,
+        access: resource.access,
+        parameters: resource.parameters(method),
+    })
 }
 
 /// What begins the addresses of programs, so that what is missing below them is never a page either.

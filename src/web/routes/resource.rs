@@ -8,31 +8,12 @@ use poem::{Endpoint, IntoEndpoint, Request, Response, RouteMethod};
 
 use crate::actions::{self, Caller};
 use crate::domain::{Code, Invalid};
+use crate::web::access::{Access, Audience};
 use crate::web::auth;
 use crate::web::error::Error;
 use crate::web::pages::RefusedRequest;
 use crate::web::request::{Query, ignored_header};
 use crate::web::state::AppState;
-
-/// Who may use an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Anybody; the handler decides how much is shown.
-    Public,
-    /// Whoever holds the hook's token; the handler reads it.
-    Hook,
-    /// A session, the socket, or an API token; a guard refuses others before the handler runs.
-    Operator,
-}
-
-/// Who asks at an address, and so what a refusal looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Audience {
-    /// Browsers: a refusal is a page.
-    People,
-    /// A refusal is a problem in JSON, whatever the caller accepts.
-    Programs,
-}
 
 /// Answers a method that the address lacks; gets its `Allow`.
 type OtherMethod = fn(&Request, String) -> Result<Response, Error>;
@@ -47,8 +28,8 @@ pub struct Resource {
     pub access: Access,
     /// Who asks there.
     pub audience: Audience,
-    /// Parameters of the query that mean something; others are named in the answer. None where the handler says it itself.
-    parameters: Option<&'static [&'static str]>,
+    /// Parameters of the query that mean something, of each method that takes any.
+    parameters: Vec<(Method, &'static [&'static str])>,
     handlers: RouteMethod,
     other_method: OtherMethod,
 }
@@ -70,7 +51,7 @@ impl Unguarded {
     fn new(path: &'static str, audience: Audience) -> Self {
         let refuse: OtherMethod = |_, allow| Err(Error::MethodNotAllowed { allow, detail: None });
         let (methods, access, handlers) = (Vec::new(), Access::Operator, RouteMethod::new());
-        let parameters = (audience == Audience::Programs).then_some(&[][..]);
+        let parameters = Vec::new();
         Self(Resource { path, methods, access, audience, parameters, handlers, other_method: refuse })
     }
 
@@ -109,9 +90,10 @@ impl Unguarded {
         self
     }
 
-    /// Names the parameters of the query that mean something.
+    /// Names the parameters of the query that mean something to the method that was named last.
     pub(super) fn takes(mut self, parameters: &'static [&'static str]) -> Self {
-        self.0.parameters = Some(parameters);
+        let last = self.0.methods.iter().rfind(|method| **method != Method::HEAD).cloned();
+        self.0.parameters.extend(last.map(|method| (method, parameters)));
         self
     }
 
@@ -127,8 +109,7 @@ impl Unguarded {
     }
 
     /// Ends the row of an address for holders of a hook's token, whose handler names parameters that mean nothing.
-    pub(super) fn hook(mut self) -> Resource {
-        self.0.parameters = None;
+    pub(super) fn hook(self) -> Resource {
         self.for_whom(Access::Hook)
     }
 
@@ -147,6 +128,22 @@ impl Resource {
     /// The value of the `Allow` header.
     pub fn allow(&self) -> String {
         self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Parameters of the query that mean something to a method.
+    pub fn parameters(&self, method: &Method) -> &'static [&'static str] {
+        // HEAD is GET without the body.
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        self.parameters.iter().find(|(own, _)| own == method).map_or(&[], |(_, names)| names)
+    }
+
+    /// Parameters that mean nothing, for the answer that names them. A page names none; the call of a hook does it itself.
+    fn ignored(&self, request: &Request) -> Option<(&'static str, HeaderValue)> {
+        let is_call = self.access == Access::Hook && request.method() == Method::POST;
+        if self.audience == Audience::People || is_call {
+            return None;
+        }
+        ignored(request, self.parameters(request.method()))
     }
 
     /// The row as poem calls it.
@@ -183,7 +180,7 @@ impl Served {
             self.spend(caller, request.method())?;
             request.set_data(caller.clone());
         }
-        let ignored = resource.parameters.and_then(|known| ignored(&request, known));
+        let ignored = resource.ignored(&request);
         let mut response = resource.handlers.call(request).await.map_err(|mut error| {
             // The page of a refusal has the menu of whoever was let in.
             if let Some(caller) = caller {

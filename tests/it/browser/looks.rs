@@ -70,6 +70,7 @@ async fn every_page_fits_and_passes_the_rules_in_both_themes() {
         ("api-tokens", "/tokens".to_owned()),
         ("audit", "/audit".to_owned()),
         ("notifications-empty", "/notifications".to_owned()),
+        ("api", "/docs/api".to_owned()),
         ("error", "/nothing/here".to_owned()),
     ];
 

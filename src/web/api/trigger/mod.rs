@@ -23,7 +23,7 @@ use crate::web::request::{
     Query, address, address_text, bearer, header, ignored_header, prefers, traceparent,
 };
 use crate::web::state::AppState;
-use crate::wire::deployment::Words;
+use crate::wire::deploy::Words;
 
 use dry_run::dry_run;
 pub use gate::gate;

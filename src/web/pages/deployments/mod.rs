@@ -38,7 +38,8 @@ use crate::web::pages::log::stream;
 use crate::web::pages::{Frame, Page, redirect};
 use crate::web::request::Query;
 use crate::web::state::AppState;
-use crate::wire::deployment::{DeployBody, FoundDeployment};
+use crate::wire::deploy::DeployBody;
+use crate::wire::deployment::FoundDeployment;
 
 /// `GET /deploys/{id}`: the minimum for everybody, the log for an operator.
 #[handler]

@@ -27,7 +27,7 @@ use crate::web::pages::services::one_view::{ServicePage, Wanted};
 use crate::web::pages::{Frame, Page, chosen, format, redirect, trimmed};
 use crate::web::request::Query;
 use crate::web::state::AppState;
-use crate::wire::deployment::DeployBody;
+use crate::wire::deploy::DeployBody;
 
 /// The entry of the menu.
 pub(super) const HERE: &str = "/services";
