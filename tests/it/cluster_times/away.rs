@@ -69,7 +69,8 @@ fn call(url: &str, is_over: &AtomicBool) -> (usize, Vec<String>) {
     let (mut failed, mut ids) = (0, Vec::new());
     while !is_over.load(Ordering::SeqCst) {
         let key = format!("Idempotency-Key: {}-{failed}", ids.len());
-        let line = ["--fail-with-body", "-sS", "--retry", "3", "-X", "POST", "-H", &key, url];
+        let line =
+            ["--fail-with-body", "-sS", "--retry", "3", "--retry-connrefused", "-X", "POST", "-H", &key, url];
         let ended = output(Command::new("curl").args(line));
         match serde_json::from_slice::<Value>(&ended.stdout) {
             Ok(answer) if ended.status.success() => {

@@ -55,7 +55,7 @@ pub struct System {
     answer: &'static str,
 }
 
-const SHELL: &str = r#"curl --fail-with-body -sS --retry 3 -X POST‹ -o @answer@› \
+const SHELL: &str = r#"curl --fail-with-body -sS --retry 3 --retry-connrefused -X POST‹ -o @answer@› \
   -H "Idempotency-Key: «@key@»" \⟨
   -G --data-urlencode "branch=«@branch@»" --data-urlencode "commit=«@commit@»" \⟩
   "«$STACKBLAZE_DEPLOY_HOOK»"‹ || { cat @answer@; exit 1; }
