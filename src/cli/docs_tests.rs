@@ -17,7 +17,7 @@ const PREFIX: &str = "STACKBLAZE_";
 /// What `deploy.sh` makes of the names of its outputs, in capitals.
 const OUTPUTS: [&str; 5] = ["ID", "STATUS", "REASON", "URL", "DIGEST"];
 /// Flags of other programs that stand by themselves in a sentence.
-const FOREIGN: [&str; 3] = ["--fail-with-body", "--rounds", "--docker-tag"];
+const FOREIGN: [&str; 5] = ["--fail-with-body", "--rounds", "--docker-tag", "--retry", "--take-ownership"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -111,14 +111,15 @@ async fn the_page_shows_all_of_it_to_everybody() {
     let text = page.text();
     for (method, path, own) in operations(&document) {
         let id = own["operationId"].as_str().unwrap();
-        assert!(text.contains(&format!("<h3 id=\"{id}\"><code>{method} {path}</code></h3>")), "{id}");
+        assert!(text.contains(&format!("<summary><h3><code>{method} {path}</code></h3>")), "{id}");
+        assert!(text.contains(&format!("<div id=\"{id}\"")), "{id}");
         for parameter in own["parameters"].as_array().into_iter().flatten() {
             let name = parameter["name"].as_str().unwrap();
             assert!(text.contains(&format!("<code>{name}</code>")), "{id} {name}");
         }
     }
     for name in document["components"]["schemas"].as_object().unwrap().keys() {
-        assert!(text.contains(&format!("<h3 id=\"{name}\">")), "{name}");
+        assert!(text.contains(&format!("<div id=\"{name}\">")), "{name}");
     }
     let anchors: BTreeSet<_> = text
         .match_indices("href=\"#")
