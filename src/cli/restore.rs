@@ -114,9 +114,10 @@ fn words(right: &Right) -> String {
     }
 }
 
-/// What another user writes the server could not open.
+/// What another user writes the server could not open. The folder itself may be root's: so is a volume in a cluster.
 fn refuse_foreign(dir: &Path) -> Result<(), Failure> {
-    let owner = std::fs::metadata(dir).map(|meta| meta.uid()).ok();
+    let owner_of = |path: &Path| std::fs::metadata(path).map(|meta| meta.uid()).ok();
+    let owner = owner_of(&dir.join(db::CORE_FILE)).or_else(|| owner_of(dir).filter(|owner| *owner != 0));
     let own = rustix::process::geteuid().as_raw();
     match owner.filter(|owner| *owner != own) {
         Some(owner) => {

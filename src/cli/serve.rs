@@ -10,7 +10,7 @@ use crate::config::{Config, DataDir, unknown_variables};
 use crate::domain::ExecutorKind;
 use crate::server::{self, Server};
 
-use super::failure::Failure;
+use super::failure::{AUTH, Failure};
 use super::server_log::{self, ServerLog};
 
 /// Run the server
@@ -30,6 +30,11 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self, data_dir: &DataDir) -> ExitCode {
+        if let Some(owner) = data_dir.of_another() {
+            let text = format!("{} belongs to user {owner}", data_dir.path().display());
+            let hint = "systemctl start stackblaze starts the server there; --data-dir names another folder";
+            return Failure::new(AUTH, text).hint(hint).report();
+        }
         let log = match server_log::start(&self.config.log) {
             Ok(log) => log,
             Err(error) => return Failure::from(error).report(),

@@ -1,6 +1,7 @@
 //! Where the data are.
 
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -39,6 +40,14 @@ impl DataDir {
             .filter(|dir| variable("STACKBLAZE_DATA_DIR").is_none_or(|set| set != dir.as_os_str()))
     }
 
+    /// The user whose folder it is, where nobody has named it and this process is another's: root finds the system's server to
+    /// ask it, and is not to become it.
+    pub fn of_another(&self) -> Option<u32> {
+        let owner = std::fs::metadata(self.path()).ok()?.uid();
+        let is_found = self.data_dir.is_none() && self.path() == Path::new(SYSTEM_DATA_DIR);
+        (is_found && variable("STATE_DIRECTORY").is_none() && owner != euid()).then_some(owner)
+    }
+
     /// The folder: the flag or its variable, else systemd's state directory, else that of the system's server where this
     /// process may read it, else the XDG data folder.
     pub fn path(&self) -> PathBuf {
@@ -46,12 +55,18 @@ impl DataDir {
     }
 }
 
+fn euid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 fn default_data_dir(variable: impl Fn(&str) -> Option<OsString>, of_system: &Path) -> PathBuf {
     let from = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(state) = from("STATE_DIRECTORY") {
         return state;
     }
-    if std::fs::read_dir(of_system).is_ok() {
+    let is_for = |owner| owner == euid() || euid() == 0;
+    let is_ours = std::fs::metadata(of_system).is_ok_and(|folder| is_for(folder.uid()));
+    if is_ours && std::fs::read_dir(of_system).is_ok() {
         return of_system.to_owned();
     }
     let share = from("XDG_DATA_HOME").or_else(|| from("HOME").map(|home| home.join(".local/share")));

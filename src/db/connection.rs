@@ -49,6 +49,13 @@ pub(super) fn copy_into(conn: &Connection, target: &Path) -> Result<(), Error> {
     copied.map(drop).inspect_err(|_| drop(std::fs::remove_file(target))).map_err(Error::from)
 }
 
+/// Puts what a write-ahead log beside a file holds into the file.
+pub(super) fn fold_log(path: &Path) -> Result<(), Error> {
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    harden(&conn)?;
+    Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+}
+
 /// A file beside another, whose name goes on.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

@@ -242,9 +242,10 @@ pub(super) fn revoke_all_of_service(tx: &Tx<'_>, service: &ServiceId, now: Times
     Ok(())
 }
 
-/// Whether any hook is not revoked, so that the key which made it is needed.
-pub fn any(reader: &Reader<'_>) -> Result<bool, Error> {
-    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM hooks WHERE revoked_at_ms IS NULL)";
+/// Whether any hook or API token is not revoked, so that the key which made it is needed.
+pub fn need_key(reader: &Reader<'_>) -> Result<bool, Error> {
+    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM hooks WHERE revoked_at_ms IS NULL) \
+                           OR EXISTS (SELECT 1 FROM tokens WHERE revoked_at_ms IS NULL)";
     Ok(reader.conn().prepare_cached(SQL)?.query_row([], |row| row.get(0))?)
 }
 

@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
+
 use super::Error;
 
 /// Name of the lock file; it stays, only the lock on it goes.
@@ -47,6 +49,7 @@ pub(super) fn take(dir: &Path) -> Result<Lock, Error> {
         .create(true)
         .truncate(false)
         .mode(0o600)
+        .custom_flags(i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default())
         .open(&path)
         .map_err(io)?;
     let whole = File::open(dir).map_err(io)?;

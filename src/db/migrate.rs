@@ -103,15 +103,23 @@ struct Object {
     sql: Option<String>,
 }
 
-/// All of them but SQLite's own, and those by which Litestream keeps its place in a file that it replicates.
+/// By what Litestream 0.5 keeps its place in a file that it replicates.
+const LITESTREAM: [&str; 2] = [
+    "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)",
+    "CREATE TABLE _litestream_lock (id INTEGER)",
+];
+
+/// All of them but SQLite's own tables, indexes that follow from a table, and what Litestream makes. Names alone say nothing:
+/// somebody may have written a trigger under one of these.
 fn objects(conn: &Connection) -> Result<BTreeSet<Object>, Error> {
     const SQL: &str = "SELECT type, name, sql FROM sqlite_schema \
-         WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-         AND NOT (type = 'table' AND name IN ('_litestream_lock', '_litestream_seq'))";
+         WHERE NOT (name LIKE 'sqlite\\_%' ESCAPE '\\' AND (type = 'table' OR (type = 'index' AND sql IS NULL)))";
     let mut statement = conn.prepare(SQL)?;
     let rows = statement
         .query_map([], |row| Ok(Object { kind: row.get(0)?, name: row.get(1)?, sql: row.get(2)? }))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let is_ours = |object: &Object| !object.sql.as_deref().is_some_and(|sql| LITESTREAM.contains(&sql));
+    let all: BTreeSet<_> = rows.collect::<Result<_, _>>()?;
+    Ok(all.into_iter().filter(is_ours).collect())
 }
 
 fn copy_before(conn: &Connection, path: &Path, version: usize) -> Result<(), Error> {

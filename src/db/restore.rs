@@ -64,7 +64,8 @@ pub fn restore(dir: &Path, copy: &Path, revoke_all: bool, clock: &Clock) -> Resu
     Ok(restored)
 }
 
-/// Copies the file, readable for its owner alone: a copy lies where it was put by whoever made it, with any mode.
+/// Copies the file, readable for its owner alone: a copy lies where it was put by whoever made it, with any mode. The file of a
+/// server that was killed is whole only with the write-ahead log beside it.
 fn read_into(copy: &Path, fresh: &Path) -> Result<(), Error> {
     let at = |path: &Path| {
         let path = path.to_owned();
@@ -73,10 +74,19 @@ fn read_into(copy: &Path, fresh: &Path) -> Result<(), Error> {
     if !std::fs::metadata(copy).map_err(at(copy))?.is_file() {
         return Err(at(copy)(ErrorKind::IsADirectory.into()));
     }
-    let mut from = File::open(copy).map_err(at(copy))?;
-    connection::create_private(fresh)?;
-    let mut to = File::options().write(true).truncate(true).open(fresh).map_err(at(fresh))?;
-    std::io::copy(&mut from, &mut to).map(drop).map_err(at(fresh))
+    let log = connection::beside(copy, "-wal");
+    let has_log = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+    for (from, to) in [(copy, fresh), (&log, &connection::beside(fresh, "-wal"))] {
+        if from == log && !has_log {
+            drop(std::fs::remove_file(to));
+            continue;
+        }
+        let mut source = File::open(from).map_err(at(from))?;
+        connection::create_private(to)?;
+        let mut target = File::options().write(true).truncate(true).open(to).map_err(at(to))?;
+        std::io::copy(&mut source, &mut target).map_err(at(to))?;
+    }
+    if has_log { connection::fold_log(fresh) } else { Ok(()) }
 }
 
 /// Makes sure that a file's bytes, or a folder's names, outlive a power cut.

@@ -243,7 +243,8 @@ pub fn find_link(
           FROM login_links AS l
      LEFT JOIN operators AS o ON o.id = l.operator_id
          WHERE l.hash = :hash
-           AND l.expires_at_ms > :now";
+           AND l.expires_at_ms > :now
+           AND (l.operator_id IS NOT NULL OR NOT EXISTS (SELECT 1 FROM operators))";
     let params = named_params! { ":hash": hash.as_bytes(), ":now": now.as_millis() };
     let found = reader.conn().prepare_cached(SQL)?.query_row(params, |row| {
         let id: Option<i64> = row.get(0)?;

@@ -11,8 +11,10 @@ use crate::domain::TokenKey;
 
 /// Reads the server key, or makes it at the first start. There is no default key.
 pub(super) async fn load(db: &Db, path: &Path) -> Result<TokenKey> {
-    let (stored, is_needed) =
-        db.core().read(|reader| Ok::<_, db::Error>((db::fingerprint(reader)?, hooks::any(reader)?))).await?;
+    let (stored, is_needed) = db
+        .core()
+        .read(|reader| Ok::<_, db::Error>((db::fingerprint(reader)?, hooks::need_key(reader)?)))
+        .await?;
     let key = match std::fs::read_to_string(path) {
         Ok(text) => {
             let mode = std::fs::metadata(path)?.permissions().mode();
@@ -23,12 +25,17 @@ pub(super) async fn load(db: &Db, path: &Path) -> Result<TokenKey> {
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_needed => {
             bail!(
-                "{} is missing, and hooks exist that it made; put it back, or name it by --secret-key-file; where it \
+                "{} is missing, and hooks or API tokens exist that it made; put it back, or name it by --secret-key-file; where it \
                  is lost, stackblaze restore COPY --revoke-all lets a new one be made",
                 path.display()
             )
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if stored.is_some() {
+                tracing::warn!(
+                    "the server key is gone, and nothing needs it any more: secrets of webhooks are others from here on"
+                );
+            }
             let key = TokenKey::generate();
             write_secret(path, &key.to_text())?;
             key

@@ -101,16 +101,19 @@ async fn the_server_key_is_private_needed_and_the_right_one() {
     assert!(readable.0 == Some(1) && readable.1.contains("chmod 600"), "{}", readable.1);
     assert!(broken.1.contains("is not a server key"), "{}", broken.1);
     assert!(another.1.contains("another key"), "{}", another.1);
-    assert!(missing.1.contains("is missing, and hooks exist"), "{}", missing.1);
+    assert!(missing.1.contains("is missing, and hooks or API tokens exist"), "{}", missing.1);
     assert!(!key.exists(), "no key may be made in its place");
 }
 
 #[tokio::test]
 async fn a_lost_key_is_replaced_once_all_that_it_made_is_revoked() {
-    let (data, copies) = (used().await, TempDir::new().unwrap());
-    let (key, copy) = (data.path().join("secret.key"), copies.path().join("core.db"));
+    let data = used().await;
+    let (key, copy) = (data.path().join("secret.key"), data.path().join("core.db"));
+    let killed = Server::start(data.path(), &[]);
+    let later = json!({ "name": "later", "repository": "/srv/later", "deployCommand": "true" });
+    killed.api("POST", "/api/v1/services", Some(later)).await;
+    killed.kill();
     let lost = std::fs::read_to_string(&key).unwrap();
-    std::fs::copy(data.path().join("core.db"), &copy).unwrap();
     std::fs::remove_file(&key).unwrap();
     let missing = refused(data.path(), &[]);
     let mut restore = stackblaze();
@@ -123,6 +126,11 @@ async fn a_lost_key_is_replaced_once_all_that_it_made_is_revoked() {
     assert!(restored.status.success(), "{restored:?}");
     assert!(!String::from_utf8_lossy(&restored.stderr).contains("need the key"), "{restored:?}");
     assert_ne!(std::fs::read_to_string(&key).unwrap(), lost);
+    assert_eq!(
+        server.api("GET", "/api/v1/services/later", None).await["name"],
+        "later",
+        "from the log beside the file"
+    );
     let again = server.api("POST", "/api/v1/services/api/hooks", Some(json!({ "name": "ci" }))).await;
     let url = again["url"].as_str().unwrap();
     assert_eq!(client().post(url).send().await.unwrap().status(), 202);

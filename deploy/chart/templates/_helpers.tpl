@@ -102,6 +102,16 @@ subjects:
 {{- if eq .Values.buildNamespace .Release.Namespace -}}
   {{- fail "buildNamespace: is another namespace than the release's: builds need Pod Security privileged, and may not reach the server's data" -}}
 {{- end -}}
+{{- range .Values.workloads -}}
+  {{- if eq (splitList ":" . | last | splitList "/" | first) $.Values.buildNamespace -}}
+    {{- fail (printf "workloads: %s is in the namespace of the builds; workloads are in others" .) -}}
+  {{- end -}}
+{{- end -}}
+{{- range .Values.releaseJobs -}}
+  {{- if has . (list $.Values.buildNamespace $.Release.Namespace) -}}
+    {{- fail (printf "releaseJobs: %s is the server's or the builds'; Jobs are in others" .) -}}
+  {{- end -}}
+{{- end -}}
 {{- if and (or .Values.ingress.enabled .Values.httpRoute.enabled) (not .Values.publicUrl) -}}
   {{- fail "publicUrl: has to be given where there is an Ingress or an HTTPRoute; its host is theirs" -}}
 {{- end -}}
@@ -113,7 +123,7 @@ subjects:
 {{- end -}}
 {{- $own := list "LISTEN" "PUBLIC_URL" "DATA_DIR" "BUILD_NAMESPACE" "STEP_IMAGE" "INSECURE_REGISTRY" "BUILD_APPARMOR" "BUILD_SECCOMP" "METRICS_LISTEN" "BACKUP_EVERY" "BACKUP_DIR" "BACKUP_KEEP" -}}
 {{- range .Values.extraEnv -}}
-  {{- if has (trimPrefix "STACKBLAZE_" .name) $own -}}
+  {{- if and (hasPrefix "STACKBLAZE_" .name) (has (trimPrefix "STACKBLAZE_" .name) $own) -}}
     {{- fail (printf "extraEnv: %s is set by the chart" .name) -}}
   {{- end -}}
 {{- end -}}

@@ -203,7 +203,13 @@ async fn every_hook_and_token_can_be_revoked_with_the_restore() {
 
 #[tokio::test]
 async fn a_copy_whose_schema_somebody_has_changed_is_refused() {
-    const PLANTED: [(&str, &str); 4] = [
+    const PLANTED: [(&str, &str); 6] = [
+        (
+            "trigger sqlite_planted",
+            "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema VALUES ('trigger', 'sqlite_planted', 'hooks', 0, \
+             'CREATE TRIGGER sqlite_planted AFTER UPDATE ON hooks BEGIN DELETE FROM audit; END')",
+        ),
+        ("table _litestream_seq", "CREATE TABLE _litestream_seq (id REFERENCES hooks (revoked_at_ms))"),
         ("trigger planted", "CREATE TRIGGER planted AFTER INSERT ON audit BEGIN DELETE FROM hooks; END"),
         ("view v", "CREATE VIEW v AS SELECT 1"),
         ("index deployments_queued", "DROP INDEX deployments_queued"),

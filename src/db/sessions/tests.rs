@@ -92,19 +92,25 @@ fn a_link_signs_its_operator_in_until_it_ends_or_is_used() {
 }
 
 #[test]
-fn a_new_setup_link_takes_the_place_of_the_old_one_alone() {
-    let (bench, mira, _) = signed_in();
+fn a_setup_link_is_good_until_the_next_one_and_until_there_is_an_operator() {
+    let bench = Bench::core();
     let tx = bench.tx();
     let [old, new, sign_in] = [(); 3].map(|()| LinkToken::mint().hash());
     let end = T0.plus(IDLE);
-    insert_link(&tx, &sign_in, Some(&mira), T0, end).unwrap();
     insert_link(&tx, &old, None, T0, end).unwrap();
 
     insert_link(&tx, &new, None, T0, end).unwrap();
 
     assert_eq!(find_link(&tx, &old, T0).unwrap(), None);
     assert_eq!(find_link(&tx, &new, T0).unwrap(), Some((Link::Setup, end)));
-    assert!(find_link(&tx, &sign_in, T0).unwrap().is_some());
+    let mira = operators::insert(&tx, "mira", T0).unwrap().unwrap();
+    insert_link(&tx, &sign_in, Some(&mira), T0, end).unwrap();
+    assert_eq!(find_link(&tx, &new, T0).unwrap(), None);
+    insert_link(&tx, &new, None, T0, end).unwrap();
+    assert!(
+        find_link(&tx, &sign_in, T0).unwrap().is_some(),
+        "a setup link takes the place of setup links alone"
+    );
 }
 
 #[test]

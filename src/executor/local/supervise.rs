@@ -51,7 +51,7 @@ pub fn supervise(command: Vec<OsString>) -> ExitCode {
 async fn supervise_command(command: Vec<OsString>, environment: Environment) -> io::Result<ExitStatus> {
     let mut children = signal(SignalKind::child())?;
     let mut orders = Orders::listen()?;
-    adopt_orphans();
+    adopt_orphans()?;
     let mut child = start_group(command, environment)?;
     let group = Group(Pid::from_child(&child));
     let mut is_stopped = false;
@@ -177,12 +177,18 @@ fn start_group(command: Vec<OsString>, environment: Environment) -> io::Result<C
 /// Makes this process the parent of the group's orphans, so that it can wait for them. What runs programs of another
 /// machine may not know how (qemu-user 7.2 says EINVAL): the orphans are init's then, and are found in `/proc` all the same.
 #[cfg(target_os = "linux")]
-fn adopt_orphans() {
-    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+fn adopt_orphans() -> io::Result<()> {
+    match rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
+        Err(rustix::io::Errno::INVAL) => Ok(()),
+        outcome => Ok(outcome?),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn adopt_orphans() {}
+#[expect(clippy::unnecessary_wraps, reason = "the other one can fail")]
+fn adopt_orphans() -> io::Result<()> {
+    Ok(())
+}
 
 #[cfg(test)]
 mod tests {

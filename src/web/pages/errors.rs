@@ -46,7 +46,8 @@ impl ErrorPage {
     /// A one-time link that is used, past its end, or was never made. The three are not told apart.
     pub fn link_not_usable() -> Self {
         let detail = "A link works once and for a limited time. \
-                      On the server, run stackblaze admin login-link for a new one.";
+                      On the server, run stackblaze admin login-link NAME for a new one, or stackblaze admin create NAME \
+                      where nobody has signed in yet.";
         Self {
             detail: Some(detail.to_owned()),
             ..Self::new(Frame::signed_out(), StatusCode::NOT_FOUND, "This link is used or past its end")

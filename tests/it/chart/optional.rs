@@ -135,6 +135,23 @@ fn the_pod_goes_where_it_is_told_and_gets_what_it_is_given() {
 
 #[test]
 #[ignore = "needs helm"]
+fn a_container_beside_the_server_sees_its_disk() {
+    let page = include_str!("../../../docs/OPERATIONS.md");
+    let block = page.split("```yaml\nsidecars:\n").nth(1).unwrap().split("```").next().unwrap();
+    let wanted: Value = serde_saphyr::from_str(&format!("sidecars:\n{block}")).unwrap();
+
+    let server = server(&[&format!("sidecars={}", wanted["sidecars"])]);
+
+    let pod = server.pointer(POD).unwrap();
+    let containers = pod["containers"].as_array().unwrap();
+    assert_eq!(containers[0]["name"], "stackblaze");
+    assert_eq!(containers[1..], *wanted["sidecars"].as_array().unwrap());
+    let disk = |container: &Value| container["volumeMounts"][0].clone();
+    assert_eq!(disk(&containers[1]), disk(&containers[0]), "both have the disk at the same place");
+}
+
+#[test]
+#[ignore = "needs helm"]
 fn the_disk_is_a_claim_that_is_made_or_one_that_exists() {
     let made =
         server(&[r#"storage={"size": "20Gi", "storageClass": "fast", "accessMode": "ReadWriteOnce"}"#]);

@@ -26,6 +26,15 @@ fn a_second_server_is_refused_with_the_reason_and_none_is_taken() {
 fn what_does_not_go_together_is_told() {
     for (set, told) in [
         (&[r#"buildNamespace="deploys""#][..], "buildNamespace: is another namespace than the release's"),
+        (
+            &[r#"workloads=["stackblaze-builds/x"]"#],
+            "workloads: stackblaze-builds/x is in the namespace of the builds",
+        ),
+        (
+            &[r#"releaseJobs=["stackblaze-builds"]"#],
+            "releaseJobs: stackblaze-builds is the server's or the builds'",
+        ),
+        (&[r#"releaseJobs=["deploys"]"#], "releaseJobs: deploys is the server's or the builds'"),
         (&["ingress.enabled=true"], "publicUrl: has to be given"),
         (&["httpRoute.enabled=true"], "publicUrl: has to be given"),
         (

@@ -44,6 +44,19 @@ async fn setup_makes_the_first_operator_who_then_signs_in_by_password() {
 }
 
 #[tokio::test]
+async fn a_setup_link_is_dead_once_there_is_an_operator() {
+    let server = TestServer::start().await;
+    let once = setup_link(&server).await;
+    Browser::of(&server, "mira").await;
+
+    let asked = server.anyone().get(&format!("/setup?once={once}")).await;
+    let made = set_up(&server, &once, "theo", PASSWORD).await;
+
+    assert_eq!((asked.status, made.status), (404, 404));
+    assert!(asked.text().contains("stackblaze admin create NAME"), "{}", asked.text());
+}
+
+#[tokio::test]
 async fn a_form_that_will_not_do_leaves_the_setup_link_as_it_is_and_keeps_the_name() {
     let server = TestServer::start().await;
     let once = setup_link(&server).await;

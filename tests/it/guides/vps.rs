@@ -151,7 +151,7 @@ async fn the_guide_leads_from_settings_to_a_restored_server() {
     std::fs::create_dir_all(data.join("backups")).unwrap();
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).unwrap();
     std::fs::write(machine.path("secret.key"), key).unwrap();
-    let restored = run("stackblaze restore stackblaze-");
+    let restored = run("stackblaze restore /var/lib/stackblaze/");
     assert!(restored.contains("fits the database"), "{restored}");
     let server = start(&machine);
 

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use stackblaze::domain::{Finding, Verdict, Workload};
 use stackblaze::executor::tekton::BuilderSettings;
@@ -167,10 +167,23 @@ async fn a_run_of_before_an_upgrade_can_be_cancelled_and_not_be_changed() {
     soon(async { while runs.create(&dry_run, &read(again.clone())).await.is_ok() {} }).await;
     let other = json!({"spec": {"taskRunTemplate": {"serviceAccountName": "deployer"}}});
     let changed = runs.patch(&stage.name(), &PatchParams::default(), &Patch::Merge(&other)).await;
+    // The account stands elsewhere in an older version of the object.
+    let older = ApiResource {
+        group: "tekton.dev".to_owned(),
+        version: "v1beta1".to_owned(),
+        api_version: "tekton.dev/v1beta1".to_owned(),
+        kind: "PipelineRun".to_owned(),
+        plural: "pipelineruns".to_owned(),
+    };
+    let client = through(&stage.proxy, Some(&token)).await;
+    let runs = Api::<DynamicObject>::namespaced_with(client, &stage.namespace, &older);
+    let other = json!({"spec": {"serviceAccountName": "deployer"}});
+    let in_older = runs.patch(&stage.name(), &PatchParams::default(), &Patch::Merge(&other)).await;
     run.stop.cancel();
 
     assert_eq!(failure(&run.ends().await.1).0, Reason::Cancelled);
     assert_eq!(stage.is_over().await, "Cancelled", "and not only called so");
-    let told = changed.unwrap_err().to_string();
-    assert!(told.contains("a run uses the account builder"), "{told}");
+    for told in [changed.unwrap_err().to_string(), in_older.unwrap_err().to_string()] {
+        assert!(told.contains("a run uses the account builder"), "{told}");
+    }
 }

@@ -59,11 +59,14 @@ fn rows(file: &Connection, table: &str, columns: &[String]) -> Vec<Vec<Cell>> {
     all.query_map([], row).unwrap().map(Result::unwrap).collect()
 }
 
+/// What the time that passes changes by itself.
+const PASSING: [&str; 4] = ["state", "rotatingUntil", "callsLast30Days", "callsWithOldUrl"];
+
 /// Whether all that an older answer says is still said; what is new may stand beside it.
 fn still_says(new: &Value, old: &Value, at: &str) {
     match (new, old) {
         (Value::Object(new), Value::Object(old)) => {
-            for (name, old) in old {
+            for (name, old) in old.iter().filter(|(name, _)| !PASSING.contains(&name.as_str())) {
                 let new = new.get(name).unwrap_or_else(|| panic!("{at}.{name} is missing"));
                 still_says(new, old, &format!("{at}.{name}"));
             }

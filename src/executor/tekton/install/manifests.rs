@@ -128,6 +128,14 @@ fn check(settings: &ManifestSettings) -> Result<(), Invalid> {
     if settings.namespace == settings.build_namespace {
         return Err(Invalid::new("buildNamespace", "is another namespace than the server's"));
     }
+    // Rights there would let the deploy task at the builds, or at the server's disk.
+    if settings.workloads.iter().any(|own| own.namespace == settings.build_namespace) {
+        return Err(Invalid::new("workloads", "are in other namespaces than the builds"));
+    }
+    if settings.release_jobs.iter().any(|own| [&settings.build_namespace, &settings.namespace].contains(&own))
+    {
+        return Err(Invalid::new("releaseJobs", "are other namespaces than the server's and the builds'"));
+    }
     if settings.image_pull_secret.as_ref().is_some_and(|secret| !is_subdomain(secret)) {
         return Err(Invalid::new("imagePullSecret", "is the name of a Secret: a-z, 0-9, - and ."));
     }
@@ -396,6 +404,13 @@ mod tests {
         assert_eq!(render(&broken).unwrap_err().field, "namespace");
         let broken = ManifestSettings { namespace: "stackblaze-builds".to_owned(), ..settings() };
         assert_eq!(render(&broken).unwrap_err().field, "buildNamespace");
+        let of_builds = Workload::parse("stackblaze-builds/x").unwrap();
+        let broken = ManifestSettings { workloads: vec![of_builds], ..settings() };
+        assert_eq!(render(&broken).unwrap_err().field, "workloads");
+        for own in ["stackblaze", "stackblaze-builds"] {
+            let broken = ManifestSettings { release_jobs: vec![own.to_owned()], ..settings() };
+            assert_eq!(render(&broken).unwrap_err().field, "releaseJobs");
+        }
     }
 
     #[test]

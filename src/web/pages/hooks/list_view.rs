@@ -4,7 +4,7 @@ use askama::Template;
 
 use crate::db::hook_calls::ServiceCall;
 use crate::db::hooks::Usage;
-use crate::domain::{Hook, Service, Timestamp, trouble_of_address};
+use crate::domain::{Class, Code, Hook, Service, Timestamp, trouble_of_address};
 use crate::web::pages::Frame;
 use crate::web::pages::format::sentence;
 use crate::web::pages::hooks::forms::{NewHook, Wrong};
@@ -198,6 +198,10 @@ fn answer(result: &str) -> (&'static str, &'static str, &'static str) {
         "service_frozen" | "hook_paused" => ("st-warn", "pause", "423 locked"),
         "idempotency_key_reused" => ("st-miss", "cross", "422 refused"),
         "branch_not_allowed" | "address_not_allowed" => ("st-miss", "cross", "403 refused"),
-        _ => ("st-warn", "clock", "503 not now"),
+        other => match Code::parse(other).map(Code::class) {
+            Some(Class::Unavailable) | None => ("st-warn", "clock", "503 not now"),
+            Some(Class::Forbidden) => ("st-miss", "cross", "403 refused"),
+            Some(_) => ("st-miss", "cross", "400 refused"),
+        },
     }
 }
