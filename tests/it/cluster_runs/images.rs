@@ -122,8 +122,8 @@ async fn what_is_built_already_is_deployed_by_digest_and_by_tag() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_tag_that_is_not_there_or_not_for_us_is_told_apart_and_changes_nothing() {
-    let (cluster, app) = (Cluster::connect().await, App { name: "api" });
-    let before = get(APPS, "deployment/api").await["spec"].clone();
+    let (cluster, app) = (Cluster::connect().await, App::start("told", 60).await);
+    let before = get(APPS, "deployment/told").await["spec"].clone();
 
     // The look at a service has seen both before.
     let mut service = app.deploys("main").service;
@@ -147,7 +147,8 @@ async fn a_tag_that_is_not_there_or_not_for_us_is_told_apart_and_changes_nothing
     assert_eq!(missing.0, Reason::ImageNotFound, "{missing:?}");
     assert!(missing.1.contains("has no image") && missing.1.contains(":no-such-tag"), "{missing:?}");
     assert_eq!((refused.0, bare.0), (Reason::ImageRefused, Reason::ImageRefused), "{refused:?} {bare:?}");
-    assert_eq!(get(APPS, "deployment/api").await["spec"], before);
+    assert_eq!(get(APPS, "deployment/told").await["spec"], before);
+    app.remove().await;
 }
 
 #[tokio::test]

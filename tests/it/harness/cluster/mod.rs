@@ -76,6 +76,7 @@ const WORKLOADS: &[&str] = &[
     "public",
     "rolls",
     "stays",
+    "told",
     "unseen",
     "greedy",
     "half",
