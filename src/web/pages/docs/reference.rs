@@ -112,11 +112,15 @@ impl Operation {
     }
 }
 
+/// Whether a credential of this name is one of the ways to call.
+fn has_way(ways: &Value, name: &str) -> bool {
+    ways.as_array().is_some_and(|all| all.iter().any(|way| way.get(name).is_some()))
+}
+
 /// Who may call, in words.
 fn credential(ways: &Value) -> &'static str {
-    let ways = ways.as_array().map(Vec::as_slice).unwrap_or_default();
-    let has = |name: &str| ways.iter().any(|way| way.get(name).is_some());
-    match (has("apiToken"), has("hookToken"), ways.contains(&serde_json::json!({}))) {
+    let is_open = ways.as_array().is_some_and(|all| all.contains(&serde_json::json!({})));
+    match (has_way(ways, "apiToken"), has_way(ways, "hookToken"), is_open) {
         (true, _, true) => "Needs no credential; an API token, the hook's token or a session shows more.",
         (true, true, false) => "Needs an API token, the hook's token or a session.",
         (true, false, false) => "Needs an API token or a session.",
@@ -172,12 +176,10 @@ fn curl(
     if method != "GET" {
         parts.push(format!("-X {method}"));
     }
-    let has = |name: &str| {
-        operation["security"].as_array().is_some_and(|ways| ways.iter().any(|way| way.get(name).is_some()))
-    };
-    if has("apiToken") {
+    let ways = &operation["security"];
+    if has_way(ways, "apiToken") {
         parts.push("-H \"Authorization: Bearer $STACKBLAZE_TOKEN\"".to_owned());
-    } else if has("hookToken") {
+    } else if has_way(ways, "hookToken") {
         parts.push("-H \"Authorization: Bearer $HOOK_TOKEN\"".to_owned());
     }
     if let Some(body) = body {

@@ -192,16 +192,15 @@ impl CallRow {
 
 /// Colour, shape and words for the answer that a result of a call stands for.
 fn answer(result: &str) -> (&'static str, &'static str, &'static str) {
-    match result {
-        "accepted" | "replayed" | "coalesced" => ("st-pass", "check", "202 accepted"),
-        "hook_budget" | "queue_full" => ("st-warn", "clock", "429 slow down"),
-        "service_frozen" | "hook_paused" => ("st-warn", "pause", "423 locked"),
-        "idempotency_key_reused" => ("st-miss", "cross", "422 refused"),
-        "branch_not_allowed" | "address_not_allowed" => ("st-miss", "cross", "403 refused"),
-        other => match Code::parse(other).map(Code::class) {
-            Some(Class::Unavailable) | None => ("st-warn", "clock", "503 not now"),
-            Some(Class::Forbidden) => ("st-miss", "cross", "403 refused"),
-            Some(_) => ("st-miss", "cross", "400 refused"),
-        },
+    if ["accepted", "replayed", "coalesced"].contains(&result) {
+        return ("st-pass", "check", "202 accepted");
+    }
+    match Code::parse(result).map(Code::class) {
+        Some(Class::TooMany) => ("st-warn", "clock", "429 slow down"),
+        Some(Class::Locked) => ("st-warn", "pause", "423 locked"),
+        Some(Class::Unprocessable) => ("st-miss", "cross", "422 refused"),
+        Some(Class::Forbidden) => ("st-miss", "cross", "403 refused"),
+        Some(Class::Unavailable) | None => ("st-warn", "clock", "503 not now"),
+        Some(_) => ("st-miss", "cross", "400 refused"),
     }
 }
