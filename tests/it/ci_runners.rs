@@ -1,7 +1,7 @@
 //! The printed snippets, whole, in the runners of two systems on this host: a workflow and a GitLab job. `./test` fetches
 //! the runners.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::json;
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::harness::git::GitRepo;
 use crate::harness::guest::output;
 use crate::harness::process::Server;
+use crate::harness::tools;
 
 /// The runner leaves unread what a failing step has printed last, and waits for it only where the step ends well: so the
 /// shell that the system itself would take keeps its exit code for a step of its own.
@@ -29,10 +30,6 @@ const TAIL: &str = "      - run: '[ ! -e failed ] || exit \"$(cat failed)\"'\n  
 fn printed(system: &str, base: &str) -> String {
     let system = SYSTEMS.iter().find(|own| own.id == system).unwrap();
     system.snippet(base).into_iter().map(|part| part.text).collect()
-}
-
-fn tools() -> PathBuf {
-    std::env::var_os("STACKBLAZE_TEST_TOOLS").expect("run by `./test`").into()
 }
 
 /// A server with a service that deploys and one whose build fails, the checkout that jobs run in, and their hooks.

@@ -1,6 +1,6 @@
 //! Litestream beside the server: what it has replicated becomes a server again.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -10,13 +10,13 @@ use tempfile::TempDir;
 
 use crate::harness::guest::{Guest, output};
 use crate::harness::process::{PATIENCE, Server, client, stackblaze};
+use crate::harness::tools;
 
 const CALLS: i64 = 300;
 
 /// The program, which `./test` installs.
 fn litestream() -> Command {
-    let tools = std::env::var_os("STACKBLAZE_TEST_TOOLS").expect("run by ./test, which names its tools");
-    Command::new(PathBuf::from(tools).join("python/bin/litestream"))
+    Command::new(tools().join("python/bin/litestream"))
 }
 
 /// What the replica holds now, as a file; none while it holds nothing.

@@ -1,6 +1,6 @@
 //! Local steps with the tools that people deploy by, from their registries. `./test` fetches those that it cannot expect.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use stackblaze::domain::{Reason, Step};
@@ -9,6 +9,7 @@ use stackblaze::executor::Outcome;
 use crate::executor_contract::log_of;
 use crate::harness::guest::output;
 use crate::harness::process::client;
+use crate::harness::tools;
 use crate::local::Bench;
 
 /// A lock of pnpm's for another dependency than the package has.
@@ -31,11 +32,6 @@ snapshots:
 
   is-number@7.0.0: {}
 ";
-
-/// Where `./test` keeps the tools of npm.
-fn tools() -> PathBuf {
-    std::env::var_os("STACKBLAZE_TEST_TOOLS").expect("run by `./test`").into()
-}
 
 fn path() -> String {
     let path = std::env::var_os("PATH").unwrap().into_string().unwrap();

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::harness::guest::output;
+use crate::harness::tools;
 
 const IMAGE: &str = "registry.example.com/stackblaze:1";
 const BUILDER_IMAGE: &str = "registry.example.com/stackblaze-builder:1";
@@ -31,9 +32,8 @@ fn file(name: &str) -> String {
 
 /// Runs helm with folders of its own. Which one it is, is no setting of the product.
 fn helm(words: &[&str]) -> Output {
-    let tools = std::env::var_os("STACKBLAZE_TEST_TOOLS").expect("run by `./test`");
     let home = TempDir::new().unwrap();
-    let mut command = Command::new(PathBuf::from(tools).join("bin/helm"));
+    let mut command = Command::new(tools().join("bin/helm"));
     command.args(words).env("HOME", home.path()).env("KUBECONFIG", home.path().join("none"));
     for folder in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
         command.env(folder, home.path());

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use crate::harness::git::GitRepo;
 use crate::harness::guest::{output, output_of};
 use crate::harness::process::{Server, client};
+use crate::harness::tools;
 
 /// Deploys with the generated code, as its documentation says, and gives what it has read.
 const DEPLOY: &str = r#"
@@ -40,7 +41,7 @@ print(json.dumps([
 "#;
 
 fn tool(name: &str) -> PathBuf {
-    let tools: PathBuf = std::env::var_os("STACKBLAZE_TEST_TOOLS").expect("run by `./test`").into();
+    let tools = tools();
     tools.join("python/bin").join(name)
 }
 

@@ -39,6 +39,11 @@ pub use stage::Stage;
 /// Nothing here takes this long, however busy the machine is; a test that waits longer has failed.
 pub const PATIENCE: Duration = Duration::from_mins(5);
 
+/// Where `./test` keeps the tools that it installs.
+pub fn tools() -> std::path::PathBuf {
+    std::env::var_os("STACKBLAZE_TEST_TOOLS").expect("run by `./test`, which names its tools").into()
+}
+
 /// Waits for what is sure to come.
 pub async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.expect("it happens in time")

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::receiver::{Heard, Receiver};
 use super::{TOKEN, recipient, send, sender, text, told};
 use crate::harness::guest::{Guest, output_of};
 use crate::harness::soon;
+use crate::harness::tools;
 
 /// Every event that a forge may be told of.
 const OF_DEPLOYMENTS: [Event; 5] =
@@ -66,10 +67,6 @@ for block in blocks:
     block.validate_json()
 print(json.dumps([block.to_dict() for block in blocks]))
 ";
-
-fn tools() -> PathBuf {
-    std::env::var_os("STACKBLAZE_TEST_TOOLS").expect("run by `./test`").into()
-}
 
 /// Runs a program with a value on its stdin, and gives what it prints; it has to succeed.
 async fn run(mut command: Command, script: [&str; 2], input: &Value) -> String {
