@@ -90,7 +90,7 @@ def workload(name, replicas):
     """A Deployment that can be replaced without a failed request, and its Service."""
     return [
         thing("apps/v1", "Deployment", name, "apps", spec={
-            "replicas": replicas, "selector": {"matchLabels": {"app": name}}, "progressDeadlineSeconds": 60,
+            "replicas": replicas, "selector": {"matchLabels": {"app": name}}, "progressDeadlineSeconds": 600,
             "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {"metadata": {"labels": {"app": name}}, "spec": {
                 "automountServiceAccountToken": False, "enableServiceLinks": False,

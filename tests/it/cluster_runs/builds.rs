@@ -31,7 +31,7 @@ async fn layer(cluster: &Cluster, app: &App, cache: &str, epoch: u32) -> String 
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn layers_are_reused_until_the_cache_is_cleared_and_then_the_new_ones_are() {
-    let (cluster, app) = (Cluster::connect().await, App::start("cache", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("cache").await);
     // Of this run of the test only.
     let run: Run = app.deploys("main");
     let cache = format!("{}-{}", run.plan.cluster().unwrap().settings.image, run.deployment.run_name());
@@ -52,7 +52,7 @@ async fn layers_are_reused_until_the_cache_is_cleared_and_then_the_new_ones_are(
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn what_mounts_and_heredocs_show_is_built_again_when_it_changes() {
-    let (cluster, app) = (Cluster::connect().await, App::start("unseen", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("unseen").await);
     let (mut served, mut logs) = (Vec::new(), Vec::new());
 
     for branch in ["unseen", "unseen-changed", "unseen"] {
@@ -89,7 +89,7 @@ fn missing(log: &str) -> Vec<std::ops::Range<usize>> {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_long_log_is_kept_though_kubelet_keeps_only_its_end() {
-    let (cluster, app) = (Cluster::connect().await, App::start("chatty", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("chatty").await);
 
     let (events, outcome) = cluster.run(&app.deploys("chatty")).await;
 

@@ -18,7 +18,7 @@ use crate::harness::cluster::variable;
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_private_repository_is_built_pushed_and_serves() {
-    let (cluster, app) = (Cluster::connect().await, App::start("api", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("api").await);
     let commit = head("main").await;
 
     let (events, outcome) = cluster.run(&app.deploys("main")).await;
@@ -56,7 +56,7 @@ async fn a_private_repository_is_built_pushed_and_serves() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn no_secret_and_no_cache_are_needed_where_everything_is_public() {
-    let (cluster, app) = (Cluster::connect().await, App::start("public", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("public").await);
     let mut run = app.deploys("feat/new-ui");
     run.service.repository = Repository::parse(&variable("CLUSTER_GIT_DAEMON")).ok();
     let settings = &mut run.plan.cluster_mut().unwrap().settings;
@@ -78,7 +78,7 @@ async fn no_secret_and_no_cache_are_needed_where_everything_is_public() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_private_submodule_comes_by_the_secret_of_its_repository() {
-    let (cluster, app) = (Cluster::connect().await, App::start("nested", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("nested").await);
     let mut run = app.deploys("nested");
     run.service.fetch.submodules = true;
 

@@ -61,7 +61,7 @@ async fn built(cluster: &Cluster, app: &App, branch: &str) -> (Run, String) {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn what_is_built_already_is_deployed_by_digest_and_by_tag() {
-    let (cluster, app) = (Cluster::connect().await, App::start("named", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("named").await);
     let (first, old) = built(&cluster, &app, "main").await;
     let (_, new) = built(&cluster, &app, "feat/new-ui").await;
     assert_ne!(old, new);
@@ -122,7 +122,7 @@ async fn what_is_built_already_is_deployed_by_digest_and_by_tag() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_tag_that_is_not_there_or_not_for_us_is_told_apart_and_changes_nothing() {
-    let (cluster, app) = (Cluster::connect().await, App::start("told", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("told").await);
     let before = get(APPS, "deployment/told").await["spec"].clone();
 
     // The look at a service has seen both before.
@@ -185,7 +185,7 @@ async fn a_registry_that_is_away_for_a_while_is_waited_for_in_words() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn what_somebody_puts_back_is_reverted_and_the_check_found_it_before() {
-    let (cluster, app) = (Cluster::connect().await, App::start("healed", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("healed").await);
     let old = app.image().await;
     let labels = json!({"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:apps/healed"}}});
     kubectl(&["-n", APPS, "patch", "deployment/healed", "-p", &labels.to_string()], "").await.unwrap();

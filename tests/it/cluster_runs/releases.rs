@@ -42,7 +42,7 @@ async fn assert_ran_once(run: &Run, exit_code: i32) {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_migration_runs_once_with_the_new_image_before_anything_is_patched() {
-    let (cluster, app) = (Cluster::connect().await, App::start("released", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("released").await);
     let run = releases(&app, "echo \"$HOSTNAME migrates\"; test ! -e /no/such; echo 'costs $$5 $(X)'");
 
     let (events, outcome) = cluster.run(&run).await;
@@ -60,7 +60,7 @@ async fn a_migration_runs_once_with_the_new_image_before_anything_is_patched() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_migration_that_fails_leaves_the_old_version_as_it_was() {
-    let (cluster, app) = (Cluster::connect().await, App::start("unreleased", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("unreleased").await);
     let before = app.workload().await["metadata"]["generation"].clone();
     let run = releases(&app, "echo no such table; exit 3");
 
@@ -81,7 +81,7 @@ async fn a_migration_that_fails_leaves_the_old_version_as_it_was() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_migration_that_is_cancelled_half_way_goes_with_its_job() {
-    let (cluster, app) = (Cluster::connect().await, App::start("halted", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("halted").await);
     let before = app.workload().await["metadata"]["generation"].clone();
     let run = releases(&app, "echo half; sleep 3600");
     let mut running = cluster.start(run.clone());
@@ -100,7 +100,7 @@ async fn a_migration_that_is_cancelled_half_way_goes_with_its_job() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn the_next_server_follows_the_migration_that_runs_and_makes_no_other() {
-    let (cluster, app) = (Cluster::connect().await, App::start("halfway", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("halfway").await);
     let mut run = releases(&app, "echo half; sleep 15; echo whole");
     let mut running = cluster.start(run.clone());
     running.says(Step::Release, "half").await;
@@ -131,7 +131,7 @@ async fn the_next_server_follows_the_migration_that_runs_and_makes_no_other() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_step_that_is_killed_half_way_runs_its_migration_no_second_time() {
-    let (cluster, app) = (Cluster::connect().await, App::start("bereft", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("bereft").await);
     let run = releases(&app, "echo half; sleep 15; echo whole");
     let mut running = cluster.start(run.clone());
     running.says(Step::Release, "half").await;

@@ -17,12 +17,18 @@ use crate::harness::cluster::Cluster;
 use crate::harness::cluster::Poll;
 use crate::harness::cluster::head;
 
-/// Deploys what does not come up; what came of it, with proof that the old version serves again: message, detail and log.
-async fn rolled_back(app: &App, branch: &str) -> (String, String, String) {
+/// Deploys what does not come up, with what is done `meanwhile`; what came of it, with proof that the old version serves
+/// again: message, detail and log.
+async fn rolled_back(
+    app: &App,
+    branch: &str,
+    meanwhile: impl Future<Output = ()>,
+) -> (String, String, String) {
     let cluster = Cluster::connect().await;
     let (image, digests) = (app.image().await, app.digests().await);
 
-    let (events, outcome) = cluster.run(&app.deploys(branch)).await;
+    let run = app.deploys(branch);
+    let ((events, outcome), ()) = tokio::join!(cluster.run(&run), meanwhile);
 
     let Outcome::Failed { reason, message, detail, .. } = outcome else { panic!("it succeeded") };
     assert_eq!(reason, Reason::RolledBack, "{message}");
@@ -42,9 +48,9 @@ async fn rolled_back(app: &App, branch: &str) -> (String, String, String) {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_version_that_crashes_is_put_back_and_the_old_one_serves() {
-    let app = App::start("broken", 120).await;
+    let app = App::start("broken").await;
 
-    let (message, detail, log) = rolled_back(&app, "broken-rollout").await;
+    let (message, detail, log) = rolled_back(&app, "broken-rollout", async {}).await;
 
     assert_eq!(
         message,
@@ -60,10 +66,14 @@ async fn a_version_that_crashes_is_put_back_and_the_old_one_serves() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_version_that_never_gets_ready_is_put_back_at_the_workloads_own_deadline() {
-    // Long enough for the probe to fail on a busy machine too.
-    let app = App::start("deadline", 40).await;
+    let app = App::start("deadline").await;
+    // On a busy machine no number of seconds is sure to be enough for the probe to fail.
+    let meanwhile = Box::pin(async {
+        app.until_probe_has_failed().await;
+        app.gives_up_after(10).await;
+    });
 
-    let (message, detail, log) = rolled_back(&app, "never-ready").await;
+    let (message, detail, log) = rolled_back(&app, "never-ready", meanwhile).await;
 
     assert!(message.contains("it does not get ready"), "{message}");
     assert!(
@@ -77,7 +87,8 @@ async fn a_version_that_never_gets_ready_is_put_back_at_the_workloads_own_deadli
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn with_rollback_off_the_new_version_stays_and_the_old_pods_serve_on() {
-    let (cluster, app) = (Cluster::connect().await, App::start("stays", 10).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("stays").await);
+    app.gives_up_after(10).await;
     let mut run = app.deploys("never-ready");
     run.plan.cluster_mut().unwrap().settings.rollback = false;
 
@@ -99,7 +110,7 @@ async fn with_rollback_off_the_new_version_stays_and_the_old_pods_serve_on() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn no_request_fails_while_a_new_version_takes_over() {
-    let (cluster, app) = (Cluster::connect().await, App::start("rolls", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("rolls").await);
     let commit = head("feat/new-ui").await;
     let mut poll = Poll::start(&app).await;
 
@@ -128,7 +139,7 @@ fn rollback(app: &App, to: &Run, events: &[Event]) -> Run {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn an_earlier_image_serves_again_without_a_build() {
-    let (cluster, app) = (Cluster::connect().await, App::start("kept", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("kept").await);
     let (first, second) = (app.deploys("main"), app.deploys("feat/new-ui"));
     let (events, _) = cluster.run(&first).await;
     assert_eq!(cluster.run(&second).await.1, Outcome::Succeeded);

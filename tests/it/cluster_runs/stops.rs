@@ -59,7 +59,7 @@ async fn a_run_that_is_cancelled_while_it_builds_ends_and_keeps_its_log() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_rollout_that_is_cancelled_puts_the_old_version_back() {
-    let (cluster, app) = (Cluster::connect().await, App::start("cancel", 600).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("cancel").await);
     let image = app.image().await;
     let mut running = cluster.start(app.deploys("never-ready"));
     running.says(Step::Deploy, "apps/cancel: 1 of 2 replicas are new").await;
@@ -74,7 +74,7 @@ async fn a_rollout_that_is_cancelled_puts_the_old_version_back() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_rollout_that_takes_too_long_ends_as_timeout_and_puts_the_old_version_back() {
-    let (cluster, app) = (Cluster::connect().await, App::start("late", 600).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("late").await);
     let image = app.image().await;
     let rolls_out = |events: &[Event]| log_of(events, Step::Deploy).contains("1 of 2 replicas are new");
 
@@ -89,7 +89,7 @@ async fn a_rollout_that_takes_too_long_ends_as_timeout_and_puts_the_old_version_
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn the_next_server_goes_on_where_the_last_one_died() {
-    let (cluster, app) = (Cluster::connect().await, App::start("attached", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("attached").await);
     let mut run = app.deploys("main");
     let mut running = cluster.start(run.clone());
     running.until(|event| matches!(event, Event::LogMark(_))).await;

@@ -73,7 +73,7 @@ pub(super) struct Many {
 
 impl Many {
     pub(super) async fn start(name: &'static str, others: Vec<Value>) -> Self {
-        let many = Self { app: App::start(name, 60).await, others };
+        let many = Self { app: App::start(name).await, others };
         many.remove_others().await;
         let list = json!({"apiVersion": "v1", "kind": "List", "items": many.others});
         kubectl(&["apply", "-f", "-"], &list.to_string()).await.unwrap();
@@ -228,7 +228,7 @@ async fn every_kind_and_every_container_of_the_same_image_gets_the_new_one() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_policy_that_rewrites_the_image_is_no_stranger() {
-    let (cluster, app) = (Cluster::connect().await, App::start("mirrored", 60).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("mirrored").await);
     let image = "object.spec.template.spec.containers[0].image";
     let mutation = format!(
         "[JSONPatch{{op: 'replace', path: '/spec/template/spec/containers/0/image', value: {image}.split('@')[0]}}]"
@@ -257,7 +257,7 @@ async fn a_policy_that_rewrites_the_image_is_no_stranger() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn what_no_node_takes_is_told_in_the_schedulers_words_and_the_old_pods_serve_on() {
-    let (cluster, app) = (Cluster::connect().await, App::start("greedy", 15).await);
+    let (cluster, app) = (Cluster::connect().await, App::start("greedy").await);
     let greedy = json!({"spec": {"template": {"spec": {"containers": [
         {"name": "greedy", "resources": {"requests": {"cpu": "64"}}}]}}}});
     // The Deployment wants it from now on; its own pods are from before, and no new one comes up.
@@ -273,7 +273,12 @@ async fn what_no_node_takes_is_told_in_the_schedulers_words_and_the_old_pods_ser
 
     let (_, refused) = cluster.run(&run).await;
     patch(&resume).await;
-    let (events, outcome) = cluster.run(&app.deploys("main")).await;
+    let meanwhile = async {
+        app.until_no_node_takes_it().await;
+        app.gives_up_after(10).await;
+    };
+    let run = app.deploys("main");
+    let ((events, outcome), ()) = tokio::join!(cluster.run(&run), meanwhile);
 
     let Outcome::Failed { reason, message, detail, .. } = refused else { panic!("it succeeded") };
     assert_eq!(

@@ -19,7 +19,7 @@ const CALLS_EACH: usize = 5;
 #[ignore = "needs the full test cluster"]
 async fn fifty_calls_over_ten_services_all_end_well_by_one_run_each() {
     let server = InCluster::alone().await;
-    let apps = join_all(NAMES.map(|name| App::start(name, 300))).await;
+    let apps = join_all(NAMES.map(App::start)).await;
     let hooks = join_all(apps.iter().map(|app| server.hook(app))).await;
 
     let calls = hooks.iter().flat_map(|hook| (0..CALLS_EACH).map(move |_| hook.post("")));

@@ -101,7 +101,7 @@ async fn open_gate(app: &App, count: usize) {
 
 /// An app of one pod that is ready when the test says so.
 async fn gated(name: &'static str) -> App {
-    let app = App::start(name, 600).await;
+    let app = App::start(name).await;
     let change =
         json!({"spec": {"replicas": 1, "template": {"spec": {"readinessGates": [{"conditionType": GATE}]}}}});
     let deployment = format!("deployment/{name}");

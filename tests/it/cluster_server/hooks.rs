@@ -13,7 +13,7 @@ use crate::harness::cluster::kubectl;
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_post_deploys_without_a_failed_request_and_the_old_image_comes_back_without_a_build() {
-    let (server, app) = (InCluster::connect().await, App::start("hook-good", 60).await);
+    let (server, app) = (InCluster::connect().await, App::start("hook-good").await);
     let hook = server.hook(&app).await;
     let mut poll = Poll::start(&app).await;
 
@@ -39,7 +39,7 @@ async fn a_post_deploys_without_a_failed_request_and_the_old_image_comes_back_wi
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn each_failure_says_why_and_plain_kubectl_reads_its_run() {
-    let (server, app) = (InCluster::connect().await, App::start("hook-fails", 60).await);
+    let (server, app) = (InCluster::connect().await, App::start("hook-fails").await);
     let hook = server.hook(&app).await;
     let image = app.image().await;
 
@@ -63,7 +63,7 @@ async fn each_failure_says_why_and_plain_kubectl_reads_its_run() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_cancel_ends_the_run_and_the_next_deployment_runs() {
-    let (server, app) = (InCluster::connect().await, App::start("hook-stops", 60).await);
+    let (server, app) = (InCluster::connect().await, App::start("hook-stops").await);
     let hook = server.hook(&app).await;
     let id = hook.post("branch=slow-build").await.id();
     let next = hook.post("").await.id();
@@ -83,7 +83,7 @@ async fn a_cancel_ends_the_run_and_the_next_deployment_runs() {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_server_that_is_killed_goes_on_with_what_runs_and_runs_nothing_twice() {
-    let (server, app) = (InCluster::alone().await, App::start("hook-killed", 60).await);
+    let (server, app) = (InCluster::alone().await, App::start("hook-killed").await);
     let hook = server.hook(&app).await;
     let running = hook.post("").await.id();
     server.runs(&running, "build").await;
@@ -106,7 +106,7 @@ async fn a_server_that_is_killed_goes_on_with_what_runs_and_runs_nothing_twice()
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn a_cleared_cache_is_not_met_again() {
-    let (server, app) = (InCluster::connect().await, App::start("hook-cache", 60).await);
+    let (server, app) = (InCluster::connect().await, App::start("hook-cache").await);
     let hook = server.hook(&app).await;
     let mut layers = Vec::new();
 

@@ -55,7 +55,7 @@ fn plain_http() -> String {
 #[tokio::test]
 #[ignore = "needs the full test cluster"]
 async fn the_commands_lead_from_an_empty_cluster_to_a_deployment() {
-    let (cluster, app) = (Cluster::alone().await, App::start("quick", 60).await);
+    let (cluster, app) = (Cluster::alone().await, App::start("quick").await);
     until_ready().await;
     // An earlier run of the tests may have left them.
     drop(stackblaze(&["service", "rm", "api", "--yes"]).await);

@@ -150,7 +150,7 @@ async fn uid() -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement; needs the full test cluster"]
 async fn seconds_until_ready_and_calls_that_fail() {
-    let (server, app) = (InCluster::alone().await, App::start("away", 60).await);
+    let (server, app) = (InCluster::alone().await, App::start("away").await);
     let hook = server.hook(&app).await;
     let settle = serde_json::json!({ "settle": "0s" });
     assert_eq!(server.admin.patch("/api/v1/services/away", settle).await.status, 200);

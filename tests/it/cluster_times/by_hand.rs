@@ -17,7 +17,7 @@ fn median(mut all: Vec<Duration>) -> Duration {
 #[tokio::test]
 #[ignore = "a measurement; needs the full test cluster"]
 async fn a_digest_beside_kubectl_set_image() {
-    let (server, app) = (InCluster::alone().await, App::start("named", 60).await);
+    let (server, app) = (InCluster::alone().await, App::start("named").await);
     let hook = server.hook(&app).await;
     let settle = json!({ "settle": "0s" });
     assert_eq!(server.admin.patch("/api/v1/services/named", settle).await.status, 200);

@@ -37,12 +37,12 @@ pub struct App {
 }
 
 impl App {
-    /// A fresh one that serves the cluster's first image.
-    pub async fn start(name: &'static str, progress_deadline_seconds: u32) -> Self {
+    /// A fresh one that serves the cluster's first image; no machine is so busy that it takes a new version for failed.
+    pub async fn start(name: &'static str) -> Self {
         assert!(WORKLOADS.contains(&name), "{name} has to be in WORKLOADS");
         let app = Self { name };
         app.remove().await;
-        let items = [workload(name, progress_deadline_seconds), service(name)];
+        let items = [workload(name), service(name)];
         let objects = json!({"apiVersion": "v1", "kind": "List", "items": items});
         kubectl(&["apply", "-f", "-"], &objects.to_string()).await.unwrap();
         app.until_complete().await;
@@ -81,6 +81,36 @@ impl App {
             format!("--for=jsonpath={{.spec.template.spec.containers[0].image}}={image}"),
         );
         kubectl(&["-n", APPS, "wait", &name, &condition, "--timeout=5m"], "").await.unwrap();
+    }
+
+    /// Waits until kubelet has told that the readiness probe of a pod that is not ready has failed.
+    pub async fn until_probe_has_failed(&self) {
+        in_time(async {
+            loop {
+                for pod in self.pods().await.iter().filter(|pod| has(pod, "Ready", "False")) {
+                    let uid = pod["metadata"]["uid"].as_str().unwrap();
+                    let about = format!("involvedObject.uid={uid},reason=Unhealthy");
+                    let events = ["-n", APPS, "get", "events", "--field-selector", &about, "-o", "name"];
+                    if !kubectl(&events, "").await.unwrap().is_empty() {
+                        return;
+                    }
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Waits until the scheduler has said that no node takes one of its pods.
+    pub async fn until_no_node_takes_it(&self) {
+        let is_refused = |pod: &Value| has(pod, "PodScheduled", "False");
+        in_time(async { while !self.pods().await.iter().any(is_refused) {} }).await;
+    }
+
+    /// Has its Deployment take no progress for so many seconds for a failure.
+    pub async fn gives_up_after(&self, progress_deadline_seconds: u32) {
+        let patch = json!({"spec": {"progressDeadlineSeconds": progress_deadline_seconds}}).to_string();
+        let name = format!("deployment/{}", self.name);
+        kubectl(&["-n", APPS, "patch", &name, "--patch", &patch], "").await.unwrap();
     }
 
     /// Waits until no pod is left that is about to go.
@@ -133,6 +163,12 @@ impl App {
     }
 }
 
+/// Whether a condition of a pod has that status.
+fn has(pod: &Value, condition: &str, status: &str) -> bool {
+    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.is_some_and(|all| all.iter().any(|one| one["type"] == condition && one["status"] == status))
+}
+
 fn run(service: &str, branch: &str, settings: TektonSettings) -> Run {
     Run {
         deployment: DeploymentId::generate(Clock::System.now()),
@@ -171,12 +207,12 @@ fn run(service: &str, branch: &str, settings: TektonSettings) -> Run {
     }
 }
 
-fn workload(name: &str, progress_deadline_seconds: u32) -> Value {
+fn workload(name: &str) -> Value {
     let image = format!("{}/api:latest", variable("CLUSTER_REGISTRY"));
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": APPS}, "spec": {
         "replicas": 2,
         "selector": {"matchLabels": {"app": name}},
-        "progressDeadlineSeconds": progress_deadline_seconds,
+        "progressDeadlineSeconds": 600,
         "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
         "template": {"metadata": {"labels": {"app": name}}, "spec": {
             "automountServiceAccountToken": false,

@@ -136,7 +136,11 @@ fn not_ready(pod: &core::Pod) -> Cause {
     let unready = containers(pod).find(|container| !container.ready);
     let what = unready.map_or_else(
         || format!("pod {} has not begun", name(pod)),
-        |container| format!("container {} of pod {} is not ready", container.name, name(pod)),
+        |container| {
+            let waits = container.state.as_ref().and_then(|state| state.waiting.as_ref()?.reason.as_deref());
+            let waits = waits.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            format!("container {} of pod {} is not ready{waits}", container.name, name(pod))
+        },
     );
     let runs =
         unready.filter(|container| container.state.as_ref().is_some_and(|state| state.running.is_some()));
@@ -285,6 +289,9 @@ pub(super) mod tests {
         assert_eq!(cause_of.message, "no node takes its pod");
         assert_eq!(cause_of.detail, "0/1 nodes are available: 1 Insufficient cpu (pod api-1)");
         assert_eq!(cause(&[&pod("dep_b", &json!({"ready": true}))]), None);
-        assert_eq!(cause(&[&pod("dep_b", &json!({}))]).unwrap().message, "it does not get ready");
+        let slow = json!({"state": {"waiting": {"reason": "ContainerCreating"}}});
+        let slow = cause(&[&pod("dep_b", &slow)]).unwrap();
+        assert_eq!(slow.message, "it does not get ready");
+        assert_eq!(slow.detail, "container web of pod api-1 is not ready (ContainerCreating)");
     }
 }
