@@ -10,7 +10,7 @@ use clap::{Command, CommandFactory};
 use regex::Regex;
 
 use super::{Cli, noun_first};
-use lines::{Line, commands, words};
+use lines::{Line, commands, parted, words};
 
 /// Begins the names of our variables.
 const PREFIX: &str = "STACKBLAZE_";
@@ -60,14 +60,7 @@ fn variables(command: &Command) -> BTreeSet<String> {
 /// Spans of code that stand in the text.
 fn spans(text: &str) -> Vec<String> {
     let span = Regex::new("`([^`\n]+)`").unwrap();
-    let mut is_code = false;
-    let prose = text.lines().filter(|line| {
-        let is_fence = line.trim_start().starts_with("```");
-        is_code ^= is_fence;
-        !is_code && !is_fence && !line.starts_with("    ")
-    });
-    let prose: Vec<_> = prose.collect();
-    span.captures_iter(&prose.join("\n")).map(|found| found[1].to_owned()).collect()
+    span.captures_iter(&parted(text).1.join("\n")).map(|found| found[1].to_owned()).collect()
 }
 
 /// What of a command that is only named does not exist: a verb, or a flag.

@@ -7,15 +7,24 @@ pub(super) struct Line {
     pub is_whole: bool,
 }
 
-/// The command lines of ours in fenced and indented blocks. A line that ends with `\` goes on.
+/// The lines of fenced and indented blocks, and those of the text around them.
+pub(super) fn parted(page: &str) -> (Vec<&str>, Vec<&str>) {
+    let (mut code, mut text, mut is_fenced) = (Vec::new(), Vec::new(), false);
+    for line in page.lines() {
+        if line.trim_start().starts_with("```") {
+            is_fenced = !is_fenced;
+        } else if is_fenced || line.starts_with("    ") {
+            code.push(line);
+        } else {
+            text.push(line);
+        }
+    }
+    (code, text)
+}
+
+/// The command lines of ours in blocks. A line that ends with `\` goes on.
 pub(super) fn commands(page: &str) -> Vec<Line> {
-    let mut is_fenced = false;
-    let code = page.lines().filter(|line| {
-        let is_fence = line.trim_start().starts_with("```");
-        is_fenced ^= is_fence;
-        !is_fence && (is_fenced || line.starts_with("    "))
-    });
-    let code = code.collect::<Vec<_>>().join("\n").replace("\\\n", " ");
+    let code = parted(page).0.join("\n").replace("\\\n", " ");
     code.lines().filter_map(ours).collect()
 }
 
