@@ -6,7 +6,7 @@ from .common import GIT_PASSWORD, GIT_USER, PRIVATE_REGISTRY, REGISTRY, REGISTRY
 
 FLAGS = {"running-in-environment-with-injected-sidecars": "false"}
 # A volume that one pod at a time may have is good for no other claims.
-VOLUMES = ["ReadWriteOncePod"] * 4 + ["ReadWriteOnce"] * 2
+VOLUMES = ["ReadWriteOncePod"] * 5 + ["ReadWriteOnce"] * 3
 PROBE = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "probe", "namespace": "default"},
          "spec": {"pipelineSpec": {"tasks": [{"name": "t", "taskSpec": {
              "steps": [{"name": "s", "image": "x", "command": ["x"]}]}}]}}}

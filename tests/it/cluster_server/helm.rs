@@ -1,79 +1,15 @@
 //! The chart on a real cluster, by the commands of `docs/KUBERNETES.md`. `STACKBLAZE_TEST_TOOLS` is where helm is.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use crate::harness::build::ServiceBuilder;
 use crate::harness::cluster::{APPS, App, Cluster, InCluster};
 use crate::harness::cluster::{get, in_time, kubectl, stackblaze_in, until_ready_in, variable};
-use crate::harness::guest::output_of;
 
-const DOCS: &str = include_str!("../../../docs/KUBERNETES.md");
+use super::place::{KUBERNETES, Place, clear, commands, shell};
+
 /// By this condition of its pods the test says when a rollout may go on.
 const GATE: &str = "tests.example.com/open";
-
-/// The indented commands of a section; a line that ends with `\` goes on.
-fn commands(section: &str) -> Vec<String> {
-    let text = DOCS.split(&format!("\n## {section}\n")).nth(1).unwrap().split("\n## ").next().unwrap();
-    let lines: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("    ")).collect();
-    lines.join("\n").replace("\\\n", " ").lines().map(str::to_owned).collect()
-}
-
-/// Where an installation is, and what its commands are told beside.
-struct Place<'a> {
-    namespace: &'a str,
-    cluster: &'a Cluster,
-}
-
-impl Place<'_> {
-    fn builds(&self) -> String {
-        format!("{}-builds", self.namespace)
-    }
-
-    /// A command as it stands in the documentation, with the cluster's own names in place of the examples.
-    fn own(&self, command: &str) -> String {
-        let images = &self.cluster.common.images;
-        let (registry, namespace) = (variable("CLUSTER_REGISTRY"), self.namespace);
-        let values =
-            format!("--set buildNamespace={} --set 'insecureRegistries={{{registry}}}'", self.builds());
-        command
-            .replace("registry.example.com/stackblaze-builder:1", &images.build)
-            .replace("registry.example.com/stackblaze:1", &images.deploy)
-            // The same program by another name.
-            .replace("registry.example.com/stackblaze:2", &format!("{registry}/stackblaze:test"))
-            .replace("apps/api", "apps/charted")
-            .replace(
-                "helm install stackblaze deploy/chart",
-                &format!("helm install stackblaze deploy/chart {values}"),
-            )
-            .replace("-n stackblaze ", &format!("-n {namespace} "))
-            .replace("namespace stackblaze ", &format!("namespace {namespace} "))
-            .replace("stackblaze-builds stackblaze", &format!("{} {namespace}", self.builds()))
-            .replace("create namespace stackblaze", &format!("create namespace {namespace}"))
-    }
-
-    async fn run(&self, command: &str) -> String {
-        shell(&self.own(command)).await.unwrap_or_else(|said| panic!("{command}: {said}"))
-    }
-}
-
-async fn shell(command: &str) -> Result<String, String> {
-    let path = format!("{}/bin:{}", variable("STACKBLAZE_TEST_TOOLS"), variable("PATH"));
-    let mut shell = Command::new("sh");
-    shell.args(["-e", "-c", command]).env("PATH", path);
-    let output = in_time(output_of(shell, "")).await;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
-}
-
-/// Takes away what an earlier run of the tests left.
-async fn clear(namespace: &str) {
-    drop(shell(&format!("helm uninstall stackblaze --namespace {namespace} --wait")).await);
-    let both = [namespace.to_owned(), format!("{namespace}-builds")];
-    let words = ["delete", "namespace", "--ignore-not-found", &both[0], &both[1]];
-    kubectl(&words, "").await.unwrap();
-}
 
 /// Opens the gate of the pods of an app that have none open yet, once `count` pods wait there.
 async fn open_gate(app: &App, count: usize) {
@@ -118,7 +54,7 @@ async fn a_release_is_upgraded_while_a_run_goes_on_and_goes_with_all_but_the_dat
     let (cluster, app) = (Cluster::connect().await, gated("charted").await);
     clear(NAMESPACE).await;
     let place = Place { namespace: NAMESPACE, cluster: &cluster };
-    let all = commands("By Helm");
+    let all = commands(KUBERNETES, "By Helm");
     let upgrade = all.iter().position(|command| command.starts_with("helm upgrade")).unwrap();
     let (before, after) = all.split_at(upgrade);
     assert!(before.len() == 4 && after.len() == 4, "{all:?}");
@@ -199,7 +135,7 @@ async fn an_installation_of_before_keeps_its_disk_with_newer_manifests_and_then_
     let cluster = Cluster::connect().await;
     clear(NAMESPACE).await;
     let place = Place { namespace: NAMESPACE, cluster: &cluster };
-    let [orphan] = <[String; 1]>::try_from(commands("Upgrading")).unwrap();
+    let [orphan] = <[String; 1]>::try_from(commands(KUBERNETES, "Upgrading")).unwrap();
     let (images, builds) = (&cluster.common.images, place.builds());
     let print = format!(
         "{} manifests --image {} --builder-image {} --namespace {NAMESPACE} --build-namespace {builds}",
@@ -220,8 +156,10 @@ async fn an_installation_of_before_keeps_its_disk_with_newer_manifests_and_then_
     until_replaced(NAMESPACE, &pod).await;
     let (by_manifests, pod) = (kept().await, get(NAMESPACE, "pod/stackblaze-0").await);
     place.run(&orphan).await;
-    let install =
-        commands("By Helm").into_iter().find(|command| command.starts_with("helm install")).unwrap();
+    let install = commands(KUBERNETES, "By Helm")
+        .into_iter()
+        .find(|command| command.starts_with("helm install"))
+        .unwrap();
     place.run(&format!("{install} --take-ownership")).await;
     until_replaced(NAMESPACE, &pod).await;
 

@@ -3,4 +3,6 @@
 mod burst;
 mod helm;
 mod hooks;
+mod place;
 mod quick_start;
+mod restore;
