@@ -22,6 +22,9 @@ use crate::web::state::AppState;
 
 use resource::{nothing_here, problem_of};
 
+/// Addresses that describe all the others.
+const DESCRIBING: [&str; 2] = ["/openapi.json", "/docs/api"];
+
 /// Every address of the server.
 pub fn resources() -> Vec<Resource> {
     let mut all = for_people::all();
@@ -34,14 +37,16 @@ pub fn app(state: AppState) -> impl Endpoint<Output = Response> {
     let resources = resources();
     let programs = Arc::new(program_segments(&resources));
     let contract = Arc::new(Contract::new(resources.iter().flat_map(rows).collect()));
-    let routes = resources
-        .into_iter()
-        .fold(Route::new(), |route, resource| route.at(resource.path, resource.serve(&state)));
-    routes
-        .data(state)
-        .data(contract)
-        .data(Arc::new(ReadReference::default()))
-        .around(move |routes, request| answer(routes, request, Arc::clone(&programs)))
+    let routes = resources.into_iter().fold(Route::new(), |route, resource| {
+        let (path, served) = (resource.path, resource.serve(&state));
+        // What is given to all routes costs each call.
+        if DESCRIBING.contains(&path) {
+            route.at(path, served.data(Arc::clone(&contract)).data(Arc::new(ReadReference::default())))
+        } else {
+            route.at(path, served)
+        }
+    });
+    routes.data(state).around(move |routes, request| answer(routes, request, Arc::clone(&programs)))
 }
 
 /// What the document of the API says of an address without being told.
