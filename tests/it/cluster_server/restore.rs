@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 use crate::harness::cluster::Cluster;
 use crate::harness::cluster::{get, kubectl, page, stackblaze_in, until_ready_in, variable};
 
-use super::place::{KUBERNETES, Place, clear, commands, shell, yaml};
+use super::place::{KUBERNETES, Place, clear, commands, yaml};
 
 const NAMESPACE: &str = "restored";
 const OPERATIONS: &str = include_str!("../../../docs/OPERATIONS.md");
@@ -51,8 +51,8 @@ async fn make(token: &str) {
 async fn tokens() -> Vec<String> {
     let text = stackblaze_in(NAMESPACE, &["token", "list", "--json"]).await.unwrap();
     let all: Value = serde_json::from_str(&text).unwrap();
-    let items = all.as_array().or_else(|| all["items"].as_array()).unwrap();
-    let mut names: Vec<_> = items.iter().map(|own| own["name"].as_str().unwrap().to_owned()).collect();
+    let mut names: Vec<_> =
+        all["items"].as_array().unwrap().iter().map(|own| own["name"].as_str().unwrap().to_owned()).collect();
     names.sort();
     names
 }
@@ -100,6 +100,5 @@ async fn a_copy_of_either_kind_becomes_the_server_again() {
     assert!(metrics.contains("stackblaze_"), "{metrics}");
     assert_eq!(of_copy, ["first"], "the token that came after the copy is gone");
     assert_eq!(of_litestream, ["first", "third"], "what came after the restore was replicated, too");
-    shell(&format!("helm uninstall stackblaze --namespace {NAMESPACE} --wait")).await.unwrap();
     clear(NAMESPACE).await;
 }
