@@ -289,6 +289,7 @@ pub(super) mod tests {
         assert_eq!(cause_of.message, "no node takes its pod");
         assert_eq!(cause_of.detail, "0/1 nodes are available: 1 Insufficient cpu (pod api-1)");
         assert_eq!(cause(&[&pod("dep_b", &json!({"ready": true}))]), None);
+        assert_eq!(cause(&[&pod("dep_b", &json!({}))]).unwrap().message, "it does not get ready");
         let slow = json!({"state": {"waiting": {"reason": "ContainerCreating"}}});
         let slow = cause(&[&pod("dep_b", &slow)]).unwrap();
         assert_eq!(slow.message, "it does not get ready");
